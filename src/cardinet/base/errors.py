@@ -1,0 +1,73 @@
+"""Errors that a user can act on, and the collector that reports all of them at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from types import TracebackType
+
+
+class CardinetError(Exception):
+    """Something that a user can act on: one or more findings, each one sentence with value, reason and fix.
+
+    The command line prints the findings without a traceback and leaves with `exit_code`.
+    """
+
+    exit_code = 1
+
+    def __init__(self, *findings: str) -> None:
+        super().__init__("\n".join(findings))
+        self.findings = findings
+
+
+class RequestError(CardinetError):
+    """The request was wrong (exit code 2): an unknown name, a bad value, a path that does not exist."""
+
+    exit_code = 2
+
+
+class WorkError(CardinetError):
+    """The work failed (exit code 1): data, numerics or hardware."""
+
+    exit_code = 1
+
+
+class Findings:
+    """Collects errors so that they are all reported together.
+
+    Used as a context manager around each independent check; `raise_if_any` raises once, with every finding,
+    as a `RequestError` if any part of the request was wrong and as a `WorkError` otherwise.
+    """
+
+    def __init__(self) -> None:
+        self.errors: list[CardinetError] = []
+
+    def __enter__(self) -> Findings:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if isinstance(error, CardinetError):
+            self.errors.append(error)
+            return True
+        return False
+
+    def __bool__(self) -> bool:
+        return bool(self.errors)
+
+    def raise_if_any(self) -> None:
+        if not self.errors:
+            return
+        kind = RequestError if any(isinstance(e, RequestError) for e in self.errors) else WorkError
+        raise kind(*dict.fromkeys(text for error in self.errors for text in error.findings))
+
+
+def nearest(name: str, allowed: Iterable[str], most: int = 3) -> str:
+    """The hint that ends a message about an unknown name: the nearest valid ones, or all if they are few."""
+    allowed = list(allowed)
+    lowered = {a.lower(): a for a in allowed}
+    close = [lowered[m] for m in difflib.get_close_matches(name.lower(), lowered, n=most, cutoff=0.5)]
+    if close:
+        return "nearest: " + ", ".join(close)
+    return "known: " + ", ".join(allowed) if 0 < len(allowed) <= 12 else "no similar name"

@@ -1,0 +1,118 @@
+"""Typed settings: unknown keys refused with the nearest one, short names, values typed by the schema."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cardinet.base.errors import RequestError, nearest
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Settings(BaseModel):
+    """A frozen group of settings. Unknown keys are errors, and every error of a document is reported at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
+
+
+def parse_value(text: str) -> Any:
+    """A value from the command line, in TOML's notation where it is one (2000, 0.1, true, [1, 2]), else the text.
+
+    A bare list works too: `3,4,6,3`.
+    """
+    for candidate in (text, f"[{text}]" if "," in text else text):
+        try:
+            return tomllib.loads(f"value = {candidate}")["value"]
+        except tomllib.TOMLDecodeError:
+            continue
+    return text
+
+
+def parse_assignments(assignments: list[str]) -> dict[str, Any]:
+    """`key=value` words as a mapping. Raises RequestError for a word without `=` and for a key given twice."""
+    values: dict[str, Any] = {}
+    wrong = []
+    for word in assignments:
+        key, equals, text = word.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            wrong.append(f'--set "{word}": write it as key=value.')
+        elif key in values:
+            wrong.append(f'--set "{key}" is given twice; give it once.')
+        else:
+            values[key] = parse_value(text.strip())
+    if wrong:
+        raise RequestError(*wrong)
+    return values
+
+
+def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths of all settings of a model, groups within groups included."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from leaves(kind, (*path, name))
+        else:
+            yield (*path, name)
+
+
+def find_setting(model: type[BaseModel], key: str) -> tuple[str, ...]:
+    """The path of a setting by its dotted path or by a short name that exactly one group owns.
+
+    Raises RequestError with the nearest names for an unknown key, and with the owners for an ambiguous one.
+    """
+    paths = list(leaves(model))
+    wanted = tuple(key.split("."))
+    found = [p for p in paths if p == wanted] or [p for p in paths if p[-len(wanted) :] == wanted]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        owners = ", ".join(".".join(p) for p in found)
+        raise RequestError(f'The setting "{key}" stands in several places; name one: {owners}.')
+    names = dict.fromkeys([".".join(p) for p in paths] + [p[-1] for p in paths])
+    raise RequestError(f'There is no setting "{key}" ({nearest(key, names)}).')
+
+
+def put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    """Set a value at a path of nested mappings, in place."""
+    for name in path[:-1]:
+        document = document.setdefault(name, {})
+    document[path[-1]] = value
+
+
+def merge(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
+    """A document with a delta laid over it: groups are merged, values replaced."""
+    merged = dict(base)
+    for key, value in delta.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def explain(error: ValidationError, known: list[str], where: str = "") -> RequestError:
+    """A validation error as findings: each with the setting, its value, what is wrong and, for a key, the nearest."""
+    findings = []
+    for item in error.errors():
+        name = ".".join(str(part) for part in item["loc"])
+        place = f"{where}{name}"
+        if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+            findings.append(f'There is no setting "{place}" ({nearest(name, known)}).')
+        elif item["type"] in ("missing", "missing_keyword_only_argument"):
+            findings.append(f'The setting "{place}" is missing.')
+        else:
+            message = item["msg"].removeprefix("Value error, ").rstrip(".")
+            value = "" if isinstance(item["input"], dict) or not name else f" = {item['input']!r}"
+            findings.append(f"{place}{value}: {message}." if place else f"{message}.")
+    return RequestError(*findings)
+
+
+def validate(model: type[M], document: Mapping[str, Any]) -> M:
+    """The settings in a document. Raises RequestError with every finding at once."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise explain(error, [".".join(p) for p in leaves(model)] + list(model.model_fields)) from None

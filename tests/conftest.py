@@ -1,0 +1,28 @@
+"""What all tests share: the data folder beside the checkout."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Read when torch loads OpenMP: threads that wait sleep, so that tests beside other work take 4 times less time.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test marked `shared` is skipped where the folder is absent; in CI that is a failure."""
+    if item.get_closest_marker("shared") is None or SHARED.is_dir():
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{SHARED} is absent, and CI has to run this test", pytrace=False)
+    pytest.skip(f"{SHARED} is absent")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder ../shared; tests that use it are marked `shared`."""
+    return SHARED
