@@ -1,0 +1,55 @@
+"""ResNeXt: Xie et al. 2016 (arXiv 1611.05431); aggregated transforms, cardinality C and base width d as CxWd.
+
+CIFAR networks have depth 9n + 2 with the post-activation units of the later paper version and the released code.
+"""
+
+from cardinet.networks.family import family
+from cardinet.networks.residual import BOTTLENECK, Residual, Stem
+from cardinet.networks.resnet import resnet50
+
+resnet101 = resnet50.but(depths=(3, 4, 23, 3))
+resnet152 = resnet50.but(depths=(3, 8, 36, 3))
+resnext29 = Residual(
+    depths=(3, 3, 3), widths=(64, 128, 256), stem=Stem(layout="cifar"), transform=BOTTLENECK, num_classes=10
+)
+resnext11 = Residual(
+    depths=(1, 1, 1),
+    widths=(16, 32, 64),
+    stem=Stem(layout="cifar", width=16),
+    transform=BOTTLENECK,
+    num_classes=10,
+)
+
+IMAGENET = {
+    50: (resnet50, [(1, 64), (2, 40), (4, 24), (8, 14), (32, 4)]),
+    101: (resnet101, [(1, 64), (2, 40), (4, 24), (8, 14), (32, 4), (1, 100), (2, 64), (64, 4), (32, 8)]),
+    152: (resnet152, [(64, 4)]),
+}
+CIFAR = [(8, 64), (16, 64), (1, 64), (2, 64), (4, 64), (32, 4), (1, 128), (1, 192)]
+
+FAMILY = family(
+    "ResNeXt",
+    paper="arXiv 1611.05431",
+    input_size=224,
+    rows={
+        f"resnext{depth}_{c}x{d}d": base.but(cardinality=c, base_width=d)
+        for depth, (base, templates) in IMAGENET.items()
+        for c, d in templates
+    }
+    | {
+        "resnet50_noshortcut": resnet50.but(kind="none"),
+        "resnext50_32x4d_noshortcut": resnet50.but(cardinality=32, base_width=4, kind="none"),
+    },
+)
+SMALL = family(
+    "ResNeXt",
+    paper="arXiv 1611.05431",
+    input_size=32,
+    rows={f"resnext29_{c}x{d}d": resnext29.but(cardinality=c, base_width=d) for c, d in CIFAR},
+)
+DIGITS = family(
+    "ResNeXt",
+    paper="Cardinet; the CIFAR layout of arXiv 1611.05431 at n = 1 for 8x8 scans",
+    input_size=8,
+    rows={"resnext11_8x16d_digits": resnext11.but(cardinality=8, base_width=16, in_channels=1)},
+)

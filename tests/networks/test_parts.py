@@ -1,0 +1,127 @@
+"""Parts from outside: a gate and merges in one class each; the branch that a merge never calls is not computed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cardinet.networks.builder import build
+from cardinet.networks.part import from_document, part, resolve, to_document
+from cardinet.networks.registry import find
+from cardinet.networks.residual import Residual, SqueezeExcite
+
+RESNET20 = find("resnet20_cifar").spec
+PIXELS = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+class ScaleModule(nn.Module):
+    """x * w, one trained weight per channel."""
+
+    def __init__(self, channels: int, *, start: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels, 1, 1), start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight
+
+
+@part
+class Scale:
+    start: float = 1.0
+    MODULE: ClassVar[str] = f"{__name__}:ScaleModule"
+
+
+class ClosedModule(nn.Module):
+    """The shortcut alone; the branch is never called."""
+
+    def forward(self, skip: Tensor, branch: Callable[[], Tensor]) -> Tensor:
+        return skip
+
+
+@part
+class Closed:
+    MODULE: ClassVar[str] = f"{__name__}:ClosedModule"
+
+
+def built(spec: Residual) -> nn.Module:
+    torch.manual_seed(0)
+    return build(spec)
+
+
+def test_a_gate_in_one_class() -> None:
+    plain, gated = built(RESNET20), built(RESNET20.but(gate=Scale()))
+    assert torch.equal(plain.eval()(PIXELS), gated.eval()(PIXELS))
+    assert sum(name.endswith("gate.weight") for name in gated.state_dict()) == 9
+    gated(PIXELS).sum().backward()
+    assert all(unit.gate.weight.grad.abs().sum() > 0 for unit in gated.layer1)
+    spec = RESNET20.but(gate=Scale(), start=0.0)
+    assert from_document(json.loads(json.dumps(to_document(spec)))) == spec
+    silent = built(spec).eval()
+    without = built(RESNET20.but(merge=Closed())).eval()
+    assert torch.equal(silent(PIXELS), without(PIXELS))
+
+
+def test_places_of_modules() -> None:
+    from cardinet.blocks.gates import SqueezeExcite as Gate
+
+    assert resolve("gates:SqueezeExcite") is Gate
+    assert resolve("cardinet.blocks.gates:SqueezeExcite") is Gate
+    assert resolve(f"{__name__}:ScaleModule") is ScaleModule
+    with pytest.raises(ModuleNotFoundError, match="nowhere"):
+        resolve("nowhere:Gate")
+
+
+def test_a_closed_branch_is_not_computed() -> None:
+    network = built(RESNET20.but(merge=Closed())).train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    network(PIXELS).sum().backward()
+    moved = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert moved == {"bn1.running_mean", "bn1.running_var", "bn1.num_batches_tracked"}
+    in_units = [p.grad for name, p in network.named_parameters() if name.startswith("layer")]
+    assert len(in_units) == 54
+    assert all(gradient is None for gradient in in_units)
+
+
+def test_some_closed_branches_train_beside_open_ones() -> None:
+    """The activation must not overwrite what the backward pass of the unit before still needs."""
+    network = built(RESNET20).train()
+    for i in (1, 2):
+        network.layer1[i].merge = ClosedModule()
+        network.layer3[i].merge = ClosedModule()
+    network(PIXELS).sum().backward()
+    trained = {name for name, p in network.named_parameters() if p.grad is not None}
+    assert "layer1.0.conv1.weight" in trained
+    assert not any(name.startswith(("layer1.1", "layer3.2")) for name in trained)
+
+
+def test_squeeze_excite_is_the_formula() -> None:
+    torch.manual_seed(0)
+    gate = resolve("gates:SqueezeExcite")(8, reduction=4).double().requires_grad_(False)
+    x = torch.randn(3, 8, 5, 4, dtype=torch.float64)
+    first, second = gate.fc1, gate.fc2
+    y = torch.empty_like(x)
+    for n in range(3):
+        mean = [float(x[n, c].sum()) / 20 for c in range(8)]
+        hidden = [
+            max(0.0, float(first.bias[j]) + sum(float(first.weight[j, c]) * mean[c] for c in range(8)))
+            for j in range(2)
+        ]
+        for c in range(8):
+            total = float(second.bias[c]) + sum(float(second.weight[c, j]) * hidden[j] for j in range(2))
+            y[n, c] = x[n, c] / (1 + torch.exp(torch.tensor(-total, dtype=torch.float64)))
+    assert (gate(x) - y).abs().max() < 1e-14
+    assert resolve("gates:SqueezeExcite")(8, reduction=100).fc1.out_channels == 1
+
+
+def test_squeeze_excite_stands_behind_the_branch() -> None:
+    network = built(find("resnet50").spec.but(gate=SqueezeExcite(reduction=16), depths=(1, 1, 1, 1))).eval()
+    unit = network.layer2[0]
+    x = torch.randn(1, 256, 8, 8).relu()
+    expected = torch.relu(unit.downsample(x) + unit.gate(unit.branch(x)))
+    assert torch.allclose(unit(x), expected, rtol=0, atol=0)
+    assert unit.gate.fc1.weight.shape == (32, 512, 1, 1)

@@ -1,0 +1,81 @@
+"""Shortcuts A, B, C, identity and none, by value."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cardinet.blocks.shortcut import Absent, ZeroPad, shortcut
+from cardinet.networks.builder import build
+from cardinet.networks.registry import find
+
+X = torch.arange(2 * 3 * 5 * 4, dtype=torch.float32).reshape(2, 3, 5, 4)
+
+
+@pytest.mark.parametrize(("pad", "first"), [("end", 0), ("both", 2)])
+def test_a_takes_every_second_pixel_and_adds_zero_channels(pad: str, first: int) -> None:
+    module = shortcut(3, 8, 2, kind="A", pad=pad)
+    y: Tensor = module(X)
+    assert y.shape == (2, 8, 3, 2)
+    for n in range(2):
+        for c in range(8):
+            for i in range(3):
+                for j in range(2):
+                    inside = first <= c < first + 3
+                    assert y[n, c, i, j] == (X[n, c - first, 2 * i, 2 * j] if inside else 0)
+    assert not list(module.parameters())
+    assert repr(module) == f"ZeroPad(stride=2, channels=({first}, {5 - first}))"
+
+
+@pytest.mark.parametrize("kind", ["B", "C"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_projection_is_a_1x1_with_bn(kind: str, stride: int) -> None:
+    module = shortcut(3, 6, stride, kind=kind, pad="end").train()
+    conv, norm = module
+    h = torch.einsum("nchw,oc->nohw", X[:, :, ::stride, ::stride], conv.weight[:, :, 0, 0])
+    mean, variance = h.mean((0, 2, 3)), h.var((0, 2, 3), unbiased=False)
+    expected = (h - mean[:, None, None]) / torch.sqrt(variance[:, None, None] + norm.eps)
+    assert conv.bias is None
+    assert torch.allclose(module(X), expected, atol=1e-5)
+
+
+KINDS = {
+    ("A", True): nn.Identity,
+    ("A", False): ZeroPad,
+    ("B", True): nn.Identity,
+    ("B", False): nn.Sequential,
+    ("C", True): nn.Sequential,
+    ("C", False): nn.Sequential,
+    ("identity", True): nn.Identity,
+    ("identity", False): Absent,
+    ("none", True): Absent,
+    ("none", False): Absent,
+}
+
+
+def test_number_of_kinds() -> None:
+    assert len(KINDS) == 10
+
+
+@pytest.mark.parametrize(("kind", "same"), KINDS)
+def test_kinds_by_shape(kind: str, same: bool) -> None:
+    shapes = [(3, 3, 1)] if same else [(3, 3, 2), (3, 6, 1), (3, 6, 2)]
+    for w_in, w_out, stride in shapes:
+        module = shortcut(w_in, w_out, stride, kind=kind, pad="end")
+        assert type(module) is KINDS[kind, same]
+        if isinstance(module, nn.Identity):
+            assert module(X) is X
+        elif isinstance(module, Absent):
+            assert module(X) is None
+
+
+@pytest.mark.parametrize(("kind", "projections"), [("A", 0), ("B", 2), ("C", 9), ("identity", 0), ("none", 0)])
+def test_a_network_adds_its_shortcuts(kind: str, projections: int) -> None:
+    torch.manual_seed(0)
+    network = build(find("resnet20_cifar").spec.but(kind=kind)).eval()
+    assert sum(name.endswith("downsample.0.weight") for name in network.state_dict()) == projections
+    for unit, x in ((network.layer1[1], torch.rand(1, 16, 6, 6)), (network.layer2[0], torch.rand(1, 16, 6, 6))):
+        skip = unit.downsample(x)
+        expected = torch.relu(unit.branch(x) + (0 if skip is None else skip))
+        assert torch.equal(unit(x), expected)

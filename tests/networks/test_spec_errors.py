@@ -1,0 +1,120 @@
+"""What a description refuses: every finding at once, with the value, what is allowed, or the nearest name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cardinet.base.errors import RequestError
+from cardinet.networks.part import from_document, part, to_document
+from cardinet.networks.registry import find
+from cardinet.networks.residual import BOTTLENECK, Grouped, Residual, Shortcut, SqueezeExcite
+
+RESNET50 = find("resnet50").spec
+
+
+@part
+class Tuned:
+    """A gate of the tests that shares a field's name with another part."""
+
+    base_width: int = 1
+    MODULE = "gates:SqueezeExcite"
+
+
+def findings(**delta: Any) -> tuple[str, ...]:
+    with pytest.raises(RequestError) as error:
+        RESNET50.but(**delta)
+    return error.value.findings
+
+
+def test_short_names_dotted_paths_and_whole_parts() -> None:
+    assert RESNET50.but(cardinality=32).transform.spatial == Grouped(cardinality=32)
+    assert RESNET50.but(**{"spatial.cardinality": 32}) == RESNET50.but(cardinality=32)
+    assert RESNET50.but(**{"transform.spatial.cardinality": 32}) == RESNET50.but(cardinality=32)
+    assert RESNET50.but(shortcut=Shortcut(kind="C")) == RESNET50.but(kind="C")
+    assert RESNET50.but(gate=SqueezeExcite(), reduction=4).gate == SqueezeExcite(reduction=4)
+    assert RESNET50.but(gate=SqueezeExcite()).but(gate=None) == RESNET50
+    assert RESNET50.but(transform=BOTTLENECK, base_width=128).transform.base_width == 128
+
+
+def test_ambiguous_name_lists_its_owners() -> None:
+    spec = RESNET50.but(gate=Tuned())
+    with pytest.raises(RequestError, match=r"several parts; name one: transform\.base_width, gate\.base_width"):
+        spec.but(base_width=4)
+    assert spec.but(**{"gate.base_width": 4}).gate == Tuned(base_width=4)
+
+
+def test_unknown_name_gives_the_nearest() -> None:
+    assert findings(cardinalty=32) == ('A network of this kind has no setting "cardinalty" (nearest: cardinality).',)
+    assert "no setting" in findings(**{"shortcut.cardinality": 32})[0]
+
+
+def test_all_errors_of_a_delta_at_once() -> None:
+    found = "\n".join(
+        findings(cardinality=0, kind="Z", num_classes=0, base_width=-1, cardinalty=3, depths=(), layout="tiny")
+    )
+    for text in (
+        "cardinality = 0:",
+        "kind = 'Z':",
+        "num_classes = 0:",
+        "base_width = -1:",
+        'no setting "cardinalty"',
+        "depths = ():",
+        "layout = 'tiny':",
+    ):
+        assert text in found
+    assert found.count("\n") == 6
+
+
+def test_all_errors_of_a_document_at_once() -> None:
+    """The wrong fields of a part together, and those of parts beside each other; what holds them is judged later."""
+    document = to_document(RESNET50) | {"num_classes": 0, "depths": [], "colour": "red"}
+    with pytest.raises(RequestError) as error:
+        from_document(document)
+    assert len(error.value.findings) == 3
+    document["transform"]["spatial"] = {"part": "Grouped", "cardinalty": 1, "cardinality": 0}
+    document["merge"] = {"part": "Ad"}
+    document["stem"]["layout"] = "tiny"
+    with pytest.raises(RequestError) as error:
+        from_document(document)
+    text = str(error.value)
+    assert len(error.value.findings) == 4
+    assert '"Grouped.cardinalty" (nearest: cardinality)' in text
+    assert "Grouped.cardinality = 0:" in text
+    assert 'no part "Ad" of a network in this version (nearest: Add)' in text
+    assert "Stem.layout = 'tiny':" in text
+
+
+MEANINGLESS: list[tuple[dict[str, Any], list[str]]] = [
+    ({"at": 3, "stride_at": 5}, ["at = 3: the transform has 3 convolutions", "stride_at = 5"]),
+    ({"depths": (1, 2, 3)}, ["differ in length"]),
+    ({"base_width": 0.5}, ["base_width = 0.5: no channel is left"]),
+    ({"kernels": (3, 3), "at": 0, "stride_at": 0, "form": "b"}, ['form = "b": only a bottleneck']),
+    ({"spatial": SqueezeExcite(), "form": "a"}, ['form = "a": SqueezeExcite has no branches']),
+    ({"kernels": (3, 3), "at": 0, "stride_at": 0, "cardinality": 3}, ["cardinality = 3 does not divide the"]),
+    ({"kind": "A", "widths": (64, 32, 64, 64)}, ['kind = "A"']),
+    ({"gate": "se", "merge": 3}, ["gate = 'se': give a part", "merge = 3: give a part"]),
+    ({"spatial": None}, ["spatial = None: give a part"]),
+]
+
+
+def test_number_of_meaningless_descriptions() -> None:
+    assert len(MEANINGLESS) == 9
+
+
+@pytest.mark.parametrize(("delta", "messages"), MEANINGLESS, ids=lambda value: str(value)[:40])
+def test_settings_that_have_no_meaning_together(delta: dict[str, Any], messages: list[str]) -> None:
+    found = findings(**delta)
+    for message in messages:
+        assert any(message in text for text in found), found
+
+
+def test_wrong_fields_of_a_new_description_are_all_named() -> None:
+    with pytest.raises(ValueError) as error:
+        Residual(depths=(0,), num_classes=0, in_channels="x")  # type: ignore[arg-type]
+    assert all(name in str(error.value) for name in ("depths", "num_classes", "in_channels"))
+
+
+def test_stride() -> None:
+    assert [find(id).spec.stride for id in ("resnet50", "resnet20_cifar")] == [32, 4]
