@@ -1,0 +1,133 @@
+"""The three forms of an aggregated transform (Xie et al. 2016, arXiv 1611.05431, Figure 3), each from each other.
+
+c is the grouped convolution, b has C branches that are concatenated before one last 1x1, a has C branches that
+each have their own last 1x1 and are summed. The same numbers stand in other places: channel k * d .. (k + 1) * d
+of the grouped layers is branch k, and the last 1x1 splits along its input channels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from cardinet.base.errors import RequestError, nearest
+from cardinet.blocks.classifier import ResidualClassifier
+from cardinet.networks.builder import build
+from cardinet.networks.residual import Residual
+
+Form: TypeAlias = Literal["a", "b", "c"]
+
+BRANCHED: dict[str, tuple[str, ...]] = {
+    "a": ("conv1", "bn1", "conv2", "bn2", "conv3"),
+    "b": ("conv1", "bn1", "conv2", "bn2"),
+    "c": (),
+}
+"""The layers that stand in the branches of each form; all others are written once."""
+
+_WHOLE = re.compile(r"(layer\d+\.\d+)\.(conv[123]|bn[123])\.(\w+)")
+_BRANCH = re.compile(r"(layer\d+\.\d+)\.branches\.(\d+)\.(conv[123]|bn[123])\.(\w+)")
+
+
+def to_form(network: nn.Module, form: str) -> ResidualClassifier:
+    """The same function in another form: a new network with its own copies of all weights and BN statistics.
+
+    Keeps dtype, device (the meta device too), memory layout, train or eval mode and `requires_grad`; a tensor
+    joined from branches is trainable if any of them was. Raises RequestError for an unknown form, and for a
+    network whose transform is no bottleneck with a grouped spatial convolution.
+    """
+    spec = _splittable(getattr(network, "spec", None), form)
+    state = convert(network.state_dict(), spec, form)
+    layout = torch.channels_last if _channels_last(network) else torch.contiguous_format
+    converted = build(spec.but(**{"transform.form": form}), device="meta")
+    converted.load_state_dict({name: tensor.clone() for name, tensor in state.items()}, assign=True)
+    converted.to(memory_format=layout)
+
+    flags = {name: torch.tensor(p.requires_grad).expand(p.shape) for name, p in network.named_parameters()}
+    trainable = convert(flags, spec, form)
+    for name, parameter in converted.named_parameters():
+        parameter.requires_grad_(bool(trainable[name].any()))
+    _copy_modes(network, converted)
+    return converted
+
+
+def convert(state: Mapping[str, Tensor], spec: Residual, form: str) -> dict[str, Tensor]:
+    """Tensors by the names of the network of `spec`, renamed, split or joined to those of `form`.
+
+    `state` may hold a part of the names, such as the gradients of the parameters. A split tensor is a view.
+    Raises RequestError as `to_form` does, and where the branches of a layer are not all there.
+    """
+    spec = _splittable(spec, form)
+    if form == spec.transform.form:
+        return dict(state)
+    cardinality = spec.transform.spatial.cardinality
+    return _split(_join(state, cardinality), cardinality, BRANCHED[form])
+
+
+def _split(state: Mapping[str, Tensor], cardinality: int, layers: tuple[str, ...]) -> dict[str, Tensor]:
+    """Form c to a form that has `layers` in its branches."""
+    found = {}
+    for name, tensor in state.items():
+        place = _WHOLE.fullmatch(name)
+        if place is None or place[2] not in layers:
+            found[name] = tensor
+            continue
+        unit, layer, leaf = place.groups()
+        pieces = tensor.chunk(cardinality, dim=_axis(layer)) if tensor.dim() else [tensor] * cardinality
+        for k, piece in enumerate(pieces):
+            found[f"{unit}.branches.{k}.{layer}.{leaf}"] = piece
+    return found
+
+
+def _join(state: Mapping[str, Tensor], cardinality: int) -> dict[str, Tensor]:
+    """Any form to form c."""
+    found = {}
+    for name, tensor in state.items():
+        place = _BRANCH.fullmatch(name)
+        if place is None:
+            found[name] = tensor
+            continue
+        unit, _, layer, leaf = place.groups()
+        if (whole := f"{unit}.{layer}.{leaf}") in found:
+            continue
+        names = [f"{unit}.branches.{k}.{layer}.{leaf}" for k in range(cardinality)]
+        if missing := [n for n in names if n not in state]:
+            raise RequestError(f"{missing[0]} is missing; a network of cardinality {cardinality} needs every branch.")
+        pieces = [state[n] for n in names]
+        found[whole] = torch.cat(pieces, dim=_axis(layer)) if tensor.dim() else tensor
+    return found
+
+
+def _axis(layer: str) -> int:
+    """The axis along which a layer holds the branches: the last 1x1 its inputs, all others their outputs."""
+    return 1 if layer == "conv3" else 0
+
+
+def _splittable(spec: object, form: str) -> Residual:
+    """The description, if it has the three forms."""
+    if form not in BRANCHED:
+        raise RequestError(f'There is no form "{form}" ({nearest(form, BRANCHED)}).')
+    if not isinstance(spec, Residual):
+        raise RequestError("Only a residual network has the forms a, b and c; this one carries no such description.")
+    if replace(spec.transform, form="b").problems():
+        kernels, spatial = spec.transform.kernels, type(spec.transform.spatial).__name__
+        raise RequestError(
+            "Only a bottleneck with a grouped 3x3 has the forms a, b and c; "
+            f"this network's transform has kernels {','.join(map(str, kernels))} and the spatial part {spatial}."
+        )
+    return spec
+
+
+def _channels_last(network: nn.Module) -> bool:
+    return all(p.is_contiguous(memory_format=torch.channels_last) for p in network.parameters() if p.dim() == 4)
+
+
+def _copy_modes(source: nn.Module, target: nn.Module) -> None:
+    """Give every module the train or eval mode of the one that it was made from."""
+    modes = {re.sub(r"\.branches(\.\d+)?", "", name): module.training for name, module in source.named_modules()}
+    for name, module in target.named_modules():
+        module.training = modes[re.sub(r"\.branches(\.\d+)?", "", name)]

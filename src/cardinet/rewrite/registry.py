@@ -1,0 +1,84 @@
+"""Rewrites as data: a step is a name with arguments, and a list of steps turns one network into another."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from cardinet.base.errors import Findings, RequestError, nearest
+from cardinet.rewrite.forms import to_form
+
+Rewrite = Callable[..., nn.Module]
+"""(network, **arguments) -> a new network; the one given stays as it is, and the meta device works as well."""
+
+REWRITES: dict[str, Rewrite] = {"form": to_form}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rewrite with its arguments (plain data), as it stands in a model file.
+
+    Raises RequestError when it is made with a name or with argument names that this version does not know.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name not in REWRITES:
+            raise RequestError(f'There is no rewrite "{self.name}" ({nearest(self.name, REWRITES)}).')
+        _, *known = inspect.signature(REWRITES[self.name]).parameters.values()
+        names = [p.name for p in known]
+        wrong = [
+            f'The rewrite "{self.name}" has no argument "{name}" ({nearest(name, names)}).'
+            for name in self.arguments
+            if name not in names
+        ]
+        wrong += [
+            f'The rewrite "{self.name}" needs the argument "{p.name}".'
+            for p in known
+            if p.default is p.empty and p.name not in self.arguments
+        ]
+        if wrong:
+            raise RequestError(*wrong)
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain data: `{"name": "form", "arguments": {"form": "b"}}`."""
+        return {"name": self.name, "arguments": dict(self.arguments)}
+
+    @classmethod
+    def from_document(cls, document: Any) -> Step:
+        """The step that a document describes. Raises RequestError for a document of another shape."""
+        right = isinstance(document, dict) and set(document) <= {"name", "arguments"}
+        if not right or not isinstance(document.get("name"), str):
+            raise RequestError(f'A rewrite is written as {{"name": ..., "arguments": {{...}}}}, not as {document!r}.')
+        arguments = document.get("arguments", {})
+        if not isinstance(arguments, dict):
+            raise RequestError(
+                f'The arguments of the rewrite "{document["name"]}" are a mapping by name, not {arguments!r}.'
+            )
+        return cls(document["name"], arguments)
+
+
+def steps_from_document(documents: Iterable[Any]) -> tuple[Step, ...]:
+    """The steps of a model file in order. Raises RequestError with everything that is wrong in any of them."""
+    steps, found = [], Findings()
+    for document in documents:
+        with found:
+            steps.append(Step.from_document(document))
+    found.raise_if_any()
+    return tuple(steps)
+
+
+def apply(network: nn.Module, steps: Iterable[Step]) -> nn.Module:
+    """The network after all steps, in order; without steps the network itself.
+
+    Raises RequestError where a step does not fit the network that it meets.
+    """
+    for step in steps:
+        network = REWRITES[step.name](network, **step.arguments)
+    return network
