@@ -1,0 +1,60 @@
+"""Per-class scores, from a confusion matrix alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Score:
+    """One class: exact counts, and rates that are None where their denominator is 0."""
+
+    name: str
+    support: int
+    """Pictures of this class."""
+    missed: int
+    """Of those, the ones given another class."""
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    taken_for: str
+    """The class that its pictures are most often mistaken for, or ""."""
+    taken: int
+    """How often."""
+
+    @property
+    def miss_rate(self) -> float:
+        return self.missed / self.support if self.support else 0.0
+
+
+def _rate(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def scores(confusion: npt.NDArray[np.int64], classes: Sequence[str]) -> list[Score]:
+    """The scores of each class, in the order of the classes. Rows are the truth, columns the prediction."""
+    right, support, named = np.diag(confusion), confusion.sum(1), confusion.sum(0)
+    mistakes = confusion - np.diag(right)
+    rows = []
+    for k, name in enumerate(classes):
+        hit, n, m = int(right[k]), int(support[k]), int(named[k])
+        other = int(mistakes[k].argmax()) if len(classes) > 1 else 0
+        taken = int(mistakes[k, other])
+        rates = (_rate(hit, m), _rate(hit, n), _rate(2 * hit, n + m))
+        rows.append(Score(name, n, n - hit, *rates, classes[other] if taken else "", taken))
+    return rows
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """The mean of the values that exist: the macro average."""
+    known = [v for v in values if v is not None]
+    return sum(known) / len(known) if known else None
+
+
+def ranked(rows: Sequence[Score]) -> list[Score]:
+    """The hardest class first, by F1; classes without pictures and without predictions are left out."""
+    return sorted((r for r in rows if r.f1 is not None), key=lambda r: (r.f1 or 0.0, -r.missed))

@@ -1,0 +1,177 @@
+"""What a report says: plain data, filled from a run folder by the caller. No torch, nothing is computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outcome:
+    """An exact evaluation: every picture of (the evaluated part of) a split counted once.
+
+    Raises ValueError when the counts contradict the confusion matrix.
+    """
+
+    split: str
+    """"test", "validation", ..."""
+    count: int
+    """Pictures evaluated."""
+    total: int
+    """Pictures of the split before any limit; equal to `count` when all were evaluated."""
+    wrong: int
+    """Pictures whose most likely class is not the true one."""
+    top5_wrong: int | None = None
+    """Pictures whose true class is not among the five most likely, or None where that was not counted."""
+    loss: float | None = None
+    """Mean cross-entropy per picture."""
+    confusion: npt.NDArray[np.int64]
+    """Counts of shape (classes, classes): rows are the truth, columns the prediction."""
+    checkpoint: str = ""
+    """Which weights: "best on validation, epoch 31" or "last"."""
+
+    def __post_init__(self) -> None:
+        rows, columns = self.confusion.shape
+        if rows != columns:
+            raise ValueError(f"the confusion matrix is {rows} by {columns}; it must be square")
+        counted, right = int(self.confusion.sum()), int(np.trace(self.confusion))
+        if (counted, counted - right) != (self.count, self.wrong):
+            raise ValueError(
+                f"the confusion matrix holds {counted} pictures, {counted - right} wrong; "
+                f"the outcome says {self.count}, {self.wrong} wrong"
+            )
+
+    @property
+    def error(self) -> float:
+        """The share of wrong pictures, 0 to 1; NaN when nothing was evaluated."""
+        return self.wrong / self.count if self.count else float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """A wrongly classified picture."""
+
+    name: str
+    """Where it comes from: a file name or "test 1,234"."""
+    truth: int
+    predicted: int
+    """Indices into `ReportContent.classes`."""
+    confidence: float
+    """The probability, 0 to 1, that the network gave its (wrong) answer."""
+    confidence_of_truth: float
+    """The probability that it gave the true class."""
+    png: bytes
+    """The picture, encoded as PNG."""
+    width: int
+    height: int
+    """Its size in pixels; small ones are enlarged without smoothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One row of the counts table: a direct child of the network."""
+
+    name: str
+    output: str
+    """The output shape as text, as in "256 x 56 x 56"."""
+    params: int
+    macs: int
+    activations: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """The exact counts of the network for one picture (design.md, "Counts")."""
+
+    params: int
+    macs: int
+    activations: int
+    input_size: tuple[int, int, int]
+    """Channels, height, width of the picture that they hold for."""
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def flops(self) -> int:
+        """Two for each multiply-add."""
+        return 2 * self.macs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """Measured on the run's own hardware; None for what was not measured."""
+
+    training: float | None = None
+    """Images/s in training, the median of the step windows."""
+    evaluation: float | None = None
+    """Images/s in evaluation."""
+    waiting: float | None = None
+    """The share of the training time, 0 to 1, spent waiting for data."""
+    seconds: float | None = None
+    """Wall-clock time of the whole run."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReportContent:
+    """Everything a report shows. Parts that a run does not have (yet) are None or empty, and the page says so.
+
+    Raises ValueError when an outcome or a mistake does not fit the classes.
+    """
+
+    network: str
+    """The network's id, as in "resnext29_8x64d"."""
+    name: str = ""
+    """Its name for humans, as in "ResNeXt-29, 8x64d"; the id where it is empty."""
+    run: str = ""
+    """The run folder's name; it tells two runs of one network apart in a comparison."""
+    data: str
+    """The data source: "digits (1,797 scans of 8 x 8 pixels)"."""
+    classes: tuple[str, ...]
+    command: str
+    """The command line that made the run."""
+    created: str
+    """When the report was made, ISO 8601."""
+    version: str
+    """The version of Cardinet that made it."""
+    status: str = "finished"
+    """"finished" or "stopped at step n of m"."""
+    result: Outcome | None = None
+    """The result of the run (on test data where there are any)."""
+    validation: Outcome | None = None
+    """The same checkpoint on the data it was chosen by."""
+    history: tuple[Row, ...] = ()
+    """The lines of metrics.jsonl; errors and `waiting` are shares from 0 to 1. Missing or null values are left out:
+    {"kind": "train", "step", "epoch", "loss", "error", "lr", "images_per_second", "waiting"} and
+    {"kind": "evaluation", "split", "step", "epoch", "count", "error", "loss", "best"}; the last evaluation
+    with a true "best" is the chosen one."""
+    mistakes: tuple[Mistake, ...] = ()
+    """The worst first; they are mistakes of `result` (of `validation` where there is no result)."""
+    counts: Counts | None = None
+    speed: Speed = Speed()
+    recipe: str = ""
+    """The resolved run.toml."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    hardware: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    """What a reader must know to read the numbers right, one sentence each."""
+
+    def __post_init__(self) -> None:
+        size = len(self.classes)
+        for outcome in (self.result, self.validation):
+            if outcome is not None and len(outcome.confusion) != size:
+                raise ValueError(f"{size} classes, but a confusion matrix of {len(outcome.confusion)}")
+        if any(not (0 <= m.truth < size and 0 <= m.predicted < size) for m in self.mistakes):
+            raise ValueError(f"a mistake names a class outside 0 to {size - 1}")
+
+    @property
+    def finished(self) -> bool:
+        return self.status == "finished"
+
+    @property
+    def title(self) -> str:
+        return self.name or self.network

@@ -1,0 +1,161 @@
+"""Curves as inline SVG whose colours are the page's own (CSS classes `s0`, `s1`, ...), so that they follow its mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from cardinet.report import formats
+from cardinet.report.history import Line
+from cardinet.report.scales import Scale, linear_ticks
+
+WIDTH, LEFT, TOP, BOTTOM = 480, 46, 20, 36
+LETTER = 7.7
+"""The mean width of a letter at the labels' font size of 12, a little too large on purpose."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A vertical hairline at x with its text, and a ring on a point (x, y) where y is given."""
+
+    x: float
+    text: str
+    y: float | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The plot area in SVG units and its two axes."""
+
+    x: Scale
+    y: Scale
+    width: float
+    height: float
+
+    def across(self, x: float) -> float:
+        return LEFT + self.width * self.x.position(x)
+
+    def down(self, y: float) -> float:
+        low = self.y.low if self.y.kind != "log" else max(self.y.low, 1e-300)
+        return TOP + self.height * (1 - self.y.position(max(y, low)))
+
+    def path(self, line: Sequence[tuple[float, float]]) -> str:
+        return "M" + "L".join(f"{self.across(x):.1f},{self.down(y):.1f}" for x, y in line)
+
+
+def chart(
+    lines: Sequence[Line],
+    scale: Callable[[list[float]], Scale],
+    *,
+    describe: str,
+    tick_text: Callable[[float], str] = formats.number,
+    mark: Mark | None = None,
+    height: int = 300,
+    room: int = 0,
+) -> Markup:
+    """The lines over epochs, each named at its end where there are several; empty without any point.
+
+    `describe` is the text alternative. `room` letters are kept free at the right, so that charts below each
+    other have the same axis.
+    """
+    lines = [line for line in lines if line.points]
+    if not lines:
+        return Markup("")
+    y = scale([value for line in lines for value in line.values])
+    last = max(x for line in lines for x, _ in line.points)
+    named = len(lines) > 1
+    longest = max([room, *(len(_clipped(line.label)) for line in lines if named)])
+    right = 14 + LETTER * longest
+    frame = Frame(Scale("linear", 0.0, last or 1.0), y, WIDTH - LEFT - right, height - TOP - BOTTOM)
+    parts = [*_axes(frame, tick_text), *_mark_line(frame, mark)]
+    for line in lines:
+        parts.extend(_line(frame, line, tick_text))
+    parts.extend(_mark_ring(frame, mark))
+    if named:
+        parts.extend(_labels(frame, lines))
+    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        WIDTH, height, describe, Markup("").join(parts)
+    )
+
+
+def _clipped(text: str, most: int = 24) -> str:
+    return text if len(text) <= most else text[: most - 1] + "\u2026"
+
+
+def _axes(frame: Frame, tick_text: Callable[[float], str]) -> list[Markup]:
+    """Hairlines across at the ticks of y, small ticks along x, and the word "epoch"."""
+    parts = []
+    end, floor = LEFT + frame.width, TOP + frame.height
+    for value in frame.y.ticks(6 if frame.height > 150 else 4):
+        at = f"{frame.down(value):.1f}"
+        parts.append(Markup('<path class="grid" d="M{},{}H{:.1f}"/>').format(LEFT, at, end))
+        text = tick_text(value)
+        parts.append(Markup('<text class="tick" x="{}" y="{}" dy=".35em">{}</text>').format(LEFT - 8, at, text))
+    parts.append(Markup('<path class="axis" d="M{},{}H{:.1f}"/>').format(LEFT, floor, end))
+    for value in linear_ticks(frame.x.low, frame.x.high, 6):
+        at = f"{frame.across(value):.1f}"
+        parts.append(Markup('<path class="axis" d="M{},{}v4"/>').format(at, floor))
+        parts.append(_centred(at, floor + 17, formats.number(value)))
+    parts.append(_centred(f"{LEFT + frame.width / 2:.1f}", floor + 33, "epoch"))
+    return parts
+
+
+def _centred(x: str, y: float, text: str) -> Markup:
+    return Markup('<text class="tick mid" x="{}" y="{}">{}</text>').format(x, y, text)
+
+
+def _line(frame: Frame, line: Line, tick_text: Callable[[float], str]) -> list[Markup]:
+    parts = []
+    style = f"s{line.style}"
+    if line.band:
+        around = [(x, high) for x, _, high in line.band] + [(x, low) for x, low, _ in reversed(line.band)]
+        parts.append(Markup('<path class="band {}" d="{}Z"/>').format(style, frame.path(around)))
+    if len(line.points) > 1:
+        parts.append(Markup('<path class="line {}" d="{}"/>').format(style, frame.path(line.points)))
+    if line.dots or len(line.points) == 1:
+        dot = Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="2.4"><title>{}</title></circle>')
+        for x, y in line.points:
+            title = f"{line.label}, epoch {x:.4g}: {tick_text(float(f'{y:.4g}'))}"
+            parts.append(dot.format(style, frame.across(x), frame.down(y), title))
+    return parts
+
+
+def _mark_line(frame: Frame, mark: Mark | None) -> list[Markup]:
+    """The hairline of the mark; its text stands above the plot, on the side where there is room."""
+    if mark is None:
+        return []
+    at = frame.across(mark.x)
+    half = LETTER * len(mark.text) / 2
+    middle = min(max(at, LEFT + half), LEFT + frame.width - half)
+    return [
+        Markup('<path class="mark" d="M{:.1f},{}V{:.1f}"/>').format(at, TOP - 4, TOP + frame.height),
+        Markup('<text class="tick mid ink" x="{:.1f}" y="{}">{}</text>').format(middle, TOP - 9, mark.text),
+    ]
+
+
+def _mark_ring(frame: Frame, mark: Mark | None) -> list[Markup]:
+    if mark is None or mark.y is None:
+        return []
+    ring = Markup('<circle class="ring" cx="{:.1f}" cy="{:.1f}" r="6"/>')
+    return [ring.format(frame.across(mark.x), frame.down(mark.y))]
+
+
+def _labels(frame: Frame, lines: Sequence[Line], gap: float = 15.0) -> list[Markup]:
+    """Each line's name at its end, moved apart where they would touch, within the plot."""
+    ends = sorted((frame.down(line.points[-1][1]), i) for i, line in enumerate(lines))
+    places: list[float] = []
+    for at, _ in ends:
+        places.append(max(at, places[-1] + gap) if places else max(at, TOP + 4.0))
+    limit = TOP + frame.height
+    for i in reversed(range(len(places))):
+        places[i] = min(places[i], limit)
+        limit = places[i] - gap
+    labels = []
+    for place, (_, i) in zip(places, ends, strict=True):
+        x = frame.across(lines[i].points[-1][0]) if len(lines) == 2 else LEFT + frame.width
+        x = max(x, LEFT + frame.width * 0.5) + 10
+        text = Markup('<text class="name s{}" x="{:.1f}" y="{:.1f}" dy=".35em">{}</text>')
+        labels.append(text.format(lines[i].style, x, place, _clipped(lines[i].label)))
+    return labels

@@ -1,0 +1,96 @@
+"""Numbers for human eyes. The space before a unit is one that does not break (U+00A0)."""
+
+from __future__ import annotations
+
+import math
+
+NBSP = "\u00a0"
+MISSING = "\u2013"
+_SUPERSCRIPT = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
+
+
+def count(value: int | None) -> str:
+    """Exact, with thousands separators: "25,028,904"."""
+    return MISSING if value is None else f"{value:,d}"
+
+
+def short(value: float | None) -> str:
+    """Three significant digits and a letter: "25.0 M"; exact below 10,000."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if abs(value) < 10_000:
+        return f"{value:,.0f}"
+    units = ((1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"), (1e15, "P"))
+    factor, letter = next((u for u in units if abs(value) < 999.5 * u[0]), units[-1])
+    return f"{significant(value / factor)}{NBSP}{letter}"
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """A number with so many significant digits, at least; whole digits are never rounded away: "1,234", "0.0312"."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value == 0:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    rounded = round(value, decimals)
+    if rounded and math.floor(math.log10(abs(rounded))) > math.floor(math.log10(abs(value))):
+        decimals = max(0, decimals - 1)
+    return f"{rounded:,.{decimals}f}"
+
+
+def percent(share: float | None, decimals: int = 2) -> str:
+    """A share from 0 to 1: "1.11 %". What is not exactly 0 or 1 is never printed as 0 or 100 %."""
+    if share is None or not math.isfinite(share):
+        return MISSING
+    if share in (0, 1):
+        return f"{100 * share:.0f}{NBSP}%"
+    smallest = 10.0**-decimals
+    if 100 * share < smallest / 2:
+        return f"<{NBSP}{smallest:.{decimals}f}{NBSP}%"
+    if 100 - 100 * share < smallest / 2:
+        return f">{NBSP}{100 - smallest:.{decimals}f}{NBSP}%"
+    return f"{100 * share:.{decimals}f}{NBSP}%"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in the two largest fitting units: "12.3 s", "4 min 05 s", "2 h 14 min", "3 d 4 h"."""
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    if seconds < 59.95:
+        return f"{significant(seconds)}{NBSP}s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}{NBSP}min{NBSP}{whole % 60:02d}{NBSP}s"
+    minutes = round(seconds / 60)
+    if minutes < 48 * 60:
+        return f"{minutes // 60}{NBSP}h{NBSP}{minutes % 60:02d}{NBSP}min"
+    hours = round(seconds / 3600)
+    return f"{hours // 24}{NBSP}d{NBSP}{hours % 24}{NBSP}h"
+
+
+def number(value: float) -> str:
+    """The shortest text of an axis label: "0.05", "200", "1,000", "5x10^-4" with true signs."""
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)) + 1e-9)
+    if exponent >= -3:
+        return f"{value:,.10g}" if abs(value) < 1e5 else short(value)
+    mantissa = f"{value / 10.0**exponent:.3g}"
+    power = "10" + str(exponent).translate(_SUPERSCRIPT)
+    return power if mantissa == "1" else f"{mantissa}\u00d7{power}"
+
+
+def plural(amount: int, noun: str) -> str:
+    """ "1 picture", "360 pictures", "2 classes"."""
+    many = noun + ("es" if noun.endswith("s") else "s")
+    return f"{amount:,d}{NBSP}{noun if amount == 1 else many}"
+
+
+def interval(wrong: int, total: int, z: float = 1.96) -> tuple[float, float]:
+    """The Wilson score interval (Wilson 1927) of an error rate; z = 1.96 gives 95 %. NaN where nothing was counted."""
+    if total == 0:
+        return math.nan, math.nan
+    share, spread = wrong / total, z * z / total
+    middle = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * math.sqrt(share * (1 - share) / total + spread / (4 * total))
+    return max(0.0, middle - half), min(1.0, middle + half)

@@ -1,0 +1,213 @@
+"""The page: `render(content)` gives one self-contained HTML document, without scripts and external resources."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from cardinet.report import classes, confusion, curves, formats, history, scales, sentences
+from cardinet.report.content import Mistake, Outcome, ReportContent
+
+ALL_CLASSES = 50
+"""Up to so many classes the table shows all; above, the hardest `HARDEST` and the best `EASIEST`, the rest folded."""
+HARDEST, EASIEST = 25, 5
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cardinet.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(
+        count=formats.count,
+        short=formats.short,
+        significant=formats.significant,
+        percent=formats.percent,
+        duration=formats.duration,
+        plural=formats.plural,
+        data_uri=data_uri,
+        toml=toml,
+        breakable=breakable,
+    )
+    return environment
+
+
+def render(content: ReportContent) -> str:
+    """The report of one run as an HTML document; every text of the content is escaped."""
+    shown = content.result or content.validation
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            c=content,
+            r=shown,
+            say=sentences,
+            epochs=history.epochs(content.history),
+            figures=_figures(content),
+            tables=_tables(shown, content) if shown is not None else None,
+            enlarged=enlarged,
+        )
+    )
+    return page.strip() + "\n"
+
+
+def comparison(contents: Sequence[ReportContent]) -> str:
+    """Several runs side by side: their results as a table, their curves over each other.
+
+    Raises ValueError when there is no run.
+    """
+    if not contents:
+        raise ValueError("a comparison needs at least one run")
+    page = (
+        _environment()
+        .get_template("comparison.html.j2")
+        .render(
+            runs=[(label, c, c.result or c.validation) for label, c in zip(labels(contents), contents, strict=True)],
+            figures=_compared_figures(contents),
+            epochs=history.epochs,
+            interval=sentences.error_interval,
+        )
+    )
+    return page.strip() + "\n"
+
+
+def labels(contents: Sequence[ReportContent]) -> list[str]:
+    """A name for each run: the network where no other run has it, else the run folder, numbered where both agree."""
+    titles = [c.title for c in contents]
+    names = [c.title if titles.count(c.title) == 1 else c.run or c.title for c in contents]
+    return [name if names.count(name) == 1 else f"{i}. {name}" for i, name in enumerate(names, start=1)]
+
+
+def data_uri(png: bytes) -> str:
+    """The bytes of a PNG as the address of a picture."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def enlarged(mistake: Mistake, side: int = 132) -> tuple[int, int, bool]:
+    """Width and height that a picture is shown in, at most `side`, and whether its pixels stay visible."""
+    longest = max(mistake.width, mistake.height, 1)
+    factor = side / longest
+    return max(1, round(mistake.width * factor)), max(1, round(mistake.height * factor)), longest < side // 2
+
+
+def breakable(text: str) -> Markup:
+    """A long path or name that may break after its separators."""
+    return Markup(re.sub(r"([/_\-.=:])(?=\w)", r"\1<wbr>", str(escape(text))))
+
+
+def toml(text: str) -> Markup:
+    """TOML with its section lines, keys and comments marked."""
+    lines = []
+    for line in text.strip("\n").splitlines():
+        if re.match(r"\s*\[", line):
+            lines.append(Markup("<b>{}</b>").format(line))
+        elif line.lstrip().startswith("#"):
+            lines.append(Markup("<i>{}</i>").format(line))
+        elif found := re.match(r"([^=]+)(=.*)", line):
+            lines.append(Markup("<u>{}</u>{}").format(found[1], found[2]))
+        else:
+            lines.append(escape(line))
+    return Markup("\n").join(lines)
+
+
+def _tick_percent(value: float) -> str:
+    return formats.number(float(f"{100 * value:.6g}")) + formats.NBSP + "%"
+
+
+def _scale_note(lines: Sequence[history.Line], scale: Any) -> str:
+    values = [v for line in lines for v in line.values]
+    return {"log": "logarithmic scale", "sqrt": "square-root scale", "linear": ""}[scale(values).kind]
+
+
+def _figures(content: ReportContent) -> list[dict[str, Any]]:
+    """The curves that the history has data for: title, note, SVG, and whether the figure is a small one."""
+    rows = content.history
+    chosen = history.best(rows)
+    figures: list[dict[str, Any]] = []
+    room = max((len(line.label) for line in history.evaluations(rows, "loss")), default=0)
+    for key, title, scale, ticks in (
+        ("loss", "Loss", scales.for_loss, formats.number),
+        ("error", "Error", scales.for_error, _tick_percent),
+    ):
+        lines = [history.training(rows, key), *history.evaluations(rows, key)]
+        lines = [line for line in lines if line.points]
+        value = getattr(chosen, key, None)
+        mark = None
+        if chosen is not None and lines:
+            shown = formats.percent(value) if key == "error" else formats.significant(value)
+            text = f"best, epoch {formats.number(round(chosen.epoch, 2))}"
+            mark = curves.Mark(chosen.epoch, text if value is None else f"{text}: {shown}", value)
+        describe = f"{title} against epochs. " + " ".join(_end(line, ticks) for line in lines)
+        drawing = curves.chart(lines, scale, describe=describe, tick_text=ticks, mark=mark, room=room)
+        figures.append({"title": title, "note": _scale_note(lines, scale), "svg": drawing, "small": False})
+    for key, title, scale in (
+        ("lr", "Learning rate", scales.for_rate),
+        ("images_per_second", "Training speed, images/s", scales.from_zero),
+    ):
+        line = history.training(rows, key)
+        describe = f"{title} against epochs. {_end(line, formats.number)}" if line.points else ""
+        drawing = curves.chart([line], scale, describe=describe, height=150, room=room)
+        figures.append({"title": title, "note": _scale_note([line], scale), "svg": drawing, "small": True})
+    return [figure for figure in figures if figure["svg"]]
+
+
+def _end(line: history.Line, ticks: Any) -> str:
+    """A line in words, for those who do not see it."""
+    first, last = (ticks(float(f"{line.points[i][1]:.3g}")) for i in (0, -1))
+    return f"{line.label}: from {first} to {last} at epoch {line.points[-1][0]:.4g}."
+
+
+def _compared_figures(contents: Sequence[ReportContent]) -> list[dict[str, Any]]:
+    """Evaluated error, evaluated loss and training loss of all runs over each other."""
+    figures = []
+    names = labels(contents)
+    for title, key, trained in (
+        ("Evaluated error", "error", False),
+        ("Evaluated loss", "loss", False),
+        ("Training loss", "loss", True),
+    ):
+        lines = []
+        for i, content in enumerate(contents):
+            rows = content.history
+            drawn = [history.training(rows, key)] if trained else history.evaluations(rows, key)[:1]
+            lines += [history.Line(names[i], i % 8, d.points, (), d.dots) for d in drawn if d.points]
+        scale, ticks = (scales.for_error, _tick_percent) if key == "error" else (scales.for_loss, formats.number)
+        describe = f"{title} against epochs. " + " ".join(_end(line, ticks) for line in lines)
+        drawing = curves.chart(lines, scale, describe=describe, tick_text=ticks)
+        if drawing:
+            figures.append({"title": title, "note": _scale_note(lines, scale), "svg": drawing, "small": False})
+    return figures
+
+
+def _tables(outcome: Outcome, content: ReportContent) -> dict[str, Any]:
+    """The per-class table and the confusion matrix in the form that suits the number of classes."""
+    rows = classes.scores(outcome.confusion, content.classes)
+    folded = len(rows) > ALL_CLASSES
+    hard_first = classes.ranked(rows)
+    rates = [r.miss_rate for r in rows]
+    full = len(rows) <= confusion.FULL
+    return {
+        "rows": rows,
+        "hardest": hard_first[:HARDEST] if folded else [],
+        "easiest": hard_first[HARDEST:][-EASIEST:][::-1] if folded else [],
+        "worst_rate": max(rates, default=0.0) or 1.0,
+        "means": [classes.mean([getattr(r, key) for r in rows]) for key in ("precision", "recall", "f1")],
+        "cells": confusion.cells(outcome.confusion) if full else None,
+        "pairs": confusion.pairs(outcome.confusion, content.classes),
+        "picture": None if full else confusion.coarse_picture(outcome.confusion),
+        "block": math.ceil(len(rows) / 200),
+        "wide": len(rows) > 12,
+        "dense": len(rows) > 16,
+        "upright": max(map(len, content.classes), default=0) > (2 if len(rows) > 16 else 4),
+    }

@@ -1,0 +1,73 @@
+"""What the report says in words: the headline and the sentences below it."""
+
+from __future__ import annotations
+
+from cardinet.report.content import Outcome, ReportContent
+from cardinet.report.formats import count, interval, percent, plural, significant
+
+
+def capital(text: str) -> str:
+    """The text with a capital letter at its start."""
+    return text[:1].upper() + text[1:]
+
+
+def headline(content: ReportContent) -> str:
+    """The result in a few words, for the title and the first line."""
+    shown = content.result or content.validation
+    if shown is not None and shown.count:
+        return f"{percent(shown.error)} {shown.split} error"
+    return capital(content.status)
+
+
+def counted(outcome: Outcome) -> str:
+    """What the headline rests on: "360 pictures, each counted once"."""
+    part = f"{count(outcome.count)} of " if outcome.count < outcome.total else ""
+    return f"{part}{plural(outcome.total if part else outcome.count, 'picture')}, each counted once"
+
+
+def error_interval(outcome: Outcome) -> str:
+    """The 95 % interval of the error as text."""
+    low, high = interval(outcome.wrong, outcome.count)
+    return f"{percent(low)} to {percent(high)}"
+
+
+def lede(content: ReportContent) -> str:
+    """The sentences below the headline."""
+    shown = content.result or content.validation
+    if shown is None or not shown.count:
+        return " ".join(["There is no evaluation yet.", *_so_far(content)])
+    pictures = plural(shown.count, "picture")
+    verb = "is" if shown.wrong == 1 else "are"
+    wrong = f"{count(shown.wrong)} of {pictures} {verb} wrong" if shown.wrong else f"Not one of {pictures} is wrong"
+    said = [f"{wrong}; the 95\u00a0% interval of the error is {error_interval(shown)}."]
+    if shown.top5_wrong is not None:
+        said.append(f"Top-5 error {percent(shown.top5_wrong / shown.count)}.")
+    if shown.loss is not None:
+        said.append(f"Loss {significant(shown.loss)}.")
+    if shown.checkpoint:
+        said.append(f"Weights: {shown.checkpoint}.")
+    also = content.validation
+    if content.result is not None and also is not None and also.count:
+        share = f"{count(also.wrong)}\u00a0of\u00a0{count(also.count)}"
+        said.append(f"On the {also.split} data the same weights have {percent(also.error)} error ({share}).")
+    return " ".join(said)
+
+
+def _so_far(content: ReportContent) -> list[str]:
+    """What is known of a run without an evaluation: its last training window."""
+    windows = [row for row in content.history if row.get("kind") == "train" and row.get("loss") is not None]
+    if not windows:
+        return [] if content.history else ["No metrics were written either."]
+    last = windows[-1]
+    step = f", at step {count(int(last['step']))}," if last.get("step") is not None else ""
+    error = f" and an error of {percent(last['error'])}" if last.get("error") is not None else ""
+    return [f"The last training window{step} had a loss of {significant(last['loss'])}{error}."]
+
+
+def mistakes(content: ReportContent, outcome: Outcome) -> str:
+    """The sentence above the pictures; `content` has at least one."""
+    tail = "with the probability that the network gave its own answer and the true class"
+    shown = len(content.mistakes)
+    if shown < outcome.wrong:
+        return f"The {count(shown)} worst of {plural(outcome.wrong, 'mistake')}, {tail}."
+    return f"The one wrong picture, {tail}." if shown == 1 else f"All {plural(shown, 'mistake')}, {tail}."

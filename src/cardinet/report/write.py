@@ -1,0 +1,142 @@
+"""From a run folder to its report.html."""
+
+from __future__ import annotations
+
+import base64
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cardinet.base.errors import WorkError
+from cardinet.base.files import write_atomic
+from cardinet.measure.counts import count_spec
+from cardinet.networks.part import from_document
+from cardinet.report.content import Counts, Mistake, Outcome, ReportContent, Speed, Stage
+from cardinet.report.page import render
+from cardinet.runs.folder import RunFolder, RunRecord
+from cardinet.runs.toml import dumps
+
+
+def write_report(folder: RunFolder) -> Path:
+    """Write the report of a run, finished or not, from the files in its folder alone. Returns its path."""
+    write_atomic(folder.report, render(collect(folder)))
+    return folder.report
+
+
+def collect(folder: RunFolder) -> ReportContent:
+    """What the report says. Raises WorkError when a file of the run is damaged."""
+    record = folder.record()
+    rows = folder.rows()
+    document = _evaluation(folder)
+    outcomes = _outcomes(document, _checkpoint(record, document))
+    return ReportContent(
+        network=record.network,
+        run=str(folder.path),
+        data=record.source,
+        classes=record.classes,
+        command=record.command,
+        created=record.created,
+        version=record.versions["cardinet"],
+        status=_status(record, rows, bool(document)),
+        result=outcomes.get("test"),
+        validation=outcomes.get("validation"),
+        history=tuple(rows),
+        mistakes=tuple(_mistake(m, record.classes) for m in document.get("mistakes", [])),
+        counts=_counts(record),
+        speed=_speed(rows),
+        recipe=dumps(record.recipe),
+        versions=record.versions,
+        hardware={
+            **record.hardware,
+            "device": record.device,
+            "precision": record.precision,
+            "threads": str(record.threads),
+        },
+        warnings=(*record.notes, *_limits(record)),
+    )
+
+
+def _evaluation(folder: RunFolder) -> dict[str, Any]:
+    if not folder.evaluation.exists():
+        return {}
+    try:
+        document: dict[str, Any] = json.loads(folder.evaluation.read_text())
+    except (OSError, ValueError) as error:
+        raise WorkError(f"{folder.evaluation} is damaged: {error}.") from None
+    return document
+
+
+def _checkpoint(record: RunRecord, document: dict[str, Any]) -> str:
+    epoch = document.get("step", record.steps) / record.steps_per_epoch
+    if "validation" in record.pictures:
+        return f"best on validation, epoch {epoch:g}"
+    return f"last, epoch {epoch:g}"
+
+
+def _status(record: RunRecord, rows: list[dict[str, Any]], evaluated: bool) -> str:
+    step = max((row["step"] for row in rows), default=0)
+    return "finished" if evaluated and step >= record.steps else f"stopped at step {step} of {record.steps}"
+
+
+def _outcomes(document: dict[str, Any], checkpoint: str) -> dict[str, Outcome]:
+    return {
+        name: Outcome(
+            split=name,
+            count=figures["count"],
+            total=figures["total"],
+            wrong=figures["wrong"],
+            top5_wrong=figures.get("top5_wrong"),
+            loss=figures["loss"],
+            confusion=np.asarray(document["confusion"][name], dtype=np.int64),
+            checkpoint=checkpoint,
+        )
+        for name, figures in document.get("results", {}).items()
+    }
+
+
+def _mistake(document: dict[str, Any], classes: tuple[str, ...]) -> Mistake:
+    return Mistake(
+        name=document["name"],
+        truth=classes.index(document["truth"]),
+        predicted=classes.index(document["predicted"]),
+        confidence=document["confidence"],
+        confidence_of_truth=document["confidence_of_truth"],
+        png=base64.b64decode(document["png"]),
+        width=document["width"],
+        height=document["height"],
+    )
+
+
+def _counts(record: RunRecord) -> Counts:
+    counts = count_spec(from_document(record.spec), record.preprocessing["crop"])
+    stages = tuple(
+        Stage(
+            name=s.name, output=" x ".join(map(str, s.output)), params=s.params, macs=s.macs, activations=s.activations
+        )
+        for s in counts.stages
+    )
+    return Counts(
+        params=counts.params, macs=counts.macs, activations=counts.activations, input_size=counts.input, stages=stages
+    )
+
+
+def _speed(rows: list[dict[str, Any]]) -> Speed:
+    train = [row for row in rows if row["kind"] == "train"]
+    judged = [row for row in rows if row["kind"] == "evaluation" and row["seconds"] > 0]
+    if not train:
+        return Speed()
+    return Speed(
+        training=statistics.median(row["images_per_second"] for row in train),
+        evaluation=statistics.median(row["count"] / row["seconds"] for row in judged) if judged else None,
+        waiting=statistics.mean(row["waiting"] for row in train),
+        seconds=train[-1]["seconds"],
+    )
+
+
+def _limits(record: RunRecord) -> list[str]:
+    return (
+        [f"{len(record.skipped)} bad pictures were skipped: {', '.join(record.skipped[:5])}."] if record.skipped else []
+    )
