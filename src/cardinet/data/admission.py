@@ -1,0 +1,47 @@
+"""The gate before training: no damaged picture passes, and none is replaced by another."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import replace
+
+import numpy as np
+
+from cardinet.base.errors import WorkError
+from cardinet.data.check import Progress, bad_pictures
+from cardinet.data.findings import Finding
+from cardinet.data.settings import DataSettings
+from cardinet.data.source import Source, in_memory_splits
+
+MOST = 20  # findings in one message
+
+
+def admitted(source: Source, settings: DataSettings, progress: Progress | None = None) -> tuple[Source, list[Finding]]:
+    """The source with usable pictures only, and the findings on those that were left out.
+
+    With `on_bad_image = "fail"` raises WorkError with the list if there is any; with "skip" raises it only where
+    a class has no training picture left.
+    """
+    findings = bad_pictures(source, settings, progress)
+    if not findings:
+        return source, []
+    if settings.on_bad_image == "fail":
+        more = [f"... and {len(findings) - MOST} more."] if len(findings) > MOST else []
+        advice = "Repair or remove them (cardinet check-data lists all), or train without them: --on-bad-image skip."
+        raise WorkError(*(finding.sentence() for finding in findings[:MOST]), *more, advice)
+    return left_out(source, {finding.name for finding in findings}, settings), findings
+
+
+def left_out(source: Source, names: Set[str], settings: DataSettings) -> Source:
+    """The source without the pictures of these names; small ones are then put in memory.
+
+    Raises WorkError where a class has no training picture left.
+    """
+    splits = {name: split.without(names) for name, split in source.splits.items()}
+    counts = np.bincount(splits["train"].labels, minlength=len(source.classes))
+    before = np.bincount(source.splits["train"].labels, minlength=len(source.classes))
+    lost = [source.classes[i] for i in np.flatnonzero((counts == 0) & (before > 0))]
+    if lost:
+        raise WorkError(f"Without its bad pictures {', '.join(lost)} has no training picture left.")
+    kept = {name: split for name, split in splits.items() if len(split)}
+    return in_memory_splits(replace(source, splits=kept), settings)

@@ -1,0 +1,129 @@
+"""Batches of normalised pixels for training (endless, resumable at any step) and for evaluation (exact)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from cardinet.base.randomness import permutation
+from cardinet.data.arrays import ArrayPictures
+from cardinet.data.loading import Request, Work, decoded
+from cardinet.data.preprocessing import Preprocessing
+from cardinet.data.settings import AugmentationSettings
+from cardinet.data.source import Split
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """`pixels` float32 (B, C, crop, crop) in channels_last and `labels` int64 (B,), both on the device.
+
+    `index` int64 (B,) says which samples of the split these are.
+    """
+
+    pixels: torch.Tensor
+    labels: torch.Tensor
+    index: npt.NDArray[np.int64]
+
+
+class TrainBatches:
+    """The training batches of a split: a function of (split, preprocessing, augmentation, seed, batch size).
+
+    The order of an epoch is a permutation by (seed, epoch); the last incomplete batch is left out, and a split
+    smaller than a batch is one batch. The number of workers changes the speed and nothing else; for pictures
+    in memory it has no effect.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        preprocessing: Preprocessing,
+        augmentation: AugmentationSettings,
+        *,
+        seed: int,
+        batch_size: int,
+        workers: int,
+        device: torch.device | str,
+    ) -> None:
+        self.split = split
+        self.preprocessing = preprocessing
+        self.augmentation = augmentation
+        self.seed = seed
+        self.batch_size = min(batch_size, len(split))
+        self.workers = workers
+        self.device = torch.device(device)
+        self.steps_per_epoch = len(split) // self.batch_size
+        self._pictures = (
+            None if split.images is None else ArrayPictures(split.images, preprocessing, augmentation, self.device)
+        )
+        self._open: list[Iterator[torch.Tensor]] = []
+
+    def requests(self, start_step: int) -> Iterator[Request]:
+        """(epoch, indices) of each batch from a step on, without end."""
+        epoch, first = divmod(start_step, self.steps_per_epoch)
+        while True:
+            order = permutation(self.seed, epoch, len(self.split))
+            for step in range(first, self.steps_per_epoch):
+                yield epoch, order[step * self.batch_size : (step + 1) * self.batch_size]
+            epoch, first = epoch + 1, 0
+
+    def stream(self, start_step: int = 0) -> Iterator[Batch]:
+        """The batches from a step on, without end: the same ones as a stream from step 0 gives there.
+
+        Raises WorkError that names a picture that cannot be decoded, and when a worker process has died.
+        """
+        if self._pictures is not None:
+            for epoch, index in self.requests(start_step):
+                pixels = self._pictures.augmented(seed=self.seed, epoch=epoch, index=index)
+                yield _batch(pixels, self.split, index, self.preprocessing, self.device)
+            return
+        work = Work(self.split, self.preprocessing, self.augmentation, self.seed)
+        pictures = decoded(work, lambda: self.requests(start_step), workers=self.workers, device=self.device)
+        self._open.append(pictures)
+        # The loader keeps the order of its requests, so asking for them again tells which batch has come.
+        for (_, index), pixels in zip(self.requests(start_step), pictures, strict=False):
+            yield _batch(pixels, self.split, index, self.preprocessing, self.device)
+
+    def close(self) -> None:
+        """Stop the worker processes of all streams; the streams end."""
+        while self._open:
+            pictures = self._open.pop()
+            if hasattr(pictures, "close"):
+                pictures.close()
+
+
+def evaluation_batches(
+    split: Split, preprocessing: Preprocessing, *, batch_size: int, workers: int, device: torch.device | str
+) -> Iterator[Batch]:
+    """Every sample of the split exactly once, in order; the last batch may be smaller.
+
+    Raises WorkError that names a picture that cannot be decoded, and when a worker process has died.
+    """
+    device = torch.device(device)
+    chunks = [np.arange(i, min(i + batch_size, len(split))) for i in range(0, len(split), batch_size)]
+    if split.images is not None:
+        for index in chunks:
+            pictures = ArrayPictures(
+                split.images[index[0] : index[-1] + 1], preprocessing, AugmentationSettings(), device
+            )
+            pixels = pictures.evaluation(np.arange(len(index)))
+            yield _batch(pixels, split, index, preprocessing, device)
+        return
+    work = Work(split, preprocessing, None, 0)
+    loader = decoded(work, lambda: ((0, index) for index in chunks), workers=workers, device=device)
+    for index, pixels in zip(chunks, loader, strict=True):
+        yield _batch(pixels, split, index, preprocessing, device)
+
+
+def _batch(
+    pixels: torch.Tensor,
+    split: Split,
+    index: npt.NDArray[np.int64],
+    preprocessing: Preprocessing,
+    device: torch.device,
+) -> Batch:
+    labels = torch.from_numpy(split.labels[index]).to(device, non_blocking=True)
+    return Batch(preprocessing.normalise(pixels.to(device, non_blocking=True)), labels, index)

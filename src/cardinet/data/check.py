@@ -1,0 +1,207 @@
+"""check-data: every picture of a source decoded fully, and everything that is wrong with it by name."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cardinet.data.check_cache import CheckCache
+from cardinet.data.decode import PictureError
+from cardinet.data.findings import Finding
+from cardinet.data.inspection import Inspection, Remark, inspect
+from cardinet.data.kinds import KINDS, list_source
+from cardinet.data.listing import Encoded, Labels, Names
+from cardinet.data.settings import DataSettings
+from cardinet.data.source import Source
+from cardinet.data.splitting import divided
+
+Progress = Callable[[int, int], None]
+_CHUNK = 32  # pictures a thread takes at once: a hand-over costs as much as decoding a small one
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What check-data found. `splits` counts the pictures of each split, `from_cache` those not decoded again."""
+
+    source: str
+    pictures: int
+    classes: tuple[str, ...]
+    splits: Mapping[str, int]
+    findings: tuple[Finding, ...]
+    ignored: int
+    seconds: float
+    from_cache: int
+
+    def bad(self) -> tuple[Finding, ...]:
+        """The findings that keep a picture or the source from being used."""
+        return tuple(finding for finding in self.findings if finding.bad)
+
+    def to_document(self) -> dict[str, Any]:
+        """The report for JSON."""
+        return {
+            **asdict(self),
+            "classes": list(self.classes),
+            "splits": dict(self.splits),
+            "findings": [asdict(finding) for finding in self.findings],
+            "bad": len(self.bad()),
+        }
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """One picture to look at: where it stands, and how to read it."""
+
+    split: str
+    index: int
+    names: Names
+    encoded: Encoded
+
+    @property
+    def name(self) -> str:
+        return self.names[self.index]
+
+    def inspect(self, pixel_limit: int) -> Inspection:
+        try:
+            return inspect(self.encoded.read(self.index), pixel_limit)
+        except PictureError as error:
+            return Inspection("", (Remark(error.kind, error.detail, True),))
+
+
+def check(
+    text: str, settings: DataSettings, *, workers: int | None = None, progress: Progress | None = None
+) -> CheckReport:
+    """Look at every picture of a source, whatever the limit, and at its class folders.
+
+    `workers` threads decode (None: as many as cores); `progress(done, total)` is called in this thread. Results
+    are kept by path, size and time. What a training would refuse is a finding here: raises RequestError for an
+    unknown kind or a missing path, WorkError only where a source cannot be read at all.
+    """
+    start = time.monotonic()
+    listing = list_source(text)
+    parts = divided(listing, settings)
+    pictures = [
+        _Picture(split, index, part.names, part.encoded)
+        for split, part in parts.items()
+        if part.encoded is not None
+        for index in range(len(part))
+    ]
+    inspections, from_cache = _inspect_all(pictures, _key(text), settings.pixel_limit, workers, progress)
+    labels = {split: part.labels for split, part in parts.items()}
+    findings = [
+        *listing.problems,
+        *_without_common_grey(_findings(pictures, inspections), len(pictures)),
+        *_duplicates(pictures, inspections, labels, listing.classes),
+    ]
+    return CheckReport(
+        source=text,
+        pictures=sum(len(part) for part in parts.values()),
+        classes=listing.classes,
+        splits={split: len(part) for split, part in parts.items()},
+        findings=tuple(findings),
+        ignored=listing.ignored,
+        seconds=time.monotonic() - start,
+        from_cache=from_cache,
+    )
+
+
+def bad_pictures(
+    source: Source, settings: DataSettings, progress: Progress | None = None, *, workers: int | None = None
+) -> list[Finding]:
+    """The pictures of an opened source that cannot be used; [] where all are decoded already, in memory."""
+    pictures = [
+        _Picture(split.name, index, split.names, split.encoded)
+        for split in source.splits.values()
+        if split.encoded is not None
+        for index in range(len(split))
+    ]
+    inspections, _ = _inspect_all(pictures, _key(source.text), settings.pixel_limit, workers, progress)
+    return [finding for finding in _findings(pictures, inspections) if finding.bad]
+
+
+def _key(text: str) -> str:
+    word, colon, rest = text.partition(":")
+    return os.path.abspath(os.path.expanduser(rest if colon and word in KINDS else text))
+
+
+def _inspect_all(
+    pictures: list[_Picture], key: str, pixel_limit: int, workers: int | None, progress: Progress | None
+) -> tuple[list[Inspection], int]:
+    """Each picture's inspection, in order, and how many came from the cache."""
+    if not pictures:
+        return [], 0
+    cache = CheckCache(key, pixel_limit)
+    places = [picture.names.place(picture.index) for picture in pictures]
+    found = [cache.get(place) for place in places]
+    missing = [i for i, inspection in enumerate(found) if inspection is None]
+    done = len(pictures) - len(missing)
+    from_cache = done
+    report = progress or (lambda done, total: None)
+    report(done, len(pictures))
+    try:
+        for i, inspection in _inspected(pictures, missing, pixel_limit, workers):
+            found[i] = inspection
+            cache.put(places[i], inspection)
+            done += 1
+            if done % _CHUNK == 0 or done == len(pictures):
+                report(done, len(pictures))
+    finally:  # also when the user stops it: what is known need not be done again
+        if missing:
+            cache.save()
+    return [inspection for inspection in found if inspection is not None], from_cache
+
+
+def _inspected(
+    pictures: list[_Picture], rows: list[int], pixel_limit: int, workers: int | None
+) -> Iterator[tuple[int, Inspection]]:
+    def look(chunk: list[int]) -> list[tuple[int, Inspection]]:
+        return [(i, pictures[i].inspect(pixel_limit)) for i in chunk]
+
+    chunks = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
+    pool = ThreadPoolExecutor(max(1, workers if workers is not None else os.cpu_count() or 1))
+    try:
+        for results in pool.map(look, chunks):
+            yield from results
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _findings(pictures: list[_Picture], inspections: Iterable[Inspection]) -> list[Finding]:
+    return [
+        Finding(picture.name, picture.split, remark.kind, remark.detail, remark.bad)
+        for picture, inspection in zip(pictures, inspections, strict=True)
+        for remark in inspection.remarks
+    ]
+
+
+def _without_common_grey(findings: list[Finding], pictures: int) -> list[Finding]:
+    """In a source of grey pictures it is worth no remark that each one is grey."""
+    usable = pictures - sum(finding.bad for finding in findings)
+    if sum(finding.kind == "grey" for finding in findings) < usable:
+        return findings
+    return [finding for finding in findings if finding.kind != "grey"]
+
+
+def _duplicates(
+    pictures: list[_Picture], inspections: list[Inspection], labels: Mapping[str, Labels], classes: tuple[str, ...]
+) -> list[Finding]:
+    """Pictures with the same bytes as an earlier one, with what their places mean for training."""
+    first: dict[str, _Picture] = {}
+    found = []
+    for picture, inspection in zip(pictures, inspections, strict=True):
+        if not inspection.digest or any(remark.kind == "empty" for remark in inspection.remarks):
+            continue
+        twin = first.setdefault(inspection.digest, picture)
+        if twin is picture:
+            continue
+        detail = f"the same bytes as {twin.name}"
+        if twin.split != picture.split:
+            detail += f", which is in the {twin.split} split, so that it measures what was learnt by heart"
+        label, other = (int(labels[p.split][p.index]) for p in (picture, twin))
+        if label != other:
+            detail += f", and the two are of different classes ({classes[label]} and {classes[other]})"
+        found.append(Finding(picture.name, picture.split, "duplicate", detail, bad=False))
+    return found

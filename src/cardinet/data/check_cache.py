@@ -1,0 +1,79 @@
+"""What check-data found, kept by file: a file of the same size and time is not decoded again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cardinet.base.errors import WorkError
+from cardinet.base.files import write_atomic
+from cardinet.data.cache import cache_folder
+from cardinet.data.inspection import Inspection, Remark
+
+VERSION = 1
+
+
+class CheckCache:
+    """The inspections of one source, by absolute path and row. Without a folder to write to it forgets them."""
+
+    def __init__(self, source: str, pixel_limit: int) -> None:
+        self.pixel_limit = pixel_limit
+        self.path: Path | None = None
+        self._files: dict[str, dict[str, Any]] = {}
+        self._states: dict[str, tuple[int, int] | None] = {}
+        with suppress(WorkError):
+            self.path = (
+                cache_folder("check")
+                / f"{hashlib.sha256(source.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
+            )
+            self._files = self._read(self.path)
+
+    def get(self, place: tuple[str, int]) -> Inspection | None:
+        """The inspection of a picture whose file has not changed since, else None."""
+        file, row = place
+        found = self._files.get(file)
+        if found is None or [found.get("size"), found.get("time")] != list(self._state(file) or ()):
+            return None
+        entry = found["rows"].get(str(row))
+        return None if entry is None else Inspection(entry[0], tuple(Remark(*remark) for remark in entry[1]))
+
+    def put(self, place: tuple[str, int], inspection: Inspection) -> None:
+        """Keep an inspection under the state that the file had when it was asked for."""
+        file, row = place
+        state = self._state(file)
+        if state is None:
+            return
+        found = self._files.get(file)
+        if found is None or (found["size"], found["time"]) != state:
+            found = self._files[file] = {"size": state[0], "time": state[1], "rows": {}}
+        remarks = [[remark.kind, remark.detail, remark.bad] for remark in inspection.remarks]
+        found["rows"][str(row)] = [inspection.digest, remarks]
+
+    def save(self) -> None:
+        """Write the file. A cache that cannot be written costs time later, and nothing else."""
+        document = {"version": VERSION, "pixel_limit": self.pixel_limit, "files": self._files}
+        if self.path is not None:
+            with suppress(WorkError):
+                write_atomic(self.path, json.dumps(document))
+
+    def _state(self, file: str) -> tuple[int, int] | None:
+        if file not in self._states:
+            try:
+                status = os.stat(file)
+                self._states[file] = (status.st_size, status.st_mtime_ns)
+            except OSError:
+                self._states[file] = None
+        return self._states[file]
+
+    def _read(self, path: Path) -> dict[str, dict[str, Any]]:
+        try:
+            document = json.loads(path.read_text())
+            if (document["version"], document["pixel_limit"]) == (VERSION, self.pixel_limit):
+                return dict(document["files"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # absent, of another version or damaged: it is made again
+        return {}

@@ -1,0 +1,59 @@
+"""The kinds of sources: one file each, and one row in this table."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+from cardinet.base.errors import RequestError, nearest
+from cardinet.data.listing import Listing
+
+# Word before the colon (or the whole text) -> module and function, as text: a kind imports what only it needs.
+KINDS = {
+    "digits": "digits:list_digits",
+    "imagenet": "imagenet:list_imagenet",
+    "parquet": "parquet:list_parquet",
+    "cifar10": "named:list_named",
+    "cifar100": "named:list_named",
+    "mnist": "named:list_named",
+    "fashion-mnist": "named:list_named",
+    "svhn": "named:list_named",
+    "webdataset": "later:refuse",
+    "hf": "later:refuse",
+}
+WITH_PATH = ("imagenet", "parquet", "webdataset", "hf")
+
+
+def list_source(text: str) -> Listing:
+    """What the source holds, without decoding it.
+
+    Raises RequestError for an unknown kind (with the nearest ones) and for a path that does not exist, and
+    WorkError where the source cannot be read at all; what is wrong inside it stands in `Listing.problems`.
+    """
+    word, colon, rest = text.partition(":")
+    if word in KINDS and bool(colon) == (word in WITH_PATH):
+        if colon and not rest:
+            raise RequestError(f'The source "{text}" names no path; write {word}:PATH.')
+        return _function(KINDS[word])(rest if colon else word)
+    if word in WITH_PATH and not Path(text).exists():
+        raise RequestError(f'The source "{text}" needs a path; write {word}:PATH.')
+    if Path(text).expanduser().exists():
+        return _function("folder:list_folder")(text)
+    known = [f"{kind}:PATH" if kind in WITH_PATH else kind for kind in KINDS]
+    if colon:
+        raise RequestError(f'There is no kind of source "{word}" ({nearest(word, KINDS)}).')
+    raise RequestError(
+        f'The source "{text}" is neither a folder that exists nor a named source ({_hint(text, known)}).'
+    )
+
+
+def _hint(text: str, known: list[str]) -> str:
+    looks_like_path = "/" in text or text.startswith((".", "~"))
+    return "known: " + ", ".join(known) if looks_like_path else nearest(text, known)
+
+
+def _function(place: str) -> Callable[[str], Listing]:
+    module, name = place.split(":")
+    function: Callable[[str], Listing] = getattr(importlib.import_module(f"cardinet.data.kinds.{module}"), name)
+    return function

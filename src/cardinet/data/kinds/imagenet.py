@@ -1,0 +1,53 @@
+"""ImageNet as it is published: synset folders for training, and a flat or a foldered validation set."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from cardinet.base.errors import RequestError, WorkError
+from cardinet.data.kinds.folder import Scan, from_scans, scan, visible
+from cardinet.data.kinds.imagenet_labels import validation_synsets
+from cardinet.data.listing import Listing
+
+_KAGGLE = Path("ILSVRC/Data/CLS-LOC")
+_NUMBERED = re.compile(r"ILSVRC2012_val_(\d{8})\.jpe?g", re.IGNORECASE)
+
+
+def list_imagenet(text: str) -> Listing:
+    """`PATH/train` with a folder for each synset and `PATH/val`, foldered likewise or flat (also Kaggle's layout).
+
+    The pictures of a flat val/ (ILSVRC2012_val_00000001.JPEG ...) get their synsets from a file beside them; see
+    `validation_synsets` for which files do. The published test pictures have no labels and are not read.
+    Raises RequestError for a missing path or train/, WorkError where the labels of val/ cannot be known.
+    """
+    typed = Path(text).expanduser()
+    if not typed.is_dir():
+        raise RequestError(f'There is no folder "{text}".')
+    root = typed / _KAGGLE if (typed / _KAGGLE / "train").is_dir() else typed
+    if not (root / "train").is_dir():
+        raise RequestError(f"{root} has no folder train/; give the folder that holds ImageNet's train/ and val/.")
+    scans = {"train": scan(root, root / "train")}
+    if (root / "val").is_dir():
+        folders = any(entry.is_dir() for entry in visible(root / "val"))
+        scans["validation"] = scan(root, root / "val") if folders else flat_scan(root, typed)
+    return from_scans(root, scans, unsplit=False)
+
+
+def flat_scan(root: Path, typed: Path) -> Scan:
+    """The pictures of a flat val/ by synset. Raises WorkError where one's synset cannot be known."""
+    synsets = validation_synsets([root, root / "val", typed, typed.parent])
+    result = Scan(root / "val")
+    unknown = []
+    for entry in visible(root / "val"):
+        match = _NUMBERED.fullmatch(entry.name)
+        if match is None:
+            result.ignored += 1
+        elif int(match[1]) not in synsets.by_number:
+            unknown.append(entry.name)
+        else:
+            pictures = result.pictures.setdefault(synsets.by_number[int(match[1])], [])
+            pictures.append((f"val/{entry.name}", entry.stat().st_size))
+    if unknown:
+        raise WorkError(f"{synsets.file} has no label for {len(unknown)} pictures of val/, the first one {unknown[0]}.")
+    return result

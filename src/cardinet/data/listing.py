@@ -1,0 +1,162 @@
+"""What a source holds, found without decoding a picture: names, labels and how to read the bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from cardinet.data.decode import PictureError
+from cardinet.data.findings import Finding
+
+Labels = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int64]
+
+
+class Encoded(Protocol):
+    """Encoded pictures, read one by one; safe to fork and to pickle, so that worker processes can hold it."""
+
+    def read(self, index: int) -> bytes:
+        """The bytes of one picture. Raises PictureError when they cannot be read."""
+
+
+class Names(Sequence[str]):
+    """Names as text by position, computed when asked for: a million names must not be a million objects."""
+
+    def at(self, index: int) -> str:
+        raise NotImplementedError
+
+    def place(self, index: int) -> tuple[str, int]:
+        """The absolute path of the picture's file and its row there (0 where a file is one picture)."""
+        return os.path.abspath(self.at(index)), 0
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self.at(i) for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return self.at(int(index) % len(self))
+
+
+class Paths(Names):
+    """Paths below a folder. They are kept as one block of bytes, which forked workers share."""
+
+    def __init__(self, root: Path, relative: Sequence[str]) -> None:
+        self.root = root
+        self.block = np.array([os.fsencode(path) for path in relative], dtype=np.bytes_)
+
+    def __len__(self) -> int:
+        return len(self.block)
+
+    def at(self, index: int) -> str:
+        return os.path.join(self.root, os.fsdecode(bytes(self.block[index])))
+
+    def read(self, index: int) -> bytes:
+        """The bytes of the file (this makes the paths an `Encoded`)."""
+        try:
+            return Path(self.at(index)).read_bytes()
+        except OSError as error:
+            raise PictureError("damaged", f"it cannot be read ({error.strerror})") from error
+
+
+class Numbered(Names):
+    """`scan 0`, `scan 1`, ... : pictures without names of their own."""
+
+    def __init__(self, prefix: str, count: int) -> None:
+        self.prefix = prefix
+        self.length = count
+
+    def __len__(self) -> int:
+        return self.length
+
+    def at(self, index: int) -> str:
+        return f"{self.prefix}{index}"
+
+
+@dataclass(frozen=True)
+class ChosenNames(Names):
+    """Some of the names, by row."""
+
+    base: Names
+    rows: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def at(self, index: int) -> str:
+        return self.base.at(int(self.rows[index]))
+
+    def place(self, index: int) -> tuple[str, int]:
+        return self.base.place(int(self.rows[index]))
+
+
+@dataclass(frozen=True)
+class ChosenEncoded:
+    """Some of the encoded pictures, by row."""
+
+    base: Encoded
+    rows: Rows
+
+    def read(self, index: int) -> bytes:
+        return self.base.read(int(self.rows[index]))
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The pictures of one split: either `encoded`, or decoded as `pixels` (uint8, (N, C, H, W))."""
+
+    names: Names
+    labels: Labels
+    encoded: Encoded | None = None
+    pixels: npt.NDArray[np.uint8] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: Rows) -> Part:
+        """Some of the pictures, in the order of the rows."""
+        return replace(
+            self,
+            names=ChosenNames(self.names, rows),
+            labels=self.labels[rows],
+            encoded=None if self.encoded is None else ChosenEncoded(self.encoded, rows),
+            pixels=None if self.pixels is None else self.pixels[rows],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """A source as it is on disk.
+
+    `problems` keep it from being used (a class folder without pictures, one class only); `unsplit` says that
+    its one part has still to be divided into train, validation and test; `flips` that a mirrored picture keeps
+    its class; `ignored` counts the files that are no pictures by their name.
+    """
+
+    classes: tuple[str, ...]
+    parts: dict[str, Part]
+    fingerprint: str
+    problems: tuple[Finding, ...] = ()
+    unsplit: bool = False
+    flips: bool = True
+    ignored: int = 0
+
+
+def fingerprint(classes: Sequence[str], entries: Iterable[str], *blocks: bytes) -> str:
+    """sha256 (hex) over the class names in order and the sorted entries, each a name with its size and class."""
+    digest = hashlib.sha256()
+    for text in (*classes, "", *sorted(entries)):
+        digest.update(text.encode("utf-8", "surrogateescape") + b"\n")
+    for block in blocks:
+        digest.update(block)
+    return digest.hexdigest()

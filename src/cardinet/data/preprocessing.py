@@ -1,0 +1,102 @@
+"""What is done to every picture before it enters a network; a part of the model file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from cardinet.base.settings import Settings
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+
+class Preprocessing(Settings):
+    """Resize the shorter side, crop the centre, scale to [0, 1], subtract the mean and divide by the deviation.
+
+    `resize` is the length of the shorter side (None: as it is), `crop` the side of the square input. It gives
+    the same pixels as torchvision's `resize` and `center_crop` on a Pillow picture, which includes the black
+    border where a picture is smaller than the crop. `antialias = False` samples without a filter that grows
+    with the reduction. How colours, transparency, 16 bits and EXIF orientation are read: `decode.to_mode`.
+    """
+
+    channels: Literal[1, 3]
+    resize: int | None = Field(default=None, gt=0)
+    crop: int = Field(gt=0)
+    interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
+    antialias: bool = True
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _check(self) -> Preprocessing:
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError(f"mean and std need one value for each of the {self.channels} channels")
+        if min(self.std) <= 0:
+            raise ValueError("std must be above 0")
+        return self
+
+    def picture(self, image: Image.Image) -> torch.Tensor:
+        """A decoded picture as the input's pixels: uint8, (C, crop, crop), contiguous.
+
+        Raises PictureError for a mode that cannot be brought to 8 bits.
+        """
+        import numpy as np
+        import torch
+
+        pixels = np.array(self.fit(image), dtype=np.uint8).reshape(self.crop, self.crop, self.channels)
+        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+    def fit(self, image: Image.Image) -> Image.Image:
+        """A decoded picture in the input's mode, resized and cropped, as a Pillow picture."""
+        return self.centre_crop(self.resized(self.to_mode(image)))
+
+    def to_mode(self, image: Image.Image) -> Image.Image:
+        """A decoded picture upright and in the input's mode (L or RGB), in its own size."""
+        from cardinet.data.decode import to_mode
+
+        return to_mode(image, self.channels)
+
+    def resized(self, image: Image.Image) -> Image.Image:
+        """The picture with its shorter side as `resize` says; the longer one is rounded down."""
+        if self.resize is None:
+            return image
+        width, height = image.size
+        short, long = min(width, height), max(width, height)
+        if short == self.resize:
+            return image
+        new_long = int(self.resize * long / short)
+        return self.scale(image, (self.resize, new_long) if width <= height else (new_long, self.resize))
+
+    def scale(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
+        """The picture in the given (width, height), by the interpolation that the settings name."""
+        from PIL import Image
+
+        method = Image.Resampling[self.interpolation.upper()]
+        if self.antialias or method == Image.Resampling.NEAREST:
+            return image.resize(size, method)
+        return image.transform(size, Image.Transform.EXTENT, (0, 0, *image.size), method)
+
+    def centre_crop(self, image: Image.Image) -> Image.Image:
+        """The central square of the input's side; a smaller picture is put on black first."""
+        from PIL import Image
+
+        width, height = image.size
+        if min(width, height) < self.crop:
+            border = Image.new(image.mode, (max(width, self.crop), max(height, self.crop)))
+            border.paste(image, ((border.width - width) // 2, (border.height - height) // 2))
+            image = border
+        left, top = (round((side - self.crop) / 2.0) for side in image.size)
+        return image.crop((left, top, left + self.crop, top + self.crop))
+
+    def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 (N, C, H, W) as float32 in channels_last, (x / 255 - mean) / std, on the pixels' device."""
+        import torch
+
+        shape = (1, self.channels, 1, 1)
+        mean = torch.tensor(self.mean, dtype=torch.float32, device=pixels.device).view(shape)
+        std = torch.tensor(self.std, dtype=torch.float32, device=pixels.device).view(shape)
+        scaled = pixels.div(255).to(torch.float32).contiguous(memory_format=torch.channels_last)
+        return scaled.sub_(mean).div_(std)

@@ -1,0 +1,140 @@
+"""A source of labelled pictures, opened: its classes and its splits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from cardinet.base.errors import WorkError
+from cardinet.data.decode import PictureError, load_picture
+from cardinet.data.kinds import list_source
+from cardinet.data.listing import ChosenEncoded, ChosenNames, Encoded, Labels, Names
+from cardinet.data.memory import in_memory
+from cardinet.data.settings import DataSettings
+from cardinet.data.splitting import divided, limited
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The pictures of one split: decoded in memory (`images`) or `encoded`, never both.
+
+    `labels` int64 (N,); `images` uint8 (N, C, H, W); `names` says for each picture where it stands; `total`
+    counts the pictures before the limit.
+    """
+
+    name: str
+    labels: Labels
+    names: Names
+    images: torch.Tensor | None
+    encoded: Encoded | None
+    total: int
+    pixel_limit: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def picture(self, index: int) -> Image.Image:
+        """One picture, fully decoded, in its own size and mode. Raises WorkError with its name and the reason."""
+        if self.images is not None:
+            from PIL import Image
+
+            pixels = self.images[index].permute(1, 2, 0).numpy()
+            return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
+        assert self.encoded is not None
+        try:
+            return load_picture(self.encoded.read(index), self.pixel_limit)
+        except PictureError as error:
+            raise WorkError(f"{self.names[index]}: {error.kind}: {error.detail}.") from error
+
+    def without(self, bad: Set[str]) -> Split:
+        """The split without the pictures of these names."""
+        rows = np.array([i for i, name in enumerate(self.names) if name not in bad], dtype=np.int64)
+        return replace(
+            self,
+            labels=self.labels[rows],
+            names=ChosenNames(self.names, rows),
+            images=None if self.images is None else self.images[rows],
+            encoded=None if self.encoded is None else ChosenEncoded(self.encoded, rows),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """An opened source.
+
+    `text` is the source as typed, `classes` are the names in index order, `splits` holds "train" always and
+    "validation" and "test" where they exist. `fingerprint` is the sha256 of the data as it is on disk (sorted
+    names, sizes and classes), whatever the limit and the division. `size` is (H, W) where all pictures are in
+    memory, else None. `flips` says whether a mirrored picture keeps its class, `small` that the pictures are in
+    memory, `ignored` how many files are no pictures by their name.
+    """
+
+    text: str
+    classes: tuple[str, ...]
+    splits: Mapping[str, Split]
+    fingerprint: str
+    channels: int
+    size: tuple[int, int] | None
+    flips: bool
+    small: bool
+    ignored: int
+
+
+def open_source(text: str, settings: DataSettings) -> Source:
+    """Open `digits`, a folder of class folders, `imagenet:PATH`, `parquet:PATH` or a named set.
+
+    Small pictures are decoded into memory; one that cannot be decoded leaves them encoded, so that
+    `bad_pictures` can name it. Raises RequestError for an unknown kind and a missing path, WorkError with every
+    reason for data that cannot be used.
+    """
+    listing = list_source(text)
+    reasons = [problem.sentence() for problem in listing.problems if problem.bad]
+    if reasons:
+        raise WorkError(*reasons)
+    whole = divided(listing, settings)
+    splits = {}
+    for name, part in whole.items():
+        kept = limited(part, settings.limit, settings.split_seed)
+        images = None if kept.pixels is None else _tensor(kept.pixels)
+        splits[name] = Split(name, kept.labels, kept.names, images, kept.encoded, len(part), settings.pixel_limit)
+    source = Source(
+        text=text,
+        classes=listing.classes,
+        splits=splits,
+        fingerprint=listing.fingerprint,
+        channels=3,
+        size=None,
+        flips=listing.flips,
+        small=False,
+        ignored=listing.ignored,
+    )
+    return in_memory_splits(source, settings)
+
+
+def in_memory_splits(source: Source, settings: DataSettings) -> Source:
+    """The source with its pictures decoded into memory where they are small, of one size and undamaged."""
+    encoded = {name: split.encoded for name, split in source.splits.items() if split.encoded is not None}
+    splits = dict(source.splits)
+    if encoded:
+        counts = {name: len(splits[name]) for name in encoded}
+        pixels = in_memory(encoded, counts, settings.pixel_limit)
+        if pixels is None:
+            return source
+        for name, values in pixels.items():
+            splits[name] = replace(splits[name], images=_tensor(values), encoded=None)
+    channels, height, width = next(split.images.shape[1:] for split in splits.values() if split.images is not None)
+    return replace(source, splits=splits, channels=channels, size=(height, width), small=True)
+
+
+def _tensor(pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(pixels)

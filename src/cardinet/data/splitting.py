@@ -1,0 +1,60 @@
+"""Dividing a source's pictures: the splits that it does not have itself, and the limit."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from cardinet.base.randomness import permutation
+from cardinet.data.listing import Labels, Listing, Part, Rows
+from cardinet.data.settings import DataSettings
+
+UNSPLIT_VALIDATION = 0.1
+_LIMIT_STREAM = 1_000_003  # apart from the class numbers, which choose the split's streams
+
+
+def divided(listing: Listing, settings: DataSettings) -> dict[str, Part]:
+    """The parts train, validation and test as the settings divide them, the limit not yet applied.
+
+    A part that would be empty (very few pictures) is left out.
+    """
+    parts = dict(listing.parts)
+    if listing.unsplit:
+        validation = UNSPLIT_VALIDATION if settings.validation is None else settings.validation
+        shares = {"test": settings.test, "validation": validation}
+    else:
+        shares = {} if "validation" in parts else {"validation": settings.validation or 0.0}
+    held = hold_out(parts["train"].labels, list(shares.values()), settings.split_seed)
+    train = parts["train"]
+    for name, rows in zip(shares, held[:-1], strict=True):
+        if len(rows):
+            parts[name] = train.take(rows)
+    if len(held[-1]) < len(train):
+        parts["train"] = train.take(held[-1])
+    return {name: parts[name] for name in ("train", "validation", "test") if name in parts}
+
+
+def hold_out(labels: Labels, shares: list[float], seed: int) -> list[Rows]:
+    """Rows for each share and, last, the rows that are left; each class is divided alike, rows stay in order.
+
+    Of a class with n pictures a share s takes n * s, rounded to the nearest.
+    """
+    taken: list[list[Rows]] = [[] for _ in (*shares, None)]
+    for number in np.unique(labels):
+        rows = np.flatnonzero(labels == number)
+        drawn = rows[permutation(seed, int(number), len(rows))]
+        start = 0
+        for place, share in enumerate(shares):
+            stop = min(start + math.floor(share * len(rows) + 0.5), len(rows) - 1)
+            taken[place].append(drawn[start:stop])
+            start = max(start, stop)
+        taken[-1].append(drawn[start:])
+    return [np.sort(np.concatenate([*pieces, np.empty(0, np.int64)])).astype(np.int64) for pieces in taken]
+
+
+def limited(part: Part, limit: int | None, seed: int) -> Part:
+    """At most `limit` pictures, chosen by seed and kept in order."""
+    if limit is None or len(part) <= limit:
+        return part
+    return part.take(np.sort(permutation(seed, _LIMIT_STREAM, len(part))[:limit]))

@@ -1,0 +1,223 @@
+"""Batches: the order, resuming at any step, any number of workers, and how failures arrive."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cardinet.base.errors import WorkError
+from cardinet.base.randomness import permutation
+from cardinet.data.batches import Batch, TrainBatches, evaluation_batches
+from cardinet.data.preprocessing import Preprocessing
+from cardinet.data.settings import AugmentationSettings, DataSettings
+from cardinet.data.source import Split, open_source
+
+GREY = Preprocessing(channels=1, crop=8, mean=(0.5,), std=(0.5,))
+COLOUR = Preprocessing(channels=3, resize=40, crop=32, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+VARIED = AugmentationSettings(resized_crop=(0.2, 1.0), flip=0.5, brightness=0.4, saturation=0.4)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Split:
+    return open_source("digits", DataSettings()).splits["train"]
+
+
+def train_batches(
+    split: Split,
+    preprocessing: Preprocessing = GREY,
+    augmentation: AugmentationSettings | None = None,
+    *,
+    seed: int = 1,
+    batch_size: int = 64,
+    workers: int = 0,
+) -> TrainBatches:
+    return TrainBatches(
+        split,
+        preprocessing,
+        augmentation or AugmentationSettings(pad=1),
+        seed=seed,
+        batch_size=batch_size,
+        workers=workers,
+        device="cpu",
+    )
+
+
+def take(batches: TrainBatches, count: int, start: int = 0) -> list[Batch]:
+    try:
+        return list(itertools.islice(batches.stream(start), count))
+    finally:
+        batches.close()
+
+
+def same(a: list[Batch], b: list[Batch]) -> bool:
+    return len(a) == len(b) and all(
+        torch.equal(x.pixels, y.pixels) and torch.equal(x.labels, y.labels) and np.array_equal(x.index, y.index)
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+def test_an_epoch_is_the_permutation_without_its_last_incomplete_batch(digits: Split) -> None:
+    batches = train_batches(digits)
+    assert batches.steps_per_epoch == 1257 // 64 == 19
+    got = take(batches, 19 * 2)
+    for epoch in (0, 1):
+        seen = np.concatenate([batch.index for batch in got[19 * epoch : 19 * (epoch + 1)]])
+        assert np.array_equal(seen, permutation(1, epoch, 1257)[: 19 * 64])
+    first = got[0]
+    assert first.pixels.shape == (64, 1, 8, 8)
+    assert first.pixels.dtype == torch.float32
+    assert first.labels.dtype == torch.int64
+    assert np.array_equal(first.labels.numpy(), digits.labels[first.index])
+
+
+def test_a_split_smaller_than_a_batch_is_one_batch(digits: Split) -> None:
+    few = digits.without(set(digits.names[10:]))
+    batches = train_batches(few, batch_size=64)
+    assert (batches.steps_per_epoch, batches.batch_size) == (1, 10)
+    assert [len(batch.index) for batch in take(batches, 3)] == [10, 10, 10]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 60), st.integers(1, 300), st.integers(0, 2**40))
+def test_a_resumed_stream_goes_on_exactly(start: int, batch_size: int, seed: int) -> None:
+    split = open_source("digits", DataSettings(limit=150)).splits["train"]
+    whole = take(train_batches(split, seed=seed, batch_size=batch_size), start + 3)
+    resumed = take(train_batches(split, seed=seed, batch_size=batch_size), 3, start)
+    assert same(whole[start:], resumed)
+
+
+def test_photographs_are_the_same_with_any_number_of_workers(photographs: Path) -> None:
+    split = open_source(str(photographs), DataSettings()).splits["train"]
+    alone = take(train_batches(split, COLOUR, VARIED, batch_size=7), 8)
+    for workers in (1, 3):
+        assert same(take(train_batches(split, COLOUR, VARIED, batch_size=7, workers=workers), 8), alone)
+    resumed = take(train_batches(split, COLOUR, VARIED, batch_size=7, workers=2), 3, start=5)
+    assert same(resumed, alone[5:])
+    assert alone[0].pixels.is_contiguous(memory_format=torch.channels_last)
+    assert not torch.equal(alone[0].pixels, alone[3].pixels)
+
+
+def test_the_global_generators_are_left_alone(photographs: Path) -> None:
+    split = open_source(str(photographs), DataSettings()).splits["train"]
+    torch.manual_seed(0)
+    np.random.seed(0)
+    before = (torch.get_rng_state(), np.random.get_state()[1].tolist())
+    take(train_batches(split, COLOUR, VARIED, batch_size=7, workers=1), 2)
+    list(evaluation_batches(split, COLOUR, batch_size=7, workers=1, device="cpu"))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.random.get_state()[1].tolist() == before[1]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_evaluation_sees_every_photograph_once(photographs: Path, workers: int) -> None:
+    split = open_source(str(photographs), DataSettings()).splits["train"]
+    batches = list(evaluation_batches(split, COLOUR, batch_size=7, workers=workers, device="cpu"))
+    assert [len(batch.index) for batch in batches] == [7, 7, 7, 3]
+    assert np.concatenate([batch.index for batch in batches]).tolist() == list(range(24))
+    assert torch.cat([batch.labels for batch in batches]).tolist() == split.labels.tolist()
+    expected = torch.stack([COLOUR.picture(split.picture(i)) for i in range(24)])
+    assert torch.equal(torch.cat([batch.pixels for batch in batches]), COLOUR.normalise(expected))
+
+
+def test_evaluation_of_pictures_in_memory(digits: Split) -> None:
+    batches = list(evaluation_batches(digits, GREY, batch_size=500, workers=2, device="cpu"))
+    assert [len(batch.index) for batch in batches] == [500, 500, 257]
+    assert digits.images is not None
+    assert torch.equal(torch.cat([batch.pixels for batch in batches]), GREY.normalise(digits.images))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_damaged_picture_stops_training_by_name(photographs: Path, workers: int) -> None:
+    path = photographs / "train" / "cat" / "5.jpg"
+    path.write_bytes(path.read_bytes()[:400])
+    split = open_source(str(photographs), DataSettings()).splits["train"]
+    with pytest.raises(WorkError, match=rf"^{path}: truncated"):
+        take(train_batches(split, COLOUR, VARIED, batch_size=7, workers=workers), 4)
+
+
+def test_a_killed_worker_is_a_plain_error(photographs: Path) -> None:
+    import torch.multiprocessing as workers_of
+
+    split = open_source(str(photographs), DataSettings()).splits["train"]
+    batches = train_batches(split, COLOUR, VARIED, batch_size=7, workers=1)
+    stream = batches.stream()
+    next(stream)
+    os.kill(workers_of.active_children()[0].pid or 0, signal.SIGKILL)
+    with pytest.raises(WorkError, match="worker"):
+        list(itertools.islice(stream, 50))
+    batches.close()
+
+
+def test_an_interrupt_of_the_process_group_leaves_the_workers_at_work(photographs: Path) -> None:
+    import torch.multiprocessing as workers_of
+
+    split = open_source(str(photographs), DataSettings()).splits["train"]
+    batches = train_batches(split, COLOUR, VARIED, batch_size=7, workers=2)
+    stream = batches.stream()
+    next(stream)
+    for worker in workers_of.active_children():
+        os.kill(worker.pid or 0, signal.SIGINT)
+    assert len(list(itertools.islice(stream, 20))) == 20
+    batches.close()
+
+
+def test_close_ends_the_workers(photographs: Path) -> None:
+    import torch.multiprocessing as workers_of
+
+    split = open_source(str(photographs), DataSettings()).splits["train"]
+    batches = train_batches(split, COLOUR, VARIED, batch_size=7, workers=2)
+    stream = batches.stream()
+    next(stream)
+    assert len(workers_of.active_children()) == 2
+    batches.close()
+    assert workers_of.active_children() == []
+    assert list(stream) == []
+
+
+KILLED = """
+import sys, time, torch.multiprocessing
+from cardinet.data.batches import TrainBatches
+from cardinet.data.preprocessing import Preprocessing
+from cardinet.data.settings import AugmentationSettings, DataSettings
+from cardinet.data.source import open_source
+split = open_source(sys.argv[1], DataSettings()).splits["train"]
+preprocessing = Preprocessing(channels=3, crop=32, mean=(.5,) * 3, std=(.5,) * 3)
+batches = TrainBatches(split, preprocessing, AugmentationSettings(), seed=0, batch_size=4, workers=2, device="cpu")
+stream = batches.stream()
+next(stream)
+print(*(child.pid for child in torch.multiprocessing.active_children()), flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_killed_parent_leaves_no_workers(photographs: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(photographs)], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        workers = [int(word) for word in parent.stdout.readline().split()]
+        parent.kill()
+    assert len(workers) == 2
+    for _ in range(200):
+        if not any(running(worker) for worker in workers):
+            return
+        time.sleep(0.1)
+    pytest.fail("worker processes outlive their killed parent")
+
+
+def running(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False

@@ -1,0 +1,136 @@
+"""Parquet in Hugging Face's image layout: splits, class names, what is refused, and the file in the cache."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from pictures import noise
+
+from cardinet.base.errors import WorkError
+from cardinet.data import arrow
+from cardinet.data.settings import DataSettings
+from cardinet.data.source import Source, open_source
+from cardinet.data.statistics import channel_statistics
+
+NAMES = ["ant", "bee", "cat"]
+
+
+def write(
+    path: Path, labels: list[Any], *, names: list[str] | None = None, size: int = 16, columns: str = "image label"
+) -> Path:
+    """A file of one picture for each label; the seeds of the pictures are their rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pictures = []
+    for row in range(len(labels)):
+        file = io.BytesIO()
+        noise(size, size, seed=row).save(file, "PNG")
+        pictures.append({"bytes": file.getvalue(), "path": f"{row}.png"})
+    first, second = columns.split()
+    table = pa.table({first: pictures, second: labels})
+    if names:
+        feature = {"label": {"names": names, "_type": "ClassLabel"}, "image": {"_type": "Image"}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": feature}})})
+    pq.write_table(table, path, row_group_size=3)
+    return path
+
+
+def opened(path: Path, **settings: Any) -> Source:
+    return open_source(f"parquet:{path}", DataSettings(**settings))
+
+
+@pytest.mark.parametrize("place", ["train-00000-of-00002.parquet", "data/train-0.parquet", "x/train/0000.parquet"])
+def test_splits_class_names_and_rows(tmp_path: Path, place: str) -> None:
+    write(tmp_path / place, [0, 1, 2, 0, 1, 2, 2], names=NAMES)
+    write((tmp_path / place).with_name("train-b.parquet"), [1, 1], names=NAMES)
+    write(tmp_path / "test-00000.parquet", [2, 0], names=NAMES)
+    source = opened(tmp_path)
+    assert source.classes == ("ant", "bee", "cat")
+    train, test = source.splits["train"], source.splits["test"]
+    assert sorted(train.labels.tolist()) == [0, 0, 1, 1, 1, 1, 2, 2, 2]
+    assert test.labels.tolist() == [2, 0]
+    assert test.names[1] == "test-00000.parquet row 1"
+    assert (source.small, source.size, source.channels) == (True, (16, 16), 3)
+    assert test.images is not None
+    assert np.array_equal(test.images[1].permute(1, 2, 0).numpy(), np.asarray(noise(16, 16, seed=1)))
+
+
+def test_without_metadata_the_classes_are_numbers(tmp_path: Path) -> None:
+    source = opened(write(tmp_path / "all.parquet", [0, 1, 2] * 10, columns="img fine_label"))
+    assert source.classes == ("0", "1", "2")
+    assert {name: len(split) for name, split in source.splits.items()} == {"train": 24, "validation": 3, "test": 3}
+
+
+def test_many_pictures_go_through_a_mapped_file(tmp_path: Path, own_cache: Path, monkeypatch: Any) -> None:
+    write(tmp_path / "train.parquet", [0, 1] * 6, size=80)
+    write(tmp_path / "test.parquet", [0, 1], size=80)
+    plain = opened(tmp_path)
+    monkeypatch.setattr(arrow, "IN_MEMORY", 0)
+    mapped = opened(tmp_path, limit=5)
+    assert len(list((own_cache / "cardinet" / "arrow").glob("*.arrow"))) == 2
+    rows = [int(name.split()[-1]) for name in mapped.splits["train"].names]
+    for place, row in enumerate(rows):
+        assert mapped.splits["train"].picture(place).tobytes() == plain.splits["train"].picture(row).tobytes()
+    assert mapped.fingerprint == plain.fingerprint
+
+
+def test_unlabelled_test_pictures_are_left_out(tmp_path: Path) -> None:
+    write(tmp_path / "train.parquet", [0, 1])
+    write(tmp_path / "test.parquet", [-1, -1])
+    assert set(opened(tmp_path).splits) == {"train"}
+
+
+def test_a_row_without_bytes_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "train.parquet", [0, 1], size=80)
+    pictures = [{"bytes": None, "path": "gone.png"}, *pq.read_table(path)["image"].to_pylist()[1:]]
+    table = pa.table({"image": pictures, "label": [0, 1]})
+    pq.write_table(table, path)
+    write(tmp_path / "test.parquet", [0, 1], size=80)
+    with pytest.raises(WorkError, match=r"^train.parquet row 0: empty"):
+        opened(tmp_path).splits["train"].picture(0)
+
+
+@pytest.mark.parametrize(
+    ("columns", "labels", "words"),
+    [
+        ("photo label", [0, 1], "no column of pictures"),
+        ("image kind", [0, 1], "no column of labels"),
+        ("image label", ["a", "b"], "not integer labels"),
+        ("label image", [0, 1], "not pictures"),
+        ("image label", [0, 0], "only one class"),
+        ("image label", [0, -1, 1], "wrong-label"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, columns: str, labels: list[Any], words: str) -> None:
+    with pytest.raises(WorkError, match=words):
+        opened(write(tmp_path / "train.parquet", labels, columns=columns))
+
+
+def test_files_that_are_no_parquet(tmp_path: Path) -> None:
+    with pytest.raises(WorkError, match=r"holds no .parquet files"):
+        opened(tmp_path)
+    (tmp_path / "train.parquet").write_text("not parquet")
+    with pytest.raises(WorkError, match="no readable parquet file"):
+        opened(tmp_path)
+
+
+@pytest.mark.shared
+def test_cifar_10_has_its_official_statistics(shared: Path) -> None:
+    source = opened(shared / "data" / "cifar10")
+    assert source.classes[:3] == ("airplane", "automobile", "bird")
+    assert {name: len(split) for name, split in source.splits.items()} == {"train": 50000, "test": 10000}
+    assert np.bincount(source.splits["train"].labels).tolist() == [5000] * 10
+    mean, std = channel_statistics(source.splits["train"])
+    assert [round(m, 4) for m in mean] == [0.4914, 0.4822, 0.4465]
+    assert [round(s, 4) for s in std] == [0.2470, 0.2435, 0.2616]
+    images = source.splits["test"].images
+    assert images is not None
+    assert images.dtype == torch.uint8
+    assert images.shape == (10000, 3, 32, 32)

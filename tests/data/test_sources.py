@@ -1,0 +1,210 @@
+"""Opening sources: digits, small pictures in memory, the limit, unknown kinds, damaged pictures."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pictures import MakePicture
+from PIL import Image
+
+from cardinet.base.errors import RequestError, WorkError
+from cardinet.data.kinds import KINDS
+from cardinet.data.settings import AugmentationSettings, DataSettings
+from cardinet.data.source import open_source
+from cardinet.data.splitting import hold_out
+from cardinet.data.statistics import channel_statistics
+
+SETTINGS = DataSettings()
+
+
+def test_digits_are_the_real_scans() -> None:
+    from sklearn.datasets import load_digits
+
+    source = open_source("digits", SETTINGS)
+    assert {name: len(split) for name, split in source.splits.items()} == {
+        "train": 1257,
+        "validation": 180,
+        "test": 360,
+    }
+    assert (source.size, source.channels, source.flips, source.small) == ((8, 8), 1, False, True)
+    raw = load_digits()
+    last = source.splits["test"]
+    assert np.array_equal(last.labels, raw.target[-360:])
+    assert last.images is not None
+    assert np.array_equal(last.images[:, 0].numpy(), np.round(raw.images[-360:] * 255 / 16).astype(np.uint8))
+    assert last.names[359] == "scan 1796"
+    assert source.splits["validation"].names[0] == "scan 1257"
+    assert np.array_equal(np.asarray(last.picture(3)), last.images[3, 0].numpy())
+    assert open_source("digits", SETTINGS).fingerprint == source.fingerprint
+
+
+def test_the_limit_is_of_each_split_and_by_seed() -> None:
+    source = open_source("digits", DataSettings(limit=100))
+    assert [len(split) for split in source.splits.values()] == [100, 100, 100]
+    assert [split.total for split in source.splits.values()] == [1257, 180, 360]
+    whole = open_source("digits", SETTINGS).splits["train"]
+    assert whole.images is not None
+    limited = source.splits["train"]
+    assert limited.images is not None
+    for i in (0, 50, 99):
+        row = int(limited.names[i].removeprefix("scan "))
+        assert torch.equal(limited.images[i], whole.images[row])
+        assert limited.labels[i] == whole.labels[row]
+    other = open_source("digits", DataSettings(limit=100, split_seed=1)).splits["train"]
+    assert list(other.names) != list(limited.names)
+
+
+def test_hold_out_divides_each_class_alike() -> None:
+    labels = np.repeat([0, 1, 2], [100, 10, 1])
+    test, validation, train = hold_out(labels, [0.1, 0.2], seed=3)
+    assert np.bincount(labels[test], minlength=3).tolist() == [10, 1, 0]
+    assert np.bincount(labels[validation], minlength=3).tolist() == [20, 2, 0]
+    assert sorted([*test, *validation, *train]) == list(range(111))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("digit", "digits"),
+        ("cifar-10", "cifar10"),
+        ("parkett:x", "parquet"),
+        ("./nowhere", "neither a folder"),
+        ("parquet:", "PATH"),
+        ("parquet:/nowhere", "/nowhere"),
+        ("imagenet:/nowhere", "/nowhere"),
+        ("imagenet", "imagenet:PATH"),
+        ("webdataset:x-{0..3}.tar", "stream"),
+        ("hf:cifar10", "stream"),
+    ],
+)
+def test_a_wrong_source_is_a_wrong_request(text: str, words: str) -> None:
+    with pytest.raises(RequestError, match=words) as error:
+        open_source(text, SETTINGS)
+    assert len(error.value.findings) == 1
+
+
+def test_every_kind_has_its_function() -> None:
+    import importlib
+
+    assert len(KINDS) == 10
+    for place in KINDS.values():
+        module, function = place.split(":")
+        assert callable(getattr(importlib.import_module(f"cardinet.data.kinds.{module}"), function))
+
+
+def small_folder(root: Path, make_picture: MakePicture, channels: int = 3, size: tuple[int, int] = (20, 12)) -> Path:
+    for split, count in (("train", 4), ("test", 2)):
+        for name in ("ant", "bee"):
+            for i in range(count):
+                make_picture(root / split / name / f"{i}.png", size=size, seed=i, channels=channels)
+    return root
+
+
+def test_small_pictures_are_decoded_into_memory(tmp_path: Path, make_picture: MakePicture) -> None:
+    source = open_source(str(small_folder(tmp_path, make_picture)), SETTINGS)
+    assert (source.small, source.size, source.channels) == (True, (12, 20), 3)
+    train = source.splits["train"]
+    assert train.images is not None
+    assert train.images.shape == (8, 3, 12, 20)
+    for i in range(8):
+        with Image.open(train.names[i]) as image:
+            assert np.array_equal(train.images[i].permute(1, 2, 0).numpy(), np.asarray(image))
+            assert np.array_equal(np.asarray(train.picture(i)), np.asarray(image))
+
+
+def test_grey_pictures_have_one_channel_unless_one_has_colour(tmp_path: Path, make_picture: MakePicture) -> None:
+    root = small_folder(tmp_path, make_picture, channels=1)
+    assert open_source(str(root), SETTINGS).channels == 1
+    make_picture(root / "test" / "ant" / "0.png", size=(20, 12), channels=3)
+    source = open_source(str(root), SETTINGS)
+    assert source.channels == 3
+    images = source.splits["train"].images
+    assert images is not None
+    assert torch.equal(images[0, 0], images[0, 2])
+
+
+@pytest.mark.parametrize(("name", "size"), [("one-differs", (21, 12)), ("one-large", (200, 100))])
+def test_pictures_of_several_sizes_stay_encoded(
+    tmp_path: Path, make_picture: MakePicture, name: str, size: tuple[int, int]
+) -> None:
+    root = small_folder(tmp_path, make_picture)
+    make_picture(root / "train" / "bee" / "3.png", size=size)
+    source = open_source(str(root), SETTINGS)
+    assert not source.small
+    assert source.splits["train"].images is None
+    assert source.splits["train"].picture(7).size == size
+
+
+def test_a_damaged_picture_is_named(photographs: Path) -> None:
+    path = photographs / "train" / "bee" / "3.jpg"
+    path.write_bytes(path.read_bytes()[:500])
+    split = open_source(str(photographs), SETTINGS).splits["train"]
+    with pytest.raises(WorkError, match=rf"{path}: truncated"):
+        split.picture(11)
+    left = split.without({str(path)})
+    assert len(left) == 23
+    assert left.names[11] == str(photographs / "train" / "bee" / "4.jpg")
+    assert left.labels[11] == 1
+    assert left.picture(11).size == split.picture(12).size
+
+
+def test_splits_can_be_sent_to_a_worker(photographs: Path) -> None:
+    split = open_source(str(photographs), DataSettings(limit=5)).splits["train"]
+    copy = pickle.loads(pickle.dumps(split))  # noqa: S301 - what a spawned worker does, with our own object
+    assert list(copy.names) == list(split.names)
+    assert copy.picture(4).tobytes() == split.picture(4).tobytes()
+
+
+def test_names_behave_like_a_list() -> None:
+    names = open_source("digits", SETTINGS).splits["test"].names
+    assert names[-1] == "scan 1796"
+    assert names[1:3] == ["scan 1438", "scan 1439"]
+    with pytest.raises(IndexError):
+        names[360]
+
+
+def test_statistics_are_exact() -> None:
+    split = open_source("digits", SETTINGS).splits["train"]
+    assert split.images is not None
+    mean, std = channel_statistics(split)
+    values = split.images.double() / 255
+    assert mean[0] == pytest.approx(values.mean().item(), abs=1e-12)
+    assert std[0] == pytest.approx(values.std(correction=0).item(), abs=1e-12)
+
+
+WRONG: list[tuple[type[Any], dict[str, Any]]] = [
+    (DataSettings, {"limit": 0}),
+    (DataSettings, {"validation": 0.6}),
+    (DataSettings, {"on_bad_image": "replace"}),
+    (DataSettings, {"pixel_limit": 0}),
+    (AugmentationSettings, {"flip": 1.5}),
+    (AugmentationSettings, {"pad": -1}),
+    (AugmentationSettings, {"pad_mode": "edge"}),
+    (AugmentationSettings, {"resized_crop": (0.5, 0.2)}),
+    (AugmentationSettings, {"resized_crop": (0.5, 1.0), "pad": 4}),
+    (AugmentationSettings, {"hue": 0.6}),
+    (AugmentationSettings, {"ratio": (2.0, 1.0)}),
+]
+
+
+@pytest.mark.parametrize(("model", "document"), WRONG)
+def test_wrong_settings_are_refused(model: type[Any], document: dict[str, Any]) -> None:
+    from cardinet.base.settings import validate
+
+    with pytest.raises(RequestError):
+        validate(model, document)
+
+
+def test_settings_need_no_heavy_import() -> None:
+    import subprocess
+    import sys
+
+    heavy = {"torch", "torchvision", "PIL", "sklearn", "pyarrow", "scipy"}
+    code = f"import cardinet.data.settings, cardinet.data.preprocessing, sys; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
