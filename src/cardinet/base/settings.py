@@ -16,7 +16,9 @@ M = TypeVar("M", bound=BaseModel)
 class Settings(BaseModel):
     """A frozen group of settings. Unknown keys are errors, and every error of a document is reported at once."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, protected_namespaces=()
+    )
 
 
 def parse_value(text: str) -> Any:
@@ -105,14 +107,16 @@ def explain(error: ValidationError, known: list[str], where: str = "") -> Reques
             findings.append(f'The setting "{place}" is missing.')
         else:
             message = item["msg"].removeprefix("Value error, ").rstrip(".")
+            if item["type"] == "tuple_type":
+                message = "Input should be a list, such as 3,4,6,3"
             value = "" if isinstance(item["input"], dict) or not name else f" = {item['input']!r}"
             findings.append(f"{place}{value}: {message}." if place else f"{message}.")
     return RequestError(*findings)
 
 
-def validate(model: type[M], document: Mapping[str, Any]) -> M:
-    """The settings in a document. Raises RequestError with every finding at once."""
+def validate(model: type[M], document: Mapping[str, Any], where: str = "") -> M:
+    """The settings in a document, which stands at `where` ("data."). Raises RequestError with every finding at once."""
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise explain(error, [".".join(p) for p in leaves(model)] + list(model.model_fields)) from None
+        raise explain(error, [".".join(p) for p in leaves(model)] + list(model.model_fields), where) from None

@@ -69,7 +69,7 @@ class ArrayPictures:
 
     def _gather(self, index: Rows, rows: Rows, columns: Rows) -> torch.Tensor:
         first, down, across = (
-            torch.from_numpy(np.ascontiguousarray(lines)).to(self.device, non_blocking=True)
+            torch.from_numpy(np.array(lines)).to(self.device, non_blocking=True)
             for lines in (index * (self.height * self.width), rows * self.width, columns)
         )
         place = (first[:, None] + down)[:, :, None] + across[:, None, :]

@@ -13,7 +13,7 @@ from cardinet.data.check_cache import CheckCache
 from cardinet.data.decode import PictureError
 from cardinet.data.findings import Finding
 from cardinet.data.inspection import Inspection, Remark, inspect
-from cardinet.data.kinds import KINDS, list_source
+from cardinet.data.kinds import absolute, list_source
 from cardinet.data.listing import Encoded, Labels, Names
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source
@@ -89,7 +89,7 @@ def check(
         if part.encoded is not None
         for index in range(len(part))
     ]
-    inspections, from_cache = _inspect_all(pictures, _key(text), settings.pixel_limit, workers, progress)
+    inspections, from_cache = _inspect_all(pictures, absolute(text), settings.pixel_limit, workers, progress)
     labels = {split: part.labels for split, part in parts.items()}
     findings = [
         *listing.problems,
@@ -118,13 +118,8 @@ def bad_pictures(
         if split.encoded is not None
         for index in range(len(split))
     ]
-    inspections, _ = _inspect_all(pictures, _key(source.text), settings.pixel_limit, workers, progress)
+    inspections, _ = _inspect_all(pictures, absolute(source.text), settings.pixel_limit, workers, progress)
     return [finding for finding in _findings(pictures, inspections) if finding.bad]
-
-
-def _key(text: str) -> str:
-    word, colon, rest = text.partition(":")
-    return os.path.abspath(os.path.expanduser(rest if colon and word in KINDS else text))
 
 
 def _inspect_all(

@@ -98,8 +98,11 @@ def count(network: nn.Module, input_size: int, in_channels: int = 3) -> Counts:
     try:
         with torch.no_grad(), meter:
             network.eval()(torch.empty(1, in_channels, input_size, input_size, device="meta"))
-    except RuntimeError as error:
-        raise RequestError(f"A picture of {input_size} x {input_size} pixels is too small for this network.") from error
+    except (RuntimeError, OverflowError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise RequestError(
+            f"This network cannot take a picture of {input_size} x {input_size} pixels ({reason})."
+        ) from error
     finally:
         network.train(was_training)
         for hook in hooks:

@@ -22,6 +22,8 @@ from cardinet.base.settings import explain, put
 PartClass = TypeVar("PartClass", bound=type)
 AnyPart = TypeVar("AnyPart")
 
+_CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
+
 PARTS: dict[str, type] = {}
 """Every kind of part by its name, as it stands in a document."""
 
@@ -29,7 +31,7 @@ PARTS: dict[str, type] = {}
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
 def part(cls: PartClass) -> PartClass:
     """Make a class a part: frozen, keyword-only, typed, known by its name in documents."""
-    made = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))(cls)
+    made = dataclass(frozen=True, kw_only=True, config=_CONFIG)(cls)
     PARTS[cls.__name__] = made
     return made  # type: ignore[return-value]
 

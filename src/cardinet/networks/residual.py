@@ -13,7 +13,7 @@ from pydantic import Field
 from cardinet.base.errors import RequestError
 from cardinet.networks.part import part, with_delta
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 @part
@@ -39,7 +39,7 @@ class Transform:
     at: Annotated[int, Field(ge=0)] = 0
     stride_at: Annotated[int, Field(ge=0)] = 0
     expansion: Count = 1
-    base_width: Annotated[float, Field(gt=0)] = 64
+    base_width: Annotated[float, Field(gt=0, le=1_000_000)] = 64
     form: Literal["a", "b", "c"] = "c"
     spatial: Any = Grouped()
 

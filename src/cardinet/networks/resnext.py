@@ -15,7 +15,7 @@ resnext29 = Residual(
 resnext11 = Residual(
     depths=(1, 1, 1),
     widths=(16, 32, 64),
-    stem=Stem(layout="cifar", width=16),
+    stem=Stem(layout="cifar", width=32),
     transform=BOTTLENECK,
     num_classes=10,
 )

@@ -12,7 +12,8 @@ import numpy as np
 
 from cardinet.base.errors import WorkError
 from cardinet.base.files import write_atomic
-from cardinet.measure.counts import count_spec
+from cardinet.measure.counts import count
+from cardinet.networks.builder import build
 from cardinet.networks.part import from_document
 from cardinet.report.content import Counts, Mistake, Outcome, ReportContent, Speed, Stage
 from cardinet.report.page import render
@@ -30,7 +31,18 @@ def collect(folder: RunFolder) -> ReportContent:
     """What the report says. Raises WorkError when a file of the run is damaged."""
     record = folder.record()
     rows = folder.rows()
-    document = _evaluation(folder)
+    try:
+        return _content(folder, record, rows, _evaluation(folder))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise WorkError(
+            f"{folder.path} is damaged: its metrics.jsonl or evaluation.json lack what a run writes ({reason})."
+        ) from error
+
+
+def _content(
+    folder: RunFolder, record: RunRecord, rows: list[dict[str, Any]], document: dict[str, Any]
+) -> ReportContent:
     outcomes = _outcomes(document, _checkpoint(record, document))
     return ReportContent(
         network=record.network,
@@ -111,7 +123,8 @@ def _mistake(document: dict[str, Any], classes: tuple[str, ...]) -> Mistake:
 
 
 def _counts(record: RunRecord) -> Counts:
-    counts = count_spec(from_document(record.spec), record.preprocessing["crop"])
+    network = build(from_document(record.spec), device="meta")
+    counts = count(network, record.preprocessing["crop"], record.preprocessing["channels"])
     stages = tuple(
         Stage(
             name=s.name, output=" x ".join(map(str, s.output)), params=s.params, macs=s.macs, activations=s.activations

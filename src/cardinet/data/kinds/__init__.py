@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +47,15 @@ def list_source(text: str) -> Listing:
     raise RequestError(
         f'The source "{text}" is neither a folder that exists nor a named source ({_hint(text, known)}).'
     )
+
+
+def absolute(text: str) -> str:
+    """The source with its path, if it has one, made absolute, so that it means the same from any folder."""
+    word, colon, rest = text.partition(":")
+    if word in KINDS and not (colon and rest):
+        return text
+    prefix, path = (f"{word}:", rest) if colon and word in WITH_PATH else ("", text)
+    return prefix + os.path.abspath(os.path.expanduser(path))
 
 
 def _hint(text: str, known: list[str]) -> str:

@@ -121,7 +121,10 @@ def from_scans(root: Path, scans: dict[str, Scan], *, unsplit: bool) -> Listing:
 def _class_problems(split: str, found: Scan, classes: tuple[str, ...]) -> list[Finding]:
     problems = []
     for name, pictures in sorted(found.pictures.items()):
-        if name not in classes:
+        if any("\ud800" <= sign <= "\udfff" for sign in name):  # how bytes that are no UTF-8 arrive
+            detail = f"the class's name {name!r} is no UTF-8 and cannot be written down; rename the folder"
+            problems.append(Finding(repr(str(found.folder / name)), split, "unreadable-name", detail, bad=True))
+        elif name not in classes:
             detail = "the class has no folder in train/, so it cannot be learnt; add one or take this one away"
             problems.append(Finding(str(found.folder / name), split, "unknown-class", detail, bad=True))
         elif not pictures and split == "train":

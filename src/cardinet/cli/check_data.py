@@ -1,0 +1,37 @@
+"""`cardinet check-data`: every picture decoded, everything that is wrong or odd named."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cardinet.cli.options import Json, Set, Workers, data_settings
+from cardinet.cli.talk import print_json, say
+
+
+def check_data(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder, parquet:PATH, imagenet:PATH, digits, ...")],
+    settings: Set = None,
+    workers: Workers = 2,
+    as_json: Json = False,
+) -> int:
+    """Decode every picture and name each one that is damaged or odd. Exit code 1 if any cannot be used."""
+    from cardinet.cli.progress import Bar
+    from cardinet.data.check import check
+
+    chosen = data_settings(settings)
+    with Bar("checking pictures") as bar:
+        found = check(source, chosen, workers=workers, progress=bar)
+    if as_json:
+        print_json(found.to_document())
+    else:
+        for finding in found.findings:
+            print(finding.sentence())
+    bad = len(found.bad())
+    kept = f" ({found.from_cache:,} known from before)" if found.from_cache else ""
+    say(
+        f"{found.pictures:,} pictures checked in {found.seconds:.1f} s{kept}: {bad:,} cannot be used, "
+        f"{len(found.findings) - bad:,} notes."
+    )
+    return 1 if bad else 0

@@ -1,0 +1,84 @@
+"""`cardinet info`: the exact counts of a network or a model file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cardinet.cli.options import Json, Set
+from cardinet.cli.talk import in_short, print_json, thousands
+
+if TYPE_CHECKING:
+    from cardinet.measure.counts import Counts
+
+
+def info(
+    model: Annotated[str, typer.Argument(metavar="NETWORK|MODEL", help="A network's name, run folder or model file.")],
+    settings: Set = None,
+    input_size: Annotated[
+        int | None, typer.Option("--input-size", min=1, max=65_536, metavar="N", help="Side of the picture in pixels.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Count parameters, MACs, FLOPs and activations, stage by stage."""
+    from cardinet.cli.options import changed_spec, model_path
+    from cardinet.measure.counts import count_spec
+    from cardinet.networks.part import to_document
+    from cardinet.networks.registry import find
+
+    about: dict[str, Any]
+    if (path := model_path(model)) is not None:
+        counts, about = _model_file(str(path), settings, input_size)
+    else:
+        row = find(model)
+        spec = changed_spec(row.spec, settings)
+        counts = count_spec(spec, input_size or row.input_size)
+        about = {"id": row.id, "family": row.family, "paper": row.paper, "spec": to_document(spec)}
+    if as_json:
+        print_json(about | counts.to_document())
+    else:
+        _print(about, counts)
+
+
+def _model_file(path: str, settings: list[str] | None, input_size: int | None) -> tuple[Counts, dict[str, Any]]:
+    from cardinet.base.errors import RequestError
+    from cardinet.cli.options import read_model
+    from cardinet.measure.counts import count
+    from cardinet.networks.part import to_document
+
+    if settings:
+        raise RequestError(
+            "--set changes a network's description, and a trained model is what it is; name a network instead."
+        )
+    model = read_model(path)
+    counts = count(model.network.to("meta"), input_size or model.preprocessing.crop, model.preprocessing.channels)
+    about = {"id": model.training.get("network", "custom"), "file": path, "spec": to_document(model.spec)}
+    about |= {"rewrites": [step.to_document() for step in model.rewrites], "classes": list(model.classes)}
+    about |= {"preprocessing": model.preprocessing.model_dump(mode="json"), "training": model.training}
+    return counts, about | {"version": model.version}
+
+
+def _print(about: dict[str, Any], counts: Counts) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    channels, height, width = counts.input
+    known = ", ".join(str(about[key]) for key in ("family", "paper", "file") if key in about)
+    print(f"{about['id']}  ({known}), input {channels} x {height} x {width}")
+    print(f"parameters   {thousands(counts.params)}")
+    print(f"MACs         {thousands(counts.macs)}  ({in_short(counts.macs)})")
+    print(f"FLOPs        {thousands(counts.flops)}  (2 x MACs)")
+    print(f"activations  {thousands(counts.activations)}  (outputs of convolution and linear layers)")
+    for name in ("validation", "test"):
+        figures = about.get("training", {}).get(name)
+        if figures:
+            print(f"{name} error {100 * figures['error']:.2f} % of {thousands(figures['count'])} pictures")
+    table = Table("stage", "output", "parameters", "MACs", "activations", box=None, pad_edge=False)
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for stage in counts.stages:
+        output = " x ".join(map(str, stage.output))
+        table.add_row(stage.name, output, *map(thousands, (stage.params, stage.macs, stage.activations)))
+    print()
+    Console(width=100).print(table)

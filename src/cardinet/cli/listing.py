@@ -1,0 +1,54 @@
+"""`cardinet list`: the networks and recipes by name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cardinet.cli.options import Json
+from cardinet.cli.talk import print_json, say
+
+
+def list_networks(
+    pattern: Annotated[str, typer.Argument(help="A word in the name, or a pattern with * and ?.")] = "*",
+    recipes: Annotated[bool, typer.Option("--recipes", help="List the training recipes instead.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the networks (or recipes) by name."""
+    if recipes:
+        _recipes(as_json)
+        return
+    from cardinet.networks.registry import ALIASES, matching
+
+    rows = matching(pattern)
+    names = {row.id: [alias for alias, id in ALIASES.items() if id == row.id] for row in rows}
+    if as_json:
+        print_json([_row(row, names[row.id]) for row in rows])
+        return
+    if not rows:
+        say(f'No network matches "{pattern}". `cardinet list` shows all.')
+        return
+    widest = max(len(row.id) for row in rows)
+    for row in rows:
+        also = f"  also {', '.join(names[row.id])}" if names[row.id] else ""
+        print(f"{row.id:<{widest}}  {row.family:<12}  {row.input_size:>3} px  {row.paper}{also}")
+    say(f"{len(rows)} network{'s' if len(rows) > 1 else ''}. `cardinet info NAME` counts one.")
+
+
+def _row(row: object, aliases: list[str]) -> dict[str, object]:
+    keys = ("id", "family", "paper", "input_size")
+    return {key: getattr(row, key) for key in keys} | {"aliases": aliases}
+
+
+def _recipes(as_json: bool) -> None:
+    from cardinet.train.recipe import recipe_names, recipe_text
+
+    texts = {name: recipe_text(name) for name in recipe_names()}
+    if as_json:
+        print_json([{"name": name, "text": text} for name, text in texts.items()])
+        return
+    for text in texts.values():
+        header = [line.removeprefix("#").removeprefix(" ") for line in text.split("\n\n[")[0].splitlines()]
+        print("\n".join(line for line in header if "=" not in line).rstrip() + "\n")
+    say("Copy one, change it, and give its file to --recipe.")

@@ -1,0 +1,50 @@
+"""`cardinet plan`: the base width for each cardinality at the budget of a network."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Literal
+
+import typer
+
+from cardinet.cli.options import Json
+from cardinet.cli.talk import print_json, thousands
+
+LARGEST = 4096
+
+
+def plan(
+    like: Annotated[str, typer.Option("--like", metavar="NETWORK", help="The network whose budget is kept.")],
+    cardinality: Annotated[str, typer.Option("--cardinality", metavar="1,2,4", help="Cardinalities.")] = "1,2,4,8,32",
+    budget: Annotated[Literal["params", "macs"], typer.Option("--budget", help="What is kept equal.")] = "params",
+    as_json: Json = False,
+) -> None:
+    """Trade base width for cardinality at an equal budget (Xie et al. 2016, Table 2)."""
+    from cardinet.base.errors import Findings, RequestError
+    from cardinet.measure.plan import plan as make_plan
+    from cardinet.networks.registry import find
+
+    findings = Findings()
+    words = [word.strip() for word in cardinality.split(",")]
+    with findings:
+        if not all(word.isdecimal() and 0 < int(word) <= LARGEST for word in words):
+            raise RequestError(
+                f'--cardinality "{cardinality}": give whole numbers from 1 to {LARGEST:,}, as in 1,2,4,8,32.'
+            )
+    with findings:
+        row = find(like)
+    findings.raise_if_any()
+    rows = make_plan(row.spec, tuple(map(int, words)), budget, row.input_size)
+    if as_json:
+        print_json({"like": row.id, "budget": budget, "rows": [dataclasses.asdict(r) for r in rows]})
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("cardinality", "base width", "parameters", "MACs", "activations", f"{budget} %", box=None)
+    for column in table.columns:
+        column.justify = "right"
+    for r in rows:
+        counts = map(thousands, (r.params, r.macs, r.activations))
+        table.add_row(str(r.cardinality), str(r.base_width), *counts, f"{r.difference:+.2f}")
+    Console(width=100).print(table)

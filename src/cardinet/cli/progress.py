@@ -1,0 +1,102 @@
+"""How progress looks: a bar on a terminal, plain lines elsewhere. Nothing of it runs in a thread."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from typing import Any
+
+from cardinet.cli.talk import duration, say, to_stderr
+from cardinet.train.listener import Listener, Tick
+
+LIVE_SECONDS = 0.1
+PLAIN_SECONDS = 5.0
+
+
+class Line:
+    """One line at the bottom of a terminal that is written over; off a terminal a plain line now and then."""
+
+    def __init__(self) -> None:
+        self.live = sys.stderr.isatty()
+        self.written = time.monotonic() - (LIVE_SECONDS if self.live else 0.0)
+        self.open = False
+
+    def show(self, text: str, done: int, total: int) -> None:
+        """Show the state of things, not more often than a reader can take in; on a wide terminal with a bar."""
+        now = time.monotonic()
+        if now - self.written < (LIVE_SECONDS if self.live else PLAIN_SECONDS):
+            return
+        self.written = now
+        if not self.live:
+            say(text)
+            return
+        width = shutil.get_terminal_size((100, 24)).columns - 1
+        room = min(24, width - len(text) - 2)
+        drawn = f"{bar(done, total, room)}  {text}" if room >= 8 else text
+        to_stderr("\r\x1b[2K" + drawn[:width])
+        self.open = True
+
+    def clear(self) -> None:
+        """Remove the line, so that a sentence can be printed."""
+        if self.open:
+            to_stderr("\r\x1b[2K")
+            self.open = False
+
+
+def bar(done: int, total: int, width: int) -> str:
+    """A bar of eighths of a block: ██████▌         ."""
+    eighths = min(8 * width, round(8 * width * done / max(1, total)))
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(width)
+
+
+class Bar:
+    """The progress of a side task, as a callback (done, total) that draws; removed at its end."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.line = Line()
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.line.clear()
+
+    def __call__(self, done: int, total: int) -> None:
+        self.line.show(f"{self.what} {done:,}/{total:,}", done, total)
+
+
+class Screen(Listener):
+    """Shows a training run on stderr."""
+
+    def __init__(self) -> None:
+        self.line = Line()
+
+    def said(self, text: str) -> None:
+        self.line.clear()
+        say(text)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        self.line.show(f"{what} {done:,}/{total:,}", done, total)
+
+    def stepped(self, tick: Tick) -> None:
+        self.line.show(
+            f"{100 * tick.step // tick.length:3} %  step {tick.step:,}/{tick.length:,}  epoch {tick.epoch:.1f}  "
+            f"loss {tick.loss:.3f}  {tick.images_per_second:,.0f} img/s  {duration(tick.seconds_left)} left",
+            tick.step,
+            tick.length,
+        )
+
+    def logged(self, row: dict[str, Any]) -> None:
+        if row["kind"] != "evaluation":
+            return
+        mark = "  best" if row["best"] else ""
+        self.said(
+            f"epoch {row['epoch']:6.1f}  {row['split']} error {100 * row['error']:6.2f} %  "
+            f"loss {row['loss']:.4f}  ({row['count']:,} pictures){mark}"
+        )
+
+    def close(self) -> None:
+        self.line.clear()

@@ -1,0 +1,189 @@
+"""`cardinet train`: from pictures to a model file and a report, and the continuation of a run."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cardinet.cli.options import Json, Set
+from cardinet.cli.talk import duration, in_short, print_json, say
+
+if TYPE_CHECKING:
+    from cardinet.runs.folder import RunFolder
+    from cardinet.train.request import Resolved
+
+
+def train(
+    network: Annotated[str | None, typer.Argument(metavar="[NETWORK]", help="A name from `cardinet list`.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="SOURCE", help="digits, a folder, parquet:PATH, imagenet:PATH, cifar10."),
+    ] = None,
+    recipe: Annotated[str | None, typer.Option("--recipe", metavar="NAME|FILE", help="How to train.")] = None,
+    epochs: Annotated[float | None, typer.Option("--epochs", metavar="N", help="How long.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run folder; must not exist.")] = None,
+    weights: Annotated[Path | None, typer.Option("--weights", metavar="FILE", help="Start from these weights.")] = None,
+    device: Annotated[str | None, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:N.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", metavar="N")] = None,
+    lr: Annotated[float | None, typer.Option("--lr", metavar="X", help="The learning rate.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Processes that decode.")] = None,
+    on_bad_image: Annotated[str | None, typer.Option("--on-bad-image", metavar="fail|skip")] = None,
+    settings: Set = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show the run, train nothing.")] = False,
+    resume: Annotated[Path | None, typer.Option("--resume", metavar="DIR", help="Continue a run exactly.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a network; without arguments a small ResNeXt on the embedded digits."""
+    started = time.monotonic()
+    flags = {
+        "data.source": data,
+        "training.length": None if epochs is None else f"{_plain(epochs)} epochs",
+        "machine.device": device,
+        "machine.seed": seed,
+        "training.batch_size": batch_size,
+        "optimizer.lr": lr,
+        "machine.workers": workers,
+        "data.on_bad_image": on_bad_image,
+    }
+    given = {key: value for key, value in flags.items() if value is not None}
+    if resume is not None:
+        others = [network, recipe, out, weights, *given.values(), *(settings or [])]
+        _resume(resume, others=any(other is not None for other in others) or dry_run, as_json=as_json, started=started)
+        return
+    from cardinet.cli.progress import Screen
+    from cardinet.train.job import start
+    from cardinet.train.request import Request, resolve
+
+    request = Request(
+        network=network,
+        recipe=recipe or "quick",
+        settings=tuple(given.items()),
+        assignments=tuple(settings or ()),
+        weights=weights,
+        out=out,
+        command=shlex.join(["cardinet", *sys.argv[1:]]),
+    )
+    screen = Screen()
+    try:
+        resolved = resolve(request, screen)
+        for note in resolved.notes:
+            screen.said(note)
+        if dry_run:
+            _show(resolved, as_json)
+            return
+        _announce(resolved)
+        folder = start(resolved, screen)
+    finally:
+        screen.close()
+    _finish(folder, as_json, started)
+
+
+def _plain(number: float) -> str:
+    """A number with all its digits and without an exponent."""
+    from decimal import Decimal
+
+    return f"{Decimal(repr(number)).normalize():f}" if math.isfinite(number) else str(number)
+
+
+def _resume(folder: Path, *, others: bool, as_json: bool, started: float) -> None:
+    from cardinet.base.errors import RequestError
+    from cardinet.cli.progress import Screen
+    from cardinet.train.job import resume
+
+    if others:
+        weights = shlex.quote(f"{folder}/model.safetensors")
+        raise RequestError(
+            f"--resume continues the same run to its end and takes no other option. To train on with other settings or "
+            f"for longer, start a new run from its weights: cardinet train --weights {weights} ..."
+        )
+    screen = Screen()
+    try:
+        run = resume(folder, screen)
+    finally:
+        screen.close()
+    _finish(run, as_json, started)
+
+
+def _announce(resolved: Resolved) -> None:
+    task = resolved.task
+    splits = ", ".join(f"{len(split):,} {name}" for name, split in task.source.splits.items())
+    say(
+        f"Training {task.recipe.network.id} on {task.source.text} ({splits}; {len(task.source.classes)} classes), "
+        f"recipe {task.recipe.name}, {task.recipe.training.length}, batch {task.clock.batch_size}, "
+        f"{task.device} in {task.precision}."
+    )
+
+
+def _finish(folder: RunFolder, as_json: bool, started: float) -> None:
+    """Write the report and print the result."""
+    from cardinet.report.write import write_report
+
+    report = write_report(folder)
+    record, document = folder.record(), json.loads(folder.evaluation.read_text())
+    results: dict[str, Any] = document["results"]
+    if as_json:
+        print_json(
+            {"run": str(folder.path), "network": record.network, "model": str(folder.model), "report": str(report)}
+            | {"step": document["step"], "results": results, "seconds": round(time.monotonic() - started, 2)}
+        )
+        return
+    for name, figures in results.items():
+        print(
+            f"{name} error {100 * figures['error']:.2f} %: {figures['wrong']:,} of {figures['count']:,} pictures "
+            "wrong, each counted once"
+        )
+    print(f"model  {folder.model}")
+    print(f"report {report}")
+    say(f"Done in {duration(time.monotonic() - started)}.")
+
+
+def _show(resolved: Resolved, as_json: bool) -> None:
+    """What a run would be: its settings, counts, expected memory and time."""
+    from cardinet.measure.counts import count
+    from cardinet.networks.builder import build
+    from cardinet.train.estimate import estimate
+    from cardinet.weights.match import match
+
+    task = resolved.task
+    network = build(task.spec, device="meta")
+    if resolved.weights is not None:
+        for sentence in match(network, resolved.weights).sentences():
+            say(sentence)
+    counts = count(network, task.preprocessing.crop, task.preprocessing.channels)
+    expected = estimate(task)
+    document = {
+        "network": task.recipe.network.id,
+        "recipe": task.recipe.model_dump(mode="json"),
+        "preprocessing": task.preprocessing.model_dump(mode="json"),
+        "pictures": {name: len(split) for name, split in task.source.splits.items()},
+        "classes": list(task.source.classes),
+        "steps": task.clock.length,
+        "counts": {
+            "params": counts.params,
+            "macs": counts.macs,
+            "flops": counts.flops,
+            "activations": counts.activations,
+        },
+        "device": task.device,
+        "precision": task.precision,
+        "expected": expected.to_document(),
+    }
+    if as_json:
+        print_json(document)
+        return
+    from cardinet.runs.toml import dumps
+
+    print(dumps(document))
+    say(
+        f"{in_short(counts.params)} parameters, {in_short(counts.macs)} MACs a picture; {task.clock.length:,} steps of "
+        f"{task.clock.batch_size} pictures; expected {duration(expected.seconds)} of training and "
+        f"{expected.gigabytes:.2f} GB on this machine. Nothing was trained or written."
+    )

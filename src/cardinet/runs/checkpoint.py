@@ -1,0 +1,30 @@
+"""Checkpoints: everything that an exact resume needs in one safetensors file, without pickle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor
+
+from cardinet.base.errors import WorkError
+from cardinet.base.files import write_atomic
+from cardinet.weights.files import read_header, read_tensors
+
+KEY = "cardinet_checkpoint"
+
+
+def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+    """Write tensors and plain loop state to `path`, whole or not at all. Raises WorkError when the disk refuses."""
+    plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+    write_atomic(path, safetensors.torch.save(plain, {KEY: json.dumps({"schema": 1, **state})}))
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the loop state of a checkpoint. Raises WorkError when it is damaged, RequestError if none."""
+    header = read_header(path)
+    if KEY not in header:
+        raise WorkError(f"{path} is no checkpoint of Cardinet.")
+    return read_tensors(path), json.loads(header[KEY])

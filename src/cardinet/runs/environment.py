@@ -1,0 +1,66 @@
+"""What a run's bits and speed depend on beside its recipe: versions and hardware."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+import cardinet
+from cardinet.base.errors import RequestError
+
+EXACT = ("cardinet", "torch", "torchvision", "numpy", "pillow")
+"""The packages whose version must be the same for a resumed run to give the same bits."""
+
+
+def versions() -> dict[str, str]:
+    """The version of each package that takes part in a run."""
+    found = {name: metadata.version(name) for name in EXACT if name != "cardinet"}
+    return {"cardinet": cardinet.__version__, "python": platform.python_version(), **found}
+
+
+def hardware(device: str) -> dict[str, str]:
+    """The machine in words."""
+    about = {"cpu": _cpu_name(), "cores": str(os.cpu_count()), "system": f"{platform.system()} {platform.machine()}"}
+    if device.startswith("cuda"):
+        about["gpu"] = torch.cuda.get_device_name(device)
+    return about
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def has_bfloat16(device: str) -> bool:
+    """Whether the hardware multiplies bfloat16 natively, so that autocast gains."""
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def device_of(name: str) -> str:
+    """The device that a name means; "auto" is the GPU where there is one. Raises RequestError for another."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or (kind == "cpu" and index) or (index and not index.isdigit()):
+        raise RequestError(f'There is no device "{name}"; use auto, cpu, cuda or cuda:0.')
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise RequestError(f'The device "{name}" is not there: torch sees {torch.cuda.device_count()} GPUs; use cpu.')
+    return name
+
+
+def precision_of(name: str, device: str) -> str:
+    """The precision that a name means. Raises RequestError for bfloat16 where the hardware has none."""
+    if name == "auto":
+        return "bfloat16" if has_bfloat16(device) else "float32"
+    if name == "bfloat16" and not has_bfloat16(device):
+        raise RequestError("This hardware has no bfloat16; use --set precision=float32.")
+    return name

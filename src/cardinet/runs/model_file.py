@@ -1,0 +1,164 @@
+"""The model file: one .safetensors file is a whole classifier, and nothing else is needed to predict."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import safetensors.torch
+import torch
+from torch import nn
+
+import cardinet
+from cardinet.base.errors import CardinetError, RequestError, WorkError
+from cardinet.base.files import write_atomic
+from cardinet.base.settings import Settings, validate
+from cardinet.data.preprocessing import Preprocessing
+from cardinet.data.settings import DataSettings
+from cardinet.networks.builder import build
+from cardinet.networks.part import from_document, to_document
+from cardinet.rewrite.registry import Step, apply, steps_from_document
+from cardinet.weights.files import read_header, read_tensors
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SCHEMA = 1
+KEY = "cardinet"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The classes of one picture, most probable first, with their probabilities."""
+
+    path: str
+    classes: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+    def to_document(self) -> dict[str, Any]:
+        top = [{"class": c, "probability": p} for c, p in zip(self.classes, self.probabilities, strict=True)]
+        return {"path": self.path, "class": self.classes[0], "probability": self.probabilities[0], "top": top}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A classifier: a network in eval mode with the names of its classes and its preprocessing.
+
+    `spec` is the description before the `rewrites` that were applied to it, in order.
+    """
+
+    network: nn.Module
+    spec: Any
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    rewrites: tuple[Step, ...] = ()
+    training: dict[str, Any] = field(default_factory=dict)
+    version: str = cardinet.__version__
+
+    def predict(self, path: str | Path, top: int = 5) -> Prediction:
+        """The `top` most probable classes of the picture in a file.
+
+        Raises RequestError for a missing file, WorkError for one that is no whole picture.
+        """
+        pixels = self.preprocessing.picture(_picture(Path(path)))
+        device = next(self.network.parameters()).device
+        with torch.inference_mode():
+            logits = self.network.eval()(self.preprocessing.normalise(pixels[None].to(device)))
+        known = logits[0, : len(self.classes)]
+        probabilities, order = known.double().softmax(0).topk(min(top, len(known)))
+        return Prediction(str(path), tuple(self.classes[i] for i in order.tolist()), tuple(probabilities.tolist()))
+
+
+class _Description(Settings):
+    """The metadata of a model file: everything but its tensors."""
+
+    spec: dict[str, Any]
+    rewrites: tuple[Any, ...]
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    training: dict[str, Any]
+    version: str
+
+
+def _picture(path: Path) -> Image.Image:
+    from cardinet.data.decode import PictureError, load_picture
+
+    try:
+        return load_picture(path.read_bytes(), DataSettings().pixel_limit)
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read: {error.strerror}.") from None
+    except PictureError as error:
+        raise WorkError(f"{path} cannot be used: {error.detail}.") from None
+
+
+def save_model(path: Path, model: Model) -> None:
+    """Write a model file, whole or not at all: contiguous NCHW tensors and the description as JSON metadata."""
+    tensors = {name: t.detach().to("cpu").contiguous() for name, t in model.network.state_dict().items()}
+    about = {
+        "schema": SCHEMA,
+        "spec": to_document(model.spec),
+        "rewrites": [step.to_document() for step in model.rewrites],
+        "classes": list(model.classes),
+        "preprocessing": model.preprocessing.model_dump(mode="json"),
+        "training": model.training,
+        "version": model.version,
+    }
+    write_atomic(path, safetensors.torch.save(tensors, {KEY: json.dumps(about)}))
+
+
+def load_model(path: Path, device: str = "cpu") -> Model:
+    """Build the spec, apply the rewrites, load the tensors.
+
+    Raises RequestError for a file that is no model file or of a newer schema, WorkError for a damaged one.
+    """
+    about = _about(path)
+    try:
+        rewrites = steps_from_document(about.rewrites)
+        empty = apply(build(from_document(about.spec), device="meta"), rewrites)
+    except CardinetError as error:
+        raise WorkError(f"{path}: its network cannot be built: {' '.join(error.findings)}") from error
+    except (AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        raise WorkError(f"{path} is damaged: what it describes is no network.") from error
+    tensors = read_tensors(path)
+    own = empty.state_dict()
+    if own.keys() != tensors.keys() or any(own[n].shape != tensors[n].shape for n in own):
+        raise WorkError(f"{path} is inconsistent: its tensors are not those of the network that it describes.")
+    network = empty.to_empty(device=device).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            tensor.copy_(tensors[name])
+    return Model(
+        network=network.eval(),
+        spec=from_document(about.spec),
+        classes=about.classes,
+        preprocessing=about.preprocessing,
+        rewrites=rewrites,
+        training=about.training,
+        version=about.version,
+    )
+
+
+def _about(path: Path) -> _Description:
+    header = read_header(path)
+    if KEY not in header:
+        raise RequestError(
+            f"{path} has tensors but no description of a network, so it is no model file. Its parameters can be loaded "
+            f"into a network by its name, as in: cardinet eval resnet50 --weights {shlex.quote(str(path))}."
+        )
+    try:
+        about = json.loads(header[KEY])
+        schema, version = int(about["schema"]), about.get("version", "?")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WorkError(f"{path} is damaged: its description cannot be read.") from error
+    if schema > SCHEMA:
+        raise RequestError(
+            f"{path} has schema {schema}, written by Cardinet {version}; this is Cardinet {cardinet.__version__}, "
+            f"which reads up to schema {SCHEMA}. Update Cardinet."
+        )
+    try:
+        return validate(_Description, {key: value for key, value in about.items() if key != "schema"})
+    except RequestError as error:
+        raise WorkError(f"{path} is damaged: {' '.join(error.findings)}") from None

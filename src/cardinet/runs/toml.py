@@ -1,0 +1,34 @@
+"""Writing TOML (the standard library only reads it): scalars, lists and nested tables, as run.toml needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def dumps(document: Mapping[str, Any], path: tuple[str, ...] = ()) -> str:
+    """A document as TOML text. Keys whose value is None are left out, as TOML has no null."""
+    present = {k: v for k, v in document.items() if v is not None}
+    lines = [f"{_key(k)} = {_value(v)}" for k, v in present.items() if not isinstance(v, Mapping)]
+    for name, table in present.items():
+        if isinstance(table, Mapping):
+            inner = (*path, name)
+            lines += ["", f"[{'.'.join(_key(p) for p in inner)}]", dumps(table, inner).rstrip("\n")]
+    return "\n".join(lines) + "\n"
+
+
+def _key(name: str) -> str:
+    return name if name.replace("_", "").replace("-", "").isalnum() and name.isascii() else json.dumps(name)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items() if v is not None) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_value(v) for v in value) + "]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value)

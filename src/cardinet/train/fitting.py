@@ -1,0 +1,103 @@
+"""Fitting a recipe to the pictures: what is left open is chosen, what has no meaning on them is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from cardinet.base.errors import Findings, RequestError
+from cardinet.data.kinds import absolute
+from cardinet.data.source import Source
+from cardinet.measure.fit import fitting, too_deep
+from cardinet.networks.registry import find
+from cardinet.runs.environment import device_of, precision_of
+from cardinet.train.inputs import choose_preprocessing
+from cardinet.train.loop import Task
+from cardinet.train.recipe import Recipe
+from cardinet.train.schedule import clock
+
+TINY = 16
+
+
+def kind_of(source: Source) -> str:
+    """tiny (sides up to 16 pixels), small (in memory) or photographs."""
+    if not source.small:
+        return "photographs"
+    return "tiny" if source.size is not None and max(source.size) <= TINY else "small"
+
+
+def fit(recipe: Recipe, source: Source, flips_asked: bool) -> tuple[Task, list[str]]:
+    """The task of a recipe on a source, and notes on what was chosen.
+
+    Raises RequestError with everything that does not fit: the recipe, the network, the classes, the precision.
+    """
+    findings, notes = Findings(), _notes(source)
+    with findings:
+        _check_kind(recipe, source)
+    if recipe.network.id == "auto":
+        findings.errors.append(RequestError("Name a network: the recipe leaves it open. `cardinet list` shows all."))
+    findings.raise_if_any()
+    row = find(recipe.network.id)
+    with findings:
+        spec = _spec(row.spec, recipe.network.delta, source)
+        preprocessing = choose_preprocessing(recipe.preprocessing, source, spec.in_channels)
+        if too_deep(spec, preprocessing.crop):
+            raise RequestError(_too_deep(row.id, spec.stride, preprocessing.crop))
+    with findings:
+        device = device_of(recipe.machine.device)
+        precision = precision_of(recipe.machine.precision, device)
+    batch_size = min(recipe.training.batch_size, len(source.splits["train"]))
+    with findings:
+        times = clock(recipe, len(source.splits["train"]) // batch_size, batch_size)
+    findings.raise_if_any()
+    if batch_size < recipe.training.batch_size:
+        notes.append(f"The batch is {batch_size}: there are no more training pictures.")
+    if not source.flips and not flips_asked and recipe.augmentation.flip > 0:
+        notes.append("No mirror images: they would change what these pictures mean.")
+        recipe = recipe.but("augmentation", flip=0.0)
+    recipe = recipe.but("network", id=row.id).but("data", source=absolute(recipe.data.source))
+    recipe = recipe.but("machine", threads=recipe.machine.threads or torch.get_num_threads())
+    return Task(recipe, times, spec, source, preprocessing, device, precision), notes
+
+
+def _notes(source: Source) -> list[str]:
+    notes = []
+    if "validation" not in source.splits:
+        if "test" in source.splits:
+            notes.append("No validation split: nothing is selected, the last weights are kept; test only watches.")
+        else:
+            notes.append("Nothing is evaluated: there is no validation or test split; see --set data.validation=0.1.")
+    for name, split in source.splits.items():
+        if len(split) < split.total:
+            notes.append(f"{name}: {len(split):,} of {split.total:,} pictures are used.")
+    return notes
+
+
+def _check_kind(recipe: Recipe, source: Source) -> None:
+    kind = kind_of(source)
+    if kind not in recipe.fits:
+        size = "" if source.size is None else f" of {source.size[1]} x {source.size[0]} pixels"
+        raise RequestError(
+            f'The recipe "{recipe.name}" is made for {" or ".join(recipe.fits)} pictures, and {source.text} holds '
+            f"{kind} ones{size}; use --recipe quick, which fits itself to the pictures."
+        )
+
+
+def _spec(spec: Any, delta: dict[str, Any], source: Source) -> Any:
+    made = spec.but(**{"num_classes": len(source.classes), "in_channels": source.channels, **delta})
+    if made.num_classes != len(source.classes):
+        raise RequestError(
+            f"num_classes = {made.num_classes}: the data has {len(source.classes)} classes; leave the setting out."
+        )
+    if made.in_channels not in (1, 3):
+        raise RequestError(f"in_channels = {made.in_channels}: pictures have 1 (grey) or 3 (colour) channels.")
+    return made
+
+
+def _too_deep(name: str, stride: int, size: int) -> str:
+    fits = ", ".join(fitting(size)[:4]) or "no named network"
+    return (
+        f'"{name}" is too deep for pictures of {size} x {size} pixels: it divides each side by {stride}, which leaves '
+        f"less than a pixel. What fits: {fits}; or enlarge the pictures with --set size={2 * stride}."
+    )

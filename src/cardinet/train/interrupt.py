@@ -1,0 +1,50 @@
+"""Stopping a run from outside: the step is finished, everything is saved, and the user is told how to go on."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from cardinet.base.errors import CardinetError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(CardinetError):
+    """The user stopped the run after its state was saved (exit code 130)."""
+
+    exit_code = 130
+
+
+class Interrupt:
+    """Turns Ctrl-C and SIGTERM into a request that the loop looks at after each step.
+
+    A second Ctrl-C stops at once; the last checkpoint is then what a resume starts from.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupt:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._hear) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def leave(self, folder: Path, step: int, length: int) -> None:
+        """Leave the run, which has been saved at `step`."""
+        go_on = f"cardinet train --resume {shlex.quote(str(folder))}"
+        raise Interrupted(f"Stopped after step {step} of {length}; saved. Go on with: {go_on}")

@@ -1,0 +1,271 @@
+"""The training loop: steps, lines of metrics, evaluations, checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cardinet.base.errors import WorkError
+from cardinet.blocks.classifier import ResidualClassifier
+from cardinet.data.batches import Batch, TrainBatches
+from cardinet.data.preprocessing import Preprocessing
+from cardinet.data.source import Source
+from cardinet.evaluate.classification import evaluate
+from cardinet.runs.checkpoint import save_checkpoint
+from cardinet.runs.folder import RunFolder
+from cardinet.runs.model_file import Model, save_model
+from cardinet.train.interrupt import Interrupt
+from cardinet.train.listener import Listener, Tick
+from cardinet.train.optimizer import NonFinite, forward_backward, update
+from cardinet.train.recipe import Recipe
+from cardinet.train.schedule import Clock, learning_rate
+from cardinet.train.state import Progress, Window, capture
+
+SECONDS_TO_SHOW = 0.1
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained on what: all that stays the same during a run."""
+
+    recipe: Recipe
+    clock: Clock
+    spec: Any
+    source: Source
+    preprocessing: Preprocessing
+    device: str
+    precision: str
+
+    @property
+    def judge(self) -> str | None:
+        """The split that is evaluated during training: validation, or test where there is no other."""
+        return next((name for name in ("validation", "test") if name in self.source.splits), None)
+
+
+class Loop:
+    """Runs a task from where `progress` stands to its last step.
+
+    Batches, learning rates and draws are functions of the step, so a loop that starts from a checkpoint goes
+    on as if it had never stopped. The best checkpoint is chosen on validation data only.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        network: ResidualClassifier,
+        optimizer: torch.optim.Optimizer,
+        progress: Progress,
+        folder: RunFolder,
+        listener: Listener,
+    ) -> None:
+        self.task = task
+        self.network = network
+        self.optimizer = optimizer
+        self.progress = progress
+        self.folder = folder
+        self.listener = listener
+        self.unread: list[tuple[Tensor, Tensor, int]] = []
+        self.shown = self.saved = time.monotonic()
+
+    def run(self, interrupt: Interrupt) -> None:
+        """Train to the last step.
+
+        Raises Interrupted after saving when the user asks to stop, WorkError when the numbers are none any more.
+        """
+        task = self.task
+        if self.progress.step >= task.clock.length:
+            return
+        self.network.train()
+        machine = task.recipe.machine
+        batches = TrainBatches(
+            task.source.splits["train"],
+            task.preprocessing,
+            task.recipe.augmentation,
+            seed=machine.seed,
+            batch_size=task.clock.batch_size,
+            workers=machine.workers,
+            device=task.device,
+        )
+        try:
+            stream = batches.stream(self.progress.step)
+            while self.progress.step < task.clock.length:
+                self._step(stream)
+                self._after_step()
+                if interrupt.asked and self.progress.step < task.clock.length:
+                    self._check_finite()
+                    self.save()
+                    interrupt.leave(self.folder.path, self.progress.step, task.clock.length)
+        finally:
+            batches.close()
+
+    def _step(self, stream: Iterator[Batch]) -> None:
+        start = time.perf_counter()
+        batch = next(stream)
+        ready = time.perf_counter()
+        recipe, progress = self.task.recipe, self.progress
+        try:
+            loss, wrong = forward_backward(
+                self.network, batch.pixels, batch.labels, recipe.optimizer, self.task.precision == "bfloat16"
+            )
+            lr = learning_rate(recipe, self.task.clock, progress.step)
+            update(self.network, self.optimizer, lr, recipe.optimizer.clip)
+        except NonFinite as error:
+            raise self._not_finite(error.what, progress.step + 1, batch) from None
+        progress.step += 1
+        self.unread.append((loss, wrong, len(batch.labels)))
+        if self.task.device == "cpu":
+            self._read_losses()
+        window, end = progress.window, time.perf_counter()
+        window.waiting += ready - start
+        window.seconds += end - start
+        progress.seconds += end - start
+
+    def _read_losses(self) -> None:
+        """Bring the losses of the last steps to the host; on a GPU this waits for it, so it is done seldom."""
+        window = self.progress.window
+        first = self.progress.step - len(self.unread) + 1
+        for step, (loss, wrong, images) in enumerate(self.unread, first):
+            value = loss.item()
+            if not math.isfinite(value):
+                raise self._not_finite(f"the loss is {value}", step, None)
+            window.loss += value
+            window.wrong += int(wrong.item())
+            window.images += images
+            window.steps += 1
+        self.unread.clear()
+
+    def _not_finite(self, what: str, step: int, batch: Batch | None) -> WorkError:
+        recipe, window = self.task.recipe, self.progress.window
+        lr = learning_rate(recipe, self.task.clock, step - 1)
+        cause = f"the learning rate ({lr:g}) is too high; start again with --lr {recipe.optimizer.lr / 10:g}"
+        if batch is not None and not batch.pixels.isfinite().all():
+            cause = f"the batch holds values that are no numbers; look at mean and std: {self.task.preprocessing.std}"
+        elif self.task.precision != "float32" and window.steps and window.loss / window.steps < 1:
+            cause = "low precision; start again with --set precision=float32"
+        return WorkError(
+            f"Step {step}: {what}. Likely cause: {cause}. Training stopped and nothing of this step was saved; the "
+            f"last good checkpoint is {self.folder.last}."
+        )
+
+    def _check_finite(self) -> None:
+        """Raise WorkError where a finite loss has left parameters, statistics or momenta that are no numbers."""
+        tensors = {n: t for n, t in capture(self.network, self.optimizer).items() if t.is_floating_point()}
+        finite = torch.stack([tensor.isfinite().all() for tensor in tensors.values()]).tolist()
+        wrong = [name for name, good in zip(tensors, finite, strict=True) if not good]
+        if wrong:
+            more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+            raise self._not_finite(f"{wrong[0]}{more} overflowed", self.progress.step, None)
+
+    def _after_step(self) -> None:
+        clock, progress = self.task.clock, self.progress
+        logs, evaluates = clock.logs(progress.step), clock.evaluates(progress.step)
+        now = time.monotonic()
+        due = now - self.saved >= self.task.recipe.training.checkpoint_seconds
+        if logs or evaluates or due:
+            self._read_losses()
+        if evaluates or due:
+            self._check_finite()
+        if now - self.shown >= SECONDS_TO_SHOW or evaluates:
+            self.shown = now
+            self._show()
+        if logs:
+            self._log()
+        if evaluates:
+            self._evaluate()
+        if evaluates or due:
+            self.save()
+
+    def _show(self) -> None:
+        clock, progress, window = self.task.clock, self.progress, self.progress.window
+        steps, seconds = max(1, window.steps), max(1e-9, window.seconds)
+        left = (clock.length - progress.step) * progress.seconds / progress.step
+        speed = window.images / seconds
+        self.listener.stepped(
+            Tick(progress.step, clock.length, clock.epoch(progress.step), window.loss / steps, speed, left)
+        )
+
+    def _log(self) -> None:
+        window, step = self.progress.window, self.progress.step
+        self._write(
+            {
+                "kind": "train",
+                "step": step,
+                "epoch": self.task.clock.epoch(step),
+                "loss": window.loss / window.steps,
+                "error": window.wrong / window.images,
+                "lr": learning_rate(self.task.recipe, self.task.clock, step - 1),
+                "images_per_second": window.images / window.seconds,
+                "waiting": window.waiting / window.seconds,
+                "seconds": self.progress.seconds,
+            }
+        )
+        self.progress.window = Window()
+
+    def _write(self, row: dict[str, Any]) -> None:
+        self.folder.append_metrics(row)
+        self.listener.logged(row)
+
+    def _evaluate(self) -> None:
+        """Evaluate, write the line, and keep the model: the best on validation data, else the latest."""
+        name = self.task.judge
+        if name is None:
+            save_model(self.folder.model, self.model())
+            return
+        row, seconds = self._judge(name)
+        best = name == "validation" and self._is_best(row)
+        self._write({**row, "best": best, "seconds": seconds})
+        if best:
+            self.progress.best = row
+            self._checkpoint(self.folder.best)
+        if best or name != "validation":
+            save_model(self.folder.model, self.model())
+
+    def _judge(self, name: str) -> tuple[dict[str, Any], float]:
+        task, started = self.task, time.perf_counter()
+        result = evaluate(
+            self.network,
+            task.source.splits[name],
+            task.preprocessing,
+            len(task.source.classes),
+            workers=task.recipe.machine.workers,
+            device=task.device,
+            progress=lambda done, total: self.listener.progress("evaluating", done, total),
+        )
+        step = self.progress.step
+        row = {"kind": "evaluation", "step": step, "epoch": task.clock.epoch(step), **result.summary()}
+        return row, time.perf_counter() - started
+
+    def _is_best(self, row: dict[str, Any]) -> bool:
+        """The lowest error so far; of equal ones the later, as the loss is biased by label smoothing."""
+        before = self.progress.best
+        return before is None or row["error"] <= before["error"]
+
+    def model(self) -> Model:
+        """The classifier as it stands."""
+        task, step = self.task, self.progress.step
+        training = {
+            "network": task.recipe.network.id,
+            "recipe": task.recipe.name,
+            "data": task.source.text,
+            "step": step,
+            "steps": task.clock.length,
+            "epoch": task.clock.epoch(step),
+            "validation": self.progress.best,
+        }
+        return Model(self.network, task.spec, task.source.classes, task.preprocessing, training=training)
+
+    def save(self) -> None:
+        """Write the last checkpoint."""
+        self._read_losses()
+        self._checkpoint(self.folder.last)
+        self.saved = time.monotonic()
+
+    def _checkpoint(self, path: Any) -> None:
+        state = {**self.progress.to_document(), "metrics_bytes": self.folder.metrics_bytes()}
+        save_checkpoint(path, capture(self.network, self.optimizer), state)

@@ -1,0 +1,186 @@
+"""A recipe: every setting of a run, typed. Recipes are data (`recipes/*.toml`), each a base and a delta."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from cardinet.base.durations import Duration
+from cardinet.base.errors import CardinetError, RequestError, nearest
+from cardinet.base.settings import Settings, find_setting, leaves, merge, put, validate
+from cardinet.data.settings import AugmentationSettings, DataSettings
+from cardinet.networks.part import names
+from cardinet.networks.registry import find
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Kind = Literal["tiny", "small", "photographs"]
+LARGEST_SIDE = 8192
+KINDS: tuple[Kind, ...] = ("tiny", "small", "photographs")
+
+
+class NetworkSettings(Settings):
+    """`id` names the network, `delta` changes settings of its description, `init` draws its weights."""
+
+    id: str = "auto"
+    init: Literal["torchvision", "paper"] = "torchvision"
+    delta: dict[str, Any] = {}
+
+
+class PreprocessingSettings(Settings):
+    """The input of the network; what is not given follows from the pictures.
+
+    `size` is the side in pixels, `resize` the shorter side before the central crop of an evaluation.
+    """
+
+    size: int | None = Field(default=None, gt=0, le=LARGEST_SIDE)
+    resize: int | None = Field(default=None, gt=0, le=LARGEST_SIDE)
+    interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
+    antialias: bool = True
+    mean: tuple[float, ...] | None = None
+    std: tuple[Positive, ...] | None = None
+
+
+class OptimizerSettings(Settings):
+    """SGD. `clip` bounds the norm of the gradient; `accumulate` splits a batch into that many parts."""
+
+    lr: Positive = 0.1
+    momentum: Share = 0.9
+    nesterov: bool = True
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    decay_norms_and_biases: bool = True
+    clip: Positive | None = None
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    label_smoothing: Share = 0.0
+
+
+class ScheduleSettings(Settings):
+    """How the learning rate moves: see `schedule.learning_rate`."""
+
+    kind: Literal["step", "cosine", "constant"] = "cosine"
+    warmup: Duration = Duration("0 steps")
+    warmup_from: Annotated[float, Field(ge=0, le=1)] = 0.1
+    drops: tuple[Duration, ...] = ()
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    final: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class TrainingSettings(Settings):
+    """How long, in batches of how many, and how often something is written down."""
+
+    length: Duration = Duration("10 epochs")
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    log_every: Duration = Duration("50 steps")
+    evaluate_every: Duration = Duration("1 epoch")
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 120
+
+
+class MachineSettings(Settings):
+    """What a run's bits depend on beside the recipe. `threads` 0 is torch's own number."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    workers: Annotated[int, Field(ge=0, le=256)] = 2
+    device: str = "auto"
+
+
+class Recipe(Settings):
+    """Every setting of a run. `fits` names the kinds of pictures that the recipe is made for."""
+
+    name: str = "custom"
+    fits: tuple[Kind, ...] = KINDS
+    network: NetworkSettings = NetworkSettings()
+    data: DataSettings = DataSettings()
+    preprocessing: PreprocessingSettings = PreprocessingSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    training: TrainingSettings = TrainingSettings()
+    machine: MachineSettings = MachineSettings()
+
+    def but(self, group: str, **changes: Any) -> Recipe:
+        """The same recipe with some settings of one group changed."""
+        return self.model_copy(update={group: getattr(self, group).model_copy(update=changes)})
+
+
+def recipe_names() -> list[str]:
+    """The built-in recipes."""
+    folder = resources.files("cardinet.train") / "recipes"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def recipe_text(name: str) -> str:
+    """The text of a recipe: a built-in one by name, or a file by its path ending in .toml.
+
+    Raises RequestError when there is none.
+    """
+    if name in recipe_names():
+        return (resources.files("cardinet.train") / "recipes" / f"{name}.toml").read_text()
+    if not name.endswith(".toml"):
+        raise RequestError(f'There is no recipe "{name}" ({nearest(name, recipe_names())}); a file ends in .toml.')
+    try:
+        return Path(name).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise RequestError(f"The recipe {name} cannot be read: {reason}.") from None
+
+
+def recipe_document(name: str, kind: str | None = None, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A recipe with its bases beneath it, and with its `[for.KIND]` delta when the kind of pictures is known."""
+    if name in seen:
+        raise RequestError(f'The recipe "{name}" is its own base ({" -> ".join((*seen, name))}).')
+    try:
+        own = tomllib.loads(recipe_text(name))
+    except tomllib.TOMLDecodeError as error:
+        raise RequestError(f"The recipe {name} is no TOML: {error}.") from None
+    base = own.pop("base", None)
+    deltas = own.pop("for", {})
+    if not isinstance(deltas, dict) or not all(isinstance(delta, dict) for delta in deltas.values()):
+        raise RequestError(f'In recipe {name} "for" is no table; write [for.tiny] and the settings below it.')
+    if unknown := [kind for kind in deltas if kind not in KINDS]:
+        raise RequestError(f"[for.{unknown[0]}] in recipe {name}: pictures are {', '.join(KINDS)}.")
+    document = recipe_document(str(base), kind, (*seen, name)) if base is not None else {}
+    document = merge(document, {"name": name.removesuffix(".toml"), **own})
+    return merge(document, deltas.get(kind, {})) if kind is not None else document
+
+
+def overrides(values: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], list[CardinetError]]:
+    """Settings by dotted path or unambiguous short name as a delta of a recipe, and the errors among them.
+
+    `network.KEY` reaches the network's description. Two ways of saying the same are refused.
+    """
+    delta: dict[str, Any] = {}
+    errors: list[CardinetError] = []
+    given: set[tuple[str, ...]] = set()
+    for key, value in values:
+        try:
+            path = _network_path(key) or find_setting(Recipe, key)
+            if path in given:
+                raise RequestError(f"{'.'.join(path)} is given twice; give it once, by its option or by --set.")
+            given.add(path)
+            put(delta, path, value)
+        except CardinetError as error:
+            errors.append(error)
+    return delta, errors
+
+
+def _network_path(key: str) -> tuple[str, ...] | None:
+    """Where a setting of the network's description goes: `network.depths`, or `depths` where no recipe has that."""
+    head, _, rest = key.partition(".")
+    if head == "network" and rest and rest not in NetworkSettings.model_fields:
+        return ("network", "delta", rest)
+    in_recipe = {name for path in leaves(Recipe) for name in path}
+    if head not in in_recipe and head in names(find("resnet50").spec):
+        return ("network", "delta", key)
+    return None
+
+
+def make_recipe(document: Mapping[str, Any]) -> Recipe:
+    """The recipe in a document. Raises RequestError with every wrong setting at once."""
+    return validate(Recipe, document)

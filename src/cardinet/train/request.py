@@ -1,0 +1,114 @@
+"""From what the user asked for to a task that can start: every check before any work, all findings at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+import torch
+
+from cardinet.base.errors import Findings, RequestError
+from cardinet.base.settings import merge, parse_assignments, validate
+from cardinet.data.admission import admitted
+from cardinet.data.settings import DataSettings
+from cardinet.data.source import open_source
+from cardinet.networks.builder import build
+from cardinet.networks.registry import find
+from cardinet.runs.environment import device_of
+from cardinet.train.fitting import fit, kind_of
+from cardinet.train.listener import Listener
+from cardinet.train.loop import Task
+from cardinet.train.recipe import make_recipe, overrides, recipe_document
+from cardinet.weights.files import read_state
+from cardinet.weights.match import match
+
+
+@dataclass(frozen=True)
+class Request:
+    """A training run as asked for. `settings` are (key, value) pairs, by dotted path or short name.
+
+    `assignments` are more of them as text, KEY=VALUE.
+    """
+
+    network: str | None = None
+    recipe: str = "quick"
+    settings: tuple[tuple[str, Any], ...] = ()
+    assignments: tuple[str, ...] = ()
+    weights: Path | None = None
+    out: Path | None = None
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A request with nothing left open: its task, the initial weights, what was skipped and chosen on the way."""
+
+    request: Request
+    task: Task
+    weights: Mapping[str, torch.Tensor] | None
+    skipped: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def resolve(request: Request, listener: Listener) -> Resolved:
+    """Check everything and choose what was left open. Raises CardinetError with every finding at once."""
+    findings = Findings()
+    pairs = [("network.id", request.network)] if request.network is not None else []
+    pairs += request.settings
+    with findings:
+        pairs += parse_assignments(list(request.assignments)).items()
+    delta, errors = overrides(pairs)
+    findings.errors += errors
+    document: dict[str, Any] = {}
+    with findings:
+        document = recipe_document(request.recipe)
+    asked = merge(document, delta)
+    with findings:
+        device_of(make_recipe(asked).machine.device)
+    with findings:
+        _check_network(asked.get("network"))
+    with findings:
+        settings = validate(DataSettings, asked.get("data", {}), "data.")
+        source = open_source(settings.source, settings)
+    with findings:
+        check_out(request.out)
+    weights = None
+    with findings:
+        weights = None if request.weights is None else read_state(request.weights)
+    findings.raise_if_any()
+
+    recipe = make_recipe(merge(recipe_document(request.recipe, kind_of(source)), delta))
+    source, left_out = admitted(
+        source, recipe.data, lambda done, total: listener.progress("checking pictures", done, total)
+    )
+    task, notes = fit(recipe, source, flips_asked="flip" in delta.get("augmentation", {}))
+    if weights is not None:
+        match(build(task.spec, device="meta"), weights)
+    skipped = tuple(sorted(finding.name for finding in left_out))
+    return Resolved(request, task, weights, skipped, (*(f"Skipped: {f.sentence()}" for f in left_out), *notes))
+
+
+def _check_network(asked: Any) -> None:
+    if not isinstance(asked, Mapping) or not isinstance(asked.get("delta", {}), Mapping):
+        return  # make_recipe says so
+    name = asked.get("id", "auto")
+    if name != "auto":
+        find(str(name)).spec.but(**asked.get("delta", {}))
+
+
+def check_out(out: Path | None) -> None:
+    """Raise RequestError when the folder for a new run is there already, or cannot be made."""
+    if out is None:
+        return
+    if out.exists():
+        raise RequestError(
+            f"{out} exists; give --out a folder that does not (or go on with --resume {quote(str(out))})."
+        )
+    above = next(folder for folder in out.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        why = "cannot be written to" if above.is_dir() else "is a file"
+        raise RequestError(f"The run folder {out} cannot be made: {above} {why}; give --out another place.")

@@ -1,0 +1,32 @@
+"""What a command leaves, in this process or in one of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Said:
+    """The exit code of a command, its document and its talk."""
+
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Said]
+
+
+def process(*words: str | Path, cwd: Path, **environment: str) -> Said:
+    """`cardinet` in a process of its own."""
+    import os
+
+    command = [sys.executable, "-m", "cardinet", *map(str, words)]
+    done = subprocess.run(
+        command, cwd=cwd, capture_output=True, timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    )
+    return Said(done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -1,0 +1,119 @@
+"""The line of progress: on a terminal written over and never wider than it, elsewhere a plain line now and then."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from cardinet.cli import progress
+from cardinet.cli.progress import Bar, Line, Screen, bar
+from cardinet.cli.talk import duration, in_short, thousands
+from cardinet.train.listener import Tick
+
+
+class Terminal(io.StringIO):
+    """A stderr that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(progress, "time", made)
+    return made
+
+
+def show_steps(screen: Screen, clock: Clock, count: int, seconds: float) -> None:
+    for step in range(1, count + 1):
+        clock.now += seconds
+        screen.stepped(Tick(step, 1000, step / 10, 1.25, 12345.6, 3723))
+
+
+@pytest.mark.parametrize(("columns", "width_of_bar"), [(40, 0), (80, 0), (100, 19), (200, 24)])
+def test_a_terminal(columns: int, width_of_bar: int, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    monkeypatch.setenv("COLUMNS", str(columns))
+    screen = Screen()
+    show_steps(screen, clock, count=1000, seconds=0.5)
+    screen.logged(
+        {"kind": "evaluation", "epoch": 1, "split": "test", "error": 0.25, "loss": 1, "count": 8, "best": True}
+    )
+    lines = terminal.getvalue().split("\r\x1b[2K")
+    assert len(lines) == 1 + 1000 + 1
+    assert max(map(len, lines[1:-1])) < columns
+    assert lines[-2].count("█") == width_of_bar
+    assert lines[-1] == "epoch    1.0  test error  25.00 %  loss 1.0000  (8 pictures)  best\n"
+
+
+def test_a_terminal_is_not_written_to_faster_than_one_can_read(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    show_steps(Screen(), clock, count=1000, seconds=0.001)
+    assert 5 <= terminal.getvalue().count("\r") <= 11
+
+
+def test_no_terminal(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", written := io.StringIO())
+    screen = Screen()
+    show_steps(screen, clock, count=9, seconds=0.5)
+    assert written.getvalue() == ""
+    show_steps(screen, clock, count=20, seconds=0.5)
+    assert written.getvalue().splitlines() == [
+        "  0 %  step 1/1,000  epoch 0.1  loss 1.250  12,346 img/s  1 h 2 min left",
+        "  1 %  step 11/1,000  epoch 1.1  loss 1.250  12,346 img/s  1 h 2 min left",
+    ]
+    assert "\x1b" not in written.getvalue()
+
+
+def test_a_short_side_task_says_nothing_and_a_bar_is_removed(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", written := io.StringIO())
+    with Bar("checking pictures") as short:
+        short(128, 128)
+    assert written.getvalue() == ""
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    with Bar("checking pictures") as long:
+        clock.now += 1
+        long(64, 128)
+    assert terminal.getvalue() == f"\r\x1b[2K{'█' * 12:<24}  checking pictures 64/128\r\x1b[2K"
+
+
+def test_a_line_is_cleared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    line = Line()
+    line.clear()
+    line.show("here", 1, 2)
+    line.clear()
+    line.clear()
+    assert terminal.getvalue().count("\x1b[2K") == 2
+
+
+def test_bars() -> None:
+    assert [bar(i, 16, 2) for i in range(0, 17, 4)] == ["  ", "▌ ", "█ ", "█▌", "██"]
+    assert bar(0, 0, 3) == "   "
+    assert bar(9, 3, 3) == "███"
+
+
+def test_numbers_in_words() -> None:
+    assert [duration(s) for s in (0.2, 59.4, 60, 3599, 3600, 7800)] == [
+        "0 s",
+        "59 s",
+        "1 min 0 s",
+        "59 min 59 s",
+        "1 h 0 min",
+        "2 h 10 min",
+    ]
+    assert [in_short(n) for n in (999, 1000, 4_230_479_872, 25_028_904)] == ["999", "1 k", "4.23 G", "25.03 M"]
+    assert thousands(25_028_904) == "25,028,904"

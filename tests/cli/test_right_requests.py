@@ -1,0 +1,224 @@
+"""The way of a user: train, evaluate, predict, inspect, report, rewrite; and what every verb prints."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from cli_runner import Cli, Said
+from hostile_files import class_folder, picture, snapshot, truncated_jpeg
+
+import cardinet
+from cardinet.base.errors import RequestError
+from cardinet.cli.main import app
+from cardinet.runs.model_file import save_model
+
+SMALL = ("network.depths=1,1,1", "network.widths=4,4,4", "network.width=4")
+TINY = ["resnet20_cifar", *(word for setting in SMALL for word in ("--set", setting)), "--set", "machine.threads=1"]
+ODD = ("-dash\\back", 'été "quoted"', "new\nline", "tab\t;x", "日本🐈", "a=b, c")
+
+
+def document(said: Said) -> dict[str, object]:
+    """The one JSON document on stdout."""
+    assert said.code == 0, said.err
+    assert said.out.count("\n") == 1
+    found: dict[str, object] = json.loads(said.out)
+    return found
+
+
+def test_a_trained_run_is_evaluated_to_the_figure_that_it_reported(cli: Cli, digits_run: Path) -> None:
+    reported = json.loads((digits_run / "evaluation.json").read_text())["results"]
+    for split in ("validation", "test"):
+        found = document(cli("eval", digits_run, "--split", split, "--json"))
+        assert {key: found[key] for key in reported[split]} == reported[split]
+    words = cli("eval", digits_run)
+    assert words.code == 0
+    assert words.out.startswith(
+        f"test error {100 * reported['test']['error']:.2f} %: {reported['test']['wrong']} of 360"
+    )
+    assert document(cli("eval", digits_run / "model.safetensors", "--data", "digits", "--json"))["split"] == "test"
+
+
+def test_mean_and_std_change_the_evaluation_of_a_run(cli: Cli, digits_run: Path) -> None:
+    found = document(cli("eval", digits_run, "--mean", "0", "--std", "2", "--json"))
+    assert found["preprocessing"] == {**found["preprocessing"], "mean": [0.0], "std": [2.0]}  # type: ignore[dict-item]
+    assert found["loss"] != document(cli("eval", digits_run, "--json"))["loss"]
+
+
+def test_a_loss_that_is_no_number_is_null(cli: Cli, digits_run: Path) -> None:
+    found = document(cli("eval", digits_run, "--mean=-3e38", "--std", "1e-38", "--json"))
+    assert found["loss"] is None
+
+
+def test_a_rewritten_model_gives_the_same_figure(cli: Cli, digits_run: Path) -> None:
+    before = document(cli("eval", digits_run, "--json"))
+    for form, source in (("a", digits_run), ("c", "a.safetensors")):
+        found = document(cli("rewrite", source, "--form", form, "--out", f"{form}.safetensors", "--json"))
+        assert found["float64"] < 1e-10  # type: ignore[operator]
+        after = document(cli("eval", f"{form}.safetensors", "--data", "digits", "--json"))
+        assert (after["wrong"], after["count"]) == (before["wrong"], before["count"])
+        assert after["loss"] == pytest.approx(before["loss"], rel=1e-5)
+    assert len(document(cli("info", "c.safetensors", "--json"))["rewrites"]) == 2  # type: ignore[arg-type]
+    assert cli("rewrite", digits_run, "--form", "b", "--out", "b.safetensors").out == "b.safetensors\n"
+
+
+def test_a_model_file_alone_predicts(cli: Cli, digits_run: Path, tmp_path: Path) -> None:
+    shutil.copy(digits_run / "model.safetensors", tmp_path / "copied model.safetensors")
+    photograph = picture(tmp_path / "a cat.jpg", size=40)
+    words = cli("predict", "copied model.safetensors", photograph, "--top", "3")
+    assert words.code == 0
+    assert len(words.out.splitlines()) == 3
+    found = document(cli("predict", digits_run, "a cat.jpg", "--top", "99", "--json"))
+    assert len(found["top"]) == 10  # type: ignore[arg-type]
+    assert sum(entry["probability"] for entry in found["top"]) == pytest.approx(1)  # type: ignore[index, attr-defined]
+    prediction = cardinet.load(digits_run).predict(photograph, top=99)
+    assert {**found, "path": str(photograph)} == prediction.to_document()
+
+
+def test_the_pictures_of_a_folder_are_predicted_though_one_is_damaged(cli: Cli, digits_run: Path) -> None:
+    class_folder(Path("pictures"), count=3)
+    truncated_jpeg(Path("pictures/red/cut.jpg"))
+    picture(Path("pictures/.hidden.png"))
+    said = cli("predict", digits_run, "pictures")
+    lines = [json.loads(line) for line in said.out.splitlines()]
+    assert said.code == 1
+    assert [line["path"] for line in lines] == [f"pictures/{c}/{i}.png" for c in ("blue", "red") for i in range(3)]
+    damaged, summary = said.err.splitlines()
+    assert damaged.startswith("error: pictures/red/cut.jpg cannot be used: image file is truncated")
+    assert summary == "1 of 7 pictures could not be used."
+    two = cli("predict", digits_run, "pictures/red/0.png", "pictures/blue/0.png", "--top", "1")
+    assert [line for line in two.out.splitlines() if "/" in line] == ["pictures/red/0.png", "pictures/blue/0.png"]
+
+
+def test_info_of_a_run_agrees_with_the_network(cli: Cli, digits_run: Path) -> None:
+    run = document(cli("info", digits_run, "--json"))
+    row = document(cli("info", "resnext11_8x16d_digits", "--json"))
+    assert {k: run[k] for k in ("params", "macs", "flops", "activations", "stages")} == {
+        k: row[k] for k in ("params", "macs", "flops", "activations", "stages")
+    }
+    assert run["classes"] == [str(digit) for digit in range(10)]
+    words = cli("info", digits_run).out
+    assert f"parameters   {run['params']:,}\n" in words
+    assert "test error" in words
+
+
+def test_reports(cli: Cli, digits_run: Path, tmp_path: Path) -> None:
+    again = cli("report", digits_run)
+    assert again.out == f"{digits_run / 'report.html'}\n"
+    assert document(cli("report", digits_run, digits_run, "--json")) == {"report": "comparison.html"}
+    assert "<html" in (tmp_path / "comparison.html").read_text()
+    assert cli("report", digits_run, "--out", "one.html").code == 0
+    assert (tmp_path / "one.html").read_text() == (digits_run / "report.html").read_text()
+
+
+def test_a_finished_run_is_not_trained_again(cli: Cli, digits_run: Path) -> None:
+    said = cli("train", "--resume", digits_run)
+    assert said.code == 0
+    assert "is finished (39 steps)" in said.err
+    assert said.out.splitlines()[-2:] == [f"model  {digits_run}/model.safetensors", f"report {digits_run}/report.html"]
+
+
+def test_json_is_one_document_and_talk_is_elsewhere(cli: Cli, digits_run: Path) -> None:
+    """Each verb once; `train` and `predict` have tests of their own besides."""
+    class_folder(Path("two"))
+    picture(Path("red.png"))
+    typed: dict[str, list[str | Path]] = {
+        "list": ["list"],
+        "info": ["info", "resnet18"],
+        "plan": ["plan", "--like", "resnext29_8x64d", "--cardinality", "1"],
+        "check-data": ["check-data", "two"],
+        "train": ["train", *TINY, "--data", "two", "--epochs", "1"],
+        "eval": ["eval", digits_run],
+        "predict": ["predict", digits_run, "red.png"],
+        "rewrite": ["rewrite", digits_run, "--form", "b", "--out", "b.safetensors"],
+        "report": ["report", digits_run],
+    }
+    assert list(typed) == [command.name for command in app.registered_commands]
+    for words in typed.values():
+        document(cli(*words, "--json"))
+    recipes = json.loads(cli("list", "--recipes", "--json").out)
+    assert "quick" in [recipe["name"] for recipe in recipes]
+
+
+def test_list(cli: Cli) -> None:
+    assert cli("list", "resnet18").err == "1 network. `cardinet info NAME` counts one.\n"
+    assert "resnext50_32x4d" in cli("list", "*50_32*").out
+    nothing = cli("list", "zzz")
+    assert (nothing.code, nothing.out) == (0, "")
+    assert 'No network matches "zzz"' in nothing.err
+    assert json.loads(cli("list", "zzz", "--json").out) == []
+
+
+def test_a_dry_run_shows_everything_and_writes_nothing(cli: Cli, tmp_path: Path) -> None:
+    found = document(cli("train", "--epochs", "3", "--dry-run", "--json"))
+    counts = cardinet.count("resnext11_8x16d_digits")
+    assert found["counts"] == {k: getattr(counts, k) for k in ("params", "macs", "flops", "activations")}
+    assert set(found["expected"]) == {"seconds", "gigabytes", "images_per_second"}  # type: ignore[call-overload]
+    assert (found["steps"], found["network"]) == (117, "resnext11_8x16d_digits")
+    words = cli("train", "--epochs", "0.5", "--dry-run")
+    assert 'length = "0.5 epochs"' in words.out
+    assert "Nothing was trained or written." in words.err
+    assert snapshot(tmp_path) == {}
+
+
+def test_epochs_keep_their_digits(cli: Cli) -> None:
+    said = cli("train", "--epochs", "1234567.125", "--dry-run")
+    assert 'length = "1234567.125 epochs"' in said.out
+
+
+def test_odd_class_names_and_paths_survive(cli: Cli, tmp_path: Path) -> None:
+    class_folder(tmp_path / "ein Ordner ü", ODD, count=4)
+    said = document(cli("train", *TINY, "--data", "ein Ordner ü", "--epochs", "1", "--out", "lauf 日本", "--json"))
+    assert said["run"] == "lauf 日本"
+    assert document(cli("info", "lauf 日本", "--json"))["classes"] == sorted(ODD)
+    evaluated = document(cli("eval", "lauf 日本", "--split", "train", "--json"))
+    assert evaluated["count"] == evaluated["total"]
+    predicted = cli("predict", "lauf 日本", "ein Ordner ü")
+    assert predicted.code == 0
+    assert len(predicted.out.splitlines()) == 24
+    assert cli("report", "lauf 日本").code == 0
+
+
+def test_a_model_of_other_classes_is_refused_in_any_order(cli: Cli) -> None:
+    class_folder(Path("two"), ("a", "b"))
+    class_folder(Path("three"), ("a", "b", "c"))
+    assert cli("train", *TINY, "--data", "two", "--epochs", "1", "--out", "run").code == 0
+    said = cli("eval", "run", "--data", "three")
+    assert said.code == 2
+    assert "it does not know c" in said.err
+    class_folder(Path("one more"), ("a", "b"))
+    assert cli("eval", "run", "--data", "one more").code == 0
+
+
+def test_the_same_classes_in_another_order_are_refused(cli: Cli, digits_run: Path) -> None:
+    model = cardinet.load(digits_run)
+    save_model(Path("turned.safetensors"), dataclasses.replace(model, classes=model.classes[::-1]))
+    said = cli("eval", "turned.safetensors", "--data", "digits")
+    assert (said.code, said.out) == (2, "")
+    assert "their number or order differs" in said.err
+
+
+def test_a_run_in_a_taken_folder_is_refused_and_bad_pictures_can_be_skipped(cli: Cli) -> None:
+    class_folder(Path("two"))
+    truncated_jpeg(Path("two/red/cut.jpg"))
+    before = snapshot(Path("two"))
+    said = cli("train", *TINY, "--data", "two", "--epochs", "1", "--out", "run", "--on-bad-image", "skip", "--json")
+    assert document(said)["network"] == "resnet20_cifar"
+    assert "Skipped: two/red/cut.jpg: truncated" in said.err
+    assert snapshot(Path("two")) == before
+    again = cli("train", *TINY, "--data", "two", "--epochs", "1", "--out", "run", "--on-bad-image", "skip")
+    assert (again.code, again.out) == (2, "")
+
+
+def test_python_entry_points() -> None:
+    torch.manual_seed(0)
+    network = cardinet.create("resnext11_8x16d_digits", num_classes=3)
+    assert network(torch.zeros(2, 1, 8, 8)).shape == (2, 3)
+    assert cardinet.count("resnet18").params == 11_689_512
+    assert cardinet.count("resnext29_8x64d", num_classes=100).input == (3, 32, 32)
+    with pytest.raises(RequestError, match='no network "resnxt"'):
+        cardinet.create("resnxt")
