@@ -109,5 +109,5 @@ def test_document_is_plain_data() -> None:
 
 
 def test_picture_that_is_too_small_is_refused() -> None:
-    with pytest.raises(RequestError, match="0 x 0 pixels is too small"):
+    with pytest.raises(RequestError, match="cannot take a picture of 0 x 0 pixels"):
         count_spec(find("resnet20_cifar").spec, 0)

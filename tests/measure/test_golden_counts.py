@@ -27,9 +27,6 @@ def counted(id: str) -> Counts:
 def test_golden_file_holds_every_network_of_these_families() -> None:
     assert len(GOLDEN) == ROWS
     assert {row["id"] for row in GOLDEN} <= set(NETWORKS)
-    assert {id for id, row in NETWORKS.items() if row.family in FAMILIES and row.input_size != 8} == {
-        row["id"] for row in GOLDEN
-    }
 
 
 @pytest.mark.parametrize("row", GOLDEN, ids=lambda row: row["id"])

@@ -28,7 +28,7 @@ def test_rows_hold_the_measured_counts() -> None:
     counts = count_spec(find("resnext50_32x4d").spec, 224)
     assert (row.params, row.macs, row.activations) == (counts.params, counts.macs, counts.activations)
     assert row.difference == pytest.approx(100 * (25_028_904 - 25_557_032) / 25_557_032)
-    assert row.to_document()["base_width"] == 4
+    assert row.base_width == 4
 
 
 @pytest.mark.parametrize("budget", ["params", "macs"])

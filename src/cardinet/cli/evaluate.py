@@ -7,7 +7,7 @@ import functools
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -38,6 +38,9 @@ def evaluate(
     ] = None,
     mean: Annotated[str | None, typer.Option("--mean", metavar="X,X,X", help="Instead of the model's own.")] = None,
     std: Annotated[str | None, typer.Option("--std", metavar="X,X,X", help="Instead of the model's own.")] = None,
+    crops: Annotated[
+        Literal[1, 10], typer.Option("--crops", metavar="1|10", help="10: average corners, centre and mirror images.")
+    ] = 1,
     settings: Set = None,
     device: Device = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, metavar="N")] = 128,
@@ -72,6 +75,7 @@ def evaluate(
             source.splits[chosen],
             classifier.preprocessing,
             len(source.classes),
+            crops=crops,
             batch_size=batch_size,
             workers=workers,
             device=place,
@@ -79,7 +83,7 @@ def evaluate(
         )
     if as_json:
         about = classifier.preprocessing.model_dump(mode="json")
-        print_json({"model": model, "data": source.text, **result.summary(), "preprocessing": about})
+        print_json({"model": model, "data": source.text, **result.summary(), "crops": crops, "preprocessing": about})
     else:
         _print(result, classifier)
 
@@ -141,6 +145,7 @@ def _maker(model: str, weights: Path | None, device: str) -> Callable[[Source], 
     from cardinet.base.errors import Findings, RequestError
     from cardinet.cli.options import model_path, read_model
     from cardinet.networks.registry import find
+    from cardinet.runs.model_file import is_model_file
     from cardinet.weights.files import read_state
 
     if weights is None:
@@ -152,6 +157,10 @@ def _maker(model: str, weights: Path | None, device: str) -> Callable[[Source], 
             raise RequestError(f"--weights is for a network by its name; {model} has its own parameters.")
         row = find(model)
     with findings:
+        if is_model_file(weights):
+            raise RequestError(
+                f"{weights} is a model file, which knows its network and classes; cardinet eval {weights}."
+            )
         state = read_state(weights)
     findings.raise_if_any()
     return functools.partial(_with_weights, row, state, weights, device)
@@ -176,7 +185,8 @@ def _with_weights(row: Named, state: Mapping[str, Tensor], file: Path, device: s
         )
     for sentence in match.sentences():
         say(sentence)
-    preprocessing = choose_preprocessing(PreprocessingSettings(), source, source.channels)
+    size = None if source.small else row.input_size  # the paper's, whatever the size of these pictures
+    preprocessing = choose_preprocessing(PreprocessingSettings(size=size), source, source.channels)
     return Model(network.eval(), spec, source.classes, preprocessing)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated
 
 import typer
@@ -49,6 +50,6 @@ def _recipes(as_json: bool) -> None:
         print_json([{"name": name, "text": text} for name, text in texts.items()])
         return
     for text in texts.values():
-        header = [line.removeprefix("#").removeprefix(" ") for line in text.split("\n\n[")[0].splitlines()]
-        print("\n".join(line for line in header if "=" not in line).rstrip() + "\n")
+        header = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
+        print("\n".join(line.removeprefix("#").removeprefix(" ") for line in header) + "\n")
     say("Copy one, change it, and give its file to --recipe.")

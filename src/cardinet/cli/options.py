@@ -26,6 +26,7 @@ def model_path(model: str) -> Path | None:
     Raises RequestError for a folder without a model file.
     """
     from cardinet.base.errors import RequestError
+    from cardinet.networks.registry import ALIASES, NETWORKS
 
     path = Path(model)
     if not path.is_dir():
@@ -33,6 +34,8 @@ def model_path(model: str) -> Path | None:
     file = path / "model.safetensors"
     if file.exists():
         return file
+    if not (path / "run.toml").exists() and model in {*NETWORKS, *ALIASES}:
+        return None  # a folder that happens to be called as a network
     if (path / "run.toml").exists():
         raise RequestError(f"{path} has no model yet, as its run ended before the first evaluation; --resume it first.")
     raise RequestError(f"{path} is no run folder: there is no model.safetensors in it.")

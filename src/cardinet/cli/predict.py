@@ -59,12 +59,14 @@ def _paths(pictures: list[Path], findings: Findings) -> list[Path]:
     """The pictures named, and those in the folders named, by name; what is not there is added to the findings."""
     from cardinet.base.errors import RequestError
     from cardinet.data.decode import EXTENSIONS
+    from cardinet.data.kinds.folder import files_below
 
     paths: list[Path] = []
     for path in pictures:
         inside = [path]
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("[!.]*") if p.suffix.lower() in EXTENSIONS and not p.is_dir())
+            found = (Path(name) for name, _ in files_below(str(path), frozenset()))
+            inside = sorted(p for p in found if p.suffix.lower() in EXTENSIONS)
         if not path.exists():
             findings.errors.append(RequestError(f"There is no picture or folder {path}."))
         elif not inside:

@@ -29,15 +29,22 @@ def admitted(source: Source, settings: DataSettings, progress: Progress | None =
         more = [f"... and {len(findings) - MOST} more."] if len(findings) > MOST else []
         advice = "Repair or remove them (cardinet check-data lists all), or train without them: --on-bad-image skip."
         raise WorkError(*(finding.sentence() for finding in findings[:MOST]), *more, advice)
-    return left_out(source, {finding.name for finding in findings}, settings), findings
+    return left_out(source, {finding.identity for finding in findings}, settings), findings
 
 
-def left_out(source: Source, names: Set[str], settings: DataSettings) -> Source:
-    """The source without the pictures of these names; small ones are then put in memory.
+def left_out(source: Source, identities: Set[str], settings: DataSettings) -> Source:
+    """The source without these pictures, given as `Finding.identity`; small ones are then put in memory.
 
-    Raises WorkError where a class has no training picture left.
+    Raises WorkError for an identity that is no picture's, and where a class has no training picture left.
     """
-    splits = {name: split.without(names) for name, split in source.splits.items()}
+    keys: dict[str, set[str]] = {name: set() for name in source.splits}
+    for identity in identities:
+        split, _, key = identity.partition(":")
+        keys.setdefault(split, set()).add(key)
+    splits = {name: split.without(keys[name]) for name, split in source.splits.items()}
+    if sum(map(len, source.splits.values())) - sum(map(len, splits.values())) != len(identities):
+        known = {f"{name}:{split.names.key(i)}" for name, split in source.splits.items() for i in range(len(split))}
+        raise WorkError(f"{min(identities - known)} is to be left out and is no picture of {source.text}.")
     counts = np.bincount(splits["train"].labels, minlength=len(source.classes))
     before = np.bincount(source.splits["train"].labels, minlength=len(source.classes))
     lost = [source.classes[i] for i in np.flatnonzero((counts == 0) & (before > 0))]

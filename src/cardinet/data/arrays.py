@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from cardinet.data.crops import crop_lines, pad_colour
 from cardinet.data.draws import FLIP, JITTERS, LEFT, TOP, Uniforms, crop_box, draw, jitter
 from cardinet.data.listing import Rows
-from cardinet.data.photographs import crop_lines, pad_colour
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import AugmentationSettings
 
@@ -127,14 +127,17 @@ def jittered(pixels: torch.Tensor, settings: AugmentationSettings, u: Uniforms) 
             chosen = np.flatnonzero(drawn.order[:, place] == number)
             if name not in drawn.factors or not len(chosen):
                 continue
-            rows = torch.from_numpy(chosen).to(pixels.device)
-            factors = torch.from_numpy(drawn.factors[name][chosen]).to(pixels.device, torch.float32)
+            rows = torch.from_numpy(chosen).to(pixels.device, non_blocking=True)
+            factors = torch.from_numpy(drawn.factors[name][chosen].astype(np.float32))
             pixels[rows] = adjusted(pixels[rows], name, factors)
     return pixels
 
 
 def adjusted(pixels: torch.Tensor, name: str, factors: torch.Tensor) -> torch.Tensor:
-    """torchvision's `adjust_*` on uint8 (N, C, H, W) with one factor for each sample."""
+    """torchvision's `adjust_*` on uint8 (N, C, H, W) with one factor for each sample, float32 (N,).
+
+    `factors` in the processor's memory spare the device a wait.
+    """
     from torchvision.transforms import functional
 
     if name == "hue":
@@ -147,5 +150,5 @@ def adjusted(pixels: torch.Tensor, name: str, factors: torch.Tensor) -> torch.Te
         other = (functional.rgb_to_grayscale(pixels) if pixels.shape[1] == 3 else pixels).float()
         if name == "contrast":
             other = other.mean(dim=(1, 2, 3), keepdim=True)
-    factor = factors.view(-1, 1, 1, 1)
+    factor = factors.to(pixels.device, non_blocking=True).view(-1, 1, 1, 1)
     return (factor * pixels + (1.0 - factor) * other).clamp(0, 255).to(torch.uint8)

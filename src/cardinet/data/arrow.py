@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from cardinet.base.errors import WorkError
 from cardinet.data.cache import cache_folder
 from cardinet.data.decode import PictureError
-from cardinet.data.listing import Names
+from cardinet.data.listing import Names, writable
 
 IN_MEMORY = 2 << 30  # bytes of encoded pictures in one split
 
@@ -57,9 +57,10 @@ class MappedBytes:
 
 
 class RowNames(Names):
-    """`FILE row N` for the rows of several files."""
+    """`FILE row N` for the rows of several files, each by its path below the source's folder."""
 
-    def __init__(self, files: Sequence[Path], counts: Sequence[int]) -> None:
+    def __init__(self, root: Path, files: Sequence[Path], counts: Sequence[int]) -> None:
+        self.root = root
         self.files = list(files)
         self.starts = np.cumsum([0, *counts])
 
@@ -68,7 +69,10 @@ class RowNames(Names):
 
     def at(self, index: int) -> str:
         file, row = self._find(index)
-        return f"{file.name} row {row}"
+        return f"{file.relative_to(self.root).as_posix()} row {row}"
+
+    def key(self, index: int) -> str:
+        return writable(self.at(index))
 
     def place(self, index: int) -> tuple[str, int]:
         file, row = self._find(index)

@@ -64,6 +64,9 @@ class _Picture:
     def name(self) -> str:
         return self.names[self.index]
 
+    def finding(self, kind: str, detail: str, *, bad: bool) -> Finding:
+        return Finding(self.name, self.split, kind, detail, bad, self.names.key(self.index))
+
     def inspect(self, pixel_limit: int) -> Inspection:
         try:
             return inspect(self.encoded.read(self.index), pixel_limit)
@@ -166,7 +169,7 @@ def _inspected(
 
 def _findings(pictures: list[_Picture], inspections: Iterable[Inspection]) -> list[Finding]:
     return [
-        Finding(picture.name, picture.split, remark.kind, remark.detail, remark.bad)
+        picture.finding(remark.kind, remark.detail, bad=remark.bad)
         for picture, inspection in zip(pictures, inspections, strict=True)
         for remark in inspection.remarks
     ]
@@ -198,5 +201,5 @@ def _duplicates(
         label, other = (int(labels[p.split][p.index]) for p in (picture, twin))
         if label != other:
             detail += f", and the two are of different classes ({classes[label]} and {classes[other]})"
-        found.append(Finding(picture.name, picture.split, "duplicate", detail, bad=False))
+        found.append(picture.finding("duplicate", detail, bad=False))
     return found

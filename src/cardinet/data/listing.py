@@ -32,6 +32,10 @@ class Names(Sequence[str]):
     def at(self, index: int) -> str:
         raise NotImplementedError
 
+    def key(self, index: int) -> str:
+        """The picture's place within the source, however the source was typed; it differs from all others' keys."""
+        return self.at(index)
+
     def place(self, index: int) -> tuple[str, int]:
         """The absolute path of the picture's file and its row there (0 where a file is one picture)."""
         return os.path.abspath(self.at(index)), 0
@@ -60,6 +64,10 @@ class Paths(Names):
 
     def at(self, index: int) -> str:
         return os.path.join(self.root, os.fsdecode(bytes(self.block[index])))
+
+    def key(self, index: int) -> str:
+        """The path below the folder, with / between its parts."""
+        return writable(os.fsdecode(bytes(self.block[index])).replace(os.sep, "/"))
 
     def read(self, index: int) -> bytes:
         """The bytes of the file (this makes the paths an `Encoded`)."""
@@ -95,6 +103,9 @@ class ChosenNames(Names):
 
     def at(self, index: int) -> str:
         return self.base.at(int(self.rows[index]))
+
+    def key(self, index: int) -> str:
+        return self.base.key(int(self.rows[index]))
 
     def place(self, index: int) -> tuple[str, int]:
         return self.base.place(int(self.rows[index]))
@@ -150,6 +161,13 @@ class Listing:
     unsplit: bool = False
     flips: bool = True
     ignored: int = 0
+
+
+def writable(name: str) -> str:
+    """A file's name as text that can be encoded: what is no UTF-8 is escaped, and so that no two names become one,
+    backslashes are doubled.
+    """
+    return name.replace("\\", "\\\\").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def fingerprint(classes: Sequence[str], entries: Iterable[str], *blocks: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
@@ -95,8 +96,20 @@ class Preprocessing(Settings):
         """uint8 (N, C, H, W) as float32 in channels_last, (x / 255 - mean) / std, on the pixels' device."""
         import torch
 
-        shape = (1, self.channels, 1, 1)
-        mean = torch.tensor(self.mean, dtype=torch.float32, device=pixels.device).view(shape)
-        std = torch.tensor(self.std, dtype=torch.float32, device=pixels.device).view(shape)
+        mean, std = _constants(self.mean, self.std, pixels.device)
         scaled = pixels.div(255).to(torch.float32).contiguous(memory_format=torch.channels_last)
         return scaled.sub_(mean).div_(std)
+
+
+@lru_cache(maxsize=64)
+def _constants(
+    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation as float32 (1, C, 1, 1) on the device, made once: copying them there stops the host."""
+    import torch
+
+    with torch.inference_mode(False):  # whoever asks first, the tensors serve in every mode
+        first, second = (
+            torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, 1, 1) for values in (mean, std)
+        )
+    return first, second

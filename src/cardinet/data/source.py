@@ -54,9 +54,11 @@ class Split:
         except PictureError as error:
             raise WorkError(f"{self.names[index]}: {error.kind}: {error.detail}.") from error
 
-    def without(self, bad: Set[str]) -> Split:
-        """The split without the pictures of these names."""
-        rows = np.array([i for i, name in enumerate(self.names) if name not in bad], dtype=np.int64)
+    def without(self, keys: Set[str]) -> Split:
+        """The split without the pictures of these keys (`names.key(i)`, a picture's place within the source)."""
+        if not keys:
+            return self
+        rows = np.array([i for i in range(len(self)) if self.names.key(i) not in keys], dtype=np.int64)
         return replace(
             self,
             labels=self.labels[rows],
@@ -72,9 +74,10 @@ class Source:
 
     `text` is the source as typed, `classes` are the names in index order, `splits` holds "train" always and
     "validation" and "test" where they exist. `fingerprint` is the sha256 of the data as it is on disk (sorted
-    names, sizes and classes), whatever the limit and the division. `size` is (H, W) where all pictures are in
-    memory, else None. `flips` says whether a mirrored picture keeps its class, `small` that the pictures are in
-    memory, `ignored` how many files are no pictures by their name.
+    names, sizes and classes), whatever the limit and the division. `small` says that the pictures that can be
+    decoded are small and of one size, `size` is then (H, W), else None: they are in memory, all or, as long as
+    there is a bad one among them, none (`admitted` sees to that). `flips` says whether a mirrored picture keeps its
+    class, `ignored` how many files are no pictures by their name.
     """
 
     text: str
@@ -91,8 +94,8 @@ class Source:
 def open_source(text: str, settings: DataSettings) -> Source:
     """Open `digits`, a folder of class folders, `imagenet:PATH`, `parquet:PATH` or a named set.
 
-    Small pictures are decoded into memory; one that cannot be decoded leaves them encoded, so that
-    `bad_pictures` can name it. Raises RequestError for an unknown kind and a missing path, WorkError with every
+    Small pictures are decoded into memory; one that cannot be decoded leaves them encoded, though the source is
+    `small`, so that `bad_pictures` can name it. Raises RequestError for an unknown kind and a missing path, WorkError with every
     reason for data that cannot be used.
     """
     listing = list_source(text)
@@ -120,15 +123,17 @@ def open_source(text: str, settings: DataSettings) -> Source:
 
 
 def in_memory_splits(source: Source, settings: DataSettings) -> Source:
-    """The source with its pictures decoded into memory where they are small, of one size and undamaged."""
+    """The source with its pictures decoded into memory where they are small, of one size and none is bad."""
     encoded = {name: split.encoded for name, split in source.splits.items() if split.encoded is not None}
     splits = dict(source.splits)
     if encoded:
         counts = {name: len(splits[name]) for name in encoded}
-        pixels = in_memory(encoded, counts, settings.pixel_limit)
-        if pixels is None:
+        found = in_memory(encoded, counts, settings.pixel_limit)
+        if found is None:
             return source
-        for name, values in pixels.items():
+        if found.pixels is None:
+            return replace(source, channels=found.channels, size=found.size, small=True)
+        for name, values in found.pixels.items():
             splits[name] = replace(splits[name], images=_tensor(values), encoded=None)
     channels, height, width = next(split.images.shape[1:] for split in splits.values() if split.images is not None)
     return replace(source, splits=splits, channels=channels, size=(height, width), small=True)

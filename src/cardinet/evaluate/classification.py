@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from cardinet.base.errors import WorkError
 from cardinet.data.batches import evaluation_batches
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Split
+from cardinet.evaluate.ten_crop import CROPS, ten_crop_batches
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ def evaluate(
     preprocessing: Preprocessing,
     classes: int,
     *,
+    crops: int = 1,
     batch_size: int = 128,
     workers: int = 0,
     device: str = "cpu",
@@ -71,7 +74,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a network in eval mode and float32 on every picture of a split, once.
 
-    `classes` is the number of classes of the source. Raises WorkError when a picture cannot be decoded or was
+    `classes` is the number of classes of the source. With 10 `crops` the probabilities of a picture's ten crops
+    are averaged (and the loss is of the average). Raises WorkError when a picture cannot be decoded or was
     not counted exactly once.
     """
     was_training = network.training
@@ -80,17 +84,23 @@ def evaluate(
     seen = np.zeros(n, dtype=np.int64)
     predicted, confidence, of_truth = np.zeros(n, np.int64), np.zeros(n), np.zeros(n)
     loss, top5_right, done = 0.0, 0, 0
-    for batch in evaluation_batches(split, preprocessing, batch_size=batch_size, workers=workers, device=device):
-        logits = network(batch.pixels).float()
-        probabilities = logits.double().softmax(1)
+    if crops == CROPS:
+        batches = ten_crop_batches(split, preprocessing, batch_size=max(1, batch_size // CROPS), device=device)
+    else:
+        batches = evaluation_batches(split, preprocessing, batch_size=batch_size, workers=workers, device=device)
+    for batch in batches:
+        logs = network(batch.pixels).double().log_softmax(1)
+        if crops == CROPS:
+            logs = logs.view(-1, CROPS, logs.shape[1]).logsumexp(1) - math.log(CROPS)
+        probabilities = logs.exp()
         best, labels = probabilities.max(1), batch.labels
         seen[batch.index] += 1
         predicted[batch.index] = best.indices.cpu().numpy()
         confidence[batch.index] = best.values.cpu().numpy()
         of_truth[batch.index] = probabilities.gather(1, labels[:, None])[:, 0].cpu().numpy()
-        loss += F.cross_entropy(logits.double(), labels, reduction="sum").item()
+        loss += F.nll_loss(logs, labels, reduction="sum").item()
         if classes > 5:
-            top5_right += int((logits.topk(5).indices == labels[:, None]).any(1).sum())
+            top5_right += int((logs.topk(5).indices == labels[:, None]).any(1).sum())
         done += len(batch.index)
         if progress is not None:
             progress(done, n)

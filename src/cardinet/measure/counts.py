@@ -98,7 +98,7 @@ def count(network: nn.Module, input_size: int, in_channels: int = 3) -> Counts:
     try:
         with torch.no_grad(), meter:
             network.eval()(torch.empty(1, in_channels, input_size, input_size, device="meta"))
-    except (RuntimeError, OverflowError, TypeError) as error:
+    except (RuntimeError, OverflowError) as error:
         reason = str(error).splitlines()[0]
         raise RequestError(
             f"This network cannot take a picture of {input_size} x {input_size} pixels ({reason})."

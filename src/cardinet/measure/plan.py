@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.measure.counts import Counts, count_spec
@@ -27,10 +26,6 @@ class Row:
     macs: int
     activations: int
     difference: float
-
-    def to_document(self) -> dict[str, Any]:
-        """Plain data, as `cardinet plan --json` prints it."""
-        return asdict(self)
 
 
 def plan(

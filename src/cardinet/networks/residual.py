@@ -121,7 +121,11 @@ class Stem:
     width: Count = 64
 
     MODULE: ClassVar[str] = "stem:stem"
-    STRIDES: ClassVar[dict[str, int]] = {"imagenet": 4, "cifar": 1}
+
+    @property
+    def stride(self) -> int:
+        """Input pixels per pixel that enters the first stage."""
+        return 4 if self.layout == "imagenet" else 1
 
 
 @part
@@ -134,35 +138,44 @@ class Residual:
 
     depths: Annotated[tuple[Count, ...], Field(min_length=1)]
     widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 128, 256, 512)
-    stem: Stem = Stem()
+    stem: Any = Stem()
     transform: Transform = BASIC
-    shortcut: Shortcut = Shortcut()
+    shortcut: Any = Shortcut()
     gate: Any = None
     merge: Any = Add()
     num_classes: Count = 1000
     in_channels: Count = 3
 
     def __post_init__(self) -> None:
-        found = self.transform.problems()
+        found = [*self._no_parts(), *self.transform.problems()]
+        if len(found) > len(self.transform.problems()):
+            raise RequestError(*found)  # what follows asks the parts
         if len(self.depths) != len(self.widths):
             found.append(f"depths {self.depths} and widths {self.widths} differ in length; give one of each per stage.")
         cardinality = int(getattr(self.transform.spatial, "cardinality", 1))
-        for width in self.widths:
-            if int(width * self.transform.base_width / 64) < 1:
-                found.append(
-                    f"base_width = {self.transform.base_width:g}: no channel is left for a group in the stage of width "
-                    f"{width}; the smallest base width for it is {-(-64 // width)}."
-                )
+        found += [
+            f"base_width = {self.transform.base_width:g}: no channel is left for a group in the stage of width "
+            f"{width}; the smallest base width for it is {-(-64 // width)}."
+            for width in self.widths
+            if int(width * self.transform.base_width / 64) < 1
+        ]
         outer = [self.stem.width, *(w * self.transform.expansion for w in self.widths)]
         if self.transform.at == 0 and any(width % cardinality for width in outer):
             found.append(f"cardinality = {cardinality} does not divide the {outer} channels that enter the stages.")
-        if self.shortcut.kind == "A" and outer != sorted(outer):
+        if getattr(self.shortcut, "kind", "") == "A" and outer != sorted(outer):
             found.append(f'shortcut.kind = "A": the channels {outer} shrink, and zero padding only adds; use "B".')
-        for name, value in (("gate", self.gate), ("merge", self.merge), ("spatial", self.transform.spatial)):
-            if not hasattr(value, "MODULE") and not (name == "gate" and value is None):
-                found.append(f"{name} = {value!r}: give a part, such as {name}={EXAMPLES[name]}.")
         if found:
             raise RequestError(*found)
+
+    def _no_parts(self) -> list[str]:
+        """The fields that hold no part; any part that names its module will do, so that new ones need no change."""
+        fields = {"stem": self.stem, "shortcut": self.shortcut, "gate": self.gate, "merge": self.merge}
+        fields["spatial"] = self.transform.spatial
+        return [
+            f"{name} = {value!r}: give a part, such as {name}={EXAMPLES[name]}."
+            for name, value in fields.items()
+            if not hasattr(value, "MODULE") and not (name == "gate" and value is None)
+        ]
 
     def but(self, **delta: Any) -> Residual:
         """The same network with a delta: whole parts, or fields by a short name that exactly one part owns."""
@@ -171,4 +184,4 @@ class Residual:
     @property
     def stride(self) -> int:
         """Input pixels per pixel of the last feature map."""
-        return int(self.stem.STRIDES[self.stem.layout] * 2 ** (len(self.depths) - 1))
+        return int(self.stem.stride * 2 ** (len(self.depths) - 1))

@@ -9,6 +9,8 @@ from cardinet.networks.residual import BOTTLENECK, Residual
 
 resnet18 = Residual(depths=(2, 2, 2, 2))
 resnet50 = Residual(depths=(3, 4, 6, 3), transform=BOTTLENECK)
+resnet101 = resnet50.but(depths=(3, 4, 23, 3))
+resnet152 = resnet50.but(depths=(3, 8, 36, 3))
 
 FAMILY = family(
     "ResNet",
@@ -18,8 +20,8 @@ FAMILY = family(
         "resnet18": resnet18,
         "resnet34": resnet18.but(depths=(3, 4, 6, 3)),
         "resnet50": resnet50,
-        "resnet101": resnet50.but(depths=(3, 4, 23, 3)),
-        "resnet152": resnet50.but(depths=(3, 8, 36, 3)),
+        "resnet101": resnet101,
+        "resnet152": resnet152,
         "resnet200_postact": resnet50.but(depths=(3, 24, 36, 3)),
     },
     aliases={"resnet200": "resnet200_postact"},  # timm

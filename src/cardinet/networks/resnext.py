@@ -5,10 +5,8 @@ CIFAR networks have depth 9n + 2 with the post-activation units of the later pap
 
 from cardinet.networks.family import family
 from cardinet.networks.residual import BOTTLENECK, Residual, Stem
-from cardinet.networks.resnet import resnet50
+from cardinet.networks.resnet import resnet50, resnet101, resnet152
 
-resnet101 = resnet50.but(depths=(3, 4, 23, 3))
-resnet152 = resnet50.but(depths=(3, 8, 36, 3))
 resnext29 = Residual(
     depths=(3, 3, 3), widths=(64, 128, 256), stem=Stem(layout="cifar"), transform=BOTTLENECK, num_classes=10
 )

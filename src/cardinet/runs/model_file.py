@@ -6,11 +6,11 @@ import json
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import safetensors.torch
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import cardinet
 from cardinet.base.errors import CardinetError, RequestError, WorkError
@@ -22,9 +22,6 @@ from cardinet.networks.builder import build
 from cardinet.networks.part import from_document, to_document
 from cardinet.rewrite.registry import Step, apply, steps_from_document
 from cardinet.weights.files import read_header, read_tensors
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 SCHEMA = 1
 KEY = "cardinet"
@@ -63,7 +60,7 @@ class Model:
 
         Raises RequestError for a missing file, WorkError for one that is no whole picture.
         """
-        pixels = self.preprocessing.picture(_picture(Path(path)))
+        pixels = _pixels(Path(path), self.preprocessing)
         device = next(self.network.parameters()).device
         with torch.inference_mode():
             logits = self.network.eval()(self.preprocessing.normalise(pixels[None].to(device)))
@@ -83,11 +80,11 @@ class _Description(Settings):
     version: str
 
 
-def _picture(path: Path) -> Image.Image:
+def _pixels(path: Path, preprocessing: Preprocessing) -> Tensor:
     from cardinet.data.decode import PictureError, load_picture
 
     try:
-        return load_picture(path.read_bytes(), DataSettings().pixel_limit)
+        return preprocessing.picture(load_picture(path.read_bytes(), DataSettings().pixel_limit))
     except OSError as error:
         raise RequestError(f"{path} cannot be read: {error.strerror}.") from None
     except PictureError as error:
@@ -104,7 +101,7 @@ def save_model(path: Path, model: Model) -> None:
         "classes": list(model.classes),
         "preprocessing": model.preprocessing.model_dump(mode="json"),
         "training": model.training,
-        "version": model.version,
+        "version": cardinet.__version__,
     }
     write_atomic(path, safetensors.torch.save(tensors, {KEY: json.dumps(about)}))
 
@@ -139,6 +136,14 @@ def load_model(path: Path, device: str = "cpu") -> Model:
         training=about.training,
         version=about.version,
     )
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether a file describes its own network, as a model file does."""
+    try:
+        return KEY in read_header(path)
+    except CardinetError:
+        return False
 
 
 def _about(path: Path) -> _Description:

@@ -56,15 +56,33 @@ def clock(recipe: Recipe, steps_per_epoch: int, batch_size: int) -> Clock:
     for name in ("log_every", "evaluate_every"):
         if getattr(made, name) < 1:
             raise RequestError(f'training.{name} = "{getattr(recipe.training, name)}" is less than one step.')
-    if list(made.drops) != sorted(made.drops):
-        raise RequestError("schedule.drops must rise; write them in order.")
+    _check(recipe, made)
     return made
+
+
+def _check(recipe: Recipe, clock: Clock) -> None:
+    """Raise RequestError with everything in a schedule that would do nothing, or not what was meant."""
+    schedule, wrong = recipe.schedule, []
+    if list(clock.drops) != sorted(clock.drops):
+        wrong.append("schedule.drops must rise; write them in order.")
+    if clock.drops and clock.drops[-1] >= clock.length:
+        wrong.append(
+            f'schedule.drops: "{schedule.drops[-1]}" is step {clock.drops[-1]:,}, and the run ends after '
+            f"{clock.length:,}; give drops in percent, or fewer."
+        )
+    if clock.drops and schedule.kind != "step":
+        wrong.append(f'schedule.drops belong to kind = "step", not to "{schedule.kind}"; leave one of them out.')
+    if clock.warmup >= clock.length:
+        wrong.append(f'schedule.warmup = "{schedule.warmup}" is as long as the run or longer; shorten it.')
+    if wrong:
+        raise RequestError(*wrong)
 
 
 def learning_rate(recipe: Recipe, clock: Clock, step: int) -> float:
     """The rate of the step after `step` steps are done.
 
-    A linear warm-up from warmup_from * lr, then: `constant`; `step`, times `factor` at each of the drops;
+    A linear warm-up that rises from warmup_from * lr by equal parts and ends at lr, then: `constant`;
+    `step`, times `factor` at each of the drops;
     `cosine` (Loshchilov and Hutter 2016), from lr at the end of the warm-up to final * lr after the last step.
     """
     schedule, lr = recipe.schedule, recipe.optimizer.lr

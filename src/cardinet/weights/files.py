@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import shlex
 import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from cardinet.base.errors import RequestError, WorkError
 WRAPPERS = ("state_dict", "model", "model_state_dict", "net")
 """Keys under which training scripts keep the state dict in a checkpoint."""
 
+LATER = ("torchvision", "timm", "hub")
 PREFIXES = ("module.", "model.", "_orig_mod.")
 """What DistributedDataParallel, Lightning and torch.compile write before every name."""
 
@@ -56,6 +56,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
     A checkpoint is read with `weights_only`: tensors and plain containers, never code.
     Raises RequestError for a missing file or one with other contents, WorkError for a damaged one.
     """
+    kind, _, name = str(path).partition(":")
+    if kind in LATER and name:
+        raise RequestError(f'Weights of "{kind}:" are not built yet; save them to a file and give --weights FILE.')
     state: Any = _read_checkpoint(path) if _is_checkpoint(_beginning(path)) else read_tensors(path)
     for wrapper in WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
@@ -65,9 +68,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise RequestError(
             f"{path} holds no state dict (names with tensors); save one: torch.save(model.state_dict(), FILE)."
         )
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+    while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in tensors)), None):
+        tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
     return tensors
 
 
@@ -107,7 +109,7 @@ def _read_checkpoint(path: Path) -> Any:
             f"{path} holds more than tensors, and loading it could run code. Save its state dict alone: "
             "torch.save(model.state_dict(), FILE)."
         ) from error
-    except (RuntimeError, OSError, EOFError, zipfile.BadZipFile, ValueError, KeyError, IndexError) as error:
+    except Exception as error:  # at damaged bytes the unpickler may raise anything
         raise WorkError(f"{path} is damaged or truncated ({_reason(error)}); fetch or make it again.") from error
 
 

@@ -114,7 +114,7 @@ def read_table(file: Path) -> dict[int, str]:
 
 def read_meta(file: Path) -> dict[int, str]:
     """ILSVRC2012 id -> synset from the devkit's meta.mat. Raises WorkError when it is something else."""
-    from scipy.io import loadmat
+    from scipy.io import loadmat  # scipy comes with scikit-learn, which is a dependency
 
     try:
         rows = loadmat(str(file), squeeze_me=True)["synsets"]

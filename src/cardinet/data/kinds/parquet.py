@@ -58,7 +58,7 @@ def list_parquet(text: str) -> Listing:
     identity = fingerprint(classes, entries, *(labels[split].tobytes() for split in sorted(labels)))
     parts, problems = {}, []
     for split, values in labels.items():
-        names = RowNames(files[split], [rows[file] for file in files[split]])
+        names = RowNames(base, files[split], [rows[file] for file in files[split]])
         encoded = read_pictures(files[split], layout.picture, f"{identity[:32]}-{split}")
         parts[split] = Part(names, values, encoded=encoded)
         problems += _label_problems(split, names, values, len(classes))

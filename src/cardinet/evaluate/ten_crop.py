@@ -1,0 +1,56 @@
+"""Ten crops of a picture: the four corners and the centre, and their mirror images (Krizhevsky et al. 2012)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from PIL import Image
+
+from cardinet.base.errors import WorkError
+from cardinet.data.batches import Batch
+from cardinet.data.decode import PictureError
+from cardinet.data.preprocessing import Preprocessing
+from cardinet.data.source import Split
+
+CROPS = 10
+
+
+def ten_crops(image: Image.Image, preprocessing: Preprocessing) -> torch.Tensor:
+    """The crops of a decoded picture as pixels, uint8 (10, C, crop, crop): corners, centre, then those mirrored.
+
+    The picture is resized as for one crop; one that is smaller than the crop is put on black first.
+    """
+    resized = preprocessing.resized(preprocessing.to_mode(image))
+    side = preprocessing.crop
+    if min(resized.size) < side:
+        border = Image.new(resized.mode, (max(resized.width, side), max(resized.height, side)))
+        border.paste(resized, ((border.width - resized.width) // 2, (border.height - resized.height) // 2))
+        resized = border
+    crops = []
+    for view in (resized, resized.transpose(Image.Transpose.FLIP_LEFT_RIGHT)):
+        right, below = view.width - side, view.height - side
+        crops += [view.crop((x, y, x + side, y + side)) for y in (0, below) for x in (0, right)]
+        crops.append(preprocessing.centre_crop(view))
+    pixels = np.stack([np.array(crop, dtype=np.uint8).reshape(side, side, -1) for crop in crops])
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+
+
+def ten_crop_batches(split: Split, preprocessing: Preprocessing, *, batch_size: int, device: str) -> Iterator[Batch]:
+    """Every sample once, in order, as `evaluation_batches` gives them, but with pixels (10 B, C, crop, crop).
+
+    Raises WorkError that names a picture that cannot be decoded.
+    """
+    for first in range(0, len(split), batch_size):
+        index = np.arange(first, min(first + batch_size, len(split)))
+        pixels = torch.cat([_crops_of(split, int(i), preprocessing) for i in index]).to(device)
+        labels = torch.from_numpy(split.labels[index]).to(device)
+        yield Batch(preprocessing.normalise(pixels), labels, index)
+
+
+def _crops_of(split: Split, index: int, preprocessing: Preprocessing) -> torch.Tensor:
+    try:
+        return ten_crops(split.picture(index), preprocessing)
+    except PictureError as error:
+        raise WorkError(f"{split.names[index]}: {error.kind}: {error.detail}.") from error
