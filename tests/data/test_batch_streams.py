@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from cardinet.base.errors import WorkError
 from cardinet.base.randomness import permutation
 from cardinet.data.batches import Batch, TrainBatches, evaluation_batches
+from cardinet.data.listing import Encoded
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import AugmentationSettings, DataSettings
 from cardinet.data.source import Split, open_source
@@ -185,8 +188,36 @@ def test_close_ends_the_workers(photographs: Path) -> None:
     assert list(stream) == []
 
 
-KILLED = """
-import sys, time, torch.multiprocessing
+class Slow:
+    """Encoded pictures that take `delay` seconds each, which this process sets for its workers."""
+
+    def __init__(self, base: Encoded) -> None:
+        self.base = base
+        self.delay = multiprocessing.RawValue("d", 0.0)
+
+    def read(self, index: int) -> bytes:
+        time.sleep(self.delay.value)
+        return self.base.read(index)
+
+
+def test_close_does_not_wait_for_the_batches_at_work(photographs: Path) -> None:
+    split = open_source(str(photographs), DataSettings()).splits["train"]
+    assert split.encoded is not None
+    slow = Slow(split.encoded)
+    batches = train_batches(replace(split, encoded=slow), COLOUR, VARIED, batch_size=24, workers=2)
+    stream = batches.stream()
+    next(stream)
+    time.sleep(1)  # until all batches are there that are made in advance
+    slow.delay.value = 0.5  # 12 seconds for a batch
+    next(stream)
+    next(stream)
+    start = time.monotonic()
+    batches.close()
+    assert time.monotonic() - start < 3
+
+
+PARENT = """
+import itertools, multiprocessing, os, signal, sys, threading, time
 from cardinet.data.batches import TrainBatches
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import AugmentationSettings, DataSettings
@@ -195,25 +226,82 @@ split = open_source(sys.argv[1], DataSettings()).splits["train"]
 preprocessing = Preprocessing(channels=3, crop=32, mean=(.5,) * 3, std=(.5,) * 3)
 batches = TrainBatches(split, preprocessing, AugmentationSettings(), seed=0, batch_size=4, workers=2, device="cpu")
 stream = batches.stream()
+"""
+STARTED = """
 next(stream)
-print(*(child.pid for child in torch.multiprocessing.active_children()), flush=True)
-time.sleep(60)
+print(*(child.pid for child in multiprocessing.active_children()), flush=True)
 """
 
 
+def parent(code: str, photographs: Path, *options: str) -> subprocess.Popen[str]:
+    """A process of its own group that runs PARENT and the code."""
+    command = [sys.executable, *options, "-c", PARENT + code, str(photographs)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
 def test_a_killed_parent_leaves_no_workers(photographs: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(photographs)], stdout=subprocess.PIPE, text=True
-    ) as parent:
-        assert parent.stdout is not None
-        workers = [int(word) for word in parent.stdout.readline().split()]
-        parent.kill()
+    with parent(STARTED + "time.sleep(60)", photographs) as process:
+        assert process.stdout is not None
+        workers = [int(word) for word in process.stdout.readline().split()]
+        process.kill()
     assert len(workers) == 2
     for _ in range(200):
         if not any(running(worker) for worker in workers):
             return
         time.sleep(0.1)
     pytest.fail("worker processes outlive their killed parent")
+
+
+SAVES = (
+    """
+asked = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: asked.set())
+"""
+    + STARTED
+    + """
+asked.wait()
+time.sleep(0.5)
+count = len(list(itertools.islice(stream, 20)))
+start = time.monotonic()
+batches.close()
+print(count, time.monotonic() - start, len(multiprocessing.active_children()))
+"""
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the sender of a signal cannot be asked for")
+def test_a_sigterm_to_the_process_group_leaves_the_workers_at_work(photographs: Path) -> None:
+    with parent(SAVES, photographs) as process:
+        assert process.stdout is not None
+        assert len(process.stdout.readline().split()) == 2
+        os.killpg(process.pid, signal.SIGTERM)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    count, seconds, left = output.split()
+    assert (count, left) == ("20", "0")
+    assert float(seconds) < 3
+
+
+def test_a_parent_that_does_not_close_can_exit(photographs: Path) -> None:
+    with parent(STARTED + "kept = stream.gi_frame\nraise SystemExit(3)", photographs) as process:
+        assert process.stdout is not None
+        workers = [int(word) for word in process.stdout.readline().split()]
+        process.communicate(timeout=20)
+    assert process.returncode == 3
+    assert len(workers) == 2
+    assert not any(running(worker) for worker in workers)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are not forked")
+def test_workers_are_forked_whatever_the_default_and_beside_threads(photographs: Path) -> None:
+    code = "multiprocessing.set_start_method('forkserver')\nthreading.Thread(target=time.sleep, args=(2,)).start()"
+    parents = "print(*(open(f'/proc/{c.pid}/stat').read().split()[3] for c in multiprocessing.active_children()))"
+    with parent(
+        f"{code}{STARTED}{parents}; batches.close()", photographs, "-W", "error::DeprecationWarning"
+    ) as process:
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert output.splitlines()[1].split() == [str(process.pid)] * 2
 
 
 def running(pid: int) -> bool:

@@ -6,13 +6,14 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pictures import MakePicture, noise
 from PIL import Image
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data import check as check_module
-from cardinet.data.admission import admitted
+from cardinet.data.admission import admitted, left_out
 from cardinet.data.check import CheckReport, bad_pictures, check
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
@@ -178,7 +179,7 @@ def test_the_report_is_a_json_document(messy: Path) -> None:
     document = json.loads(json.dumps(check(str(messy), SETTINGS).to_document()))
     assert document["bad"] == 5
     assert document["classes"] == ["ant", "bee", "cat"]
-    assert set(document["findings"][0]) == {"name", "split", "kind", "detail", "bad"}
+    assert set(document["findings"][0]) == {"name", "split", "kind", "detail", "bad", "key"}
 
 
 def test_digits_need_no_check() -> None:
@@ -208,12 +209,87 @@ def test_training_fails_before_its_first_step_with_the_list(messy: Path) -> None
 
 def test_skipping_leaves_out_the_bad_ones_only(messy: Path) -> None:
     settings = DataSettings(pixel_limit=1_000_000, on_bad_image="skip")
-    source, left_out = admitted(open_source(str(messy), settings), settings)
-    assert len(left_out) == 5
+    source, skipped = admitted(open_source(str(messy), settings), settings)
+    assert len(skipped) == 5
     train = source.splits["train"]
     assert len(train) == 33
-    assert not {finding.name for finding in left_out} & set(train.names)
+    assert not {finding.name for finding in skipped} & set(train.names)
     assert all(train.picture(i).size for i in range(len(train)))
+
+
+@pytest.mark.parametrize("damaged", ["ant/0.png", "ant/3.png", "bee/19.png"])
+def test_one_damaged_small_picture_leaves_the_set_small(
+    tmp_path: Path, make_picture: MakePicture, damaged: str
+) -> None:
+    for name in ("ant", "bee"):
+        for i in range(20):
+            make_picture(tmp_path / "train" / name / f"{i}.png", size=(32, 32), seed=i, channels=1)
+    make_picture(tmp_path / "train" / damaged, size=(32, 32), seed=0)  # it has colour, and is none of the healthy ones
+    path = tmp_path / "train" / damaged
+    path.write_bytes(path.read_bytes()[:200])
+    whole = open_source(str(tmp_path), SETTINGS)
+    assert (whole.small, whole.size, whole.channels) == (True, (32, 32), 1)
+    with pytest.raises(WorkError, match=damaged):
+        admitted(whole, SETTINGS)
+    settings = DataSettings(on_bad_image="skip")
+    source, findings = admitted(open_source(str(tmp_path), settings), settings)
+    assert [Path(finding.name) for finding in findings] == [path]
+    assert (source.small, source.size, source.channels) == (True, (32, 32), 1)
+    for split in source.splits.values():
+        assert split.images is not None
+        for i, name in enumerate(split.names):
+            assert np.array_equal(split.images[i, 0].numpy(), np.asarray(Image.open(name)))
+    assert sum(len(split) for split in source.splits.values()) == 39
+
+
+def test_what_the_cache_says_of_a_small_picture_does_not_hide_damage(tmp_path: Path, make_picture: MakePicture) -> None:
+    for name in ("ant", "bee"):
+        for i in range(4):
+            make_picture(tmp_path / "train" / name / f"{i}.png", size=(32, 32), seed=i)
+    path = tmp_path / "train" / "ant" / "2.png"
+    state = path.stat()
+    check(str(tmp_path), SETTINGS)
+    path.write_bytes(b"x" * state.st_size)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    with pytest.raises(WorkError, match=r"ant/2\.png"):
+        admitted(open_source(str(tmp_path), SETTINGS), SETTINGS)
+
+
+def test_skipped_pictures_are_known_again_however_the_source_is_typed(
+    photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photographs / "train" / "bee" / "3.jpg").write_bytes(b"")
+    (photographs / "val" / "bee" / "0.jpg").write_bytes(b"no picture")
+    odd = os.fsencode(photographs / "train" / "bee") + b"/\xff.jpg"
+    with open(odd, "wb") as file:
+        file.write(b"bad")
+    (photographs / "train" / "bee" / r"\udcff.jpg").write_bytes((photographs / "train" / "ant" / "0.jpg").read_bytes())
+    settings = DataSettings(on_bad_image="skip")
+    monkeypatch.chdir(photographs.parent)
+    first, findings = admitted(open_source("photographs", settings), settings)
+    identities = sorted(finding.identity for finding in findings)
+    assert identities == ["train:train/bee/3.jpg", r"train:train/bee/\udcff.jpg", "validation:val/bee/0.jpg"]
+    assert [text.encode() for text in identities]
+    for typed in (str(photographs), f"{photographs}/", "./photographs/../photographs"):
+        again = left_out(open_source(typed, settings), frozenset(identities), settings)
+        for name, count in (("train", 24), ("validation", 5)):
+            split = again.splits[name]
+            assert len(split) == count
+            expected = [os.path.abspath(path) for path in first.splits[name].names]
+            assert [os.path.abspath(path) for path in split.names] == expected
+            assert split.labels.tolist() == first.splits[name].labels.tolist()
+    keys = {first.splits["train"].names.key(i) for i in range(24)}
+    assert r"train/bee/\\udcff.jpg" in keys
+    assert not {"train/bee/3.jpg", r"train/bee/\udcff.jpg"} & keys
+    assert "train/bee/0.jpg" in keys
+
+
+def test_an_unknown_picture_cannot_be_left_out(photographs: Path) -> None:
+    source = open_source(str(photographs), SETTINGS)
+    for wrong in ("train:train/bee/99.jpg", "nowhere:train/bee/3.jpg", str(photographs / "train" / "bee" / "3.jpg")):
+        with pytest.raises(WorkError, match="holds no such picture") as error:
+            left_out(source, {wrong, "train:train/bee/3.jpg"}, SETTINGS)
+        assert str(error.value).startswith(wrong)
 
 
 def test_small_pictures_are_in_memory_after_skipping(tmp_path: Path, make_picture: MakePicture) -> None:
@@ -223,10 +299,8 @@ def test_small_pictures_are_in_memory_after_skipping(tmp_path: Path, make_pictur
                 make_picture(tmp_path / split / name / f"{i}.png", size=(16, 16), seed=i)
     (tmp_path / "train" / "ant" / "1.png").write_bytes(b"no picture")
     settings = DataSettings(on_bad_image="skip")
-    source = open_source(str(tmp_path), settings)
-    assert not source.small
-    source, left_out = admitted(source, settings)
-    assert [finding.kind for finding in left_out] == ["wrongly-typed"]
+    source, skipped = admitted(open_source(str(tmp_path), settings), settings)
+    assert [finding.kind for finding in skipped] == ["wrongly-typed"]
     assert (source.small, source.size, len(source.splits["train"])) == (True, (16, 16), 5)
 
 

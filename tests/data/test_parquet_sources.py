@@ -16,6 +16,7 @@ from pictures import noise
 
 from cardinet.base.errors import WorkError
 from cardinet.data import arrow
+from cardinet.data.admission import admitted, left_out
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.data.statistics import channel_statistics
@@ -95,6 +96,28 @@ def test_a_row_without_bytes_is_named(tmp_path: Path) -> None:
     write(tmp_path / "test.parquet", [0, 1], size=80)
     with pytest.raises(WorkError, match=r"^train.parquet row 0: empty"):
         opened(tmp_path).splits["train"].picture(0)
+
+
+def test_files_of_one_name_in_two_folders_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "set" / "train" / "0000.parquet", [0, 1, 0, 1])
+    path = write(tmp_path / "set" / "test" / "0000.parquet", [0, 1, 1])
+    pictures = pq.read_table(path)["image"].to_pylist()
+    pictures[1]["bytes"] = pictures[1]["bytes"][:60]
+    pq.write_table(pa.table({"image": pictures, "label": [0, 1, 1]}), path)
+    settings = DataSettings(on_bad_image="skip")
+    monkeypatch.chdir(tmp_path)
+    source, findings = admitted(open_source("parquet:set", settings), settings)
+    assert [(finding.name, finding.identity) for finding in findings] == [
+        ("test/0000.parquet row 1", "test:test/0000.parquet row 1")
+    ]
+    again = left_out(opened(tmp_path / "set"), {finding.identity for finding in findings}, settings)
+    for found in (source, again):
+        assert list(found.splits["train"].names) == [f"train/0000.parquet row {i}" for i in range(4)]
+        assert list(found.splits["test"].names) == ["test/0000.parquet row 0", "test/0000.parquet row 2"]
+        assert found.splits["test"].labels.tolist() == [0, 1]
+        images = found.splits["test"].images
+        assert images is not None
+        assert np.array_equal(images[1].permute(1, 2, 0).numpy(), np.asarray(noise(16, 16, seed=2)))
 
 
 @pytest.mark.parametrize(

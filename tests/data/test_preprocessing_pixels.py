@@ -62,6 +62,20 @@ def test_normalise_is_to_tensor_and_normalize() -> None:
     assert ours.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_the_constants_of_normalise_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    preprocessing = Preprocessing(crop=4, channels=3, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    pixels = torch.arange(48, dtype=torch.uint8).view(1, 3, 4, 4)
+    with torch.inference_mode():
+        first = preprocessing.normalise(pixels)
+    monkeypatch.setattr(torch, "tensor", lambda *_, **__: pytest.fail("made again"))
+    again = Preprocessing.model_validate(preprocessing.model_dump()).normalise(pixels)
+    assert torch.equal(again, first)
+    assert not again.is_inference()
+    monkeypatch.undo()
+    other = Preprocessing(crop=4, channels=3, mean=(0.0, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    assert torch.equal(other.normalise(pixels)[0, 0], pixels[0, 0].div(255) / 0.4)
+
+
 def test_sixteen_bit_grey_is_scaled_not_clipped() -> None:
     values = np.array([[0, 255, 256], [32768, 65279, 65535]], dtype=np.uint16)
     read = np.asarray(to_mode(Image.fromarray(values), 1))

@@ -146,7 +146,7 @@ def test_a_damaged_picture_is_named(photographs: Path) -> None:
     split = open_source(str(photographs), SETTINGS).splits["train"]
     with pytest.raises(WorkError, match=rf"{path}: truncated"):
         split.picture(11)
-    left = split.without({str(path)})
+    left = split.without({"train/bee/3.jpg"})
     assert len(left) == 23
     assert left.names[11] == str(photographs / "train" / "bee" / "4.jpg")
     assert left.labels[11] == 1

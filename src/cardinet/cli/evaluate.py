@@ -129,7 +129,7 @@ def _source(model: str, data: str | None, settings: list[str] | None) -> Source:
     from cardinet.cli.options import data_settings
     from cardinet.data.source import open_source
     from cardinet.runs.folder import RunFolder
-    from cardinet.train.job import open_run_source
+    from cardinet.runs.pictures import open_pictures
 
     if data is not None:
         return open_source(data, data_settings(settings))
@@ -137,7 +137,7 @@ def _source(model: str, data: str | None, settings: list[str] | None) -> Source:
         raise RequestError("Name the pictures to evaluate on with --data; only a run folder knows its own.")
     if settings:
         raise RequestError("--set changes how the pictures of --data are read; a run's own are read as they were.")
-    return open_run_source(RunFolder(Path(model)).record())
+    return open_pictures(RunFolder(Path(model)).record())
 
 
 def _maker(model: str, weights: Path | None, device: str) -> Callable[[Source], Model]:

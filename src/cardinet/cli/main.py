@@ -14,7 +14,7 @@ import typer
 import cardinet
 from cardinet.base.errors import CardinetError, RequestError
 from cardinet.cli import check_data, evaluate, info, listing, plan, predict, report, rewrite, train
-from cardinet.cli.talk import discard, errors
+from cardinet.cli.talk import discard, errors, say
 
 # typer carries its own click since 0.29; BadParameter -> UsageError -> ClickException holds either way.
 UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
@@ -77,7 +77,10 @@ def outcome(words: list[str]) -> int:
         if result == 130:  # how newer versions of typer return from Ctrl-C
             raise KeyboardInterrupt
     except CardinetError as error:
-        errors(error.findings)
+        if error.exit_code == 130:  # stopped by the user, after saving: no error
+            say(str(error))
+        else:
+            errors(error.findings)
         return error.exit_code
     except UsageProblem as error:
         errors([_usage(error, words)])

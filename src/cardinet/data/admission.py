@@ -44,7 +44,7 @@ def left_out(source: Source, identities: Set[str], settings: DataSettings) -> So
     splits = {name: split.without(keys[name]) for name, split in source.splits.items()}
     if sum(map(len, source.splits.values())) - sum(map(len, splits.values())) != len(identities):
         known = {f"{name}:{split.names.key(i)}" for name, split in source.splits.items() for i in range(len(split))}
-        raise WorkError(f"{min(identities - known)} is to be left out and is no picture of {source.text}.")
+        raise WorkError(f"{min(identities - known)} is to be left out, but {source.text} holds no such picture.")
     counts = np.bincount(splits["train"].labels, minlength=len(source.classes))
     before = np.bincount(source.splits["train"].labels, minlength=len(source.classes))
     lost = [source.classes[i] for i in np.flatnonzero((counts == 0) & (before > 0))]

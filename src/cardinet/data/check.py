@@ -121,19 +121,21 @@ def bad_pictures(
         if split.encoded is not None
         for index in range(len(split))
     ]
-    inspections, _ = _inspect_all(pictures, absolute(source.text), settings.pixel_limit, workers, progress)
+    # A small source that is not in memory holds a bad picture: it has just been decoded, whatever the cache says.
+    key = None if source.small else absolute(source.text)
+    inspections, _ = _inspect_all(pictures, key, settings.pixel_limit, workers, progress)
     return [finding for finding in _findings(pictures, inspections) if finding.bad]
 
 
 def _inspect_all(
-    pictures: list[_Picture], key: str, pixel_limit: int, workers: int | None, progress: Progress | None
+    pictures: list[_Picture], key: str | None, pixel_limit: int, workers: int | None, progress: Progress | None
 ) -> tuple[list[Inspection], int]:
-    """Each picture's inspection, in order, and how many came from the cache."""
+    """Each picture's inspection, in order, and how many came from the cache (of this key; None: from no cache)."""
     if not pictures:
         return [], 0
-    cache = CheckCache(key, pixel_limit)
+    cache = None if key is None else CheckCache(key, pixel_limit)
     places = [picture.names.place(picture.index) for picture in pictures]
-    found = [cache.get(place) for place in places]
+    found = [None if cache is None else cache.get(place) for place in places]
     missing = [i for i, inspection in enumerate(found) if inspection is None]
     done = len(pictures) - len(missing)
     from_cache = done
@@ -142,12 +144,13 @@ def _inspect_all(
     try:
         for i, inspection in _inspected(pictures, missing, pixel_limit, workers):
             found[i] = inspection
-            cache.put(places[i], inspection)
+            if cache is not None:
+                cache.put(places[i], inspection)
             done += 1
             if done % _CHUNK == 0 or done == len(pictures):
                 report(done, len(pictures))
     finally:  # also when the user stops it: what is known need not be done again
-        if missing:
+        if missing and cache is not None:
             cache.save()
     return [inspection for inspection in found if inspection is not None], from_cache
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -38,12 +40,17 @@ class Work:
     augmentation: AugmentationSettings | None
     seed: int
 
-    def batch(self, request: Request) -> torch.Tensor:
-        """uint8 (B, C, crop, crop), stored with the channels last. Raises WorkError that names the picture."""
+    def batch(self, request: Request, stopped: Callable[[], bool] = lambda: False) -> torch.Tensor:
+        """uint8 (B, C, crop, crop), stored with the channels last. Raises WorkError that names the picture.
+
+        Once it is `stopped`, the pictures that are left are not decoded.
+        """
         epoch, indices = request
         side, channels = self.preprocessing.crop, self.preprocessing.channels
         pixels = np.empty((len(indices), side, side, channels), dtype=np.uint8)
         for place, index in enumerate(indices):
+            if stopped():
+                break
             pixels[place] = self._picture(epoch, int(index)).reshape(side, side, channels)
         return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
@@ -67,10 +74,11 @@ class _Requests(Dataset[Any]):
 
     def __init__(self, work: Work) -> None:
         self.work = work
+        self.stop = multiprocessing.RawValue("b", 0)  # shared with the workers, without a lock that a dead one may hold
 
     def __getitem__(self, request: Request) -> torch.Tensor | str:
         try:
-            return self.work.batch(request)
+            return self.work.batch(request, lambda: bool(self.stop.value))
         except WorkError as error:
             return str(error)
 
@@ -97,7 +105,8 @@ def decoded(
         for request in requests():
             yield work.batch(request)
         return
-    batches = _start(_Requests(work), _Again(requests), workers, device)
+    data = _Requests(work)
+    batches = _start(data, _Again(requests), workers, device)
     try:
         for item in batches:
             if isinstance(item, str):
@@ -107,48 +116,82 @@ def decoded(
         # Which one it is depends on whether the worker died while it handed a batch over.
         if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
             raise
-        _stop(batches)  # first: until the dead worker is taken off torch's list, its signal may raise here again
+        _stop(batches, data)  # first: until the dead worker is taken off torch's list, its signal may raise here again
         raise WorkError(
             "A worker process that decodes pictures was ended from outside, most often because the memory "
             "(or shared memory, /dev/shm) was used up; try fewer --workers."
         ) from error
     finally:
-        _stop(batches)
+        _stop(batches, data)
 
 
-def _stop(batches: Any) -> None:
-    """Tell the workers to stop and wait for them."""
+def _stop(batches: Any, data: _Requests) -> None:
+    """Tell the workers to stop, after the picture at hand, and wait for them; end those that do not."""
+    data.stop.value = 1
     with suppress(RuntimeError):  # torch's signal handler may report a worker's death in the middle of this
         batches._shutdown_workers()
+    for worker in batches._workers:
+        if worker.is_alive():
+            worker.kill()
+            worker.join()
 
 
 def _start(data: _Requests, requests: _Again, workers: int, device: torch.device) -> Iterator[Any]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores is the user's choice
+        # From Python 3.12 on every fork beside a thread warns, and torch has threads. A worker takes none of the
+        # locks that they may hold: it decodes with Pillow and NumPy, and torch is told to use one thread there.
+        warnings.filterwarnings(
+            "ignore", r"This process \(pid=\d+\) is multi-threaded, use of fork", DeprecationWarning
+        )
         loader = DataLoader(
             data,
             batch_size=None,
             sampler=requests,
             num_workers=workers,
+            # Forked workers share the source and have this process as their parent. From Python 3.14 on the default
+            # on Linux is another process that forks; elsewhere the default (spawn) is the one that is safe.
+            multiprocessing_context="fork" if sys.platform == "linux" else None,
             pin_memory=device.type == "cuda",
             worker_init_fn=partial(_follow_parent, os.getpid()),
             generator=torch.Generator(),  # else the loader advances the global one, which the network may draw from
         )
-        return iter(loader)
+        with _blocked_signals():
+            return iter(loader)
+
+
+@contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """Let SIGINT and SIGTERM wait. A worker inherits that, so that none ends it before it runs `_follow_parent`."""
+    if sys.platform != "linux":  # a spawned worker would keep them blocked
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _follow_parent(parent: int, _: int) -> None:
     """Make this worker live exactly as long as its parent wants.
 
-    Ctrl-C reaches the whole process group, and the parent may still finish its step and save. When the parent is
-    gone the worker ends: torch's own watch may wait for a queue that nobody reads any more.
+    Ctrl-C, and the SIGTERM of a scheduler (scancel, timeout, systemd), reach the whole process group, and the parent
+    may still finish its step and save: here they do nothing. The parent's own SIGTERM ends the worker; Python sends
+    it to those that are left when it exits, and then waits for them. When the parent is gone the worker ends:
+    torch's own watch may wait for a queue that nobody reads any more.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(1.0)
+            if sys.platform != "linux":  # elsewhere a signal's sender cannot be asked for; torch's handler stays
+                time.sleep(1.0)
+                continue
+            # It is blocked in all threads (`_blocked_signals`), so that it waits here until it is taken.
+            received = signal.sigtimedwait({signal.SIGTERM}, 1.0)
+            if received is not None and received.si_pid == parent:
+                os._exit(0)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
-from cardinet.data.decode import PictureError, load_picture, open_picture, to_mode
+from cardinet.data.decode import PictureError, load_picture, to_mode
 from cardinet.data.listing import Encoded
 
 SIDE = 64
@@ -56,19 +57,24 @@ def in_memory(encoded: Mapping[str, Encoded], counts: Mapping[str, int], pixel_l
     return Small((size[1], size[0]), 1 if grey else 3, pixels if whole else None)
 
 
-def _common_size(
-    encoded: Mapping[str, Encoded], counts: Mapping[str, int], pixel_limit: int
-) -> tuple[int, int] | None:
-    """(width, height) of the first picture of each split whose header can be read; None where large or not one."""
+def _common_size(encoded: Mapping[str, Encoded], counts: Mapping[str, int], pixel_limit: int) -> tuple[int, int] | None:
+    """(width, height) of the first picture of each split that can be decoded; None where large or not the same."""
     sizes = set()
     for name, source in encoded.items():
         for i in range(counts[name]):
             with suppress(PictureError):
-                sizes.add(open_picture(source.read(i), pixel_limit).size)
+                sizes.add(_upright(source.read(i), pixel_limit)[0].size)
                 break
     if len(sizes) != 1 or max(max(sizes)) > SIDE:
         return None
     return sizes.pop()
+
+
+def _upright(data: bytes, pixel_limit: int) -> tuple[Image.Image, bool]:
+    """A picture in mode L or RGB and whether it is grey. Raises PictureError."""
+    image = load_picture(data, pixel_limit)
+    grey = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
+    return to_mode(image, 1 if grey else 3), grey
 
 
 def _decode_all(source: Encoded, count: int, size: tuple[int, int], pixel_limit: int) -> tuple[Pixels, bool, bool]:
@@ -82,9 +88,7 @@ def _decode_all(source: Encoded, count: int, size: tuple[int, int], pixel_limit:
         all_grey, all_whole = True, True
         for i in range(start, min(start + _CHUNK, count)):
             try:
-                image = load_picture(source.read(i), pixel_limit)
-                grey = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
-                upright = to_mode(image, 1 if grey else 3)
+                upright, grey = _upright(source.read(i), pixel_limit)
             except PictureError:
                 all_whole = False  # check-data names it
                 continue

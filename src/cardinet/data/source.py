@@ -95,8 +95,8 @@ def open_source(text: str, settings: DataSettings) -> Source:
     """Open `digits`, a folder of class folders, `imagenet:PATH`, `parquet:PATH` or a named set.
 
     Small pictures are decoded into memory; one that cannot be decoded leaves them encoded, though the source is
-    `small`, so that `bad_pictures` can name it. Raises RequestError for an unknown kind and a missing path, WorkError with every
-    reason for data that cannot be used.
+    `small`, so that `bad_pictures` can name it. Raises RequestError for an unknown kind and a missing path, WorkError
+    with every reason for data that cannot be used.
     """
     listing = list_source(text)
     reasons = [problem.sentence() for problem in listing.problems if problem.bad]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
 import shutil
 import time
@@ -20,6 +21,11 @@ from cardinet.base.settings import Settings, validate
 from cardinet.runs.toml import dumps
 
 PATIENCE = 2.0  # seconds
+
+
+ABANDONED_SECONDS = 60
+_OURS = re.compile(r"\.lock|run\.toml|checkpoints|\..*\.part")
+_MAKING = re.compile(r"\.cardinet-new-\d+-[0-9a-f]{8}")
 
 
 class RunRecord(Settings):
@@ -147,7 +153,7 @@ def new_run(out: Path | None, name: str) -> Iterator[tuple[RunFolder, RunFolder]
     checkpoint, whenever a process is killed. What was not published is removed.
     """
     parent = out.parent if out is not None else Path("runs")
-    making = parent / f".new-{os.getpid()}-{secrets.token_hex(4)}"
+    making = parent / f".cardinet-new-{os.getpid()}-{secrets.token_hex(4)}"
     try:
         parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(parent)
@@ -186,7 +192,15 @@ def publish(making: RunFolder, target: RunFolder, numbered: bool) -> RunFolder:
 
 
 def _remove_abandoned(parent: Path) -> None:
-    """Remove what processes that were killed while they started have left: folders in the making without a lock."""
-    for folder in parent.glob(".new-*"):
-        with suppress(WorkError), locked(folder, "in use"):
-            shutil.rmtree(folder, ignore_errors=True)
+    """Remove what processes that were killed while they started have left.
+
+    That is a folder with the name that `new_run` gives, nothing but its files in it, a minute old (a younger one
+    may be about to be locked) and not locked.
+    """
+    for folder in parent.glob(".cardinet-new-*"):
+        with suppress(WorkError, OSError):
+            if not _MAKING.fullmatch(folder.name) or time.time() - folder.stat().st_mtime < ABANDONED_SECONDS:
+                continue
+            if all(_OURS.fullmatch(entry.name) for entry in folder.iterdir()):
+                with locked(folder, "in use"):
+                    shutil.rmtree(folder, ignore_errors=True)

@@ -11,8 +11,8 @@ import torch
 
 from cardinet.base.errors import WorkError
 from cardinet.networks.builder import build
-from cardinet.train.loop import Task
 from cardinet.train.optimizer import NonFinite, forward_backward, make_optimizer, update
+from cardinet.train.task import Task
 
 TIMED_STEPS = 3
 

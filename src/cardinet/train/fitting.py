@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,10 +13,10 @@ from cardinet.data.source import Source
 from cardinet.measure.fit import fitting, too_deep
 from cardinet.networks.registry import find
 from cardinet.runs.environment import device_of, precision_of
-from cardinet.train.inputs import choose_preprocessing
-from cardinet.train.loop import Task
+from cardinet.train.inputs import choose_preprocessing, choose_size
 from cardinet.train.recipe import Recipe
-from cardinet.train.schedule import clock
+from cardinet.train.schedule import Clock, clock
+from cardinet.train.task import Task
 
 TINY = 16
 
@@ -27,38 +28,73 @@ def kind_of(source: Source) -> str:
     return "tiny" if source.size is not None and max(source.size) <= TINY else "small"
 
 
-def fit(recipe: Recipe, source: Source, flips_asked: bool) -> tuple[Task, list[str]]:
-    """The task of a recipe on a source, and notes on what was chosen.
+@dataclass(frozen=True)
+class Fit:
+    """What a recipe comes to on a source, as far as that is known without decoding its pictures."""
 
-    Raises RequestError with everything that does not fit: the recipe, the network, the classes, the precision.
+    network: str
+    spec: Any
+    size: int
+    device: str
+    precision: str
+    clock: Clock
+
+
+def check(recipe: Recipe, source: Source) -> Fit:
+    """Choose the network, device, precision and steps.
+
+    Raises RequestError with everything that does not fit, all at once: the recipe, the network and its size, the
+    classes, the device, the precision, the schedule.
     """
-    findings, notes = Findings(), _notes(source)
+    findings = Findings()
     with findings:
         _check_kind(recipe, source)
-    if recipe.network.id == "auto":
-        findings.errors.append(RequestError("Name a network: the recipe leaves it open. `cardinet list` shows all."))
-    findings.raise_if_any()
-    row = find(recipe.network.id)
+    size, device, precision, spec, times = 0, "cpu", "float32", None, None
+    train = len(source.splits["train"])
+    batch_size = min(recipe.training.batch_size, train)
     with findings:
+        if recipe.network.id == "auto":
+            raise RequestError("Name a network: the recipe leaves it open. `cardinet list` shows all.")
+        row = find(recipe.network.id)
         spec = _spec(row.spec, recipe.network.delta, source)
-        preprocessing = choose_preprocessing(recipe.preprocessing, source, spec.in_channels)
-        if too_deep(spec, preprocessing.crop):
-            raise RequestError(_too_deep(row.id, spec.stride, preprocessing.crop))
+        size, _ = choose_size(recipe.preprocessing, source)
+        if too_deep(spec, size):
+            raise RequestError(_too_deep(row.id, spec.stride, size))
+        _check_batch(batch_size // min(recipe.optimizer.accumulate, batch_size), size, spec.stride)
     with findings:
         device = device_of(recipe.machine.device)
         precision = precision_of(recipe.machine.precision, device)
-    batch_size = min(recipe.training.batch_size, len(source.splits["train"]))
     with findings:
-        times = clock(recipe, len(source.splits["train"]) // batch_size, batch_size)
+        times = clock(recipe, train // batch_size, batch_size)
     findings.raise_if_any()
-    if batch_size < recipe.training.batch_size:
-        notes.append(f"The batch is {batch_size}: there are no more training pictures.")
+    assert times is not None
+    return Fit(row.id, spec, size, device, precision, times)
+
+
+def fit(recipe: Recipe, source: Source, flips_asked: bool) -> tuple[Task, list[str]]:
+    """The task of a recipe on a source whose pictures can all be used, and notes on what was chosen.
+
+    Raises RequestError as `check` does.
+    """
+    found, notes = check(recipe, source), _notes(source)
+    preprocessing = choose_preprocessing(recipe.preprocessing, source, found.spec.in_channels)
+    if found.clock.batch_size < recipe.training.batch_size:
+        notes.append(f"The batch is {found.clock.batch_size}: there are no more training pictures.")
     if not source.flips and not flips_asked and recipe.augmentation.flip > 0:
         notes.append("No mirror images: they would change what these pictures mean.")
         recipe = recipe.but("augmentation", flip=0.0)
-    recipe = recipe.but("network", id=row.id).but("data", source=absolute(recipe.data.source))
+    recipe = recipe.but("network", id=found.network).but("data", source=absolute(recipe.data.source))
     recipe = recipe.but("machine", threads=recipe.machine.threads or torch.get_num_threads())
-    return Task(recipe, times, spec, source, preprocessing, device, precision), notes
+    return Task(recipe, found.clock, found.spec, source, preprocessing, found.device, found.precision), notes
+
+
+def _check_batch(smallest: int, size: int, stride: int) -> None:
+    """BN needs two values of a channel to have a variance, also in the last feature map of the smallest part."""
+    if smallest * max(1, size // stride) ** 2 < 2:
+        raise RequestError(
+            "BN has no variance over a single value: the last feature map has one pixel and a part of a batch one "
+            "picture; give a larger --batch-size, a smaller optimizer.accumulate or a larger size."
+        )
 
 
 def _notes(source: Source) -> list[str]:

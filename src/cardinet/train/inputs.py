@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import statistics
+from contextlib import suppress
 
+from cardinet.base.errors import WorkError
 from cardinet.base.settings import validate
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Source
@@ -15,23 +17,27 @@ CROP_SHARE = 0.875
 SAMPLED_PICTURES = 64
 
 
-def choose_preprocessing(asked: PreprocessingSettings, source: Source, channels: int) -> Preprocessing:
-    """The preprocessing of a run.
+def choose_size(asked: PreprocessingSettings, source: Source) -> tuple[int, int | None]:
+    """The side of the input, and the shorter side before an evaluation's crop (None: the picture as it is).
 
-    Small pictures go in as they are, normalised by their own statistics. Photographs are reduced to a shorter
-    side of at most 256 pixels and cropped to 0.875 of it, a multiple of 16 (256 and 224 of the ImageNet
-    recipes); they are normalised by ImageNet's constants, so that pretrained weights fit.
+    Small pictures go in as they are. Photographs are reduced to a shorter side of at most 256 pixels and cropped
+    to 0.875 of it, a multiple of 16 (256 and 224 of the ImageNet recipes).
     """
     size, resize = asked.size, asked.resize
     if source.size is not None:
-        size = size or max(source.size)
-        if resize is None and size != max(source.size):
-            resize = size
-    elif size is None:
+        native = max(source.size)
+        return size or native, resize or (size if size not in (None, native) else None)
+    if size is None:
         resize = resize or min(LARGEST_RESIZE, _typical_side(source))
-        size = max(32, int(resize * CROP_SHARE) // 16 * 16)
-    elif resize is None:
-        resize = round(size / CROP_SHARE)
+        return max(32, int(resize * CROP_SHARE) // 16 * 16), resize
+    return size, resize or round(size / CROP_SHARE)
+
+
+def choose_preprocessing(asked: PreprocessingSettings, source: Source, channels: int) -> Preprocessing:
+    """The preprocessing of a run: small pictures are normalised by their own statistics, photographs by ImageNet's
+    constants, so that pretrained weights fit.
+    """
+    size, resize = choose_size(asked, source)
     mean, std = asked.mean, asked.std
     if mean is None or std is None:
         own = source.small and channels == source.channels
@@ -43,7 +49,10 @@ def choose_preprocessing(asked: PreprocessingSettings, source: Source, channels:
 
 
 def _typical_side(source: Source) -> int:
-    """The median of the shorter sides of some training pictures, evenly chosen."""
+    """The median of the shorter sides of some training pictures, evenly chosen; damaged ones are named later."""
     split = source.splits["train"]
-    step = max(1, len(split) // SAMPLED_PICTURES)
-    return int(statistics.median(min(split.picture(i).size) for i in range(0, len(split), step)))
+    sides = []
+    for index in range(0, len(split), max(1, len(split) // SAMPLED_PICTURES)):
+        with suppress(WorkError):
+            sides.append(min(split.picture(index).size))
+    return int(statistics.median(sides)) if sides else LARGEST_RESIZE

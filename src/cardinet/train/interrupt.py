@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 import signal
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,8 +28,9 @@ class Interrupt:
     A second Ctrl-C stops at once; the last checkpoint is then what a resume starts from.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None] = lambda text: None) -> None:
         self.asked = False
+        self.say = say
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
@@ -43,6 +46,8 @@ class Interrupt:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        with suppress(RuntimeError):  # a signal may come while something else is being written
+            self.say("Stopping after this step; Ctrl-C again stops at once.")
 
     def leave(self, folder: Path, step: int, length: int) -> None:
         """Leave the run, which has been saved at `step`."""

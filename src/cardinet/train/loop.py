@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,38 +13,18 @@ from torch import Tensor
 from cardinet.base.errors import WorkError
 from cardinet.blocks.classifier import ResidualClassifier
 from cardinet.data.batches import Batch, TrainBatches
-from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.source import Source
 from cardinet.evaluate.classification import evaluate
-from cardinet.runs.checkpoint import save_checkpoint
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model, save_model
 from cardinet.train.interrupt import Interrupt
 from cardinet.train.listener import Listener, Tick
 from cardinet.train.optimizer import NonFinite, forward_backward, update
-from cardinet.train.recipe import Recipe
-from cardinet.train.schedule import Clock, learning_rate
-from cardinet.train.state import Progress, Window, capture
+from cardinet.train.schedule import learning_rate
+from cardinet.train.state import Progress, Window, capture, save_state
+from cardinet.train.task import Task
 
-SECONDS_TO_SHOW = 0.1
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is trained on what: all that stays the same during a run."""
-
-    recipe: Recipe
-    clock: Clock
-    spec: Any
-    source: Source
-    preprocessing: Preprocessing
-    device: str
-    precision: str
-
-    @property
-    def judge(self) -> str | None:
-        """The split that is evaluated during training: validation, or test where there is no other."""
-        return next((name for name in ("validation", "test") if name in self.source.splits), None)
+SECONDS_TO_SHOW = {"cpu": 0.1, "cuda": 1.0}
+"""How often the state of things is shown; on a GPU it has to be waited for."""
 
 
 class Loop:
@@ -72,6 +51,7 @@ class Loop:
         self.listener = listener
         self.unread: list[tuple[Tensor, Tensor, int]] = []
         self.shown = self.saved = time.monotonic()
+        self.counted = time.perf_counter()
 
     def run(self, interrupt: Interrupt) -> None:
         """Train to the last step.
@@ -82,6 +62,7 @@ class Loop:
         if self.progress.step >= task.clock.length:
             return
         self.network.train()
+        self.counted = time.perf_counter()
         machine = task.recipe.machine
         batches = TrainBatches(
             task.source.splits["train"],
@@ -119,12 +100,17 @@ class Loop:
             raise self._not_finite(error.what, progress.step + 1, batch) from None
         progress.step += 1
         self.unread.append((loss, wrong, len(batch.labels)))
+        progress.window.waiting += ready - start
         if self.task.device == "cpu":
             self._read_losses()
-        window, end = progress.window, time.perf_counter()
-        window.waiting += ready - start
-        window.seconds += end - start
-        progress.seconds += end - start
+        self._count_time()
+
+    def _count_time(self) -> None:
+        """Add what has passed since the last call to the time of training."""
+        now = time.perf_counter()
+        self.progress.window.seconds += now - self.counted
+        self.progress.seconds += now - self.counted
+        self.counted = now
 
     def _read_losses(self) -> None:
         """Bring the losses of the last steps to the host; on a GPU this waits for it, so it is done seldom."""
@@ -143,9 +129,10 @@ class Loop:
     def _not_finite(self, what: str, step: int, batch: Batch | None) -> WorkError:
         recipe, window = self.task.recipe, self.progress.window
         lr = learning_rate(recipe, self.task.clock, step - 1)
+        mean, std = self.task.preprocessing.mean, self.task.preprocessing.std
         cause = f"the learning rate ({lr:g}) is too high; start again with --lr {recipe.optimizer.lr / 10:g}"
         if batch is not None and not batch.pixels.isfinite().all():
-            cause = f"the batch holds values that are no numbers; look at mean and std: {self.task.preprocessing.std}"
+            cause = f"the batch holds values that are no numbers; look at mean {mean} and std {std}"
         elif self.task.precision != "float32" and window.steps and window.loss / window.steps < 1:
             cause = "low precision; start again with --set precision=float32"
         return WorkError(
@@ -166,20 +153,23 @@ class Loop:
         clock, progress = self.task.clock, self.progress
         logs, evaluates = clock.logs(progress.step), clock.evaluates(progress.step)
         now = time.monotonic()
-        due = now - self.saved >= self.task.recipe.training.checkpoint_seconds
-        if logs or evaluates or due:
+        saves = evaluates or now - self.saved >= self.task.recipe.training.checkpoint_seconds
+        shows = evaluates or now - self.shown >= SECONDS_TO_SHOW[self.task.device.partition(":")[0]]
+        if logs or saves or shows:
             self._read_losses()
-        if evaluates or due:
+            self._count_time()
+        if saves:
             self._check_finite()
-        if now - self.shown >= SECONDS_TO_SHOW or evaluates:
+        if shows:
             self.shown = now
             self._show()
         if logs:
             self._log()
         if evaluates:
             self._evaluate()
-        if evaluates or due:
+        if saves:
             self.save()
+            self.counted = time.perf_counter()  # evaluations and checkpoints are no training
 
     def _show(self) -> None:
         clock, progress, window = self.task.clock, self.progress, self.progress.window
@@ -222,7 +212,7 @@ class Loop:
         self._write({**row, "best": best, "seconds": seconds})
         if best:
             self.progress.best = row
-            self._checkpoint(self.folder.best)
+            save_state(self.folder.best, self.folder, self.network, self.optimizer, self.progress)
         if best or name != "validation":
             save_model(self.folder.model, self.model())
 
@@ -263,9 +253,5 @@ class Loop:
     def save(self) -> None:
         """Write the last checkpoint."""
         self._read_losses()
-        self._checkpoint(self.folder.last)
+        save_state(self.folder.last, self.folder, self.network, self.optimizer, self.progress)
         self.saved = time.monotonic()
-
-    def _checkpoint(self, path: Any) -> None:
-        state = {**self.progress.to_document(), "metrics_bytes": self.folder.metrics_bytes()}
-        save_checkpoint(path, capture(self.network, self.optimizer), state)

@@ -145,7 +145,10 @@ def recipe_document(name: str, kind: str | None = None, seen: tuple[str, ...] = 
         raise RequestError(f'In recipe {name} "for" is no table; write [for.tiny] and the settings below it.')
     if unknown := [kind for kind in deltas if kind not in KINDS]:
         raise RequestError(f"[for.{unknown[0]}] in recipe {name}: pictures are {', '.join(KINDS)}.")
-    document = recipe_document(str(base), kind, (*seen, name)) if base is not None else {}
+    document = {}
+    if base is not None:
+        beside = Path(name).parent / str(base)  # a file's base is looked for beside it
+        document = recipe_document(str(beside) if beside.is_file() else str(base), kind, (*seen, name))
     document = merge(document, {"name": name.removesuffix(".toml"), **own})
     return merge(document, deltas.get(kind, {})) if kind is not None else document
 

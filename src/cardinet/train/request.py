@@ -19,10 +19,10 @@ from cardinet.data.source import open_source
 from cardinet.networks.builder import build
 from cardinet.networks.registry import find
 from cardinet.runs.environment import device_of
-from cardinet.train.fitting import fit, kind_of
+from cardinet.train.fitting import check, fit, kind_of
 from cardinet.train.listener import Listener
-from cardinet.train.loop import Task
 from cardinet.train.recipe import make_recipe, overrides, recipe_document
+from cardinet.train.task import Task
 from cardinet.weights.files import read_state
 from cardinet.weights.match import match
 
@@ -82,13 +82,14 @@ def resolve(request: Request, listener: Listener) -> Resolved:
     findings.raise_if_any()
 
     recipe = make_recipe(merge(recipe_document(request.recipe, kind_of(source)), delta))
+    found = check(recipe, source)
+    if weights is not None:
+        match(build(found.spec, device="meta"), weights)
     source, left_out = admitted(
         source, recipe.data, lambda done, total: listener.progress("checking pictures", done, total)
     )
     task, notes = fit(recipe, source, flips_asked="flip" in delta.get("augmentation", {}))
-    if weights is not None:
-        match(build(task.spec, device="meta"), weights)
-    skipped = tuple(sorted(finding.name for finding in left_out))
+    skipped = tuple(sorted(finding.identity for finding in left_out))
     return Resolved(request, task, weights, skipped, (*(f"Skipped: {f.sentence()}" for f in left_out), *notes))
 
 

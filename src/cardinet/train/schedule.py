@@ -65,17 +65,22 @@ def _check(recipe: Recipe, clock: Clock) -> None:
     schedule, wrong = recipe.schedule, []
     if list(clock.drops) != sorted(clock.drops):
         wrong.append("schedule.drops must rise; write them in order.")
-    if clock.drops and clock.drops[-1] >= clock.length:
+    if clock.drops and clock.drops[-1] >= clock.length and not _within(schedule.drops[-1]):
         wrong.append(
             f'schedule.drops: "{schedule.drops[-1]}" is step {clock.drops[-1]:,}, and the run ends after '
             f"{clock.length:,}; give drops in percent, or fewer."
         )
     if clock.drops and schedule.kind != "step":
         wrong.append(f'schedule.drops belong to kind = "step", not to "{schedule.kind}"; leave one of them out.')
-    if clock.warmup >= clock.length:
+    if clock.warmup >= clock.length and not _within(schedule.warmup):
         wrong.append(f'schedule.warmup = "{schedule.warmup}" is as long as the run or longer; shorten it.')
     if wrong:
         raise RequestError(*wrong)
+
+
+def _within(duration: Duration) -> bool:
+    """Whether a duration is a part of the run, however few steps that has."""
+    return duration.unit == "%" and duration.amount < 100
 
 
 def learning_rate(recipe: Recipe, clock: Clock, step: int) -> float:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import WorkError
+from cardinet.runs.checkpoint import save_checkpoint
+from cardinet.runs.folder import RunFolder
 
 
 @dataclass
@@ -49,8 +52,9 @@ def capture(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, T
             if isinstance(value, Tensor):
                 tensors[f"optimizer.{name}.{key}"] = value
     tensors["random.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    device = next(network.parameters()).device
+    if device.type == "cuda":
+        tensors["random.cuda"] = torch.cuda.get_rng_state(device)
     return tensors
 
 
@@ -61,16 +65,24 @@ def restore(network: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[
     """
     own = network.state_dict()
     saved = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
-    if own.keys() != saved.keys():
+    if own.keys() != saved.keys() or any(own[name].shape != saved[name].shape for name in own):
         raise WorkError("The checkpoint does not belong to the network of its run.toml.")
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(saved[name])
-    for name, parameter in network.named_parameters():
-        prefix = f"optimizer.{name}."
-        for key, value in tensors.items():
-            if key.startswith(prefix):
-                optimizer.state[parameter][key.removeprefix(prefix)] = torch.empty_like(parameter).copy_(value)
+    parameters = dict(network.named_parameters())
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            name, _, slot = key.removeprefix("optimizer.").rpartition(".")
+            optimizer.state[parameters[name]][slot] = torch.empty_like(parameters[name]).copy_(value)
     torch.set_rng_state(tensors["random.cpu"])
-    if "random.cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["random.cuda"])
+    if "random.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random.cuda"], next(network.parameters()).device)
+
+
+def save_state(
+    path: Path, folder: RunFolder, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+) -> None:
+    """Write a checkpoint of a run to `path`; it says how long metrics.jsonl is. Raises WorkError if it cannot."""
+    state = {**progress.to_document(), "metrics_bytes": folder.metrics_bytes()}
+    save_checkpoint(path, capture(network, optimizer), state)

@@ -1,0 +1,22 @@
+"""The pictures of a run, as they were when it began."""
+
+from __future__ import annotations
+
+from cardinet.base.errors import WorkError
+from cardinet.base.settings import validate
+from cardinet.data.admission import left_out
+from cardinet.data.settings import DataSettings
+from cardinet.data.source import Source, open_source
+from cardinet.runs.folder import RunRecord
+
+
+def open_pictures(record: RunRecord) -> Source:
+    """The data of a run, without the pictures that it skipped. Raises WorkError when it has changed."""
+    settings = validate(DataSettings, record.recipe.get("data", {}), "data.")
+    source = open_source(settings.source, settings)
+    if source.fingerprint != record.fingerprint:
+        raise WorkError(
+            f"The data {record.source} has changed since the run began (names, sizes or classes differ). Put it back "
+            "as it was, or start a new run."
+        )
+    return left_out(source, frozenset(record.skipped), settings) if record.skipped else source

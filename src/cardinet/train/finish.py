@@ -1,0 +1,78 @@
+"""The end of a run: what was kept is evaluated, and what the report shows is written down."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import json
+from dataclasses import replace
+from typing import Any
+
+from PIL import Image
+
+from cardinet.base.files import write_atomic
+from cardinet.data.decode import to_mode
+from cardinet.data.source import Source
+from cardinet.evaluate.classification import Evaluation, evaluate
+from cardinet.runs.folder import RunFolder
+from cardinet.runs.model_file import load_model, save_model
+from cardinet.train.listener import Listener
+from cardinet.train.task import Task
+
+WORST_MISTAKES = 24
+THUMBNAIL = 160
+
+
+def finish(task: Task, folder: RunFolder, listener: Listener) -> None:
+    """Evaluate the kept model on validation and test, and write the model file and evaluation.json."""
+    model = load_model(folder.model, task.device)
+    results: dict[str, Evaluation] = {}
+    for name in ("validation", "test"):
+        if name in task.source.splits:
+            results[name] = evaluate(
+                model.network,
+                task.source.splits[name],
+                task.preprocessing,
+                len(task.source.classes),
+                workers=task.recipe.machine.workers,
+                device=task.device,
+                progress=functools.partial(listener.progress, f"evaluating {name}"),
+            )
+    figures = {name: result.summary() for name, result in results.items()}
+    save_model(folder.model, replace(model, training={**model.training, **figures}))
+    document: dict[str, Any] = {"results": figures, "step": model.training["step"]}
+    if results:
+        shown = results.get("test", results.get("validation"))
+        assert shown is not None
+        document["confusion"] = {name: result.confusion.tolist() for name, result in results.items()}
+        document["mistakes"] = worst_mistakes(task.source, shown)
+    write_atomic(folder.evaluation, json.dumps(document))
+
+
+def worst_mistakes(source: Source, result: Evaluation) -> list[dict[str, Any]]:
+    """The mistakes of which the network was most sure, as small pictures."""
+    split = source.splits[result.split]
+    wrong = [i for i in range(len(split)) if result.predicted[i] != result.truth[i]]
+    wrong.sort(key=lambda i: -result.confidence[i])
+    return [
+        {
+            "name": split.names[i],
+            "truth": source.classes[result.truth[i]],
+            "predicted": source.classes[result.predicted[i]],
+            "confidence": float(result.confidence[i]),
+            "confidence_of_truth": float(result.confidence_of_truth[i]),
+            **_thumbnail(split.picture(i)),
+        }
+        for i in wrong[:WORST_MISTAKES]
+    ]
+
+
+def _thumbnail(image: Image.Image) -> dict[str, Any]:
+    """A picture as the network reads it (upright, 8 bits), small, as PNG; `width` and `height` are the original's."""
+    image = to_mode(image, 1 if image.mode in ("1", "L") else 3)
+    width, height = image.size
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return {"png": base64.b64encode(buffer.getvalue()).decode(), "width": width, "height": height}

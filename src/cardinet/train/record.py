@@ -1,0 +1,78 @@
+"""From a task to the run.toml that determines every bit of it, and back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from cardinet.base.errors import Findings, RequestError
+from cardinet.base.settings import validate
+from cardinet.data.preprocessing import Preprocessing
+from cardinet.networks.part import from_document, to_document
+from cardinet.runs.environment import EXACT, device_of, hardware, precision_of, versions
+from cardinet.runs.folder import RunRecord
+from cardinet.runs.pictures import open_pictures
+from cardinet.train.recipe import make_recipe
+from cardinet.train.request import Resolved
+from cardinet.train.schedule import clock
+from cardinet.train.task import Task
+
+
+def make_record(resolved: Resolved) -> RunRecord:
+    """What run.toml will say."""
+    task = resolved.task
+    splits = task.source.splits
+    return RunRecord(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=resolved.request.command,
+        network=task.recipe.network.id,
+        spec=to_document(task.spec),
+        recipe=task.recipe.model_dump(mode="json"),
+        source=task.source.text,
+        fingerprint=task.source.fingerprint,
+        classes=task.source.classes,
+        pictures={name: len(split) for name, split in splits.items()},
+        totals={name: split.total for name, split in splits.items()},
+        skipped=resolved.skipped,
+        preprocessing=task.preprocessing.model_dump(mode="json"),
+        steps=task.clock.length,
+        steps_per_epoch=task.clock.steps_per_epoch,
+        device=task.device,
+        precision=task.precision,
+        threads=task.recipe.machine.threads,
+        notes=resolved.notes,
+        versions=versions(),
+        hardware=hardware(task.device),
+    )
+
+
+def task_of(record: RunRecord) -> Task:
+    """The task of a run.toml, on the data as it is now. Raises with everything that would make it another run."""
+    findings = Findings()
+    for name, version in versions().items():
+        if name in EXACT and record.versions.get(name) != version:
+            was = record.versions.get(name)
+            findings.errors.append(
+                RequestError(f"The run was made with {name} {was}, this is {version}; install the same to resume.")
+            )
+    with findings:
+        device_of(record.device)
+        precision_of(record.precision, record.device)
+    with findings:
+        source = open_pictures(record)
+    findings.raise_if_any()
+    recipe = make_recipe(record.recipe)
+    batch_size = min(recipe.training.batch_size, len(source.splits["train"]))
+    times = clock(recipe, len(source.splits["train"]) // batch_size, batch_size)
+    spec = from_document(record.spec)
+    preprocessing = validate(Preprocessing, record.preprocessing)
+    return Task(recipe, times, spec, source, preprocessing, record.device, record.precision)
+
+
+def other_hardware(record: RunRecord) -> list[str]:
+    """What to say where the machine is not the one that began the run."""
+    now = hardware(record.device)
+    return [
+        f"The run began on {was}, this is {now[name]}: it goes on, but the bits may differ from there."
+        for name, was in record.hardware.items()
+        if name in ("cpu", "gpu") and now.get(name, was) != was
+    ]

@@ -1,0 +1,155 @@
+"""The built-in recipes fit the pictures that they name; bases and deltas; what is refused."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from cardinet.base.errors import RequestError
+from cardinet.base.settings import merge, parse_assignments
+from cardinet.networks.registry import find
+from cardinet.train.recipe import KINDS, Recipe, make_recipe, overrides, recipe_document, recipe_names, recipe_text
+from cardinet.train.schedule import clock, learning_rate
+
+NAMES = ["finetune", "paper-cifar", "paper-imagenet", "quick"]
+FITS = [(name, kind) for name in NAMES for kind in make_recipe(recipe_document(name)).fits]
+
+
+def recipe(name: str, kind: str | None = None) -> Recipe:
+    return make_recipe(recipe_document(name, kind))
+
+
+def test_the_recipes_counted() -> None:
+    assert recipe_names() == NAMES
+    assert len(FITS) == 3 + 1 + 1 + 3
+
+
+@pytest.mark.parametrize(("name", "kind"), FITS)
+def test_a_recipe_is_valid_for_each_kind_that_it_fits(name: str, kind: str) -> None:
+    """It names itself and a network that exists, and its durations make sense for 5,000 pictures."""
+    made = recipe(name, kind)
+    assert made.name == name
+    find(made.network.id)
+    times = clock(made, 5000 // made.training.batch_size, made.training.batch_size)
+    rates = [learning_rate(made, times, step) for step in range(times.length)]
+    assert max(rates) == pytest.approx(made.optimizer.lr, rel=0.02)
+    assert rates[-1] <= made.optimizer.lr / 50
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_header_says_command_result_and_time(name: str) -> None:
+    text = recipe_text(name)
+    head = [line for line in text.splitlines() if line.startswith("#")]
+    assert head[0].startswith(f"# {name}: ")
+    commands = [shlex.split(line.removeprefix("# command").split("   (")[0]) for line in head if "# command" in line]
+    assert commands
+    assert any(line.startswith("# expected  ") for line in head)
+    assert any(re.search(r"\b(s|minutes|hours)\b", line) for line in head)
+    for words in commands:
+        assert words[:2] == ["cardinet", "train"]
+        assert (words[words.index("--recipe") + 1] if "--recipe" in words else "quick") == name
+        if len(words) > 2 and not words[2].startswith("-"):
+            find(words[2])
+
+
+def test_what_paper_cifar_says_of_resnet() -> None:
+    """The words in its header give He et al. 2015, Section 4.2: 64k iterations, drops at 32k and 48k."""
+    head = " ".join(line.removeprefix("# ") for line in recipe_text("paper-cifar").splitlines() if line[:1] == "#")
+    words = shlex.split(head[head.index("--set length") :])
+    assignments = [word for before, word in itertools.pairwise(words) if before == "--set"]
+    assert len(assignments) == 4
+    delta, errors = overrides(parse_assignments(assignments).items())
+    assert errors == []
+    made = make_recipe(merge(recipe_document("paper-cifar", "small"), delta))
+    times = clock(made, 390, 128)
+    assert (times.length, times.drops) == (64_000, (32_000, 48_000))
+    assert (made.optimizer.weight_decay, made.optimizer.nesterov, made.optimizer.momentum) == (1e-4, False, 0.9)
+
+
+def test_the_kind_lays_its_delta_over_the_recipe() -> None:
+    assert recipe("quick").network.id == "auto"
+    found = {kind: recipe("quick", kind).network.id for kind in KINDS}
+    assert found == {"tiny": "resnext11_8x16d_digits", "small": "resnet20_cifar", "photographs": "resnet18"}
+    assert recipe("quick", "photographs").optimizer.lr == 0.05
+    assert recipe("quick", "tiny").augmentation.pad == 1
+
+
+def test_a_base_lies_beneath() -> None:
+    """`finetune` keeps what it does not say from `quick`, also what `quick` says of a kind of pictures."""
+    made = recipe("finetune", "photographs")
+    assert made.optimizer.lr == 0.01
+    assert made.optimizer.weight_decay == 1e-4
+    assert made.training.batch_size == recipe("quick", "photographs").training.batch_size == 32
+    assert made.augmentation.resized_crop == (0.4, 1.0)
+    assert str(made.schedule.warmup) == "10 %"
+    assert recipe("finetune", "tiny").machine.threads == 1
+
+
+def write(folder: Path, name: str, text: str) -> str:
+    path = folder / f"{name}.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
+    """A file on a built-in recipe; a second file on the first; the nearer one wins, kind by kind."""
+    first = write(tmp_path, "first", 'base = "quick"\noptimizer.lr = 0.3\n[for.tiny]\ntraining.length = "2 epochs"\n')
+    second = write(tmp_path, "second", f'base = "{first}"\n[optimizer]\nclip = 1.0\n[for.tiny]\noptimizer.lr = 0.2\n')
+    made = recipe(second, "tiny")
+    assert (made.optimizer.lr, made.optimizer.clip) == (0.2, 1.0)
+    assert made.optimizer.weight_decay == recipe("quick", "tiny").optimizer.weight_decay == 2e-3
+    assert str(made.training.length) == "2 epochs"
+    assert recipe(second, "small").optimizer.lr == 0.3
+    assert made.name == str(tmp_path / "second")
+
+
+def test_a_circle_of_bases_is_refused(tmp_path: Path) -> None:
+    one, other = str(tmp_path / "one.toml"), str(tmp_path / "other.toml")
+    Path(one).write_text(f'base = "{other}"\n')
+    Path(other).write_text(f'base = "{one}"\n')
+    with pytest.raises(RequestError, match="is its own base") as caught:
+        recipe_document(one)
+    assert f"{one} -> {other} -> {one}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("optimizer.lr = ", "is no TOML"),
+        ("[for.huge]\noptimizer.lr = 1\n", "pictures are tiny, small, photographs"),
+        ('base = "quik"\n', 'There is no recipe "quik" (nearest: quick)'),
+    ],
+)
+def test_a_file_that_is_no_recipe(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        recipe_document(write(tmp_path, "own", text))
+    assert message in str(caught.value)
+
+
+def test_every_wrong_setting_is_found_at_once() -> None:
+    document = {"optimizer": {"lr": -1, "momentun": 0.9}, "training": {"length": 40}, "machine": {"precision": "half"}}
+    with pytest.raises(RequestError) as caught:
+        make_recipe(document)
+    assert len(caught.value.findings) == 4
+    text = str(caught.value)
+    for part in ("optimizer.lr = -1", "nearest: optimizer.momentum", '"40 epochs"', "machine.precision = 'half'"):
+        assert part in text
+
+
+def test_one_setting_said_twice_is_refused() -> None:
+    delta, errors = overrides([("optimizer.lr", 0.1), ("lr", 0.2), ("batch_size", 8), ("network.cardinality", 4)])
+    (error,) = errors
+    assert "optimizer.lr" in str(error)
+    assert "twice" in str(error)
+    assert delta["training"] == {"batch_size": 8}
+    assert delta["network"] == {"delta": {"cardinality": 4}}
+
+
+def test_a_base_is_looked_for_beside_its_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "common", 'base = "quick"\noptimizer.lr = 0.7\n')
+    monkeypatch.chdir("/")
+    assert recipe(write(tmp_path, "mine", 'base = "common.toml"\n')).optimizer.lr == 0.7

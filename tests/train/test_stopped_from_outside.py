@@ -1,0 +1,104 @@
+"""The command itself, stopped by signals from another process while it works."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs_to_compare import DIGITS, PHOTOGRAPHS, differences, train
+
+LONG = DIGITS | {"length": "250 steps", "evaluate_every": "60 steps", "checkpoint_seconds": 0.1}
+TWO_WORKERS = PHOTOGRAPHS | {"length": "80 steps", "evaluate_every": "30 steps", "checkpoint_seconds": 0.1}
+
+
+def command(settings: dict[str, Any], out: Path) -> list[str]:
+    return ["train", "--out", str(out), *(w for k, v in settings.items() for w in ("--set", f"{k}={v}"))]
+
+
+def launch(words: list[str]) -> subprocess.Popen[str]:
+    """`cardinet ...` in a process group of its own, as a shell does it for a terminal."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "cardinet", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def when_working(process: subprocess.Popen[str], out: Path, lines: int) -> None:
+    """Wait until metrics.jsonl has some lines."""
+    metrics = out / "metrics.jsonl"
+    while not metrics.exists() or metrics.read_bytes().count(b"\n") < lines:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.002)
+
+
+def finish(out: Path) -> str:
+    """Resume to the end; what was said."""
+    process = launch(["train", "--resume", str(out)])
+    said = process.communicate()[1]
+    assert process.returncode == 0, said
+    return said
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(tmp_path_factory.mktemp("whole") / "run", LONG).path
+
+
+@pytest.fixture
+def two_workers(photographs: Path) -> dict[str, Any]:
+    return TWO_WORKERS | {"source": str(photographs), "workers": 2}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, whole: Path, number: signal.Signals) -> None:
+    """Exit code 130; the sentence is a command, and the command finishes the run."""
+    out = tmp_path / "run"
+    process = launch(command(LONG, out))
+    when_working(process, out, 3)
+    process.send_signal(number)
+    shown, said = process.communicate()
+    assert process.returncode == 130
+    assert shown == ""
+    last = said.splitlines()[-1]
+    assert last.startswith("Stopped after step ")
+    assert last.endswith(f" of 250; saved. Go on with: cardinet train --resume {out}")
+    step = int(last.removeprefix("Stopped after step ").split()[0])
+    if number == signal.SIGINT:
+        assert f"Resuming {out} after step {step} of 250." in finish(out)
+        assert differences(whole, out) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group(tmp_path: Path, two_workers: dict[str, Any], number: signal.Signals) -> None:
+    """So a terminal sends Ctrl-C, and a batch system or `timeout` SIGTERM: the workers hear it too, the run saves."""
+    out = tmp_path / "run"
+    process = launch(command(two_workers, out))
+    when_working(process, out, 2)
+    os.killpg(process.pid, number)
+    said = process.communicate()[1]
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert "saved. Go on with: cardinet train --resume" in said
+
+
+def test_killed_twice_with_two_workers(tmp_path: Path, two_workers: dict[str, Any]) -> None:
+    out = tmp_path / "run"
+    process = launch(command(two_workers, out))
+    when_working(process, out, 2)
+    process.kill()
+    process.communicate()
+    process = launch(["train", "--resume", str(out)])
+    when_working(process, out, 12)
+    process.kill()
+    process.communicate()
+    finish(out)
+    assert differences(train(tmp_path / "whole", two_workers | {"workers": 0}).path, out) == []
