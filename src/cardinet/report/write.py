@@ -67,7 +67,7 @@ def _content(
             "precision": record.precision,
             "threads": str(record.threads),
         },
-        warnings=(*record.notes, *_limits(record)),
+        warnings=(*record.notes, *_remarks(record)),
     )
 
 
@@ -149,7 +149,15 @@ def _speed(rows: list[dict[str, Any]]) -> Speed:
     )
 
 
-def _limits(record: RunRecord) -> list[str]:
-    return (
-        [f"{len(record.skipped)} bad pictures were skipped: {', '.join(record.skipped[:5])}."] if record.skipped else []
-    )
+def _remarks(record: RunRecord) -> list[str]:
+    """What a reader has to know beside the run's own notes."""
+    remarks = []
+    if record.skipped:
+        some = ", ".join(record.skipped[:5]) + (", ..." if len(record.skipped) > 5 else "")
+        remarks.append(f"{len(record.skipped)} bad pictures were skipped: {some}.")
+    smoothing = record.recipe.get("optimizer", {}).get("label_smoothing", 0)
+    if smoothing:
+        remarks.append(
+            f"The training loss includes label smoothing of {smoothing:g}; the loss of an evaluation does not."
+        )
+    return remarks
