@@ -296,6 +296,10 @@ class Stress:
             elif attempt.process.returncode == 0:
                 self.finished.append(run)
                 number += 1
+                if len(self.finished) > kills:
+                    sys.exit(
+                        f'FAILED: runs end before a kill; is "{target}" still seen in the folder as this file thinks?'
+                    )
             else:
                 sys.exit(f"FAILED: a process ended by itself with {attempt.process.returncode}: {attempt.said}")
         run = self.folder / f"killed-{number}" / "run"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 from importlib import metadata
@@ -64,3 +65,19 @@ def precision_of(name: str, device: str) -> str:
     if name == "bfloat16" and not has_bfloat16(device):
         raise RequestError("This hardware has no bfloat16; use --set precision=float32.")
     return name
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep what a training step frees for the next one; elsewhere nothing is done.
+
+    By default it gives the memory of a step's activations back to the system after each step, and every page of
+    it has to be faulted in and cleared again: 33,000 faults a step of ResNeXt-29 at batch 64 on a CPU.
+    """
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD in malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # no glibc
+        return
+    mallopt(trim_threshold, 2**31 - 1)
+    if not mallopt(mmap_threshold, 2**30):
+        mallopt(mmap_threshold, 2**25)  # the most that older versions take

@@ -11,6 +11,7 @@ from cardinet.base.errors import RequestError, WorkError
 from cardinet.blocks.classifier import ResidualClassifier
 from cardinet.networks.builder import build
 from cardinet.runs.checkpoint import load_checkpoint
+from cardinet.runs.environment import keep_freed_memory
 from cardinet.runs.folder import RunFolder, new_run, publish
 from cardinet.train.finish import finish
 from cardinet.train.interrupt import Interrupt, Interrupted
@@ -104,8 +105,9 @@ def work(
 
 
 def prepare_machine(task: Task) -> None:
-    """Set what a run's bits depend on: device, seed, threads, deterministic kernels."""
+    """Set what a run's bits depend on: device, seed, threads, deterministic kernels; and keep memory at hand."""
     machine = task.recipe.machine
+    keep_freed_memory()
     if task.device != "cpu":
         torch.cuda.set_device(task.device if ":" in task.device else "cuda:0")
     torch.set_num_threads(machine.threads)
