@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,8 +30,9 @@ class Encoded(Protocol):
 class Names(Sequence[str]):
     """Names as text by position, computed when asked for: a million names must not be a million objects."""
 
+    @abstractmethod
     def at(self, index: int) -> str:
-        raise NotImplementedError
+        """The name of one picture."""
 
     def key(self, index: int) -> str:
         """The picture's place within the source, however the source was typed; it differs from all others' keys."""

@@ -68,7 +68,9 @@ def resolve(request: Request, listener: Listener) -> Resolved:
         document = recipe_document(request.recipe)
     asked = merge(document, delta)
     with findings:
-        device_of(make_recipe(asked).machine.device)
+        make_recipe(asked)
+    with findings:
+        _check_device(asked.get("machine"))
     with findings:
         _check_network(asked.get("network"))
     with findings:
@@ -93,6 +95,12 @@ def resolve(request: Request, listener: Listener) -> Resolved:
     return Resolved(request, task, weights, skipped, (*(f"Skipped: {f.sentence()}" for f in left_out), *notes))
 
 
+def _check_device(asked: Any) -> None:
+    """Apart from the other settings, so that a wrong one among these does not hide a device that is not there."""
+    if isinstance(asked, Mapping) and isinstance(asked.get("device"), str):
+        device_of(asked["device"])
+
+
 def _check_network(asked: Any) -> None:
     if not isinstance(asked, Mapping) or not isinstance(asked.get("delta", {}), Mapping):
         return  # make_recipe says so
@@ -106,9 +114,8 @@ def check_out(out: Path | None) -> None:
     if out is None:
         return
     if out.exists():
-        raise RequestError(
-            f"{out} exists; give --out a folder that does not (or go on with --resume {quote(str(out))})."
-        )
+        go_on = f" (or go on with --resume {quote(str(out))})" if (out / "run.toml").exists() else ""
+        raise RequestError(f"{out} exists; give --out a folder that does not{go_on}.")
     above = next(folder for folder in out.absolute().parents if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         why = "cannot be written to" if above.is_dir() else "is a file"
