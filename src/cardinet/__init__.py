@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cardinet.blocks.classifier import ResidualClassifier
+    from cardinet.blocks.classifier import Classifier
     from cardinet.measure.counts import Counts
     from cardinet.runs.model_file import Model
 
@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "count", "create", "load"]
 
 
-def create(network: str | Any, *, init: str = "torchvision", device: str = "cpu", **delta: Any) -> ResidualClassifier:
+def create(network: str | Any, *, init: str = "torchvision", device: str = "cpu", **delta: Any) -> Classifier:
     """A network by its id (or from a description), with a delta such as `num_classes=5` or `cardinality=8`.
 
     It is drawn from torch's generator: `torch.manual_seed(0)` before gives torchvision's network bit for bit.

@@ -26,7 +26,7 @@ def model_path(model: str) -> Path | None:
     Raises RequestError for a folder without a model file.
     """
     from cardinet.base.errors import RequestError
-    from cardinet.networks.registry import ALIASES, NETWORKS
+    from cardinet.networks.registry import known
 
     path = Path(model)
     if not path.is_dir():
@@ -34,7 +34,7 @@ def model_path(model: str) -> Path | None:
     file = path / "model.safetensors"
     if file.exists():
         return file
-    if not (path / "run.toml").exists() and model in {*NETWORKS, *ALIASES}:
+    if not (path / "run.toml").exists() and known(model):
         return None  # a folder that happens to be called as a network
     if (path / "run.toml").exists():
         raise RequestError(f"{path} has no model yet, as its run ended before the first evaluation; --resume it first.")
@@ -44,12 +44,12 @@ def model_path(model: str) -> Path | None:
 def read_model(model: str, device: str = "cpu") -> Model:
     """The classifier in a run folder or model file, on a device. Raises RequestError for anything else."""
     from cardinet.base.errors import RequestError
-    from cardinet.networks.registry import ALIASES, NETWORKS
+    from cardinet.networks.registry import known
     from cardinet.runs.model_file import load_model
 
     path = model_path(model)
     if path is None:
-        if model in {*NETWORKS, *ALIASES}:
+        if known(model):
             raise RequestError(
                 f'"{model}" is a network\'s name and has no parameters; give a run folder or a model file '
                 "(or, to evaluate it, --weights FILE)."

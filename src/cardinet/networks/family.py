@@ -1,34 +1,68 @@
-"""A family: named rows of descriptions that share a paper and an input size."""
+"""A family: named rows of descriptions that share a paper, and the same networks under other libraries' names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Named:
-    """One row: a description and what is known of it. `input_size` is the side of the paper's pictures in pixels."""
+    """One row: a description and what is known of it. `input_size` is the side of the paper's pictures in pixels.
+
+    `reading` says which of several contradictory sources the row follows, and why; empty where they agree.
+    `printed_form` is the delta under which the paper counts the network (RepVGG: its deployment form).
+    """
 
     id: str
     spec: Any
     family: str
     paper: str
     input_size: int
+    reading: str = ""
+    printed_form: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Family:
-    """The rows of one table by id, and other libraries' names for the same networks."""
+    """The rows of one table by id, and what other libraries have.
+
+    `peers` maps another library's name ("timm:resnet200") to the id of the same network, or to the description of
+    a variant that has no id of its own. A test proves every one of them by value, so none stands here on trust.
+    `refused` gives the reason where a library's network of that name is another one that is not built here.
+    `unbuildable` gives the reason why a published network cannot be built.
+    """
 
     rows: Mapping[str, Named]
-    aliases: Mapping[str, str]
+    peers: Mapping[str, str | Named]
+    refused: Mapping[str, str]
+    unbuildable: Mapping[str, str]
 
 
 def family(
-    name: str, *, paper: str, input_size: int, rows: Mapping[str, Any], aliases: Mapping[str, str] | None = None
+    name: str,
+    *,
+    paper: str,
+    input_size: int,
+    rows: Mapping[str, Any],
+    peers: Mapping[str, Any] | None = None,
+    readings: Mapping[str, str] | None = None,
+    printed_form: Mapping[str, Any] | None = None,
+    refused: Mapping[str, str] | None = None,
+    unbuildable: Mapping[str, str] | None = None,
 ) -> Family:
-    """A table of named rows; `aliases` maps another library's name to an id where both mean the same network."""
-    named = {id: Named(id, spec, name, paper, input_size) for id, spec in rows.items()}
-    return Family(named, aliases or {})
+    """A table of named rows; see `Family` and `Named`. `readings` gives a row's reading by its id."""
+    readings = readings or {}
+    if unknown := set(readings) - set(rows):
+        raise KeyError(f"readings of no row: {sorted(unknown)}")
+
+    def named(id: str, spec: Any) -> Named:
+        return Named(id, spec, name, paper, input_size, readings.get(id, ""), printed_form or {})
+
+    return Family(
+        {id: named(id, spec) for id, spec in rows.items()},
+        {peer: same if isinstance(same, str) else named(peer, same) for peer, same in (peers or {}).items()},
+        refused or {},
+        unbuildable or {},
+    )

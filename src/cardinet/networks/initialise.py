@@ -14,7 +14,8 @@ def initialise(network: nn.Module, init: str) -> None:
 
     torchvision: convolutions normal with std sqrt(2 / fan_out) (He et al. 2015), BN 1 and 0, linear layers as
     torch makes them; after the same seed the network is torchvision's, bit for bit. paper: the same with a
-    classifier bias of 0 (fb.resnet.torch, ResNeXt). Raises RequestError for another name.
+    classifier bias of 0 (fb.resnet.torch, ResNeXt). A module with a method `initialise(init)` is called
+    last, for what its paper says of its own layers (a gate with a bias of -6). Raises RequestError for another name.
     """
     if init not in INITS:
         raise RequestError(f'There is no initialisation "{init}" ({nearest(init, INITS)}).')
@@ -26,3 +27,6 @@ def initialise(network: nn.Module, init: str) -> None:
             nn.init.constant_(module.bias, 0)
         elif init == "paper" and isinstance(module, nn.Linear):
             nn.init.constant_(module.bias, 0)
+    for module in network.modules():
+        if own := getattr(module, "initialise", None):
+            own(init)

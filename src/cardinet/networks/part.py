@@ -50,8 +50,10 @@ def resolve(place: str) -> Callable[..., Any]:
 
 
 def bind(part_: Any) -> Callable[..., Any]:
-    """The constructor of a part's module, with the part's own fields already bound."""
-    return functools.partial(resolve(part_.MODULE), **{f.name: getattr(part_, f.name) for f in fields(part_)})
+    """The constructor of a part's module, with the part's own fields already bound; parts within it are bound too."""
+    values = {f.name: getattr(part_, f.name) for f in fields(part_)}
+    bound = {name: bind(value) if hasattr(value, "MODULE") else value for name, value in values.items()}
+    return functools.partial(resolve(part_.MODULE), **bound)
 
 
 def owners(node: Any, name: str, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

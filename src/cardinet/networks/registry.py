@@ -1,4 +1,8 @@
-"""All named networks: by id, or by the name under which another library has the same network (an id wins)."""
+"""All named networks: by id, or by the name under which another library has the same network (an id wins).
+
+"timm:NAME", "torchvision:NAME" and "pytorchcv:NAME" mean that library's network exactly, be it one of ours under
+another name or a variant without an id.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +12,44 @@ from cardinet.base.errors import RequestError, nearest
 from cardinet.networks import resnet, resnet_cifar, resnext, wide_resnet
 from cardinet.networks.family import Named
 
-FAMILIES = (resnet.FAMILY, resnet_cifar.FAMILY, resnext.FAMILY, resnext.SMALL, resnext.DIGITS, wide_resnet.FAMILY)
+FAMILIES = (
+    resnet.FAMILY,
+    resnet_cifar.FAMILY,
+    resnext.FAMILY,
+    resnext.SMALL,
+    resnext.DIGITS,
+    wide_resnet.FAMILY,
+)
 
 NETWORKS: dict[str, Named] = {id: row for family in FAMILIES for id, row in family.rows.items()}
-ALIASES: dict[str, str] = {
-    alias: id for family in FAMILIES for alias, id in family.aliases.items() if alias not in NETWORKS
+PEERS: dict[str, Named] = {
+    peer: same if isinstance(same, Named) else NETWORKS[same]
+    for family in FAMILIES
+    for peer, same in family.peers.items()
 }
+ALIASES: dict[str, str] = {
+    peer.partition(":")[2]: row.id
+    for peer, row in PEERS.items()
+    if row.id in NETWORKS and peer.partition(":")[2] not in NETWORKS
+}
+REFUSED: dict[str, str] = {peer: why for family in FAMILIES for peer, why in family.refused.items()}
+UNBUILDABLE: dict[str, str] = {id: why for family in FAMILIES for id, why in family.unbuildable.items()}
 
 
 def find(name: str) -> Named:
-    """The row of an id or alias. Raises RequestError with the nearest names."""
-    row = NETWORKS.get(name) or NETWORKS.get(ALIASES.get(name, name))
-    if row is None:
-        raise RequestError(
-            f'There is no network "{name}" ({nearest(name, [*NETWORKS, *ALIASES])}). `cardinet list` shows all.'
-        )
-    return row
+    """The row of an id, alias or peer's name. Raises RequestError with the nearest names, or why there is none."""
+    row = NETWORKS.get(name) or PEERS.get(name) or NETWORKS.get(ALIASES.get(name, name))
+    if row is not None:
+        return row
+    if name in REFUSED or name in UNBUILDABLE:
+        raise RequestError(f"{name} cannot be built: {REFUSED.get(name) or UNBUILDABLE[name]}")
+    among = [*PEERS] if ":" in name else [*NETWORKS, *ALIASES]
+    raise RequestError(f'There is no network "{name}" ({nearest(name, among)}). `cardinet list` shows all.')
+
+
+def known(name: str) -> bool:
+    """Whether `find` knows the name, as a network or as one that it refuses with a reason."""
+    return any(name in names for names in (NETWORKS, ALIASES, PEERS, REFUSED, UNBUILDABLE))
 
 
 def matching(pattern: str = "*") -> list[Named]:

@@ -11,7 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.part import part, with_delta
+from cardinet.networks.part import part
+from cardinet.networks.spec import NetworkSpec
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -129,7 +130,7 @@ class Stem:
 
 
 @part
-class Residual:
+class Residual(NetworkSpec):
     """A residual network: stem, one stage per depth, average pool, classifier.
 
     The first unit of every stage but the first halves the picture. Raises RequestError when it is made with
@@ -176,10 +177,6 @@ class Residual:
             for name, value in fields.items()
             if not hasattr(value, "MODULE") and not (name == "gate" and value is None)
         ]
-
-    def but(self, **delta: Any) -> Residual:
-        """The same network with a delta: whole parts, or fields by a short name that exactly one part owns."""
-        return with_delta(self, delta)
 
     @property
     def stride(self) -> int:

@@ -24,5 +24,6 @@ FAMILY = family(
         "resnet152": resnet152,
         "resnet200_postact": resnet50.but(depths=(3, 24, 36, 3)),
     },
-    aliases={"resnet200": "resnet200_postact"},  # timm
+    peers={f"{library}:resnet{n}": f"resnet{n}" for library in ("torchvision", "timm") for n in (18, 34, 50, 101, 152)}
+    | {"timm:resnet200": "resnet200_postact"},
 )

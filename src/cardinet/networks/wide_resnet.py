@@ -10,5 +10,5 @@ FAMILY = family(
     paper="arXiv 1605.07146",
     input_size=224,
     rows={"wrn50_2": wrn50_2, "wrn101_2": wrn50_2.but(depths=(3, 4, 23, 3))},
-    aliases={"wide_resnet50_2": "wrn50_2", "wide_resnet101_2": "wrn101_2"},  # torchvision, timm
+    peers={f"{library}:wide_resnet{n}_2": f"wrn{n}_2" for library in ("torchvision", "timm") for n in (50, 101)},
 )

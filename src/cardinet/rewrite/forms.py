@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError, nearest
-from cardinet.blocks.classifier import ResidualClassifier
+from cardinet.blocks.classifier import Classifier
 from cardinet.networks.builder import build
 from cardinet.networks.residual import Residual
 
@@ -33,7 +33,7 @@ _WHOLE = re.compile(r"(layer\d+\.\d+)\.(conv[123]|bn[123])\.(\w+)")
 _BRANCH = re.compile(r"(layer\d+\.\d+)\.branches\.(\d+)\.(conv[123]|bn[123])\.(\w+)")
 
 
-def to_form(network: nn.Module, form: str) -> ResidualClassifier:
+def to_form(network: nn.Module, form: str) -> Classifier:
     """The same function in another form: a new network with its own copies of all weights and BN statistics.
 
     Keeps dtype, device (the meta device too), memory layout, train or eval mode and `requires_grad`; a tensor

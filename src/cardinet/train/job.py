@@ -8,7 +8,7 @@ from shlex import quote
 import torch
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.blocks.classifier import ResidualClassifier
+from cardinet.blocks.classifier import Classifier
 from cardinet.networks.builder import build
 from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.runs.environment import keep_freed_memory
@@ -78,7 +78,7 @@ def resume(path: Path, listener: Listener) -> RunFolder:
 
 def work(
     task: Task,
-    network: ResidualClassifier,
+    network: Classifier,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
     folder: RunFolder,

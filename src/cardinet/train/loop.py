@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cardinet.base.errors import WorkError
-from cardinet.blocks.classifier import ResidualClassifier
+from cardinet.blocks.classifier import Classifier
 from cardinet.data.batches import Batch, TrainBatches
 from cardinet.evaluate.classification import evaluate
 from cardinet.runs.folder import RunFolder
@@ -37,7 +37,7 @@ class Loop:
     def __init__(
         self,
         task: Task,
-        network: ResidualClassifier,
+        network: Classifier,
         optimizer: torch.optim.Optimizer,
         progress: Progress,
         folder: RunFolder,
