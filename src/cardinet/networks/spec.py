@@ -1,0 +1,28 @@
+"""What the description of a whole network has in common, whatever its topology."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from cardinet.networks.part import with_delta
+
+
+class NetworkSpec:
+    """Base of the parts that describe whole networks.
+
+    A subclass is a `@part` with the fields `num_classes` and `in_channels` among its own, a `stride` (input pixels
+    per pixel of the last feature map) and a `MODULE`: the class in `blocks/` that is called with all fields by name,
+    parts among them as constructors with their own fields bound.
+    """
+
+    num_classes: int
+    in_channels: int
+
+    def but(self, **delta: Any) -> Self:
+        """The same network with a delta: whole parts, or fields by a short name that exactly one part owns."""
+        return with_delta(self, delta)
+
+    @property
+    def stride(self) -> int:
+        """Input pixels per pixel of the last feature map."""
+        raise NotImplementedError

@@ -1,0 +1,46 @@
+"""How another library names the tensors of a family, as data: substitutions from our names to theirs.
+
+One direction is enough: to read a file, the names of the network at hand are translated, and the file's tensors
+are looked up under the translations.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_SHIFTED = re.compile(r"<(\d+)([+-]\d+)?>")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Substitutions (pattern, replacement) that are applied to our name of a tensor one after another.
+
+    In a replacement `<1>` is the first group and `<1-1>` the number in it less one, as other libraries count stages
+    or blocks from 0 where we count from 1: ("layer(\\d+)\\.", "stages.<1-1>.").
+    """
+
+    rules: tuple[tuple[str, str], ...] = ()
+
+    def theirs(self, name: str) -> str:
+        """The library's name of our tensor."""
+        for pattern, replacement in self.rules:
+            name = re.sub(pattern, lambda match, text=replacement: _filled(text, match), name)
+        return name
+
+    def translate(self, names: Iterable[str]) -> dict[str, str]:
+        """Our names to the library's. Raises ValueError where two would become one."""
+        names = list(names)
+        found = {name: self.theirs(name) for name in names}
+        if len(set(found.values())) != len(names):
+            raise ValueError("two tensors would get the same name")
+        return found
+
+
+def _filled(text: str, match: re.Match[str]) -> str:
+    def value(hit: re.Match[str]) -> str:
+        group = match.group(int(hit[1])) or ""
+        return str(int(group) + int(hit[2])) if hit[2] else group
+
+    return _SHIFTED.sub(value, text)

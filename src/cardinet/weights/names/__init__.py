@@ -1,0 +1,14 @@
+"""Other libraries' names of the tensors of our networks, one file a family, by library."""
+
+from __future__ import annotations
+
+from cardinet.weights.layout import Layout
+from cardinet.weights.names import residual
+
+LAYOUTS: dict[tuple[str, str], Layout] = {
+    (library, family): layout
+    for file in (residual,)
+    for family, by_library in file.LAYOUTS.items()
+    for library, layout in by_library.items()
+}
+"""By (library, family), the family as `networks/` names it."""
