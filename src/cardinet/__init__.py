@@ -1,41 +1,101 @@
 """Cardinet: the workbench for residual networks.
 
 `create(id, num_classes=...)` builds a named network, `load(file)` a classifier from a model file, `count(id)`
-counts. Importing this package imports nothing heavy.
+counts; `load_weights` and `save_weights` exchange parameters with other programs. Importing this package imports
+nothing heavy.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 if TYPE_CHECKING:
     from cardinet.blocks.classifier import Classifier
+    from cardinet.blocks.features import FeatureNetwork
     from cardinet.measure.counts import Counts
     from cardinet.runs.model_file import Model
+    from cardinet.weights.match import Match
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "count", "create", "load"]
+__all__ = ["__version__", "count", "create", "load", "load_weights", "save_weights"]
 
 
-def create(network: str | Any, *, init: str = "torchvision", device: str = "cpu", **delta: Any) -> Classifier:
+@overload
+def create(
+    network: str | Any, *, features_only: Literal[False] = ..., init: str = ..., device: str = ..., **delta: Any
+) -> Classifier: ...
+
+
+@overload
+def create(
+    network: str | Any, *, features_only: Literal[True], out_indices: Sequence[int] | None = ..., **delta: Any
+) -> FeatureNetwork: ...
+
+
+def create(
+    network: str | Any,
+    *,
+    features_only: bool = False,
+    out_indices: Sequence[int] | None = None,
+    init: str = "torchvision",
+    device: str = "cpu",
+    **delta: Any,
+) -> Classifier | FeatureNetwork:
     """A network by its id (or from a description), with a delta such as `num_classes=5` or `cardinality=8`.
 
     It is drawn from torch's generator: `torch.manual_seed(0)` before gives torchvision's network bit for bit.
-    Raises RequestError for an unknown name or setting.
+    With `features_only` it maps a picture to a list of feature maps, all or those of `out_indices`.
+    Raises RequestError for an unknown name or setting, or feature maps that the network does not have.
     """
     from cardinet.networks.builder import build
 
+    if out_indices is not None and not features_only:
+        from cardinet.base.errors import RequestError
+
+        raise RequestError("out_indices chooses feature maps; give features_only=True with it.")
     spec = _spec(network)
-    return build(spec.but(**delta) if delta else spec, init=init, device=device)
+    built = build(spec.but(**delta) if delta else spec, init=init, device=device)
+    if not features_only:
+        return built
+    from cardinet.blocks.features import FeatureNetwork
+
+    return FeatureNetwork(built, out_indices)
 
 
 def load(path: str | Path, device: str = "cpu") -> Model:
-    """The classifier in a model file or run folder; `load(path).predict("cat.jpg")` names what it sees."""
+    """The classifier in a model file, run folder or hub:REPO; `load(path).predict("cat.jpg")` names what it sees."""
     from cardinet.runs.model_file import load_model
+    from cardinet.weights.source import local
 
-    file = Path(path)
+    file = local(path)
     return load_model(file / "model.safetensors" if file.is_dir() else file, device)
+
+
+def load_weights(network: Classifier, source: str | Path, *, given: Collection[str] = ()) -> Match:
+    """Load weights by name, or by order and shape, and return what became of every tensor (`.sentences()`).
+
+    `source` is a file (safetensors, a PyTorch checkpoint, .t7), `torchvision:NAME`, `timm:NAME` or
+    `hub:REPO[@REVISION][/FILE]`. A classifier for another number of classes stays as it is. `given` names settings
+    that tensors cannot show and that are known to be right here: ["pad"]. Raises RequestError with what does not
+    fit, and the network is then unchanged; WorkError for a damaged file or a failed download.
+    """
+    from cardinet.weights.match import load
+    from cardinet.weights.source import read_weights
+
+    return load(network, read_weights(source), given)
+
+
+def save_weights(network: Classifier, path: str | Path, names: str = "cardinet") -> None:
+    """Write the parameters as .safetensors or .pth, by our names or "torchvision"'s, "timm"'s or "pytorchcv"'s.
+
+    That library's network loads them with `load_state_dict(strict=True)`. Raises RequestError for names that the
+    library does not have for this network, WorkError where the file cannot be written.
+    """
+    from cardinet.weights.save import save_weights
+
+    save_weights(network, path, names)
 
 
 def count(network: str | Any, input_size: int | None = None, **delta: Any) -> Counts:

@@ -145,7 +145,7 @@ def test_json_is_one_document_and_talk_is_elsewhere(cli: Cli, digits_run: Path) 
 
 
 def test_list(cli: Cli) -> None:
-    assert cli("list", "resnet18").err == "1 network. `cardinet info NAME` counts one.\n"
+    assert cli("list", "resnet20_cifar").err == "1 network. `cardinet info NAME` counts one.\n"
     assert "resnext50_32x4d" in cli("list", "*50_32*").out
     nothing = cli("list", "zzz")
     assert (nothing.code, nothing.out) == (0, "")

@@ -30,7 +30,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     # Names of networks and settings
     ("info resnxt50", 2, ['no network "resnxt50" (nearest: resnet50']),
     ("info ' '", 2, ['no network " "']),
-    ("info resnet50 --set cardinalty=4", 2, ['no setting "cardinalty" (nearest: cardinality)']),
+    ("info resnet50 --set cardinalty=4", 2, ['no setting "cardinalty" (nearest: cardinality, carry)']),
     ("info resnet50 --set width", 2, ['--set "width": write it as key=value']),
     ("info resnet50 --set =3", 2, ['--set "=3": write it as key=value']),
     ("info resnet50 --set width=3 --set width=4", 2, ['"width" is given twice']),

@@ -2,56 +2,183 @@
 
 from __future__ import annotations
 
+import contextlib
+import fnmatch
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from cardinet.weights.layout import Layout
+from cardinet.blocks.merge import StochasticDepth
+from cardinet.networks.builder import build
+from cardinet.networks.registry import PEERS
+from cardinet.weights.names import LAYOUTS
+
+SIDES = {"DenseNet": 64, "Inception": 107, "AlexNet": 224}
+"""Sides of pictures by family, in pixels; else 56, where strided maps have odd sides (7 to 4), as far as they go."""
+
+LARGE = (
+    *("*101*", "*103", "*152*", "*200*", "*269*", "*272*", "*542*", "*1001*", "*1202*"),
+    *("timm:senet154", "pytorchcv:senet154", "timm:wide_resnet50_2", "*wrn28_10*", "*wrn40_8*", "*29_16x64d*"),
+    *("*repvgg_b[123]*", "*repvgg_d2se", "torchvision:vgg1[369]*", "timm:vgg16_bn", "timm:vgg19*"),
+    *("*densenet161", "*densenet190*", "*densenet2*", "*densenet100_k24*"),
+)
+"""Patterns of the pairs that take long, which `proofs/peers.py` compares and `make test` does not."""
+
+
+UNSTABLE = ("timm:repvgg_d2se",)
+"""With random weights its 48 gates amplify rounding by 1e7 and more: float32 shows nothing, float64 does."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The largest differences between a library's network and ours, relative to the largest value there.
+
+    `logits` in eval mode, `single` the same in float32; `trained` in train mode, of all gradients and BN statistics,
+    that of `worst`. A gradient that is zero but for rounding (of a bias in front of BN) is measured against 1e-8 of
+    the largest of all. `spread` is how much the logits of two pictures differ: without it, equal ones would mean
+    nothing. All but `single` in float64, as training deep networks of random weights amplifies the rounding of
+    float32 beyond any tolerance.
+    """
+
+    name: str
+    params: int
+    single: float
+    logits: float
+    spread: float
+    trained: float
+    worst: str
+
+
+def agree(found: Comparison) -> bool:
+    """Whether a comparison is one of two equal networks."""
+    single = found.single <= 1e-5 or found.name in UNSTABLE
+    return found.spread > 1e-4 and single and found.logits <= 1e-6 and found.trained <= 1e-4
+
+
+def small() -> list[str]:
+    """The pairs that are quickly compared."""
+    return [name for name in PEERS if not any(fnmatch.fnmatch(name, pattern) for pattern in LARGE)]
+
+
+def compare(name: str) -> Comparison:
+    """A library's network and ours with its weights, on three pictures of the smallest valid side."""
+    library, _, theirs = name.partition(":")
+    row = PEERS[name]
+    torch.manual_seed(0)
+    side = min(row.input_size, SIDES.get(row.family, 56))
+    x = torch.randn(3, row.spec.in_channels, side, side, dtype=torch.float64)
+    reference = randomised(peer(library, theirs).double(), x).eval()
+    network = build(row.spec).double().eval()
+    names = carried(reference.state_dict(), network, library)
+    with torch.no_grad():
+        # In one memory layout, as another convolution algorithm rounds otherwise.
+        reference.float().to(memory_format=torch.channels_last)
+        one, other = (net(x.float().to(memory_format=torch.channels_last)) for net in (reference, network.float()))
+        single = float((one - other).abs().max() / one.abs().max())
+        expected, logits = reference.double()(x), network.double()(x)
+    largest, weight = expected.abs().max(), torch.randn_like(expected)
+    there = trained(reference, x, weight)
+    del reference  # the largest pair needs 15 GB otherwise
+    here = trained(network, x, weight)
+    least = 1e-8 * max(float(tensor.abs().max()) for tensor in there.values())
+    differences = {}
+    for ours, tensor in here.items():
+        other = there[names[ours]].reshape(tensor.shape)
+        differences[ours] = float((tensor - other).abs().max() / (other.abs().max() + least))
+    worst = max(differences, key=differences.__getitem__)
+    return Comparison(
+        name=name,
+        params=sum(p.numel() for p in network.parameters()),
+        single=single,
+        logits=float((logits - expected).abs().max() / largest),
+        spread=float((expected[0] - expected[1]).abs().max() / largest),
+        trained=differences[worst],
+        worst=worst,
+    )
+
+
+def trained(network: nn.Module, x: Tensor, weight: Tensor) -> dict[str, Tensor]:
+    """By name the gradients of the weighted sum of the logits in train mode, and the BN statistics after it."""
+    certain(network).train()
+    (network(x) * weight).sum().backward()
+    found = {name: buffer for name, buffer in network.named_buffers() if buffer.is_floating_point()}
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None
+        found[name] = parameter.grad
+    return found
 
 
 def peer(library: str, name: str) -> nn.Module:
-    """Another library's network without its auxiliary heads, with random weights and BN statistics."""
+    """Another library's network without its auxiliary heads.
+
+    pytorchcv's last pools have the side of the last map at the networks' own size; global ones are the same there.
+    """
+    network: nn.Module
     if library == "timm":
         network = importlib.import_module("timm").create_model(name)
     elif library == "pytorchcv":
         network = importlib.import_module("pytorchcv.model_provider").get_model(name)
+        features = network.get_submodule("features")
+        if isinstance(getattr(features, "final_pool", None), nn.AvgPool2d):
+            features.final_pool = nn.AdaptiveAvgPool2d(1)
     else:
         auxiliary = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
         network = importlib.import_module("torchvision").models.get_model(name, weights=None, **auxiliary)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            assert module.running_mean is not None
-            assert module.running_var is not None
-            nn.init.normal_(module.running_mean, std=0.1)
-            nn.init.uniform_(module.running_var, 0.8, 1.2)
-            if module.affine:
-                nn.init.uniform_(module.weight, 0.5, 1.0)
-                nn.init.normal_(module.bias, std=0.1)
     return network
 
 
-def carried(state: Mapping[str, Tensor], network: nn.Module, layout: Layout) -> dict[str, str]:
+def randomised(network: nn.Module, x: Tensor) -> nn.Module:
+    """The network with nothing at a value where it would not show.
+
+    Parameters that begin at zero are drawn, as is the affine part of BN; its statistics are those of other pictures
+    like x, so that even the deepest network neither explodes nor vanishes.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+        if norm.affine:
+            nn.init.uniform_(norm.weight, 0.5, 1.0)
+            nn.init.normal_(norm.bias, std=0.1)
+    for parameter in network.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.05)
+    with torch.no_grad():
+        network.train()(torch.randn_like(x))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    return network
+
+
+def carried(state: Mapping[str, Tensor], network: nn.Module, library: str) -> dict[str, str]:
     """Load another library's tensors by name into ours, every one of both; returns our names to theirs."""
     own = network.state_dict()
-    names = layout.translate(own)
-    missing = [theirs for theirs in names.values() if theirs not in state]
-    left = set(state) - set(names.values())
-    assert not missing, f"only ours: {missing[:5]}; only theirs: {sorted(left)[:5]}"
-    assert not left, f"only theirs: {sorted(left)[:5]}"
+    readings = []
+    for (whose, _), layout in LAYOUTS.items():
+        if whose == library:
+            with contextlib.suppress(ValueError):
+                readings.append(layout.translate(own))
+    names = max(readings, key=lambda names: len(set(names.values()) & set(state)))
+    ours, theirs = set(names.values()) - set(state), set(state) - set(names.values())
+    assert not ours | theirs, f"only ours: {sorted(ours)[:5]}; only theirs: {sorted(theirs)[:5]}"
     with torch.no_grad():
-        for ours, theirs in names.items():
-            assert own[ours].numel() == state[theirs].numel(), (ours, own[ours].shape, theirs, state[theirs].shape)
-            own[ours].copy_(state[theirs].reshape(own[ours].shape))
+        for mine, other in names.items():
+            assert own[mine].numel() == state[other].numel(), (mine, own[mine].shape, other, state[other].shape)
+            own[mine].copy_(state[other].reshape(own[mine].shape))
     return names
 
 
-def without_dropout(network: nn.Module) -> nn.Module:
-    """The network with every dropout rate 0, so that two train alike."""
+def certain(network: nn.Module) -> nn.Module:
+    """The network with every rate of dropout 0 and every unit always open, so that two train alike."""
     for module in network.modules():
         if isinstance(module, nn.Dropout | nn.Dropout2d):
             module.p = 0.0
-        if hasattr(module, "drop_rate"):
-            module.drop_rate = 0.0  # timm and torchvision also drop by a function
+        if isinstance(module, StochasticDepth):
+            module.survival = 1.0
+        for rate, off in (("drop_rate", 0.0), ("life_prob", 1.0)):  # timm and torchvision; pytorchcv
+            if hasattr(module, rate):
+                setattr(module, rate, off)
     return network

@@ -10,7 +10,7 @@ import pytest
 from cardinet.base.errors import RequestError
 from cardinet.networks import registry
 from cardinet.networks.family import Named
-from cardinet.networks.registry import ALIASES, FAMILIES, NETWORKS, find, matching
+from cardinet.networks.registry import ALIASES, FAMILIES, NETWORKS, find, matching, unbuildable
 
 
 def test_ids_are_unique_and_aliases_lead_to_rows() -> None:
@@ -55,7 +55,23 @@ def test_patterns() -> None:
     assert [row.id for row in matching("resnet1?")] == ["resnet18"]
     assert [row.id for row in matching("wide_resnet*")] == ["wrn50_2", "wrn101_2"]
     assert [row.id for row in matching("resnext50_[24]x*")] == ["resnext50_2x40d", "resnext50_4x24d"]
-    assert {row.id for row in matching("32x4d")} == {id for id in NETWORKS if "32x4d" in id}
+    named = {id for id in NETWORKS if "32x4d" in id} | {id for alias, id in ALIASES.items() if "32x4d" in alias}
+    assert {row.id for row in matching("32x4d")} == named > {"sknet50"}
+    assert [row.id for row in matching("torchvision:wide*")] == ["wrn50_2", "wrn101_2"]
+
+
+def test_a_network_that_cannot_be_built_says_why() -> None:
+    assert set(unbuildable()) == {"dfn_original", "highway32_cifar10", "veit_ensemble"}
+    assert not set(unbuildable()) & set(NETWORKS)
+    with pytest.raises(RequestError, match="highway32_cifar10 cannot be built: the widths"):
+        find("highway32_cifar10")
+    with pytest.raises(RequestError, match="timm:skresnet50 cannot be built: it splits the input"):
+        find("timm:skresnet50")
+
+
+def test_a_peers_name_means_its_network() -> None:
+    assert find("timm:seresnet50").spec == find("seresnet50").spec.but(stride_at=1, pool="pad")
+    assert find("timm:resnet200") is find("resnet200_postact")
     assert matching("nothing") == []
 
 

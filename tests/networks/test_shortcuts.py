@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from cardinet.blocks.shortcut import Absent, ZeroPad, shortcut
+from cardinet.blocks import shortcut as blocks
+from cardinet.blocks.shortcut import Absent, ZeroPad
 from cardinet.networks.builder import build
 from cardinet.networks.registry import find
 
+shortcut = functools.partial(blocks.shortcut, project="conv bn", sample="subsample", pad="end")
 X = torch.arange(2 * 3 * 5 * 4, dtype=torch.float32).reshape(2, 3, 5, 4)
 
 
@@ -25,7 +29,7 @@ def test_a_takes_every_second_pixel_and_adds_zero_channels(pad: str, first: int)
                     inside = first <= c < first + 3
                     assert y[n, c, i, j] == (X[n, c - first, 2 * i, 2 * j] if inside else 0)
     assert not list(module.parameters())
-    assert repr(module) == f"ZeroPad(stride=2, channels=({first}, {5 - first}))"
+    assert repr(module) == f"ZeroPad(stride=2, channels=({first}, {5 - first}), sample=subsample)"
 
 
 @pytest.mark.parametrize("kind", ["B", "C"])
@@ -38,6 +42,28 @@ def test_projection_is_a_1x1_with_bn(kind: str, stride: int) -> None:
     expected = (h - mean[:, None, None]) / torch.sqrt(variance[:, None, None] + norm.eps)
     assert conv.bias is None
     assert torch.allclose(module(X), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_bare_projection(stride: int) -> None:
+    (conv,) = shortcut(3, 6, stride, kind="B", project="conv")
+    expected = torch.einsum("nchw,oc->nohw", X[:, :, ::stride, ::stride], conv.weight[:, :, 0, 0])
+    assert torch.allclose(conv(X), expected, atol=1e-4)
+
+
+def test_a_projection_of_means() -> None:
+    """ResNet-D: the mean of what a 2x2 window has within the picture of 5x4, then 1x1; at stride 1 only the 1x1."""
+    pool, conv, _ = shortcut(3, 6, 2, kind="B", project="avg conv bn")
+    means = [torch.stack([X[:, :, i : i + 2, j : j + 2].mean((2, 3)) for j in (0, 2)], -1) for i in (0, 2, 4)]
+    assert torch.allclose(pool(X), torch.stack(means, 2))
+    assert (conv.kernel_size, conv.stride, conv.bias) == ((1, 1), (1, 1), None)
+    assert isinstance(shortcut(3, 6, 1, kind="B", project="avg conv bn")[0], nn.Identity)
+
+
+@pytest.mark.parametrize(("stride", "kernel"), [(1, 1), (2, 3)])
+def test_a_wide_projection_where_it_strides(stride: int, kernel: int) -> None:
+    conv, _ = shortcut(3, 6, stride, kind="B", project="conv3 bn")
+    assert (conv.kernel_size, conv.stride, conv.padding) == ((kernel,) * 2, (stride,) * 2, (kernel // 2,) * 2)
 
 
 KINDS = {
@@ -62,7 +88,7 @@ def test_number_of_kinds() -> None:
 def test_kinds_by_shape(kind: str, same: bool) -> None:
     shapes = [(3, 3, 1)] if same else [(3, 3, 2), (3, 6, 1), (3, 6, 2)]
     for w_in, w_out, stride in shapes:
-        module = shortcut(w_in, w_out, stride, kind=kind, pad="end")
+        module = shortcut(w_in, w_out, stride, kind=kind)
         assert type(module) is KINDS[kind, same]
         if isinstance(module, nn.Identity):
             assert module(X) is X

@@ -9,7 +9,8 @@ import pytest
 from cardinet.base.errors import RequestError
 from cardinet.networks.part import from_document, part, to_document
 from cardinet.networks.registry import find
-from cardinet.networks.residual import BOTTLENECK, Grouped, Residual, Shortcut, SqueezeExcite
+from cardinet.networks.residual import BOTTLENECK, Add, Grouped, Residual, Shortcut, SqueezeExcite
+from cardinet.networks.transform import SplitAttention
 
 RESNET50 = find("resnet50").spec
 
@@ -46,7 +47,8 @@ def test_ambiguous_name_lists_its_owners() -> None:
 
 
 def test_unknown_name_gives_the_nearest() -> None:
-    assert findings(cardinalty=32) == ('A network of this kind has no setting "cardinalty" (nearest: cardinality).',)
+    (finding,) = findings(cardinalty=32)
+    assert finding == 'A network of this kind has no setting "cardinalty" (nearest: cardinality, carry).'
     assert "no setting" in findings(**{"shortcut.cardinality": 32})[0]
 
 
@@ -82,7 +84,7 @@ def test_all_errors_of_a_document_at_once() -> None:
     assert len(error.value.findings) == 4
     assert '"Grouped.cardinalty" (nearest: cardinality)' in text
     assert "Grouped.cardinality = 0:" in text
-    assert 'no part "Ad" of a network in this version (nearest: Add)' in text
+    assert 'no part "Ad" of a network in this version (nearest: Add' in text
     assert "Stem.layout = 'tiny':" in text
 
 
@@ -91,7 +93,8 @@ MEANINGLESS: list[tuple[dict[str, Any], list[str]]] = [
     ({"depths": (1, 2, 3)}, ["differ in length"]),
     ({"base_width": 0.5}, ["base_width = 0.5: no channel is left"]),
     ({"kernels": (3, 3), "at": 0, "stride_at": 0, "form": "b"}, ['form = "b": only a bottleneck']),
-    ({"spatial": SqueezeExcite(), "form": "a"}, ['form = "a": SqueezeExcite has no branches']),
+    ({"spatial": SplitAttention(), "form": "a"}, ['form = "a": SplitAttention has no branches']),
+    ({"gate": Add(), "merge": SqueezeExcite()}, ["gate = Add: it is for merge", "merge = SqueezeExcite: it is for"]),
     ({"kernels": (3, 3), "at": 0, "stride_at": 0, "cardinality": 3}, ["cardinality = 3 does not divide the"]),
     ({"kind": "A", "widths": (64, 32, 64, 64)}, ['kind = "A"']),
     ({"gate": "se", "merge": 3}, ["gate = 'se': give a part", "merge = 3: give a part"]),
@@ -100,7 +103,7 @@ MEANINGLESS: list[tuple[dict[str, Any], list[str]]] = [
 
 
 def test_number_of_meaningless_descriptions() -> None:
-    assert len(MEANINGLESS) == 9
+    assert len(MEANINGLESS) == 10
 
 
 @pytest.mark.parametrize(("delta", "messages"), MEANINGLESS, ids=lambda value: str(value)[:40])

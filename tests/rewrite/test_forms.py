@@ -14,6 +14,7 @@ from cardinet.base.errors import RequestError
 from cardinet.networks.builder import build
 from cardinet.networks.registry import find
 from cardinet.networks.residual import Residual, SqueezeExcite
+from cardinet.networks.transform import SelectiveKernel
 from cardinet.rewrite.forms import convert, to_form
 
 TOLERANCE = 1e-12
@@ -161,8 +162,8 @@ def test_refusals_are_one_sentence(case: str) -> None:
 
 
 def test_spatial_part_without_groups_is_refused() -> None:
-    spec: Any = find("resnet50").spec.but(spatial=SqueezeExcite())
-    with pytest.raises(RequestError, match="the spatial part SqueezeExcite"):
+    spec: Any = find("resnet50").spec.but(spatial=SelectiveKernel())
+    with pytest.raises(RequestError, match="the spatial part SelectiveKernel"):
         convert({}, spec, "b")
 
 

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.networks.builder import build
 from cardinet.networks.residual import Residual, Stem
-from cardinet.weights.files import PREFIXES, WRAPPERS, read_header, read_state
-from cardinet.weights.match import load_matching, match
+from cardinet.weights.contents import Weights
+from cardinet.weights.files import WRAPPERS, read_file, read_header
+from cardinet.weights.match import Match, load, match
+from cardinet.weights.recognise import PREFIXES
 
 SPEC = Residual(depths=(1, 1), widths=(4, 8), stem=Stem(layout="cifar", width=4), num_classes=5)
 
@@ -26,22 +28,38 @@ def state() -> dict[str, Tensor]:
     return {name: t.clone() for name, t in build(SPEC).state_dict().items()}
 
 
+def read_state(path: Path) -> dict[str, Tensor]:
+    return dict(read_file(path).tensors)
+
+
+def load_matching(network: nn.Module, state: dict[str, Tensor]) -> Match:
+    return load(network, Weights("a.pth", state))
+
+
 def same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> bool:
     return found.keys() == expected.keys() and all(torch.equal(found[n], expected[n]) for n in expected)
 
 
-@pytest.mark.parametrize("prefix", ["", *PREFIXES])
+@pytest.mark.parametrize("prefix", [*PREFIXES, "backbone.", "student.module."])
 @pytest.mark.parametrize("wrapper", ["", *WRAPPERS])
 def test_wrappers_and_prefixes(wrapper: str, prefix: str, state: dict[str, Tensor], tmp_path: Path) -> None:
     named = {f"{prefix}{name}": t for name, t in state.items()}
     torch.save({wrapper: named, "epoch": 3} if wrapper else named, tmp_path / "a.pth")
-    assert same(read_state(tmp_path / "a.pth"), state)
+    network = build(SPEC)
+    said = load(network, read_file(tmp_path / "a.pth")).sentences()
+    assert same(network.state_dict(), state)
+    under = f' from under "{prefix}"' if prefix else ""
+    assert said[-1] == f"{len(state)} tensors loaded{under}."
+    if wrapper:
+        assert said[0] == f'Read the entry "{wrapper}" of {tmp_path}/a.pth; not used beside it: epoch.'
 
 
 def test_wrappers_within_wrappers_and_prefixes_before_prefixes(state: dict[str, Tensor], tmp_path: Path) -> None:
     named = {f"module.model.{name}": t for name, t in state.items()}
     torch.save({"state_dict": {"model": named}}, tmp_path / "a.pth")
-    assert same(read_state(tmp_path / "a.pth"), state)
+    network = build(SPEC)
+    load(network, read_file(tmp_path / "a.pth"))
+    assert same(network.state_dict(), state)
 
 
 def test_safetensors_and_both_formats_of_torch(state: dict[str, Tensor], tmp_path: Path) -> None:
@@ -118,7 +136,7 @@ def test_all_is_loaded_and_said(state: dict[str, Tensor]) -> None:
     assert same(network.state_dict(), state)
     assert set(found.loaded) == state.keys()
     assert found.sentences() == [f"{len(state)} tensors loaded.", "Not used from the file: extra."]
-    many = match(network, {**state, **{f"extra{i}": torch.zeros(1) for i in range(9)}})
+    many = match(network, Weights("a.pth", {**state, **{f"extra{i}": torch.zeros(1) for i in range(9)}}))
     assert many.sentences()[-1] == "Not used from the file: extra0, extra1, extra2 and 6 more."
 
 
@@ -156,4 +174,4 @@ def test_a_mismatch_names_the_tensors_and_changes_nothing(state: dict[str, Tenso
 
 
 def test_a_match_needs_no_memory(state: dict[str, Tensor]) -> None:
-    assert len(match(build(SPEC, device="meta"), state).loaded) == len(state)
+    assert len(match(build(SPEC, device="meta"), Weights("a.pth", state)).loaded) == len(state)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from cardinet.blocks.unit import ConvFactory, Layer, ResidualUnit
+from cardinet.blocks.unit import Around, ConvFactory, Layer, ResidualUnit
 
 
 class Branch(nn.Module):
@@ -28,6 +28,13 @@ class Branch(nn.Module):
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.relu(self.bn2(self.conv2(x)))
         return x if self.conv3 is None else self.conv3(x)
+
+
+class Concatenated(nn.ModuleList):
+    """concat( T_1(x), ..., T_C(x) ) along the channels; form b has equal branches, Inception unequal ones."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([branch(x) for branch in self], dim=1)
 
 
 def branches(layers: Sequence[Layer], cardinality: int, *, expand: bool) -> nn.ModuleList:
@@ -51,22 +58,21 @@ def _cardinality(spatial: ConvFactory) -> int:
 class ConcatenatedUnit(ResidualUnit):
     """Form b: C branches (1x1, BN, ReLU, 3x3, BN, ReLU), concatenated, conv3 1x1, bn3."""
 
-    def lay(self, layers: Sequence[Layer], spatial: ConvFactory) -> None:
+    def lay(self, layers: Sequence[Layer], spatial: ConvFactory, around: Around) -> None:
         last = layers[-1]
-        self.branches = branches(layers, _cardinality(spatial), expand=False)
+        self.branches = Concatenated(branches(layers, _cardinality(spatial), expand=False))
         self.conv3 = nn.Conv2d(last.w_in, last.w_out, 1, last.stride, bias=False)
         self.bn3 = nn.BatchNorm2d(last.w_out)
 
     def branch(self, x: Tensor) -> Tensor:
-        joined = torch.cat([branch(x) for branch in self.branches], dim=1)
-        y: Tensor = self.bn3(self.conv3(joined))
+        y: Tensor = self.bn3(self.conv3(self.branches(x)))
         return y
 
 
 class SummedUnit(ResidualUnit):
     """Form a: C branches (1x1, BN, ReLU, 3x3, BN, ReLU, 1x1), summed, bn3 after the sum and before the shortcut's."""
 
-    def lay(self, layers: Sequence[Layer], spatial: ConvFactory) -> None:
+    def lay(self, layers: Sequence[Layer], spatial: ConvFactory, around: Around) -> None:
         self.branches = branches(layers, _cardinality(spatial), expand=True)
         self.bn3 = nn.BatchNorm2d(layers[-1].w_out)
 

@@ -8,10 +8,16 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from cardinet.base.errors import RequestError
+
 
 @dataclass(frozen=True)
 class Tap:
-    """A feature map: its name, the direct child whose output it is, its channels, and input pixels per pixel of it."""
+    """A feature map: its name, the direct child whose output it is, its channels, and its stride in input pixels.
+
+    The stride is nominal: what lies s input pixels further on lies one pixel further on in the map. The map's side is
+    the picture's divided by the stride, rounded, where all paddings keep the size; without padding it loses a border.
+    """
 
     name: str
     child: str
@@ -19,43 +25,75 @@ class Tap:
     stride: int
 
 
-class Classifier(nn.Module):
+class Body(nn.Module):
+    """Direct children that run one after another, as `body_names` says, and the feature maps among their outputs.
+
+    A child of `joins` reads a second map beside the one before it: the output of the earlier child that it names.
+    """
+
+    spec: Any
+
+    def __init__(
+        self, body: Mapping[str, nn.Module], taps: Sequence[Tap], joins: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__()
+        for name, module in body.items():
+            self.add_module(name, module)
+        self.body_names = tuple(body)
+        self.taps = tuple(taps)
+        self.joins = dict(joins or {})
+
+    def maps(self, x: Tensor, children: Sequence[str]) -> list[Tensor]:
+        """The outputs of the named children of the body, in the order of the names. No other output is kept."""
+        wanted = {*children, *self.joins.values()}
+        kept: dict[str, Tensor] = {}
+        for name in self.body_names:
+            child = getattr(self, name)
+            x = child(x, kept[self.joins[name]]) if name in self.joins else child(x)
+            if name in wanted:
+                kept[name] = x
+        return [kept[name] for name in children]
+
+
+class Classifier(Body):
     """Direct children in call order, so that the world's checkpoints and tools fit.
 
     `forward` maps (N, C, H, W) to logits (N, num_classes): the children of `body` one after another, then those of
     `head`, whose first pools and whose last is the linear classifier `fc`; the picture is flattened after the pool.
     `taps` are the feature maps, from the one that enters the first stage to the last; a network whose state between
     its children is not one picture has none, and says why in `no_backbone`. `spec` is the description from which
-    the network was built. `forward_features`, `forward_head`, `get_classifier`, `reset_classifier`, `num_features`
-    and `num_classes` are timm's conventions.
+    the network was built. `forward_features`, `forward_head`, `get_classifier`, `reset_classifier`, `num_classes`,
+    `num_features` (channels of the last map) and `head_hidden_size` (what enters `fc`) are timm's conventions.
     """
 
-    spec: Any
     fc: nn.Module
     no_backbone = ""
 
-    def __init__(self, body: Mapping[str, nn.Module], head: Mapping[str, nn.Module], taps: Sequence[Tap] = ()) -> None:
-        super().__init__()
-        for name, module in {**body, **head}.items():
+    def __init__(
+        self,
+        body: Mapping[str, nn.Module],
+        head: Mapping[str, nn.Module],
+        taps: Sequence[Tap] = (),
+        joins: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(body, taps, joins)
+        for name, module in head.items():
             self.add_module(name, module)
-        self.body_names = tuple(body)
         self.head_names = tuple(head)
-        self.taps = tuple(taps)
         classifier = head["fc"]
         assert isinstance(classifier, nn.Linear)
-        self.num_features, self.num_classes = classifier.in_features, classifier.out_features
+        self.head_hidden_size, self.num_classes = classifier.in_features, classifier.out_features
+        self.num_features = taps[-1].channels if taps else classifier.in_features
 
     def forward(self, x: Tensor) -> Tensor:
         return self.forward_head(self.forward_features(x))
 
     def forward_features(self, x: Tensor) -> Tensor:
         """The last feature map."""
-        for name in self.body_names:
-            x = getattr(self, name)(x)
-        return x
+        return self.maps(x, self.body_names[-1:])[0]
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Logits from the last feature map, or with `pre_logits` what enters the classifier, (N, num_features)."""
+        """Logits from the last feature map, or with `pre_logits` what enters the classifier, (N, head_hidden_size)."""
         pool, *rest = self.head_names
         x = getattr(self, pool)(x).flatten(1)
         for name in rest[:-1]:
@@ -65,15 +103,11 @@ class Classifier(nn.Module):
         return x
 
     def features(self, x: Tensor) -> dict[str, Tensor]:
-        """The intermediates by name: those of `taps`, pooled (N, num_features), logits. No hooks are involved."""
-        names = {tap.child: tap.name for tap in self.taps}
-        found: dict[str, Tensor] = {}
-        for name in self.body_names:
-            x = getattr(self, name)(x)
-            if name in names:
-                found[names[name]] = x
-        found["pooled"] = x = self.forward_head(x, pre_logits=True)
-        found["logits"] = self.fc(x)
+        """The intermediates by name: those of `taps`, pooled (N, head_hidden_size), logits. No hooks are involved."""
+        *maps, last = self.maps(x, [*(tap.child for tap in self.taps), self.body_names[-1]])
+        found = {tap.name: feature_map for tap, feature_map in zip(self.taps, maps, strict=True)}
+        found["pooled"] = self.forward_head(last, pre_logits=True)
+        found["logits"] = self.fc(found["pooled"])
         return found
 
     def get_classifier(self) -> nn.Module:
@@ -81,17 +115,19 @@ class Classifier(nn.Module):
         return self.fc
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """A new classifier for another number of classes; 0 leaves the pooled features, as in timm.
+        """A new classifier for another number of classes; 0 leaves what enters it, as in timm.
 
-        The description follows (with 0 classes it stays). Only average pooling is known: Raises ValueError for
-        another `global_pool`.
+        The description follows (with 0 classes, which it cannot say, it stays). Raises RequestError for a number
+        that is none, and for a `global_pool` other than the average that is there.
         """
         if global_pool not in (None, "avg"):
-            raise ValueError(f'global_pool = "{global_pool}": only "avg" is known.')
-        weight = next(self.parameters())
+            raise RequestError(f'global_pool = "{global_pool}": the average pool stays; give "avg" or leave it out.')
+        if num_classes != 0:
+            self.spec = self.spec.but(num_classes=num_classes)
         self.num_classes = num_classes
-        if num_classes == 0:
-            self.fc = nn.Identity()
-            return
-        self.fc = nn.Linear(self.num_features, num_classes, device=weight.device, dtype=weight.dtype)
-        self.spec = self.spec.but(num_classes=num_classes)
+        weight = next(self.parameters())
+        self.fc = (
+            nn.Linear(self.head_hidden_size, num_classes, device=weight.device, dtype=weight.dtype)
+            if num_classes
+            else nn.Identity()
+        ).train(self.training)

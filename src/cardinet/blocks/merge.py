@@ -2,13 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
+
+Branch = Callable[[], Tensor]
+"""A branch that is computed when it is called, and not before."""
 
 
 class Add(nn.Module):
-    """shortcut + branch; the branch alone where there is no shortcut."""
+    """shortcut + branch."""
 
-    def forward(self, skip: Tensor | None, branch: Callable[[], Tensor]) -> Tensor:
-        return branch() if skip is None else branch() + skip
+    def __init__(self, *, place: tuple[int, int] = (1, 1)) -> None:
+        super().__init__()
+
+    def forward(self, skip: Tensor, branch: Branch) -> Tensor:
+        return branch() + skip
+
+
+class Drawn(nn.Module):
+    """A merge that draws in training. `drawing` makes it draw in eval mode too (stochastic inference)."""
+
+    drawing = False
+
+    @property
+    def draws(self) -> bool:
+        return self.training or self.drawing
+
+
+class StochasticDepth(Drawn):
+    """shortcut + b * branch, b ~ Bernoulli(survival), drawn per mini-batch or per sample (arXiv 1603.09382).
+
+    A unit that is closed for the whole mini-batch does not call its branch: no forward, no backward, and its BN
+    statistics stay. The draw per mini-batch is made on the CPU, so that no device has to be waited for.
+    """
+
+    def __init__(self, *, last: float, rule: str, per: str, rescale: str, place: tuple[int, int]) -> None:
+        super().__init__()
+        unit, units = place
+        self.survival = last if rule == "uniform" else 1 - unit / units * (1 - last)
+        self.per, self.rescale = per, rescale
+
+    def forward(self, skip: Tensor, branch: Branch) -> Tensor:
+        if not self.draws:
+            return skip + (branch() * self.survival if self.rescale == "test" else branch())
+        scale = 1 / self.survival if self.rescale == "train" else 1.0
+        if self.per == "batch":
+            if torch.rand((), device="cpu").item() >= self.survival:
+                return skip
+            return skip + (branch() * scale if scale != 1 else branch())
+        open_ = skip.new_empty(skip.shape[0], 1, 1, 1).bernoulli_(self.survival) * scale
+        return skip + branch() * open_
+
+    def extra_repr(self) -> str:
+        return f"survival={self.survival:.4g}, per={self.per}, rescale={self.rescale}"
+
+
+class Swapout(Drawn):
+    """theta1 * shortcut + theta2 * branch, both drawn per element (arXiv 1605.06465)."""
+
+    def __init__(self, *, last: tuple[float, float], rule: str, rescale: str, place: tuple[int, int]) -> None:
+        super().__init__()
+        unit, units = place
+        depth = 1.0 if rule == "uniform" else (unit - 1) / max(1, units - 1)
+        self.keep = tuple(1 - depth * (1 - p) for p in last)
+        self.rescale = rescale
+
+    def forward(self, skip: Tensor, branch: Branch) -> Tensor:
+        return self._kept(skip, self.keep[0]) + self._kept(branch(), self.keep[1])
+
+    def _kept(self, x: Tensor, keep: float) -> Tensor:
+        if keep == 1:
+            return x
+        if self.draws:
+            theta = torch.empty_like(x).bernoulli_(keep)
+            return x * (theta / keep if self.rescale == "train" else theta)
+        return x * keep if self.rescale == "test" else x
+
+    def extra_repr(self) -> str:
+        return f"keep=({self.keep[0]:.4g}, {self.keep[1]:.4g}), rescale={self.rescale}"
+
+
+@contextmanager
+def drawing(network: nn.Module) -> Iterator[None]:
+    """Within it the merges of a network draw although it is in eval mode, where BN keeps to its running statistics."""
+    merges = [module for module in network.modules() if isinstance(module, Drawn)]
+    for merge in merges:
+        merge.drawing = True
+    try:
+        yield
+    finally:
+        for merge in merges:
+            merge.drawing = False
+
+
+def stochastic_inference(network: nn.Module, x: Tensor, passes: int = 30) -> Tensor:
+    """Class probabilities (N, num_classes): the mean softmax of passes with the draws on (Swapout, Section 4).
+
+    The network has to be in eval mode. The probabilities are float64.
+    """
+    with drawing(network):
+        total: Tensor = network(x).double().softmax(1)
+        for _ in range(passes - 1):
+            total = total + network(x).double().softmax(1)
+    return total / passes

@@ -7,22 +7,26 @@ from torch.nn import functional as F
 
 
 class ZeroPad(nn.Module):
-    """Shortcut A where the shape changes: every `stride`-th pixel, then zero channels up to w_out.
+    """Shortcut A where the shape changes: every `stride`-th pixel (or means), then zero channels up to w_out.
 
     fb.resnet.torch appends them at the `end`; other CIFAR code pads half on `both` sides.
     """
 
-    def __init__(self, w_in: int, w_out: int, stride: int, pad: str) -> None:
+    def __init__(self, w_in: int, w_out: int, stride: int, *, pad: str, sample: str) -> None:
         super().__init__()
         new = w_out - w_in
-        self.stride = stride
+        self.stride, self.sample = stride, sample
         self.channels = (0, new) if pad == "end" else (new // 2, new - new // 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, *self.channels))
+        if self.sample == "avg":
+            small = F.avg_pool2d(x, self.stride, ceil_mode=True)  # as many pixels as a strided convolution has
+        else:
+            small = x[:, :, :: self.stride, :: self.stride]
+        return F.pad(small, (0, 0, 0, 0, *self.channels))
 
     def extra_repr(self) -> str:
-        return f"stride={self.stride}, channels={self.channels}"
+        return f"stride={self.stride}, channels={self.channels}, sample={self.sample}"
 
 
 class Absent(nn.Module):
@@ -32,7 +36,22 @@ class Absent(nn.Module):
         return None
 
 
-def shortcut(w_in: int, w_out: int, stride: int, *, kind: str, pad: str) -> nn.Module:
+def projection(w_in: int, w_out: int, stride: int, project: str) -> nn.Sequential:
+    """The layers of a shortcut's projection: "conv bn", "conv", "avg conv bn" or "conv3 bn"."""
+    layers: list[nn.Module] = []
+    kernel = 3 if project == "conv3 bn" and stride > 1 else 1
+    if project == "avg conv bn":
+        layers.append(
+            nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False) if stride > 1 else nn.Identity()
+        )
+        stride = 1
+    layers.append(nn.Conv2d(w_in, w_out, kernel, stride, padding=kernel // 2, bias=False))
+    if project.endswith("bn"):
+        layers.append(nn.BatchNorm2d(w_out))
+    return nn.Sequential(*layers)
+
+
+def shortcut(w_in: int, w_out: int, stride: int, *, kind: str, project: str, sample: str, pad: str) -> nn.Module:
     """The shortcut of a unit with w_in channels in and w_out out; A needs w_out >= w_in."""
     same = w_in == w_out and stride == 1
     if kind == "none" or (kind == "identity" and not same):
@@ -40,5 +59,5 @@ def shortcut(w_in: int, w_out: int, stride: int, *, kind: str, pad: str) -> nn.M
     if kind in ("A", "B", "identity") and same:
         return nn.Identity()
     if kind == "A":
-        return ZeroPad(w_in, w_out, stride, pad)
-    return nn.Sequential(nn.Conv2d(w_in, w_out, 1, stride, bias=False), nn.BatchNorm2d(w_out))
+        return ZeroPad(w_in, w_out, stride, pad=pad, sample=sample)
+    return projection(w_in, w_out, stride, project)

@@ -3,6 +3,6 @@
 from torch import nn
 
 
-def grouped(w_in: int, w_out: int, kernel: int, stride: int, *, cardinality: int) -> nn.Conv2d:
-    """A convolution in `cardinality` groups, no bias: Xie et al. 2016, Figure 3(c)."""
-    return nn.Conv2d(w_in, w_out, kernel, stride, padding=kernel // 2, groups=cardinality, bias=False)
+def grouped(w_in: int, w_out: int, kernel: int, stride: int, bias: bool, *, cardinality: int) -> nn.Conv2d:
+    """A convolution in `cardinality` groups: Xie et al. 2016, Figure 3(c)."""
+    return nn.Conv2d(w_in, w_out, kernel, stride, padding=kernel // 2, groups=cardinality, bias=bias)

@@ -1,4 +1,4 @@
-"""The one residual unit: y = relu( merge( shortcut(x), gate( branch(x) ) ) ), and its form c."""
+"""The one residual unit: y = after( merge( shortcut(x), gate( branch( pre(x) ) ) ) ), and its form c."""
 
 from __future__ import annotations
 
@@ -8,59 +8,126 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-ConvFactory = Callable[[int, int, int, int], nn.Module]
-"""Makes the spatial convolution of a transform from (w_in, w_out, kernel, stride)."""
+ConvFactory = Callable[[int, int, int, int, bool], nn.Module]
+"""Makes the spatial convolution of a transform from (w_in, w_out, kernel, stride, bias)."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One convolution of a transform: kernel, channels in and out, stride, and whether it is the spatial one."""
+    """One convolution of a transform: kernel, channels in and out, stride, bias, and whether it is the spatial one.
+
+    `words` is what follows it: "", "bn", "relu" or "bn relu". `dropout` stands in front of it.
+    """
 
     kernel: int
     w_in: int
     w_out: int
     stride: int = 1
     spatial: bool = False
+    words: str = "bn relu"
+    bias: bool = False
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class Around:
+    """What stands around the branch of a unit: the words before it, whom they feed, and the words after the sum.
+
+    `copies` is the number of transforms that are summed to the branch.
+    """
+
+    pre: str = ""
+    after: str = "relu"
+    shares_pre: bool = False
+    copies: int = 1
 
 
 def conv(layer: Layer, spatial: ConvFactory) -> nn.Module:
-    """The convolution of a layer: no bias, padding that keeps the size at stride 1."""
+    """The convolution of a layer, with padding that keeps the size at stride 1."""
     if layer.spatial:
-        return spatial(layer.w_in, layer.w_out, layer.kernel, layer.stride)
-    return nn.Conv2d(layer.w_in, layer.w_out, layer.kernel, layer.stride, padding=layer.kernel // 2, bias=False)
+        return spatial(layer.w_in, layer.w_out, layer.kernel, layer.stride, layer.bias)
+    return nn.Conv2d(layer.w_in, layer.w_out, layer.kernel, layer.stride, padding=layer.kernel // 2, bias=layer.bias)
 
 
-class ResidualUnit(nn.Module):
-    """y = relu( merge( shortcut(x), gate( branch(x) ) ) ); the skip of every residual network is written here.
+class Chain(nn.Module):
+    """A transform: conv1, bn1, relu, conv2, ... in the order of `pre` and of the layers' words.
+
+    Norms are counted as they come, so that bn1 follows conv1 in a unit without `pre` and precedes it in one with.
+    A first ReLU on the input makes a new tensor, as others may need the input; all later ones work in place.
+    """
+
+    norms = 0
+    pre_names: tuple[str, ...] = ()
+    after_names: tuple[str, ...] = ()
+
+    def lay(self, layers: Sequence[Layer], spatial: ConvFactory, around: Around) -> None:
+        """Register the transform's layers, in the order in which they run, and the norms around them."""
+        self.pre_names = self._words(around.pre, layers[0].w_in)
+        self.steps: list[tuple[str, ...]] = []
+        for i, layer in enumerate(layers, 1):
+            names: tuple[str, ...] = ()
+            if layer.dropout:
+                self.dropout = nn.Dropout(layer.dropout)
+                names = ("dropout",)
+            self.add_module(f"conv{i}", conv(layer, spatial))
+            self.steps.append((*names, f"conv{i}", *self._words(layer.words, layer.w_out)))
+        self.after_names = self._words(around.after, layers[-1].w_out)
+
+    def _words(self, words: str, width: int) -> tuple[str, ...]:
+        """Register the norms of words; the names of the children that words mean."""
+        names = []
+        for word in words.split():
+            if word == "bn":
+                self.norms += 1
+                self.add_module(f"bn{self.norms}", nn.BatchNorm2d(width))
+            names.append(f"bn{self.norms}" if word == "bn" else word)
+        return tuple(names)
+
+    def pre(self, x: Tensor) -> Tensor:
+        """The words before the first convolution."""
+        if self.pre_names == ("relu",):
+            return relu(x)
+        for name in self.pre_names:
+            x = getattr(self, name)(x)
+        return x
+
+    def branch(self, x: Tensor) -> Tensor:
+        """T(x), after `pre` and without what follows the sum."""
+        for step in self.steps:
+            for name in step:
+                x = getattr(self, name)(x)
+        return x
+
+
+class ResidualUnit(Chain):
+    """y = after( merge( shortcut(x), gate( branch( pre(x) ) ) ) ); every residual network's skip is written here.
 
     A subclass registers the layers of its transform (`lay`) and runs them (`branch`). The merge receives the
-    branch uncalled, so that a rule that closes a branch really does not compute it. `downsample` is the
-    shortcut under torchvision's name; it returns None where a unit has no shortcut.
+    branch uncalled, so that a rule that closes a branch really does not compute it; `pre` belongs to the branch
+    unless it feeds the shortcut too. `downsample` is the shortcut under torchvision's name; where it returns None a
+    unit has no shortcut and is its transform alone. `carry` weighs shortcut and branch before they are merged.
     """
 
     def __init__(
         self,
         layers: Sequence[Layer],
         spatial: ConvFactory,
+        around: Around = Around(),
         *,
         shortcut: nn.Module,
-        gate: nn.Module | None,
+        carry: nn.Module | None = None,
+        gate: nn.Module | None = None,
         merge: nn.Module,
     ) -> None:
         super().__init__()
-        self.lay(layers, spatial)
+        self.shares_pre = around.shares_pre
+        self.after_names = tuple(around.after.split())  # as `lay` leaves it where it adds no norms
+        self.lay(layers, spatial, around)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = shortcut
+        self.carry = carry
         self.gate = gate
         self.merge = merge
-
-    def lay(self, layers: Sequence[Layer], spatial: ConvFactory) -> None:
-        """Register the transform's layers, in the order in which they run."""
-        raise TypeError(f"{type(self).__name__} has no transform")
-
-    def branch(self, x: Tensor) -> Tensor:
-        """T(x), without the activation that follows the sum."""
-        raise TypeError(f"{type(self).__name__} has no transform")
 
     def gated(self, x: Tensor) -> Tensor:
         """T(x) after the gate, if there is one."""
@@ -68,26 +135,34 @@ class ResidualUnit(nn.Module):
         return h if self.gate is None else self.gate(h)
 
     def forward(self, x: Tensor) -> Tensor:
-        merged: Tensor = self.merge(self.downsample(x), lambda: self.gated(x))
-        # A closed branch beside an identity returns x itself, which the backward pass of its maker still needs.
-        y: Tensor = relu(merged) if merged is x else self.relu(merged)
+        if self.shares_pre:
+            x = h = self.pre(x)
+
+            def branch() -> Tensor:
+                return self.gated(h)
+        else:
+
+            def branch() -> Tensor:
+                return self.gated(self.pre(x))
+
+        skip = self.downsample(x)
+        if skip is None:
+            y = branch()
+            return self.after(y, y)
+        if self.carry is not None:
+            skip, branch = self.carry(skip, branch)
+        return self.after(self.merge(skip, branch), x)
+
+    def after(self, y: Tensor, kept: Tensor) -> Tensor:
+        """The words after the sum y; `kept` is not overwritten."""
+        # Where y is no sum but the input (a closed branch beside an identity) or the branch alone, the backward pass
+        # of what made it may still need it.
+        if y is kept and self.after_names == ("relu",):
+            return relu(y)
+        for name in self.after_names:
+            y = getattr(self, name)(y)
         return y
 
 
 class GroupedUnit(ResidualUnit):
     """Form c: conv1, bn1, relu, conv2 (grouped), bn2, relu, conv3, bn3; names as in torchvision."""
-
-    depth: int
-
-    def lay(self, layers: Sequence[Layer], spatial: ConvFactory) -> None:
-        self.depth = len(layers)
-        for i, layer in enumerate(layers, 1):
-            self.add_module(f"conv{i}", conv(layer, spatial))
-            self.add_module(f"bn{i}", nn.BatchNorm2d(layer.w_out))
-
-    def branch(self, x: Tensor) -> Tensor:
-        for i in range(1, self.depth + 1):
-            x = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(x))
-            if i < self.depth:
-                x = self.relu(x)
-        return x

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,11 +13,8 @@ from cardinet.cli.options import Device, Json, Set, Workers
 from cardinet.cli.talk import print_json, say
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from cardinet.data.source import Source
     from cardinet.evaluate.classification import Evaluation
-    from cardinet.networks.family import Named
     from cardinet.runs.model_file import Model
 
 Statistics = Mapping[str, tuple[float, ...]]
@@ -34,12 +29,18 @@ def evaluate(
         str | None, typer.Option("--split", metavar="NAME", help="train, validation or test (default: test if there).")
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option("--weights", metavar="FILE", help="The parameters of a named network.")
+        str | None,
+        typer.Option(
+            "--weights", metavar="WEIGHTS", help="For a named network: a file, torchvision:, timm:, hub:NAME."
+        ),
     ] = None,
     mean: Annotated[str | None, typer.Option("--mean", metavar="X,X,X", help="Instead of the model's own.")] = None,
     std: Annotated[str | None, typer.Option("--std", metavar="X,X,X", help="Instead of the model's own.")] = None,
     crops: Annotated[
         Literal[1, 10], typer.Option("--crops", metavar="1|10", help="10: average corners, centre and mirror images.")
+    ] = 1,
+    passes: Annotated[
+        int, typer.Option("--passes", min=1, max=10_000, metavar="N", help="Average N passes with Swapout's draws on.")
     ] = 1,
     settings: Set = None,
     device: Device = "auto",
@@ -49,8 +50,10 @@ def evaluate(
 ) -> None:
     """Evaluate on every picture of a split, each counted once."""
     from cardinet.base.errors import Findings
+    from cardinet.cli.options import network_and_data
     from cardinet.cli.progress import Bar
     from cardinet.evaluate.classification import evaluate as run
+    from cardinet.evaluate.matching import check_classes, check_passes, choose_split
     from cardinet.runs.environment import device_of
 
     findings, place = Findings(), "cpu"
@@ -58,16 +61,22 @@ def evaluate(
         place = device_of(device)
     with findings:
         given = _statistics(mean, std)
+    about_network: dict[str, Any] = {}
+    about_data = settings
     with findings:
-        make = _maker(model, weights, place)
+        if weights is not None:
+            about_network, about_data = network_and_data(settings)
     with findings:
-        source = _source(model, data, settings)
+        make = _maker(model, weights, about_network, place)
+    with findings:
+        source = _source(model, data, about_data)
     findings.raise_if_any()
     with findings:
         classifier = _changed(make(source), given)
-        _check_classes(classifier, source)
+        check_classes(classifier, source)
+        check_passes(classifier, passes)
     with findings:
-        chosen = _split(source, split)
+        chosen = choose_split(source, split)
     findings.raise_if_any()
     with Bar("evaluating") as bar:
         result = run(
@@ -76,6 +85,7 @@ def evaluate(
             classifier.preprocessing,
             len(source.classes),
             crops=crops,
+            passes=passes,
             batch_size=batch_size,
             workers=workers,
             device=place,
@@ -83,7 +93,8 @@ def evaluate(
         )
     if as_json:
         about = classifier.preprocessing.model_dump(mode="json")
-        print_json({"model": model, "data": source.text, **result.summary(), "crops": crops, "preprocessing": about})
+        how = {"crops": crops, "passes": passes, "preprocessing": about}
+        print_json({"model": model, "data": source.text, **result.summary(), **how})
     else:
         _print(result, classifier)
 
@@ -140,13 +151,12 @@ def _source(model: str, data: str | None, settings: list[str] | None) -> Source:
     return open_pictures(RunFolder(Path(model)).record())
 
 
-def _maker(model: str, weights: Path | None, device: str) -> Callable[[Source], Model]:
+def _maker(model: str, weights: str | None, delta: Mapping[str, Any], device: str) -> Callable[[Source], Model]:
     """The model, read and checked as far as that goes without the pictures."""
     from cardinet.base.errors import Findings, RequestError
     from cardinet.cli.options import model_path, read_model
     from cardinet.networks.registry import find
-    from cardinet.runs.model_file import is_model_file
-    from cardinet.weights.files import read_state
+    from cardinet.weights.source import read_weights
 
     if weights is None:
         classifier = read_model(model, device)
@@ -156,38 +166,24 @@ def _maker(model: str, weights: Path | None, device: str) -> Callable[[Source], 
         if model_path(model) is not None:
             raise RequestError(f"--weights is for a network by its name; {model} has its own parameters.")
         row = find(model)
+        row.spec.but(**delta)
     with findings:
-        if is_model_file(weights):
+        found = read_weights(weights)
+        if found.model_file:
             raise RequestError(
                 f"{weights} is a model file, which knows its network and classes; cardinet eval {weights}."
             )
-        state = read_state(weights)
     findings.raise_if_any()
-    return functools.partial(_with_weights, row, state, weights, device)
 
+    def make(source: Source) -> Model:
+        from cardinet.train.pretrained import pretrained
 
-def _with_weights(row: Named, state: Mapping[str, Tensor], file: Path, device: str, source: Source) -> Model:
-    """A named network with parameters from a file, for the classes and pictures of a source."""
-    from cardinet.base.errors import RequestError
-    from cardinet.networks.builder import build
-    from cardinet.runs.model_file import Model
-    from cardinet.train.inputs import choose_preprocessing
-    from cardinet.train.recipe import PreprocessingSettings
-    from cardinet.weights.match import load_matching
+        classifier, sentences = pretrained(row, delta, found, source, device)
+        for sentence in sentences:
+            say(sentence)
+        return classifier
 
-    spec = row.spec.but(num_classes=len(source.classes), in_channels=source.channels)
-    network = build(spec).to(device)
-    match = load_matching(network, state)
-    if match.reinitialised:
-        raise RequestError(
-            f"{file} has no classifier for the {len(source.classes)} classes of {source.text}, so there is nothing to "
-            f"evaluate; train one first: cardinet train {row.id} --weights {shlex.quote(str(file))} --data ..."
-        )
-    for sentence in match.sentences():
-        say(sentence)
-    size = None if source.small else row.input_size  # the paper's, whatever the size of these pictures
-    preprocessing = choose_preprocessing(PreprocessingSettings(size=size), source, source.channels)
-    return Model(network.eval(), spec, source.classes, preprocessing)
+    return make
 
 
 def _changed(model: Model, given: Statistics) -> Model:
@@ -197,32 +193,3 @@ def _changed(model: Model, given: Statistics) -> Model:
 
     document = {**model.preprocessing.model_dump(), **given}
     return dataclasses.replace(model, preprocessing=validate(Preprocessing, document))
-
-
-def _check_classes(model: Model, source: Source) -> None:
-    """Raise RequestError when the source's classes are not the model's, in the model's order."""
-    from cardinet.base.errors import RequestError
-
-    if model.classes == source.classes:
-        return
-    unknown = [name for name in source.classes if name not in model.classes]
-    what = f"it does not know {_some(unknown)}" if unknown else "their number or order differs"
-    raise RequestError(
-        f"The model was trained on the classes {_some(model.classes)}, and {source.text} has {_some(source.classes)}: "
-        f"{what}. Give pictures of the same classes."
-    )
-
-
-def _some(names: tuple[str, ...] | list[str]) -> str:
-    """The first names, and how many there are."""
-    return ", ".join(names[:5]) + (f", ... ({len(names):,})" if len(names) > 5 else "")
-
-
-def _split(source: Source, asked: str | None) -> str:
-    from cardinet.base.errors import RequestError
-
-    if asked is None:
-        return next(name for name in ("test", "validation", "train") if name in source.splits)
-    if asked not in source.splits:
-        raise RequestError(f'{source.text} has no split "{asked}"; it has {", ".join(source.splits)}.')
-    return asked

@@ -21,7 +21,10 @@ def info(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Count parameters, MACs, FLOPs and activations, stage by stage."""
+    """Count parameters, MACs, FLOPs and activations, stage by stage.
+
+    A network that papers count in another form than it is trained in (RepVGG) is counted in both.
+    """
     from cardinet.cli.options import changed_spec, model_path
     from cardinet.measure.counts import count_spec
     from cardinet.networks.part import to_document
@@ -35,10 +38,20 @@ def info(
         spec = changed_spec(row.spec, settings)
         counts = count_spec(spec, input_size or row.input_size)
         about = {"id": row.id, "family": row.family, "paper": row.paper, "spec": to_document(spec)}
+        if row.reading:
+            about["reading"] = row.reading
+        for field, form in row.printed_form.items() if not settings else ():
+            printed = count_spec(spec.but(**{field: form}), input_size or row.input_size)
+            about |= {field: form, "forms": {form: _totals(printed), getattr(spec, field): _totals(counts)}}
+            counts = printed
     if as_json:
         print_json(about | counts.to_document())
     else:
         _print(about, counts)
+
+
+def _totals(counts: Counts) -> dict[str, Any]:
+    return {key: value for key, value in counts.to_document().items() if key != "stages"}
 
 
 def _model_file(path: str, settings: list[str] | None, input_size: int | None) -> tuple[Counts, dict[str, Any]]:
@@ -70,6 +83,12 @@ def _print(about: dict[str, Any], counts: Counts) -> None:
     print(f"MACs         {thousands(counts.macs)}  ({in_short(counts.macs)})")
     print(f"FLOPs        {thousands(counts.flops)}  (2 x MACs)")
     print(f"activations  {thousands(counts.activations)}  (outputs of convolution and linear layers)")
+    for form, totals in about.get("forms", {}).items():
+        params, macs = thousands(totals["params"]), thousands(totals["macs"])
+        shown = "; this table shows it" if form == about.get("form") else ""
+        print(f"{form + ' form':<16} {params} parameters, {macs} MACs{shown}")
+    if "reading" in about:
+        print(f"reading      {about['reading']}")
     for name in ("validation", "test"):
         figures = about.get("training", {}).get(name)
         if figures:

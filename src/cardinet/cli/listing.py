@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -20,26 +21,32 @@ def list_networks(
     if recipes:
         _recipes(as_json)
         return
-    from cardinet.networks.registry import ALIASES, matching
+    from cardinet.networks.registry import ALIASES, matching, unbuildable
 
-    rows = matching(pattern)
+    rows, never = matching(pattern), unbuildable(pattern)
     names = {row.id: [alias for alias, id in ALIASES.items() if id == row.id] for row in rows}
     if as_json:
-        print_json([_row(row, names[row.id]) for row in rows])
+        print_json([*(_row(row, names[row.id]) for row in rows), *_never(never)])
         return
-    if not rows:
+    if not rows and not never:
         say(f'No network matches "{pattern}". `cardinet list` shows all.')
         return
-    widest = max(len(row.id) for row in rows)
+    widest = max(len(id) for id in (*never, *names))
     for row in rows:
         also = f"  also {', '.join(names[row.id])}" if names[row.id] else ""
-        print(f"{row.id:<{widest}}  {row.family:<12}  {row.input_size:>3} px  {row.paper}{also}")
+        print(f"{row.id:<{widest}}  {row.family:<15}  {row.input_size:>3} px  {row.paper}{also}")
+    for id, why in never.items():
+        print(f"{id:<{widest}}  cannot be built: {why}")
     say(f"{len(rows)} network{'s' if len(rows) > 1 else ''}. `cardinet info NAME` counts one.")
 
 
 def _row(row: object, aliases: list[str]) -> dict[str, object]:
-    keys = ("id", "family", "paper", "input_size")
-    return {key: getattr(row, key) for key in keys} | {"aliases": aliases}
+    keys = ("id", "family", "paper", "input_size", "reading")
+    return {key: getattr(row, key) for key in keys} | {"aliases": aliases, "buildable": True}
+
+
+def _never(unbuildable: Mapping[str, str]) -> list[dict[str, object]]:
+    return [{"id": id, "buildable": False, "reason": why} for id, why in unbuildable.items()]
 
 
 def _recipes(as_json: bool) -> None:

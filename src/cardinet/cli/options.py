@@ -21,13 +21,17 @@ Workers = Annotated[int, typer.Option("--workers", min=0, max=256, metavar="N", 
 
 
 def model_path(model: str) -> Path | None:
-    """The model file that MODEL means: a file, or a run folder's; None when it is a network's name.
+    """The model file that MODEL means: a file, a run folder's, or a Hub repository's; None when it is a network's name.
 
     Raises RequestError for a folder without a model file.
     """
     from cardinet.base.errors import RequestError
     from cardinet.networks.registry import known
 
+    if model.startswith("hub:"):
+        from cardinet.weights.source import local
+
+        return local(model)
     path = Path(model)
     if not path.is_dir():
         return path if path.suffix or path.exists() or "/" in model else None
@@ -70,6 +74,22 @@ def data_settings(assignments: list[str] | None) -> DataSettings:
     from cardinet.data.settings import DataSettings
 
     return validate(DataSettings, assigned(assignments, "data"))
+
+
+def network_and_data(assignments: list[str] | None) -> tuple[dict[str, Any], list[str]]:
+    """`--set` where a named network meets a source: the network's delta, and the words that are about the data.
+
+    A short name that settings of data have means those.
+    """
+    from cardinet.data.settings import DataSettings
+
+    words = [word.strip() for word in assignments or []]
+    data = [
+        word
+        for word in words
+        if word.startswith("data.") or word.partition("=")[0].strip() in DataSettings.model_fields
+    ]
+    return assigned([word for word in words if word not in data], "network"), data
 
 
 def assigned(assignments: list[str] | None, group: str) -> dict[str, Any]:

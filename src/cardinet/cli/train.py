@@ -29,7 +29,10 @@ def train(
     recipe: Annotated[str | None, typer.Option("--recipe", metavar="NAME|FILE", help="How to train.")] = None,
     epochs: Annotated[float | None, typer.Option("--epochs", metavar="N", help="How long.")] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run folder; must not exist.")] = None,
-    weights: Annotated[Path | None, typer.Option("--weights", metavar="FILE", help="Start from these weights.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", metavar="WEIGHTS", help="Start from a file, torchvision:, timm:, hub:NAME."),
+    ] = None,
     device: Annotated[str | None, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:N.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", metavar="N")] = None,
@@ -151,11 +154,12 @@ def _show(resolved: Resolved, as_json: bool) -> None:
     from cardinet.networks.builder import build
     from cardinet.train.estimate import estimate
     from cardinet.weights.match import match
+    from cardinet.weights.settled import given_settings
 
     task = resolved.task
     network = build(task.spec, device="meta")
     if resolved.weights is not None:
-        for sentence in match(network, resolved.weights).sentences():
+        for sentence in match(network, resolved.weights, given_settings(task.recipe.network.delta)).sentences():
             say(sentence)
     counts = count(network, task.preprocessing.crop, task.preprocessing.channels)
     expected = estimate(task)

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cardinet.base.errors import WorkError
+from cardinet.blocks.merge import stochastic_inference
 from cardinet.data.batches import evaluation_batches
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Split
@@ -67,6 +68,7 @@ def evaluate(
     classes: int,
     *,
     crops: int = 1,
+    passes: int = 1,
     batch_size: int = 128,
     workers: int = 0,
     device: str = "cpu",
@@ -75,8 +77,9 @@ def evaluate(
     """Evaluate a network in eval mode and float32 on every picture of a split, once.
 
     `classes` is the number of classes of the source. With 10 `crops` the probabilities of a picture's ten crops
-    are averaged (and the loss is of the average). Raises WorkError when a picture cannot be decoded or was
-    not counted exactly once.
+    are averaged (and the loss is of the average); with several `passes` so are those of passes in which the rules
+    that draw in training draw again, from a seed of their own (Swapout's stochastic inference). Raises WorkError
+    when a picture cannot be decoded or was not counted exactly once.
     """
     was_training = network.training
     network.eval()
@@ -89,9 +92,7 @@ def evaluate(
     else:
         batches = evaluation_batches(split, preprocessing, batch_size=batch_size, workers=workers, device=device)
     for batch in batches:
-        logs = network(batch.pixels).double().log_softmax(1)
-        if crops == CROPS:
-            logs = logs.view(-1, CROPS, logs.shape[1]).logsumexp(1) - math.log(CROPS)
+        logs = _log_probabilities(network, batch.pixels, crops, passes, done)
         probabilities = logs.exp()
         best, labels = probabilities.max(1), batch.labels
         seen[batch.index] += 1
@@ -113,3 +114,16 @@ def evaluate(
     return Evaluation(
         split.name, split.total, loss / n, confusion, top5_wrong, split.labels, predicted, confidence, of_truth
     )
+
+
+def _log_probabilities(network: nn.Module, pixels: Tensor, crops: int, passes: int, first: int) -> Tensor:
+    """(pictures, classes) in float64: the mean over a picture's crops and the passes, drawn from the seed `first`."""
+    if passes > 1:
+        with torch.random.fork_rng():
+            torch.manual_seed(first)
+            logs = stochastic_inference(network, pixels, passes).log()
+    else:
+        logs = network(pixels).double().log_softmax(1)
+    if crops == CROPS:
+        logs = logs.view(-1, CROPS, logs.shape[1]).logsumexp(1) - math.log(CROPS)
+    return logs

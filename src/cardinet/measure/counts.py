@@ -21,7 +21,10 @@ from cardinet.base.errors import RequestError
 
 @dataclass(frozen=True)
 class Stage:
-    """The share of one direct child of the network; `output` is its output's shape without the batch."""
+    """The share of one direct child of the network; `output` is its output's shape without the batch.
+
+    The channels of a child with several streams are summed.
+    """
 
     name: str
     output: tuple[int, ...]
@@ -62,8 +65,11 @@ class _Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.activations: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
         aten = torch.ops.aten
+        if func is aten.native_batch_norm.default:  # its shapes, without the slow decomposition of the meta device
+            nothing = args[0].new_empty(0)
+            return torch.empty_like(args[0]), nothing, nothing
+        out = func(*args, **(kwargs or {}))
         per_output = None
         if func is aten.convolution.default:
             per_output = math.prod(args[1].shape[1:])
@@ -91,7 +97,8 @@ def count(network: nn.Module, input_size: int, in_channels: int = 3) -> Counts:
             meter.child = name
 
         def leave(module: nn.Module, args: Any, out: Any, name: str = name) -> None:
-            outputs[name] = tuple(out.shape[1:])
+            streams = out if isinstance(out, tuple) else (out,)
+            outputs[name] = (sum(stream.shape[1] for stream in streams), *streams[0].shape[2:])
 
         hooks += [child.register_forward_pre_hook(enter), child.register_forward_hook(leave)]
     was_training = network.training

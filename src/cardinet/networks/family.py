@@ -46,19 +46,23 @@ def family(
     paper: str,
     input_size: int,
     rows: Mapping[str, Any],
+    sizes: Mapping[str, int] | None = None,
     peers: Mapping[str, Any] | None = None,
     readings: Mapping[str, str] | None = None,
     printed_form: Mapping[str, Any] | None = None,
     refused: Mapping[str, str] | None = None,
     unbuildable: Mapping[str, str] | None = None,
 ) -> Family:
-    """A table of named rows; see `Family` and `Named`. `readings` gives a row's reading by its id."""
-    readings = readings or {}
-    if unknown := set(readings) - set(rows):
-        raise KeyError(f"readings of no row: {sorted(unknown)}")
+    """A table of named rows; see `Family` and `Named`.
+
+    `readings` gives a row's reading by its id, `sizes` its input size where that is not the table's.
+    """
+    readings, sizes = readings or {}, sizes or {}
+    if unknown := {*readings, *sizes} - set(rows):
+        raise KeyError(f"readings or sizes of no row: {sorted(unknown)}")
 
     def named(id: str, spec: Any) -> Named:
-        return Named(id, spec, name, paper, input_size, readings.get(id, ""), printed_form or {})
+        return Named(id, spec, name, paper, sizes.get(id, input_size), readings.get(id, ""), printed_form or {})
 
     return Family(
         {id: named(id, spec) for id, spec in rows.items()},

@@ -22,10 +22,10 @@ def initialise(network: nn.Module, init: str) -> None:
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, nn.BatchNorm2d) and module.affine:
             nn.init.constant_(module.weight, 1)
             nn.init.constant_(module.bias, 0)
-        elif init == "paper" and isinstance(module, nn.Linear):
+        elif init == "paper" and isinstance(module, nn.Linear) and module.bias is not None:
             nn.init.constant_(module.bias, 0)
     for module in network.modules():
         if own := getattr(module, "initialise", None):

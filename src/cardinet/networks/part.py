@@ -6,10 +6,12 @@ A part checks the type and range of its fields when it is made, names its class 
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar, dataclass_transform
 
@@ -17,7 +19,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from cardinet.base.errors import Findings, RequestError, nearest
-from cardinet.base.settings import explain, put
+from cardinet.base.settings import explain, parse_assignments, put
 
 PartClass = TypeVar("PartClass", bound=type)
 AnyPart = TypeVar("AnyPart")
@@ -27,6 +29,9 @@ _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan
 PARTS: dict[str, type] = {}
 """Every kind of part by its name, as it stands in a document."""
 
+SHORTHANDS: dict[str, Mapping[str, Any]] = {}
+"""Short words for the values of some fields, by the field's name: order "e" is the full pre-activation unit."""
+
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
 def part(cls: PartClass) -> PartClass:
@@ -34,6 +39,36 @@ def part(cls: PartClass) -> PartClass:
     made = dataclass(frozen=True, kw_only=True, config=_CONFIG)(cls)
     PARTS[cls.__name__] = made
     return made  # type: ignore[return-value]
+
+
+EXAMPLES = {
+    "stem": "Stem()",
+    "shortcut": "Shortcut()",
+    "carry": "Scaled()",
+    "gate": "SqueezeExcite(reduction=16)",
+    "merge": "Add()",
+    "levels": "Levels()",
+    "spatial": "Grouped(cardinality=32)",
+    "norm": "LocalResponse()",
+}
+"""A part for every role that one can have in a network."""
+
+
+def misplaced(parts: Mapping[str, Any], optional: Collection[str] = ()) -> list[str]:
+    """A sentence for every role that something fills which is no part, or one for another role.
+
+    A part says its role in `ROLE`; one that does not, as it may come from outside, may stand anywhere.
+    """
+    found = []
+    for role, value in parts.items():
+        if value is None and role in optional:
+            continue
+        if not hasattr(value, "MODULE"):
+            found.append(f"{role} = {value!r}: give a part, such as {role}={EXAMPLES[role]}.")
+        elif (own := getattr(value, "ROLE", role)) != role:
+            kind = type(value).__name__
+            found.append(f"{role} = {kind}: it is for {own}; give another part, such as {role}={EXAMPLES[role]}.")
+    return found
 
 
 def resolve(place: str) -> Callable[..., Any]:
@@ -75,17 +110,54 @@ def names(node: Any) -> Iterator[str]:
             yield from names(value)
 
 
+def from_text(field: str, text: str) -> Any:
+    """The value that a text stands for in a field: a shorthand, or a part as `SqueezeExcite(reduction=8)`.
+
+    Any other text is returned as it is. Raises RequestError for an unknown part and for wrong fields of one.
+    """
+    words = SHORTHANDS.get(field, {})
+    written = _WRITTEN.fullmatch(text)
+    if text in words or not written or not (written[1] in PARTS or written[2] is not None):
+        return words.get(text, text)
+    if written[1] not in PARTS:
+        raise RequestError(f'{field} = {text}: there is no part "{written[1]}" ({nearest(written[1], PARTS)}).')
+    arguments = parse_assignments(_arguments(written[2] or ""))
+    kind = PARTS[written[1]]
+    values = {k: from_text(k, v) if isinstance(v, str) else v for k, v in arguments.items()}
+    return _made(kind, values, kind, f"{written[1]}.")
+
+
+_WRITTEN = re.compile(r"([A-Z]\w*)(?:\((.*)\))?")
+
+
+def _arguments(text: str) -> list[str]:
+    """The words between the commas that stand in no list and no part."""
+    words, depth = [""], 0
+    for sign in text:
+        depth += (sign in "([") - (sign in ")]")
+        if sign == "," and not depth:
+            words.append("")
+        else:
+            words[-1] += sign
+    return [word for word in words if word.strip()]
+
+
 def with_delta(node: AnyPart, delta: Mapping[str, Any]) -> AnyPart:
     """A part with a delta: whole parts first, then fields by a short name that one part owns, or a dotted path.
 
-    Raises RequestError with every unknown, ambiguous or wrong setting at once.
+    A part may be written as text (see `from_text`). Raises RequestError with every unknown, ambiguous or wrong
+    setting at once.
     """
+    found = Findings()
+    delta, given = {}, delta
+    for key, value in given.items():
+        with found:
+            delta[key] = from_text(key.rpartition(".")[2], value) if isinstance(value, str) else value
     own = {f.name for f in fields(node)}  # type: ignore[arg-type]
     tree: dict[str, Any] = {k: v for k, v in delta.items() if k in own and (is_dataclass(v) or v is None)}
-    found = Findings()
-    whole = node
-    with found:
-        whole = _rebuild(node, tree)
+    whole = copy.copy(node)
+    for name, value in tree.items():
+        object.__setattr__(whole, name, value)  # judged below with all other changes: alone it may have no meaning
     changes: dict[tuple[str, ...], Any] = {}
     wrong = []
     for key, value in delta.items():
@@ -102,7 +174,8 @@ def with_delta(node: AnyPart, delta: Mapping[str, Any]) -> AnyPart:
             wrong.append(
                 f'A network of this kind has no setting "{key}" ({nearest(key, dict.fromkeys(names(whole)))}).'
             )
-    nested: dict[str, Any] = {}
+    within = {path[0] for path in changes}
+    nested: dict[str, Any] = {name: _Value(value) for name, value in tree.items() if name not in within}
     for path, value in changes.items():
         put(nested, path, _Value(value))
     rebuilt = whole

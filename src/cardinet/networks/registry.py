@@ -9,17 +9,65 @@ from __future__ import annotations
 import fnmatch
 
 from cardinet.base.errors import RequestError, nearest
-from cardinet.networks import resnet, resnet_cifar, resnext, wide_resnet
-from cardinet.networks.family import Named
-
-FAMILIES = (
-    resnet.FAMILY,
-    resnet_cifar.FAMILY,
-    resnext.FAMILY,
-    resnext.SMALL,
-    resnext.DIGITS,
-    wide_resnet.FAMILY,
+from cardinet.networks import (
+    alexnet,
+    deeply_fused,
+    densenet,
+    fractalnet,
+    googlenet,
+    highway,
+    inception_resnet,
+    inception_v3,
+    inception_v4,
+    merge_and_run,
+    multi_resnet,
+    repvgg,
+    resnest,
+    resnet,
+    resnet_cifar,
+    resnet_v2,
+    resnext,
+    resrep,
+    ror,
+    senet,
+    sknet,
+    stochastic_depth,
+    swapout,
+    vgg,
+    wide_resnet,
 )
+from cardinet.networks.family import Family, Named
+
+MODULES = (
+    resnet,
+    resnet_cifar,
+    resnet_v2,
+    wide_resnet,
+    resnext,
+    stochastic_depth,
+    swapout,
+    ror,
+    multi_resnet,
+    senet,
+    sknet,
+    resnest,
+    repvgg,
+    resrep,
+    inception_v3,
+    inception_v4,
+    inception_resnet,
+    googlenet,
+    densenet,
+    fractalnet,
+    highway,
+    deeply_fused,
+    merge_and_run,
+    vgg,
+    alexnet,
+)
+"""In the order of `cardinet list`; every `Family` of a module is registered."""
+
+FAMILIES = tuple(value for module in MODULES for value in vars(module).values() if isinstance(value, Family))
 
 NETWORKS: dict[str, Named] = {id: row for family in FAMILIES for id, row in family.rows.items()}
 PEERS: dict[str, Named] = {
@@ -53,9 +101,21 @@ def known(name: str) -> bool:
 
 
 def matching(pattern: str = "*") -> list[Named]:
-    """The rows whose id or alias matches a pattern with wildcards; a plain word matches anywhere in the name."""
-    if not any(sign in pattern for sign in "*?["):
-        pattern = f"*{pattern}*"
-    hits = {id for id in NETWORKS if fnmatch.fnmatch(id, pattern)}
-    hits |= {id for alias, id in ALIASES.items() if fnmatch.fnmatch(alias, pattern)}
+    """The rows whose id or alias matches a pattern with wildcards; a plain word matches anywhere in the name.
+
+    With a colon the pattern is for other libraries' names: "timm:*" gives all that are timm's.
+    """
+    if ":" in pattern:
+        return [row for peer, row in PEERS.items() if _fits(peer, pattern)]
+    hits = {id for id in NETWORKS if _fits(id, pattern)}
+    hits |= {id for alias, id in ALIASES.items() if _fits(alias, pattern)}
     return [row for id, row in NETWORKS.items() if id in hits]
+
+
+def unbuildable(pattern: str = "*") -> dict[str, str]:
+    """The published networks that cannot be built and match a pattern, each with the reason."""
+    return {id: why for id, why in UNBUILDABLE.items() if _fits(id, pattern)}
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatch(name, pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*")

@@ -21,10 +21,9 @@ from cardinet.data.settings import DataSettings
 from cardinet.networks.builder import build
 from cardinet.networks.part import from_document, to_document
 from cardinet.rewrite.registry import Step, apply, steps_from_document
-from cardinet.weights.files import read_header, read_tensors
+from cardinet.weights.files import KEY, read_header, read_tensors
 
 SCHEMA = 1
-KEY = "cardinet"
 
 
 @dataclass(frozen=True)
@@ -136,14 +135,6 @@ def load_model(path: Path, device: str = "cpu") -> Model:
         training=about.training,
         version=about.version,
     )
-
-
-def is_model_file(path: Path) -> bool:
-    """Whether a file describes its own network, as a model file does."""
-    try:
-        return KEY in read_header(path)
-    except CardinetError:
-        return False
 
 
 def _about(path: Path) -> _Description:

@@ -22,7 +22,8 @@ from cardinet.train.record import make_record, other_hardware, task_of
 from cardinet.train.request import Resolved
 from cardinet.train.state import Progress, restore, save_state
 from cardinet.train.task import Task
-from cardinet.weights.match import load_matching
+from cardinet.weights.match import load
+from cardinet.weights.settled import given_settings
 
 
 def start(resolved: Resolved, listener: Listener) -> RunFolder:
@@ -31,7 +32,8 @@ def start(resolved: Resolved, listener: Listener) -> RunFolder:
     prepare_machine(task)
     network = build(task.spec, init=task.recipe.network.init).to(task.device)
     if resolved.weights is not None:
-        for sentence in load_matching(network, resolved.weights).sentences():
+        given = given_settings(task.recipe.network.delta)
+        for sentence in load(network, resolved.weights, given).sentences():
             listener.said(sentence)
     optimizer = make_optimizer(network, task.recipe.optimizer)
     data = Path(task.source.text.rpartition(":")[2]).name.split(".")[0] or "data"

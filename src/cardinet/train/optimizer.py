@@ -56,12 +56,19 @@ def forward_backward(
 
 
 def update(network: nn.Module, optimizer: torch.optim.Optimizer, lr: float, clip: float | None) -> None:
-    """One step of the optimizer at a learning rate, with the gradient's norm bounded by `clip`."""
+    """One step of the optimizer at a learning rate, with the gradient's norm bounded by `clip`.
+
+    A trained parameter that no gradient reached (of a unit that stochastic depth closed) has a gradient of zero: it
+    still decays, and its momentum goes on, as in the authors' code (torch alone would pass it over).
+    """
     if clip is not None:
         norm = nn.utils.clip_grad_norm_(network.parameters(), clip)
         if not norm.isfinite():
             raise NonFinite(f"the norm of the gradient is {norm.item()}")
     for group in optimizer.param_groups:
         group["lr"] = lr
+        for parameter in group["params"]:
+            if parameter.grad is None and parameter.requires_grad:
+                parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)

@@ -9,8 +9,6 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-import torch
-
 from cardinet.base.errors import Findings, RequestError
 from cardinet.base.settings import merge, parse_assignments, validate
 from cardinet.data.admission import admitted
@@ -21,10 +19,12 @@ from cardinet.networks.registry import find
 from cardinet.runs.environment import device_of
 from cardinet.train.fitting import check, fit, kind_of
 from cardinet.train.listener import Listener
-from cardinet.train.recipe import make_recipe, overrides, recipe_document
+from cardinet.train.recipe import Recipe, make_recipe, overrides, recipe_document
 from cardinet.train.task import Task
-from cardinet.weights.files import read_state
-from cardinet.weights.match import match
+from cardinet.weights.contents import Weights
+from cardinet.weights.match import match, settled
+from cardinet.weights.settled import given_settings
+from cardinet.weights.source import read_weights
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Request:
     recipe: str = "quick"
     settings: tuple[tuple[str, Any], ...] = ()
     assignments: tuple[str, ...] = ()
-    weights: Path | None = None
+    weights: str | None = None
     out: Path | None = None
     command: str = ""
 
@@ -49,7 +49,7 @@ class Resolved:
 
     request: Request
     task: Task
-    weights: Mapping[str, torch.Tensor] | None
+    weights: Weights | None
     skipped: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -80,19 +80,31 @@ def resolve(request: Request, listener: Listener) -> Resolved:
         check_out(request.out)
     weights = None
     with findings:
-        weights = None if request.weights is None else read_state(request.weights)
+        weights = None if request.weights is None else read_weights(request.weights)
     findings.raise_if_any()
 
     recipe = make_recipe(merge(recipe_document(request.recipe, kind_of(source)), delta))
     found = check(recipe, source)
+    said: tuple[str, ...] = ()
     if weights is not None:
-        match(build(found.spec, device="meta"), weights)
+        recipe, said = _with_settled(recipe, found.spec, weights)
     source, left_out = admitted(
         source, recipe.data, lambda done, total: listener.progress("checking pictures", done, total)
     )
     task, notes = fit(recipe, source, flips_asked="flip" in delta.get("augmentation", {}))
     skipped = tuple(sorted(finding.identity for finding in left_out))
-    return Resolved(request, task, weights, skipped, (*(f"Skipped: {f.sentence()}" for f in left_out), *notes))
+    return Resolved(request, task, weights, skipped, (*said, *(f"Skipped: {f.sentence()}" for f in left_out), *notes))
+
+
+def _with_settled(recipe: Recipe, spec: Any, weights: Weights) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe with the network's settings that the weights fix, and sentences on them.
+
+    Raises RequestError for weights that do not fit the network.
+    """
+    given = given_settings(recipe.network.delta)
+    fixed, said = settled(spec, weights, given)
+    match(build(spec.but(**fixed), device="meta"), weights, given)
+    return recipe.but("network", delta={**recipe.network.delta, **fixed}), said
 
 
 def _check_device(asked: Any) -> None:

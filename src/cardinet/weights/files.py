@@ -1,7 +1,8 @@
-"""Reading parameters from a file that a user names: safetensors, or a PyTorch checkpoint without unpickling code."""
+"""Reading weights from a file: safetensors, or a PyTorch checkpoint without unpickling code."""
 
 from __future__ import annotations
 
+import json
 import pickle
 import shlex
 import warnings
@@ -14,13 +15,15 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from cardinet.base.errors import RequestError, WorkError
+from cardinet.networks.part import from_document
+from cardinet.weights.contents import Weights
+from cardinet.weights.settled import settings_of
 
 WRAPPERS = ("state_dict", "model", "model_state_dict", "net")
 """Keys under which training scripts keep the state dict in a checkpoint."""
 
-LATER = ("torchvision", "timm", "hub")
-PREFIXES = ("module.", "model.", "_orig_mod.")
-"""What DistributedDataParallel, Lightning and torch.compile write before every name."""
+KEY, SPEC = "cardinet", "cardinet_spec"
+"""Keys of a safetensors file's metadata: what makes it a model file, and the network of which it has the weights."""
 
 
 def read_header(path: Path) -> dict[str, str]:
@@ -33,6 +36,11 @@ def read_header(path: Path) -> dict[str, str]:
         raise RequestError(
             f"{path} is a PyTorch checkpoint (a pickle), no model file. Its parameters can be loaded into a network by "
             f"its name, as in: cardinet eval resnet50 --weights {shlex.quote(str(path))}."
+        )
+    if is_torch7(start):
+        raise RequestError(
+            f"{path} is a Torch7 file, no model file. Its parameters can be loaded into a network by its name, as in: "
+            f"cardinet eval resnet50 --weights {shlex.quote(str(path))}."
         )
     if len(start) == 9 and start[8:] != b"{":
         raise RequestError(f"{path} is neither a model file (.safetensors) nor a PyTorch checkpoint.")
@@ -50,27 +58,54 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The state dict in a .safetensors file or in a PyTorch checkpoint, unwrapped and without common prefixes.
+def read_file(path: Path) -> Weights:
+    """The weights in a .safetensors file, a PyTorch checkpoint or a .t7 file.
 
     A checkpoint is read with `weights_only`: tensors and plain containers, never code.
     Raises RequestError for a missing file or one with other contents, WorkError for a damaged one.
     """
-    kind, _, name = str(path).partition(":")
-    if kind in LATER and name:
-        raise RequestError(f'Weights of "{kind}:" are not built yet; save them to a file and give --weights FILE.')
-    state: Any = _read_checkpoint(path) if _is_checkpoint(_beginning(path)) else read_tensors(path)
-    for wrapper in WRAPPERS:
-        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
+    start = _beginning(path)
+    if is_torch7(start):
+        from cardinet.weights.torch7 import read_torch7
+
+        return read_torch7(path)
+    if _is_checkpoint(start):
+        return _unwrapped(path, _read_checkpoint(path))
+    header, tensors = read_header(path), _with_names(path, read_tensors(path))
+    return Weights(str(path), tensors, ordered=False, settings=_stated(path, header), model_file=KEY in header)
+
+
+def _unwrapped(path: Path, state: Any) -> Weights:
+    """The state dict in what a checkpoint holds, which training scripts put beside other things."""
+    notes = []
+    while isinstance(state, Mapping) and (
+        wrapper := next((w for w in WRAPPERS if isinstance(state.get(w), Mapping)), None)
+    ):
+        others = [str(key) for key in state if key != wrapper]
+        beside = f"; not used beside it: {', '.join(others[:5])}{', ...' if len(others) > 5 else ''}" if others else ""
+        notes.append(f'Read the entry "{wrapper}" of {path}{beside}.')
+        state = state[wrapper]
     tensors = {str(k): v for k, v in state.items() if isinstance(v, Tensor)} if isinstance(state, Mapping) else {}
+    return Weights(str(path), _with_names(path, tensors), notes=tuple(notes))
+
+
+def _with_names(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     if not tensors:
         raise RequestError(
             f"{path} holds no state dict (names with tensors); save one: torch.save(model.state_dict(), FILE)."
         )
-    while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in tensors)), None):
-        tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
     return tensors
+
+
+def _stated(path: Path, header: dict[str, str]) -> dict[str, Any]:
+    """The settings that a file written by Cardinet states, of those that tensors do not show."""
+    try:
+        text = header.get(SPEC) or json.dumps(json.loads(header[KEY])["spec"])
+        return settings_of(from_document(json.loads(text)))
+    except KeyError:
+        return {}  # written by another program
+    except (ValueError, TypeError, RequestError) as error:
+        raise WorkError(f"{path} is damaged: its description of a network cannot be read.") from error
 
 
 def _beginning(path: Path) -> bytes:
@@ -87,6 +122,14 @@ def _beginning(path: Path) -> bytes:
     if not start:
         raise WorkError(f"{path} is empty; fetch or make it again.")
     return start
+
+
+def is_torch7(start: bytes) -> bool:
+    """Whether a file begins as a .t7 file: an object or a table, in binary or as text.
+
+    The same bytes could begin a safetensors file, which has a brace after them.
+    """
+    return start[8:] != b"{" and (start[:4] in (b"\4\0\0\0", b"\3\0\0\0") or start[:2] in (b"4\n", b"3\n"))
 
 
 def _is_checkpoint(start: bytes) -> bool:

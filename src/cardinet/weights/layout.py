@@ -6,9 +6,14 @@ are looked up under the translations.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _SHIFTED = re.compile(r"<(\d+)([+-]\d+)?>")
 
@@ -18,16 +23,24 @@ class Layout:
     """Substitutions (pattern, replacement) that are applied to our name of a tensor one after another.
 
     In a replacement `<1>` is the first group and `<1-1>` the number in it less one, as other libraries count stages
-    or blocks from 0 where we count from 1: ("layer(\\d+)\\.", "stages.<1-1>.").
+    or blocks from 0 where we count from 1: ("layer(\\d+)\\.", "stages.<1-1>."). `convolutions` are the names
+    of our linear layers that are convolutions there, with their kernel, which counts when weights are written.
     """
 
     rules: tuple[tuple[str, str], ...] = ()
+    convolutions: tuple[tuple[str, int], ...] = ()
 
     def theirs(self, name: str) -> str:
         """The library's name of our tensor."""
         for pattern, replacement in self.rules:
-            name = re.sub(pattern, lambda match, text=replacement: _filled(text, match), name)
+            name = re.sub(pattern, functools.partial(_filled, replacement), name)
         return name
+
+    def shaped(self, name: str, tensor: Tensor) -> Tensor:
+        """Our tensor in the shape that the library's layer has."""
+        layer, _, role = name.rpartition(".")
+        kernel = dict(self.convolutions).get(layer) if role == "weight" else None
+        return tensor if kernel is None else tensor.reshape(len(tensor), -1, kernel, kernel)
 
     def translate(self, names: Iterable[str]) -> dict[str, str]:
         """Our names to the library's. Raises ValueError where two would become one."""

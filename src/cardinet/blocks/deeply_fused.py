@@ -1,0 +1,172 @@
+"""Deeply-fused nets: blocks that sum lines of different depth (Wang et al. 2016, Zhao et al. 2016)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from cardinet.base.errors import RequestError
+from cardinet.blocks.classifier import Classifier, Tap
+
+EPS = 2e-5
+"""Of every BN, as in the authors' MXNet code; its momentum of 0.9 is torch's 0.1."""
+
+
+class Shape(NamedTuple):
+    """Where a block stands: channels in and out, stride, and whether it is the first of the network."""
+
+    w_in: int
+    w_out: int
+    stride: int
+    first: bool
+
+
+@dataclass(frozen=True)
+class FusedLines:
+    """Makes the lines of a block; see the part of the same name."""
+
+    kernels: Sequence[int]
+    reduction: int
+    shallow: str
+
+    def deep_line(self, shape: Shape) -> nn.Module:
+        """conv1, bn1, relu1, conv2, bn2, ...: without a ReLU at the end."""
+        last = len(self.kernels) - 1
+        strided = next((i for i, kernel in enumerate(self.kernels) if kernel > 1), 0)
+        widths = [shape.w_in, *[shape.w_out // self.reduction] * last, shape.w_out]
+        line = nn.Sequential()
+        for i, kernel in enumerate(self.kernels):
+            _convolve(line, i + 1, kernel, widths[i], widths[i + 1], shape.stride if i == strided else 1)
+            if i < last:
+                line.add_module(f"relu{i + 1}", nn.ReLU(inplace=True))
+        return line
+
+    def shallow_line(self, shape: Shape) -> nn.Module | None:
+        """The identity, conv1 and bn1, or None where the block has no shallow line."""
+        keeps_shape = shape.w_in == shape.w_out and shape.stride == 1
+        if self.shallow == "none" or (self.shallow == "identity" and not keeps_shape):
+            return None
+        if keeps_shape and not (self.shallow == "3x3-first" and shape.first):
+            return nn.Identity()
+        return _convolve(nn.Sequential(), 1, 1 if self.shallow == "1x1" else 3, *shape[:3])
+
+
+def _convolve(line: nn.Sequential, i: int, kernel: int, w_in: int, w_out: int, stride: int) -> nn.Sequential:
+    """The line with its i-th convolution and BN."""
+    line.add_module(f"conv{i}", nn.Conv2d(w_in, w_out, kernel, stride, padding=kernel // 2, bias=False))
+    line.add_module(f"bn{i}", nn.BatchNorm2d(w_out))
+    return line
+
+
+def total(terms: Sequence[Tensor]) -> Tensor:
+    """The sum of one or more maps, from left to right."""
+    return reduce(torch.add, terms)
+
+
+class FusedBlock(nn.Module):
+    """y = relu( shallow(x) + deep1(x) + deep2(x) + ... ), of the children that there are."""
+
+    def __init__(self, make: FusedLines, shape: Shape, branches: int) -> None:
+        super().__init__()
+        shallow = make.shallow_line(shape)
+        if shallow is not None:
+            self.shallow = shallow
+        for i in range(1, branches + 1):
+            self.add_module(f"deep{i}", make.deep_line(shape))
+
+    def keep(self, line: str) -> None:
+        """Drop every other line."""
+        for name in [name for name, _ in self.named_children() if name != line]:
+            delattr(self, name)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return relu(total([line(x) for line in self.children()]))
+
+
+class FusedClassifier(Classifier):
+    """What deeply-fused networks share: the stem, the groups of blocks, and what their code says of BN and weights."""
+
+    def __init__(self, body: Mapping[str, nn.Module], channels: int, num_classes: int, taps: Sequence[Tap]) -> None:
+        super().__init__(body, {"avgpool": nn.AdaptiveAvgPool2d(1), "fc": nn.Linear(channels, num_classes)}, taps)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = EPS
+
+    def initialise(self, init: str) -> None:
+        """paper: convolutions normal with std sqrt(2 / fan_in); torch's own for `fc` is their uniform Xavier."""
+        if init == "paper":
+            for module in self.modules():
+                if isinstance(module, nn.Conv2d):
+                    nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+
+
+def fused_stem(in_channels: int, layout: str, width: int) -> dict[str, nn.Module]:
+    """cifar: conv1 3x3, bn1, relu. imagenet: conv1 7x7 /2 alone, maxpool 3x3 /2."""
+    if layout == "cifar":
+        conv = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
+        return {"conv1": conv, "bn1": nn.BatchNorm2d(width), "relu": nn.ReLU(inplace=True)}
+    conv = nn.Conv2d(in_channels, width, 7, 2, padding=3, bias=False)
+    return {"conv1": conv, "maxpool": nn.MaxPool2d(3, 2, padding=1)}
+
+
+def groups(w_in: int, depths: Sequence[int], widths: Sequence[int]) -> Iterator[list[Shape]]:
+    """The shapes of the blocks of each group; the first block of every group but the first has stride 2."""
+    for i, (depth, width) in enumerate(zip(depths, widths, strict=True)):
+        first = Shape(w_in, width, stride=1 if i == 0 else 2, first=i == 0)
+        yield [first, *[Shape(width, width, 1, first=False)] * (depth - 1)]
+        w_in = width
+
+
+class DeeplyFusedNet(FusedClassifier):
+    """Stem, layer1, layer2, ... of `FusedBlock`, avgpool, fc."""
+
+    def __init__(
+        self,
+        *,
+        depths: Sequence[int],
+        widths: Sequence[int],
+        layout: str,
+        lines: Callable[[], FusedLines],
+        branches: int,
+        path: Sequence[str],
+        num_classes: int,
+        in_channels: int,
+    ) -> None:
+        make = lines()
+        w_in = widths[0] // make.reduction
+        body = fused_stem(in_channels, layout, w_in)
+        stride = 1 if layout == "cifar" else 4
+        taps = [Tap("stem", list(body)[-1], w_in, stride)]
+        for i, group in enumerate(groups(w_in, depths, widths)):
+            body[f"layer{i + 1}"] = nn.Sequential(*(FusedBlock(make, shape, branches) for shape in group))
+            taps.append(Tap(f"layer{i + 1}", f"layer{i + 1}", widths[i], stride * 2**i))
+        super().__init__(body, widths[-1], num_classes, taps)
+        self.keep(path)
+
+    def keep(self, path: Sequence[str]) -> None:
+        """Drop all lines that are not on a path, which has the name of one line for every block, or is empty."""
+        if path:
+            blocks = [module for module in self.modules() if isinstance(module, FusedBlock)]
+            for block, line in zip(blocks, path, strict=True):
+                block.keep(line)
+
+    def base(self, path: Sequence[str]) -> Self:
+        """The base network along a path, made of the very same Parameters (the authors' network/ensemble.py).
+
+        It has a mode and BN statistics of its own, which start as copies: to train one of an ensemble trains the
+        weights of all. Raises RequestError for a path that this network does not have, or when it is a base itself.
+        """
+        if self.spec.path:
+            raise RequestError("This is a base network already; take the other one from the fused network.")
+        spec = self.spec.but(path=tuple(path))
+        base = copy.deepcopy(self, {id(p): p for p in self.parameters()})
+        base.keep(spec.path)
+        base.spec = spec
+        return base

@@ -1,0 +1,153 @@
+"""DenseNet: every layer of a block reads the maps of all before it (Huang et al. 2016, arXiv 1608.06993)."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.func import functional_call
+from torch.utils.checkpoint import checkpoint
+
+from cardinet.blocks.classifier import Classifier, Tap
+
+
+def recomputed(module: nn.Module, *inputs: Tensor) -> Tensor:
+    """module(*inputs), of which the backward pass keeps the inputs and computes the rest again.
+
+    The second pass draws the same dropout masks and has the parameters of the first, whoever has replaced them
+    since. What it writes to running statistics goes to copies, so that these are moved once.
+    """
+    parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
+
+    def run(*inputs: Tensor) -> Tensor:
+        out: Tensor = functional_call(module, parameters | buffers, inputs)
+        return out
+
+    out: Tensor = checkpoint(run, *inputs, use_reentrant=False)
+    buffers |= {name: buffer.clone() for name, buffer in buffers.items()}
+    return out
+
+
+def can_recompute() -> bool:
+    """Whether a graph is recorded, and not by torch.func or torch.compile; a checkpoint works under neither."""
+    if torch.compiler.is_compiling() or not torch.is_grad_enabled():
+        return False
+    try:  # torch.func refuses the hooks on which a checkpoint rests
+        with saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor):
+            return True
+    except RuntimeError:
+        return False
+
+
+class DenseLayer(nn.Sequential):
+    """(N, C_1, H, W), ..., (N, C_n, H, W) to (N, k, H, W): the layers one after another on the concatenation."""
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        x = torch.cat(maps, 1)
+        for layer in self:
+            x = layer(x)
+        return x
+
+
+def preactivated(w_in: int, w_out: int, kernel: int, dropout: float, number: str = "") -> dict[str, nn.Module]:
+    """BN, ReLU, convolution, dropout, the names numbered where there are several of each."""
+    return {
+        f"bn{number}": nn.BatchNorm2d(w_in),
+        f"relu{number}": nn.ReLU(inplace=True),
+        f"conv{number}": nn.Conv2d(w_in, w_out, kernel, padding=kernel // 2, bias=False),
+        f"drop{number}": nn.Dropout(dropout),
+    }
+
+
+def dense_layer(w_in: int, growth: int, bottleneck: bool, dropout: float) -> DenseLayer:
+    """bn, relu, conv 3x3 to k channels; with a bottleneck bn1, relu1, conv1 1x1 to 4k, bn2, relu2, conv2 3x3 to k."""
+    if not bottleneck:
+        return DenseLayer(OrderedDict(preactivated(w_in, growth, 3, dropout)))
+    inner = 4 * growth
+    layers = preactivated(w_in, inner, 1, dropout, "1") | preactivated(inner, growth, 3, dropout, "2")
+    return DenseLayer(OrderedDict(layers))
+
+
+class DenseBlock(nn.ModuleList):
+    """x_i = H_i(x_0, ..., x_(i-1)) for its layers H_1 to H_n; the output is x_0 to x_n, concatenated.
+
+    With `recompute` training keeps x_0 to x_n and nothing from within the layers: all that stands before their last
+    convolution (with dropout that too) is computed again in the backward pass (Pleiss et al. 2017, arXiv 1707.06990,
+    who keep the output of the first convolution). A step does exactly what it does without.
+    """
+
+    def __init__(self, layers: Iterable[nn.Module], recompute: bool) -> None:
+        super().__init__(layers)
+        self.recompute = recompute
+
+    def forward(self, x: Tensor) -> Tensor:
+        again = self.recompute and self.training and can_recompute()
+        maps = [x]
+        for layer in self:
+            maps.append(recomputed(layer, *maps) if again else layer(*maps))
+        return torch.cat(maps, 1)
+
+
+def transition(w_in: int, w_out: int, dropout: float) -> nn.Sequential:
+    """bn, relu, conv 1x1, dropout, average pool 2x2."""
+    return nn.Sequential(OrderedDict(preactivated(w_in, w_out, 1, dropout), pool=nn.AvgPool2d(2)))
+
+
+def stem_layers(in_channels: int, layout: str, width: int) -> dict[str, nn.Module]:
+    """imagenet: conv 7x7 /2, BN, ReLU, max pool 3x3 /2. cifar: conv 3x3 alone, as every layer starts with BN, ReLU."""
+    if layout == "cifar":
+        return {"conv1": nn.Conv2d(in_channels, width, 3, padding=1, bias=False)}
+    return {
+        "conv1": nn.Conv2d(in_channels, width, 7, 2, padding=3, bias=False),
+        "bn1": nn.BatchNorm2d(width),
+        "relu": nn.ReLU(inplace=True),
+        "maxpool": nn.MaxPool2d(3, 2, padding=1),
+    }
+
+
+class DenseNet(Classifier):
+    """Stem, layer1, transition1, layer2, ..., bn_last, relu_last, avgpool, fc; the settings are the description's."""
+
+    def __init__(
+        self,
+        *,
+        depths: Sequence[int],
+        growth: int,
+        bottleneck: bool,
+        compression: float,
+        stem: str,
+        stem_width: int,
+        dropout: float,
+        recompute: bool,
+        num_classes: int,
+        in_channels: int,
+    ) -> None:
+        body = stem_layers(in_channels, stem, stem_width)
+        width, stride = stem_width, 1 if stem == "cifar" else 4
+        taps = [Tap("stem", list(body)[-1], width, stride)]
+        for i, depth in enumerate(depths, 1):
+            inputs = range(width, width + depth * growth, growth)
+            layers = [dense_layer(w_in, growth, bottleneck, dropout) for w_in in inputs]
+            body[f"layer{i}"] = DenseBlock(layers, recompute)
+            width += depth * growth
+            taps.append(Tap(f"layer{i}", f"layer{i}", width, stride * 2 ** (i - 1)))
+            if i < len(depths):
+                body[f"transition{i}"] = transition(width, int(compression * width), dropout)
+                width = int(compression * width)
+        body |= {"bn_last": nn.BatchNorm2d(width), "relu_last": nn.ReLU(inplace=True)}
+        taps[-1] = replace(taps[-1], child="relu_last")
+        super().__init__(body, {"avgpool": nn.AdaptiveAvgPool2d(1), "fc": nn.Linear(width, num_classes)}, taps)
+
+    def initialise(self, init: str) -> None:
+        """torchvision scales by sqrt(2 / fan_in) here, the paper's code as everywhere by fan_out; both a bias of 0."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+            elif init == "torchvision" and isinstance(module, nn.Conv2d):
+                with torch.no_grad():
+                    module.weight *= math.sqrt(module.out_channels / module.in_channels)

@@ -1,0 +1,187 @@
+"""FractalNet: columns of convolutions that meet in joins (Larsson et al. 2016, arXiv 1605.07648)."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from cardinet.base.errors import RequestError
+from cardinet.blocks.classifier import Classifier, Tap
+
+
+class Paths(nn.Module):
+    """Drop-path: which inputs of the joins live in a training step (paper, Section 3).
+
+    It stands before the blocks, returns the picture as it is, and draws, for the batch or for every sample in it,
+    whether one column of the whole network is chosen (with probability `global_share`) or every join drops inputs of
+    its own.
+    """
+
+    def __init__(self, columns: int, drop_path: float, global_share: float, per: str) -> None:
+        super().__init__()
+        self.columns, self.drop_path, self.global_share, self.per = columns, drop_path, global_share, per
+        self.chosen = torch.full((1,), -1, device="cpu")
+
+    @property
+    def dropping(self) -> bool:
+        """Whether anything is drawn at all: only in training."""
+        return self.training and (self.drop_path > 0 or self.global_share > 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.dropping:
+            draws = 1 if self.per == "batch" else len(x)
+            columns = torch.randint(self.columns, (draws,), device="cpu")
+            self.chosen = torch.where(torch.rand(draws, device="cpu") < self.global_share, columns, -1)
+        return x
+
+    def live(self, columns: Sequence[int]) -> Tensor:
+        """Booleans (draws, inputs) for a join of these columns: which of its inputs live, at least one in a draw.
+
+        A chosen column lives alone in the joins that it enters. Otherwise every input is dropped with probability
+        `drop_path`; where that would be all, one of them, drawn uniformly, stays.
+        """
+        draws, inputs = len(self.chosen), len(columns)
+        kept = torch.rand(draws, inputs, device="cpu") >= self.drop_path
+        saved = torch.arange(inputs, device="cpu") == torch.randint(inputs, (draws, 1), device="cpu")
+        kept |= saved & ~kept.any(1, keepdim=True)
+        alone = self.chosen[:, None] == torch.tensor(columns, device="cpu")
+        return torch.where(alone.any(1, keepdim=True), alone, kept)
+
+    def extra_repr(self) -> str:
+        return f"drop_path={self.drop_path}, global_share={self.global_share}, per={self.per}"
+
+
+def mean(inputs: list[Tensor], live: Tensor | None) -> Tensor:
+    """The mean of inputs (N, C, H, W); with `live` (N, inputs) that of each sample's live ones."""
+    if live is not None:
+        weights = len(inputs) * live / live.sum(1, keepdim=True)
+        inputs = [y * weight[:, None, None, None].to(y) for y, weight in zip(inputs, weights.T, strict=True)]
+    total = inputs[0]
+    for y in inputs[1:]:
+        total = total + y
+    return total / len(inputs) if len(inputs) > 1 else total
+
+
+def units_of(w_in: int, w_out: int, length: int, dropout: float) -> nn.ModuleList:
+    """The units of a column: conv 3x3 with bias, dropout, BN without scale and shift, ReLU."""
+    return nn.ModuleList(
+        nn.Sequential(
+            OrderedDict(
+                conv=nn.Conv2d(w_in if i == 0 else w_out, w_out, 3, padding=1),
+                drop=nn.Dropout(dropout),
+                bn=nn.BatchNorm2d(w_out, affine=False),  # Caffe's, without scale and shift
+                relu=nn.ReLU(inplace=True),
+            )
+        )
+        for i in range(length)
+    )
+
+
+class FractalBlock(nn.Module):
+    """f_1 = unit, f_(c+1)(x) = join( f_c(f_c(x)), unit(x) ), joins of joins made one; columns pooled 2x2, then joined.
+
+    Written out in levels 1 to 2^(C-1): column c of 0 to C-1 has a unit at every level that its step 2^(C-1-c)
+    divides, and the units of a level are joined. `paths` says which inputs of a join live in training. From the
+    last level on a join asks for these alone, so that what is dropped is not computed. A block with one column of
+    the C is a chain.
+    """
+
+    def __init__(self, columns: Mapping[str, nn.ModuleList], levels: int, paths: Paths) -> None:
+        super().__init__()
+        self.columns = nn.ModuleDict(columns)
+        self.pool = nn.MaxPool2d(2)
+        self.paths = paths
+        self.levels = levels
+        self.steps = {c: levels // 2 ** int(c) for c in columns}
+
+    def forward(self, x: Tensor) -> Tensor:
+        joins: list[tuple[int, list[str], Tensor | None]] = []
+        wanted = {self.levels}
+        for level in range(self.levels, 0, -1):
+            if level in wanted:
+                columns, live = self.inputs(level)
+                joins.append((level, columns, live))
+                wanted |= {level - self.steps[c] for c in columns}
+        maps = {0: x}
+        for level, columns, live in reversed(joins):
+            maps[level] = mean([self.output(c, level, maps) for c in columns], live)
+        return maps[self.levels]
+
+    def inputs(self, level: int) -> tuple[list[str], Tensor | None]:
+        """The columns that are joined at a level, and (N, columns) which samples they live for, None for all."""
+        columns = [c for c, step in self.steps.items() if level % step == 0]
+        if not self.paths.dropping:
+            return columns, None
+        live = self.paths.live([int(c) for c in columns])
+        called = live.any(0)
+        columns = [c for c, some in zip(columns, called.tolist(), strict=True) if some]
+        return columns, None if len(live) == 1 else live[:, called]
+
+    def output(self, c: str, level: int, maps: Mapping[int, Tensor]) -> Tensor:
+        """What column c brings to the join of a level."""
+        step = self.steps[c]
+        column = self.columns[c]
+        assert isinstance(column, nn.ModuleList)
+        y: Tensor = column[level // step - 1](maps[level - step])
+        return self.pool(y) if level == self.levels else y
+
+
+class FractalNet(Classifier):
+    """paths, layer1 to layerB, average pool (of one pixel after 5 blocks of 32), fc; see the description."""
+
+    layer1: FractalBlock
+    paths: Paths
+    avgpool: nn.Module
+
+    def __init__(
+        self,
+        *,
+        columns: int,
+        column: int | None,
+        widths: Sequence[int],
+        dropout: Sequence[float],
+        drop_path: float,
+        global_share: float,
+        per: str,
+        num_classes: int,
+        in_channels: int,
+    ) -> None:
+        paths = Paths(columns, drop_path, global_share, per)
+        body: dict[str, nn.Module] = {"paths": paths}
+        taps = [Tap("stem", "paths", in_channels, 1)]
+        for i, (w_out, rate) in enumerate(zip(widths, dropout, strict=True), 1):
+            present = range(columns) if column is None else [column]
+            units = {str(c): units_of(taps[-1].channels, w_out, 2**c, rate) for c in present}
+            body[f"layer{i}"] = FractalBlock(units, 2 ** (columns - 1), paths)
+            taps.append(Tap(f"layer{i}", f"layer{i}", w_out, 2**i))
+        super().__init__(body, {"avgpool": nn.AdaptiveAvgPool2d(1), "fc": nn.Linear(widths[-1], num_classes)}, taps)
+
+    def column(self, c: int) -> Classifier:
+        """Column c alone, a network of its own on the same parameters: a chain of 2^c convolutions a block.
+
+        Raises RequestError for a column that there is not.
+        """
+        present = list(self.layer1.columns)
+        if str(c) not in present:
+            raise RequestError(f"column {c}: the network has the columns {', '.join(present)}.")
+        body: dict[str, nn.Module] = {"paths": self.paths}
+        for name in self.body_names[1:]:
+            block = getattr(self, name)
+            body[name] = FractalBlock({str(c): block.columns[str(c)]}, block.levels, self.paths)
+        alone = Classifier(body, {"avgpool": self.avgpool, "fc": self.fc}, self.taps)
+        alone.spec = self.spec.but(column=c)
+        return alone
+
+    def initialise(self, init: str) -> None:
+        """paper: Caffe's xavier, uniform within sqrt(3 / fan_in), and biases of 0."""
+        if init == "paper":
+            for module in self.modules():
+                if isinstance(module, nn.Conv2d | nn.Linear):
+                    bound = math.sqrt(3 / module.weight[0].numel())
+                    nn.init.uniform_(module.weight, -bound, bound)
+                    assert module.bias is not None
+                    nn.init.zeros_(module.bias)

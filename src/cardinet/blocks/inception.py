@@ -1,0 +1,166 @@
+"""Inception networks: convolutions and pools in branches that are concatenated (Szegedy et al. 2014 to 2016)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from torch import Tensor, nn
+
+from cardinet.blocks.branches import Concatenated
+from cardinet.blocks.classifier import Classifier, Tap
+
+
+class Piece(nn.Module):
+    """A module that knows its channels out and its stride, so that pieces can be put together without a table."""
+
+    w_out: int
+    stride: int = 1
+
+
+Make: TypeAlias = Callable[[int], Piece]
+"""Makes a piece from the number of channels that enter it."""
+
+
+class ConvNormReLU(Piece):
+    """conv without bias, BN (eps 1e-3), ReLU; without `norm` conv with bias, ReLU. The padding is "same" or "valid"."""
+
+    def __init__(
+        self,
+        w_in: int,
+        *,
+        width: int,
+        kernel: tuple[int, int] = (1, 1),
+        stride: int = 1,
+        padding: str = "same",
+        norm: bool = True,
+    ) -> None:
+        super().__init__()
+        self.w_out, self.stride = width, stride
+        around = (kernel[0] // 2, kernel[1] // 2) if padding == "same" else (0, 0)
+        self.conv = nn.Conv2d(w_in, width, kernel, stride, padding=around, bias=not norm)
+        self.bn = nn.BatchNorm2d(width, eps=1e-3) if norm else nn.Identity()
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.relu(self.bn(self.conv(x)))
+        return y
+
+    def initialise(self, init: str) -> None:
+        """A bias starts at 0."""
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
+
+
+class Pool(Piece):
+    """A max or average pool. Where `ceil`, a last window may reach over the edge, as in Caffe."""
+
+    def __init__(
+        self,
+        w_in: int,
+        *,
+        kind: str,
+        kernel: int = 3,
+        stride: int = 1,
+        padding: str = "same",
+        counts_padding: bool = True,
+        ceil: bool = False,
+    ) -> None:
+        super().__init__()
+        self.w_out, self.stride = w_in, stride
+        around = kernel // 2 if padding == "same" else 0
+        self.pool: nn.Module
+        if kind == "max":
+            self.pool = nn.MaxPool2d(kernel, stride, around, ceil_mode=ceil)
+        else:
+            self.pool = nn.AvgPool2d(kernel, stride, around, ceil_mode=ceil, count_include_pad=counts_padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.pool(x)
+        return y
+
+
+class Chain(nn.Sequential):
+    """Pieces one after another, each made for the channels that the one before it gives."""
+
+    def __init__(self, w_in: int, pieces: Sequence[Make]) -> None:
+        super().__init__()
+        self.w_out, self.stride = w_in, 1
+        for make in pieces:
+            piece = make(self.w_out)
+            self.append(piece)
+            self.w_out, self.stride = piece.w_out, self.stride * piece.stride
+
+
+class Concatenate(Piece):
+    """concat( T_1(x), ..., T_C(x) ), the branches being chains of pieces; a piece may itself be a Concatenate."""
+
+    def __init__(self, w_in: int, *, branches: Sequence[Sequence[Make]]) -> None:
+        super().__init__()
+        chains = [Chain(w_in, branch) for branch in branches]
+        self.branches = Concatenated(chains)
+        self.w_out, self.stride = sum(chain.w_out for chain in chains), chains[0].stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.branches(x)
+        return y
+
+
+class ScaledResidual(Piece):
+    """y = relu( x + scale * conv( concat( T_1(x), ..., T_C(x) ) ) ), conv a 1x1 with bias and without BN.
+
+    The Inception-ResNet block (Szegedy et al. 2016, Section 3.2 and Figure 20): form b of the aggregated transform
+    with unequal branches. Without `activation` the sum is the output.
+    """
+
+    def __init__(self, w_in: int, *, branches: Sequence[Sequence[Make]], scale: float, activation: bool) -> None:
+        super().__init__()
+        chains = [Chain(w_in, branch) for branch in branches]
+        self.branches = Concatenated(chains)
+        self.conv = nn.Conv2d(sum(chain.w_out for chain in chains), w_in, 1)
+        self.relu = nn.ReLU(inplace=True) if activation else nn.Identity()
+        self.scale, self.w_out = scale, w_in
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.relu(x + self.scale * self.conv(self.branches(x)))
+        return y
+
+    def initialise(self, init: str) -> None:
+        """The bias starts at 0."""
+        assert self.conv.bias is not None
+        nn.init.zeros_(self.conv.bias)
+
+    def extra_repr(self) -> str:
+        return f"scale={self.scale:g}"
+
+
+class InceptionNet(Classifier):
+    """stem, layer1, layer2, ... (one chain of pieces each), average pool, dropout, fc.
+
+    With an `embedding` a linear layer to that width, without bias, and BN stand between dropout and fc.
+    """
+
+    def __init__(
+        self,
+        *,
+        stem: Sequence[Make],
+        stages: Sequence[Sequence[Make]],
+        dropout: float,
+        num_classes: int,
+        in_channels: int,
+        embedding: int | None = None,
+    ) -> None:
+        body: dict[str, Chain] = {"stem": Chain(in_channels, stem)}
+        for i, stage in enumerate(stages, 1):
+            body[f"layer{i}"] = Chain(list(body.values())[-1].w_out, stage)
+        width = list(body.values())[-1].w_out
+        head: dict[str, nn.Module] = {"avgpool": nn.AdaptiveAvgPool2d(1), "dropout": nn.Dropout(dropout)}
+        if embedding is not None:
+            head |= {"fc1": nn.Linear(width, embedding, bias=False), "bn1": nn.BatchNorm1d(embedding, eps=1e-3)}
+        head["fc"] = nn.Linear(embedding or width, num_classes)
+        strides = [chain.stride for chain in body.values()]
+        taps = [
+            Tap(name, name, chain.w_out, math.prod(strides[: i + 1])) for i, (name, chain) in enumerate(body.items())
+        ]
+        super().__init__(body, head, taps)

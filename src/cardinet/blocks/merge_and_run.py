@@ -1,0 +1,81 @@
+"""Merge-and-run: two streams that are averaged in every block and run on (Zhao et al. 2016, arXiv 1611.07718)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from cardinet.blocks.deeply_fused import FusedClassifier, FusedLines, Shape, fused_stem, groups, total
+
+Streams = tuple[Tensor, Tensor]
+
+
+class MergeAndRunBlock(nn.Module):
+    """m = (shallow1(x1) + shallow2(x2)) / 2; relu( m + deep1(x1) ) and relu( m + deep2(x2) ).
+
+    A block that `ends` the streams has one output, relu( m + deep1(x1) + deep2(x2) ). Without shallow lines there
+    is no m.
+    """
+
+    def __init__(self, make: FusedLines, shape: Shape, *, ends: bool) -> None:
+        super().__init__()
+        self.shallow1, self.shallow2 = make.shallow_line(shape), make.shallow_line(shape)
+        self.deep1, self.deep2 = make.deep_line(shape), make.deep_line(shape)
+        self.ends = ends
+
+    def forward(self, streams: Streams) -> Streams | Tensor:
+        x1, x2 = streams
+        merged = []
+        if self.shallow1 is not None and self.shallow2 is not None:
+            merged = [0.5 * (self.shallow1(x1) + self.shallow2(x2))]
+        y1, y2 = self.deep1(x1), self.deep2(x2)
+        if self.ends:
+            return relu(total([*merged, y1, y2]))
+        return relu(total([*merged, y1])), relu(total([*merged, y2]))
+
+
+class Fork(nn.Module):
+    """x as both streams."""
+
+    def forward(self, x: Tensor) -> Streams:
+        return x, x
+
+
+class Concatenate(nn.Module):
+    """The channels of both streams, one after the other."""
+
+    def forward(self, streams: Streams) -> Tensor:
+        return torch.cat(streams, 1)
+
+
+class MergeAndRunNet(FusedClassifier):
+    """Stem, fork, layer1, layer2, ... of `MergeAndRunBlock`, join where the streams are concatenated, avgpool, fc."""
+
+    no_backbone = "Merge-and-run carries two maps from block to block; no single one is the network's at that depth."
+
+    def __init__(
+        self,
+        *,
+        depths: Sequence[int],
+        widths: Sequence[int],
+        layout: str,
+        lines: Callable[[], FusedLines],
+        join: str,
+        num_classes: int,
+        in_channels: int,
+    ) -> None:
+        make = lines()
+        w_in = widths[0] // make.reduction
+        shapes = list(groups(w_in, depths, widths))
+        body = fused_stem(in_channels, layout, w_in) | {"fork": Fork()}
+        for i, group in enumerate(shapes):
+            layer = [MergeAndRunBlock(make, shape, ends=False) for shape in group]
+            body[f"layer{i + 1}"] = nn.Sequential(*layer)
+        if join == "concatenate":
+            body["join"] = Concatenate()
+        else:
+            layer[-1].ends = True
+        super().__init__(body, widths[-1] * (2 if join == "concatenate" else 1), num_classes, taps=())

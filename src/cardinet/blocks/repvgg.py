@@ -1,0 +1,96 @@
+"""RepVGG's blocks in training and in deployment form (Ding et al. 2021, Figure 2; arXiv 2101.03697)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from cardinet.blocks.classifier import Classifier, Tap
+
+Gate = Callable[[int], nn.Module]
+
+
+class Block(nn.Module):
+    """relu( gate( linear(x) ) ); the two forms differ in what `linear` is made of."""
+
+    def __init__(self, w_in: int, w_out: int, stride: int, cardinality: int, gate: Gate | None) -> None:
+        super().__init__()
+        self.lay(w_in, w_out, stride, cardinality)
+        self.gate = None if gate is None else gate(w_out)
+        self.relu = nn.ReLU(inplace=True)
+
+    def lay(self, w_in: int, w_out: int, stride: int, cardinality: int) -> None:
+        """Register the convolutions and norms."""
+        raise NotImplementedError
+
+    def linear(self, x: Tensor) -> Tensor:
+        """The block before its gate and activation."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.linear(x)
+        if self.gate is not None:
+            x = self.gate(x)
+        y: Tensor = self.relu(x)
+        return y
+
+
+class TrainingBlock(Block):
+    """bn3x3( conv3x3(x) ) + bn1x1( conv1x1(x) ) + bn(x), the last where the block keeps the shape."""
+
+    def lay(self, w_in: int, w_out: int, stride: int, cardinality: int) -> None:
+        self.conv3x3 = nn.Conv2d(w_in, w_out, 3, stride, padding=1, groups=cardinality, bias=False)
+        self.bn3x3 = nn.BatchNorm2d(w_out)
+        self.conv1x1 = nn.Conv2d(w_in, w_out, 1, stride, groups=cardinality, bias=False)
+        self.bn1x1 = nn.BatchNorm2d(w_out)
+        self.bn = nn.BatchNorm2d(w_out) if stride == 1 and w_in == w_out else None
+
+    def linear(self, x: Tensor) -> Tensor:
+        y: Tensor = self.bn3x3(self.conv3x3(x)) + self.bn1x1(self.conv1x1(x))
+        return y if self.bn is None else y + self.bn(x)
+
+
+class DeploymentBlock(Block):
+    """conv(x), one 3x3 with bias."""
+
+    def lay(self, w_in: int, w_out: int, stride: int, cardinality: int) -> None:
+        self.conv = nn.Conv2d(w_in, w_out, 3, stride, padding=1, groups=cardinality)
+
+    def linear(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(x)
+        return y
+
+
+FORMS: dict[str, type[Block]] = {"training": TrainingBlock, "deployment": DeploymentBlock}
+
+
+class RepVGG(Classifier):
+    """stage0, layer1, layer2, ..., avgpool, fc; blocks with an even number from stage0 = 0 on are grouped."""
+
+    def __init__(
+        self,
+        *,
+        depths: tuple[int, ...],
+        widths: tuple[int, ...],
+        cardinality: int,
+        gate: Gate | None,
+        form: str,
+        num_classes: int,
+        in_channels: int,
+    ) -> None:
+        block = FORMS[form]
+        w_in = min(64, widths[0])
+        body: dict[str, nn.Module] = {"stage0": block(in_channels, w_in, 2, 1, gate)}
+        taps = [Tap("stem", "stage0", w_in, 2)]
+        number = 0
+        for stage, (depth, width) in enumerate(zip(depths, widths, strict=True), 1):
+            blocks = []
+            for i in range(depth):
+                number += 1
+                groups = 1 if number % 2 else cardinality
+                blocks.append(block(w_in, width, 2 if i == 0 else 1, groups, gate))
+                w_in = width
+            body[f"layer{stage}"] = nn.Sequential(*blocks)
+            taps.append(Tap(f"layer{stage}", f"layer{stage}", width, 2 ** (stage + 1)))
+        super().__init__(body, {"avgpool": nn.AdaptiveAvgPool2d(1), "fc": nn.Linear(w_in, num_classes)}, taps)

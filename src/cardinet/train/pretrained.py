@@ -1,0 +1,42 @@
+"""A named network with weights from elsewhere, as a classifier of the classes of a source."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from cardinet.base.errors import RequestError
+from cardinet.data.source import Source
+from cardinet.networks.builder import build
+from cardinet.networks.family import Named
+from cardinet.runs.model_file import Model
+from cardinet.train.inputs import choose_preprocessing
+from cardinet.train.recipe import PreprocessingSettings
+from cardinet.weights.contents import Weights
+from cardinet.weights.match import load, settled
+from cardinet.weights.settled import given_settings
+
+
+def pretrained(
+    row: Named, delta: Mapping[str, Any], weights: Weights, source: Source, device: str
+) -> tuple[Model, tuple[str, ...]]:
+    """The network of a row with a delta and the settings that the weights fix, and what became of every tensor.
+
+    Raises RequestError for weights that do not fit, or have no classifier for the source's classes.
+    """
+    given = given_settings(delta)
+    spec = row.spec.but(**{"num_classes": len(source.classes), "in_channels": source.channels, **delta})
+    fixed, said = settled(spec, weights, given)
+    spec = spec.but(**fixed)
+    network = build(spec).to(device)
+    match = load(network, weights, given)
+    if match.reinitialised:
+        raise RequestError(
+            f"{weights.source} has no classifier for the {len(source.classes)} classes of {source.text}, so there is "
+            f"nothing to evaluate; train one first: cardinet train {row.id} --weights {shlex.quote(weights.source)} "
+            "--data ..."
+        )
+    size = None if source.small else row.input_size  # the paper's, whatever the size of these pictures
+    preprocessing = choose_preprocessing(PreprocessingSettings(size=size), source, source.channels)
+    return Model(network.eval(), spec, source.classes, preprocessing), (*said, *match.sentences())

@@ -1,0 +1,28 @@
+"""What a source of weights holds, whatever its format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Tensors under the names that their source gives them.
+
+    `ordered` says whether they stand in the order in which they were registered (safetensors does not keep it).
+    `settings` are those of the network that the source itself states, such as {"pad": "end"}; `graph` is the
+    network that a .t7 file describes beside its tensors; `model_file` says that it is a whole model file. `notes` are
+    sentences on how it was read.
+    """
+
+    source: str
+    tensors: Mapping[str, Tensor]
+    ordered: bool = True
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    graph: nn.Module | None = None
+    model_file: bool = False
+    notes: tuple[str, ...] = ()

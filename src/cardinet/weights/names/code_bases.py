@@ -1,0 +1,41 @@
+"""Key layouts of well-known training code that is no library, and what such code settles beside the names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cardinet.weights.layout import Layout
+
+
+@dataclass(frozen=True)
+class CodeBase:
+    """The names that some code gives, and the settings that all networks of that code share.
+
+    `settings` hold for the networks that have them.
+    """
+
+    name: str
+    layout: Layout
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+TRANSFORMERS = Layout(
+    (
+        (r"^layer(\d+)\.(\d+)\.downsample\.", "resnet.encoder.stages.<1-1>.layers.<2>.shortcut."),
+        (r"^layer(\d+)\.(\d+)\.(conv|bn)(\d)\.", "resnet.encoder.stages.<1-1>.layers.<2>.layer.<4-1>.<3>."),
+        (r"^(conv|bn)1\.", "resnet.embedder.embedder.<1>."),
+        (r"\.(conv|0)\.(?=weight$)", ".convolution."),
+        (r"\.(bn|1)\.(?=[a-z_]+$)", ".normalization."),
+        (r"^fc\.", "classifier.1."),
+    )
+)
+CODE_BASES = (
+    CodeBase(
+        "the ResNets for CIFAR of pytorch_resnet_cifar10 and pytorch-cifar (blocks layer1.0, classifier linear)",
+        Layout(((r"^fc\.", "linear."), (r"downsample\.", "shortcut."))),
+        settings={"pad": "both"},  # F.pad by planes // 4 before and after
+    ),
+    CodeBase("transformers' names", TRANSFORMERS),
+)

@@ -1,0 +1,62 @@
+"""The named network that weights would fit, for a message about one that they do not fit."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from cardinet.base.errors import RequestError
+from cardinet.networks.builder import build
+from cardinet.networks.part import to_document
+from cardinet.networks.registry import NETWORKS
+from cardinet.weights.contents import Weights
+from cardinet.weights.recognise import HEAD, fits, recognise
+
+SECONDS = 1.0
+FEWEST_TENSORS = 10
+DEEPEST = 100
+"""Units; a description of more takes longer to build than a message may take."""
+
+
+def nearest_network(network: Any, weights: Weights) -> str | None:
+    """The id of a named network whose tensors the source has by name and shape, all of them; None if none is found.
+
+    It looks for a second, first among the networks that are described most alike.
+    """
+    if weights.graph is not None or len(weights.tensors) < FEWEST_TENSORS:
+        return None
+    end = time.monotonic() + SECONDS
+    rows = [row for row in NETWORKS.values() if sum(getattr(row.spec, "depths", ())) <= DEEPEST]
+    for row in sorted(rows, key=lambda row: distance(network.spec, row.spec)):
+        if time.monotonic() > end:
+            return None
+        if _has_all(row.spec, weights):
+            return row.id
+    return None
+
+
+def distance(one: Any, other: Any) -> int:
+    """How many settings of two descriptions differ, the numbers of classes and of channels apart."""
+    return _differing(to_document(one), to_document(other))
+
+
+def _differing(one: Any, other: Any) -> int:
+    if isinstance(one, dict) and isinstance(other, dict):
+        free = {"num_classes", "in_channels"}
+        return sum(_differing(one.get(key), other.get(key)) for key in {*one, *other} - free)
+    return int(one != other)
+
+
+def _has_all(spec: Any, weights: Weights) -> bool:
+    network = build(spec, device="meta")
+    own = network.state_dict()
+    try:
+        names = recognise(network, weights)
+    except RequestError:
+        return False
+    body = {ours: theirs for ours, theirs in names.theirs.items() if ours not in HEAD}
+    return (
+        names.complete
+        and len(weights.tensors) - len(body) <= len(HEAD)
+        and all(fits(own[ours], weights.tensors[theirs]) for ours, theirs in body.items())
+    )
