@@ -45,7 +45,8 @@ def create(
 ) -> Classifier | FeatureNetwork:
     """A network by its id (or from a description), with a delta such as `num_classes=5` or `cardinality=8`.
 
-    It is drawn from torch's generator: `torch.manual_seed(0)` before gives torchvision's network bit for bit.
+    It is drawn from torch's generator: `torch.manual_seed(0)` before gives torchvision's network bit for bit,
+    where torchvision has it (see `initialise` for GoogLeNet and Inception-v3, and for `init="paper"`).
     With `features_only` it maps a picture to a list of feature maps, all or those of `out_indices`.
     Raises RequestError for an unknown name or setting, or feature maps that the network does not have.
     """
@@ -109,6 +110,12 @@ def count(network: str | Any, input_size: int | None = None, **delta: Any) -> Co
 
 
 def _spec(network: str | Any) -> Any:
+    from cardinet.base.errors import RequestError
     from cardinet.networks.registry import find
+    from cardinet.networks.spec import NetworkSpec
 
-    return find(network).spec if isinstance(network, str) else network
+    if isinstance(network, str):
+        return find(network).spec
+    if not isinstance(network, NetworkSpec):
+        raise RequestError(f"{network!r} is no network: give a name such as resnet50, or a description.")
+    return network

@@ -41,7 +41,7 @@ DELTAS = st.fixed_dictionaries(
         "stride_at": st.integers(0, 2),
         "gate": st.none() | st.builds(SqueezeExcite, reduction=st.integers(1, 32)),
         "stem": st.builds(Stem, layout=st.sampled_from(["imagenet", "cifar"]), width=st.integers(1, 128)),
-        "shortcut.pad": st.sampled_from(["end", "both"]),
+        "shortcut.sample": st.sampled_from(["subsample", "avg"]),
     },
 )
 
@@ -53,7 +53,8 @@ def test_deltas_come_back_equal(delta: dict[str, Any]) -> None:
     assert through_json(spec) == spec
     assert spec.but() == spec
     for name, value in delta.items():
-        owner = {"kind": "shortcut", "pad": "shortcut", "shortcut.pad": "shortcut", "cardinality": "spatial"}.get(name)
+        owners = {"cardinality": "spatial", **dict.fromkeys(("kind", "pad", "shortcut.sample"), "shortcut")}
+        owner = owners.get(name)
         if owner == "spatial":
             assert spec.transform.spatial.cardinality == value
         elif name in ("base_width", "form", "stride_at"):

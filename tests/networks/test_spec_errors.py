@@ -6,10 +6,23 @@ from typing import Any
 
 import pytest
 
+import cardinet
 from cardinet.base.errors import RequestError
+from cardinet.base.settings import parse_assignments
 from cardinet.networks.part import from_document, part, to_document
 from cardinet.networks.registry import find
-from cardinet.networks.residual import BOTTLENECK, Add, Grouped, Residual, Shortcut, SqueezeExcite
+from cardinet.networks.residual import (
+    BOTTLENECK,
+    ORDERS,
+    Add,
+    Grouped,
+    Residual,
+    Shortcut,
+    SqueezeExcite,
+    Stem,
+    StochasticDepth,
+    Swapout,
+)
 from cardinet.networks.transform import SplitAttention
 
 RESNET50 = find("resnet50").spec
@@ -121,3 +134,58 @@ def test_wrong_fields_of_a_new_description_are_all_named() -> None:
 
 def test_stride() -> None:
     assert [find(id).spec.stride for id in ("resnet50", "resnet20_cifar")] == [32, 4]
+
+
+TEXTS = {
+    "order=e": ("order", ORDERS["e"]),
+    "transform=bottleneck": ("transform", BOTTLENECK),
+    "gate=SqueezeExcite(reduction=8)": ("gate", SqueezeExcite(reduction=8)),
+    "gate=none": ("gate", None),
+    "merge=Swapout(last=[0.5, 0.25], rule=uniform)": ("merge", Swapout(last=(0.5, 0.25), rule="uniform")),
+    "stem=Stem(layout=cifar, width=16)": ("stem", Stem(layout="cifar", width=16)),
+    "kind=none": ("shortcut", Shortcut(kind="none")),
+}
+REFUSED_TEXTS = [
+    ({"order": "f", "boundary": "fb"}, ["order = 'f': give one of a, b, c, d, e, or a part"]),
+    ({"stem": 5, "width": 8}, ["stem = 5: give a part, such as stem=Stem()"]),
+    ({"gate": "SqueezeExite"}, ['no part "SqueezeExite" (nearest: SqueezeExcite']),
+    ({"gate": "SqueezeExcite(8)"}, ["name every value, and put lists in brackets, as in SqueezeExcite(reduction=...)"]),
+    ({"gate": "SqueezeExcite(reduktion=8)"}, ['no setting "SqueezeExcite.reduktion" (nearest: reduction)']),
+    ({"gate": SqueezeExcite}, ["gate = SqueezeExcite: give a part"]),
+    ({"stem": Stem}, ["stem = "]),
+    ({"gate": "Compactor()"}, ["gate = Compactor: it is for compactor"]),
+    ({"kind": "B", "shortcut.kind": "C"}, ['"kind" and "shortcut.kind" are one setting']),
+    ({"merge": "none"}, ["merge = None: give a part"]),
+]
+
+
+def test_number_of_texts() -> None:
+    assert (len(TEXTS), len(REFUSED_TEXTS)) == (7, 10)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_part_is_written_as_text(text: str) -> None:
+    field, expected = TEXTS[text]
+    assert getattr(find("resnet20_cifar").spec.but(**parse_assignments([text])), field) == expected
+
+
+@pytest.mark.parametrize(("delta", "messages"), REFUSED_TEXTS, ids=str)
+def test_values_that_stand_for_no_part(delta: dict[str, Any], messages: list[str]) -> None:
+    with pytest.raises(RequestError) as error:
+        RESNET50.but(**delta)
+    assert len(error.value.findings) == len(messages)
+    for finding, message in zip(error.value.findings, messages, strict=True):
+        assert message in finding
+
+
+def test_changes_are_judged_together() -> None:
+    """A part and the setting that gives it a meaning, in one delta."""
+    plain = find("plain20_cifar").spec
+    assert plain.but(merge=StochasticDepth(), kind="A") == find("resnet20_cifar").spec.but(merge=StochasticDepth())
+    assert find("alexnet_2012").spec.but(norm="none").norm is None
+
+
+@pytest.mark.parametrize("network", [None, 5, Shortcut(), Residual])
+def test_what_is_no_network(network: Any) -> None:
+    with pytest.raises(RequestError, match="is no network: give a name such as resnet50"):
+        cardinet.create(network)

@@ -108,7 +108,7 @@ def explain(error: ValidationError, known: list[str], where: str = "") -> Reques
         else:
             message = item["msg"].removeprefix("Value error, ").rstrip(".")
             if item["type"] == "tuple_type":
-                message = "Input should be a list, such as 3,4,6,3"
+                message = "Input should be a list, such as [3, 4, 6, 3]"
             value = "" if isinstance(item["input"], dict) or not name else f" = {item['input']!r}"
             findings.append(f"{place}{value}: {message}." if place else f"{message}.")
     return RequestError(*findings)

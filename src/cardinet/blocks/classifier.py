@@ -124,6 +124,7 @@ class Classifier(Body):
             raise RequestError(f'global_pool = "{global_pool}": the average pool stays; give "avg" or leave it out.')
         if num_classes != 0:
             self.spec = self.spec.but(num_classes=num_classes)
+            num_classes = self.spec.num_classes
         self.num_classes = num_classes
         weight = next(self.parameters())
         self.fc = (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -98,6 +100,11 @@ class FractalBlock(nn.Module):
         self.levels = levels
         self.steps = {c: levels // 2 ** int(c) for c in columns}
 
+    def keep(self, column: str) -> None:
+        """Drop every other column."""
+        self.columns = nn.ModuleDict({column: self.columns[column]})
+        self.steps = {column: self.steps[column]}
+
     def forward(self, x: Tensor) -> Tensor:
         joins: list[tuple[int, list[str], Tensor | None]] = []
         wanted = {self.levels}
@@ -160,19 +167,19 @@ class FractalNet(Classifier):
             taps.append(Tap(f"layer{i}", f"layer{i}", w_out, 2**i))
         super().__init__(body, {"avgpool": nn.AdaptiveAvgPool2d(1), "fc": nn.Linear(widths[-1], num_classes)}, taps)
 
-    def column(self, c: int) -> Classifier:
-        """Column c alone, a network of its own on the same parameters: a chain of 2^c convolutions a block.
+    def column(self, c: int) -> Self:
+        """Column c alone, a network of its own on the very same Parameters: a chain of 2^c convolutions a block.
 
-        Raises RequestError for a column that there is not.
+        It has a mode and BN statistics of its own, which start as copies. Raises RequestError for a column that
+        there is not.
         """
         present = list(self.layer1.columns)
         if str(c) not in present:
             raise RequestError(f"column {c}: the network has the columns {', '.join(present)}.")
-        body: dict[str, nn.Module] = {"paths": self.paths}
-        for name in self.body_names[1:]:
-            block = getattr(self, name)
-            body[name] = FractalBlock({str(c): block.columns[str(c)]}, block.levels, self.paths)
-        alone = Classifier(body, {"avgpool": self.avgpool, "fc": self.fc}, self.taps)
+        alone = copy.deepcopy(self, {id(p): p for p in self.parameters()})
+        for block in alone.modules():
+            if isinstance(block, FractalBlock):
+                block.keep(str(c))
         alone.spec = self.spec.but(column=c)
         return alone
 

@@ -12,3 +12,4 @@ class Compactor:
     """A 1x1 convolution that starts as the identity, after the BN of a convolution whose channels may be dropped."""
 
     MODULE: ClassVar[str] = "compactor:Compactor"
+    ROLE: ClassVar[str] = "compactor"

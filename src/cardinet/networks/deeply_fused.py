@@ -15,9 +15,10 @@ from cardinet.base.errors import RequestError
 from cardinet.networks.family import family
 from cardinet.networks.part import part
 from cardinet.networks.spec import NetworkSpec
-from cardinet.networks.transform import Count
+from cardinet.networks.transform import Count, Depth
 
 Counts = Annotated[tuple[Count, ...], Field(min_length=1)]
+Depths = Annotated[tuple[Depth, ...], Field(min_length=1)]
 Layout = Literal["cifar", "imagenet"]
 
 STEM_STRIDE = {"cifar": 1, "imagenet": 4}
@@ -62,11 +63,11 @@ class DeeplyFused(NetworkSpec):
     settings that have no meaning together, all of them at once.
     """
 
-    depths: Counts
+    depths: Depths
     widths: Counts = (16, 32, 64)
     layout: Layout = "cifar"
     lines: FusedLines = FusedLines()
-    branches: Count = 1
+    branches: Annotated[int, Field(ge=1, le=64)] = 1
     path: tuple[str, ...] = ()
     num_classes: Count = 10
     in_channels: Count = 3

@@ -13,7 +13,7 @@ from cardinet.base.errors import RequestError
 from cardinet.networks.family import family
 from cardinet.networks.part import part
 from cardinet.networks.spec import NetworkSpec
-from cardinet.networks.transform import Count, Rate
+from cardinet.networks.transform import Count, Depth, Rate
 
 
 @part
@@ -27,7 +27,7 @@ class DenseNet(NetworkSpec):
     arXiv 1707.06990); a step does exactly what it does without.
     """
 
-    depths: Annotated[tuple[Count, ...], Field(min_length=1)]
+    depths: Annotated[tuple[Depth, ...], Field(min_length=1)]
     growth: Count = 32
     bottleneck: bool = True
     compression: Annotated[float, Field(gt=0, le=1)] = 0.5

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.deeply_fused import BARE_BOTTLENECK, STEM_STRIDE, Counts, FusedLines, Layout
+from cardinet.networks.deeply_fused import BARE_BOTTLENECK, STEM_STRIDE, Counts, Depths, FusedLines, Layout
 from cardinet.networks.family import family
 from cardinet.networks.part import part
 from cardinet.networks.spec import NetworkSpec
@@ -24,7 +24,7 @@ class MergeAndRun(NetworkSpec):
     Raises RequestError when it is made with settings that have no meaning together, all of them at once.
     """
 
-    depths: Counts
+    depths: Depths
     widths: Counts = (16, 32, 64)
     layout: Layout = "cifar"
     lines: FusedLines = FusedLines()

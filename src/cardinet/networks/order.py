@@ -16,7 +16,8 @@ class Order:
     `boundary` says what happens to `pre` where it matters whom it feeds. In a unit that changes the shape it is
     computed once and feeds the shortcut too. Of the first unit, he: there too, as it is the activation of a bare
     stem; fb: the first unit has none, as the stem has its own (fb.resnet.torch, preresnet.lua); timm: as in every
-    other unit that keeps the shape, it feeds the branch alone. After the last unit `pre` stands once more.
+    other unit that keeps the shape, it feeds the branch alone. After the last unit `pre` stands once more. Without
+    `pre` there is nothing to say.
     """
 
     pre: Words = ""

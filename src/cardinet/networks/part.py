@@ -6,20 +6,18 @@ A part checks the type and range of its fields when it is made, names its class 
 
 from __future__ import annotations
 
-import copy
 import functools
 import importlib
 import importlib.util
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from cardinet.base.errors import Findings, RequestError, nearest
-from cardinet.base.settings import explain, parse_assignments, put
+from cardinet.base.settings import explain
 
 PartClass = TypeVar("PartClass", bound=type)
 AnyPart = TypeVar("AnyPart")
@@ -54,6 +52,11 @@ EXAMPLES = {
 """A part for every role that one can have in a network."""
 
 
+def is_part(value: Any) -> bool:
+    """Whether a value is a part itself, and not its class."""
+    return is_dataclass(value) and not isinstance(value, type)
+
+
 def misplaced(parts: Mapping[str, Any], optional: Collection[str] = ()) -> list[str]:
     """A sentence for every role that something fills which is no part, or one for another role.
 
@@ -63,8 +66,9 @@ def misplaced(parts: Mapping[str, Any], optional: Collection[str] = ()) -> list[
     for role, value in parts.items():
         if value is None and role in optional:
             continue
-        if not hasattr(value, "MODULE"):
-            found.append(f"{role} = {value!r}: give a part, such as {role}={EXAMPLES[role]}.")
+        if not hasattr(value, "MODULE") or isinstance(value, type):
+            value = value.__name__ if isinstance(value, type) else repr(value)
+            found.append(f"{role} = {value}: give a part, such as {role}={EXAMPLES[role]}.")
         elif (own := getattr(value, "ROLE", role)) != role:
             kind = type(value).__name__
             found.append(f"{role} = {kind}: it is for {own}; give another part, such as {role}={EXAMPLES[role]}.")
@@ -110,111 +114,7 @@ def names(node: Any) -> Iterator[str]:
             yield from names(value)
 
 
-def from_text(field: str, text: str) -> Any:
-    """The value that a text stands for in a field: a shorthand, or a part as `SqueezeExcite(reduction=8)`.
-
-    Any other text is returned as it is. Raises RequestError for an unknown part and for wrong fields of one.
-    """
-    words = SHORTHANDS.get(field, {})
-    written = _WRITTEN.fullmatch(text)
-    if text in words or not written or not (written[1] in PARTS or written[2] is not None):
-        return words.get(text, text)
-    if written[1] not in PARTS:
-        raise RequestError(f'{field} = {text}: there is no part "{written[1]}" ({nearest(written[1], PARTS)}).')
-    arguments = parse_assignments(_arguments(written[2] or ""))
-    kind = PARTS[written[1]]
-    values = {k: from_text(k, v) if isinstance(v, str) else v for k, v in arguments.items()}
-    return _made(kind, values, kind, f"{written[1]}.")
-
-
-_WRITTEN = re.compile(r"([A-Z]\w*)(?:\((.*)\))?")
-
-
-def _arguments(text: str) -> list[str]:
-    """The words between the commas that stand in no list and no part."""
-    words, depth = [""], 0
-    for sign in text:
-        depth += (sign in "([") - (sign in ")]")
-        if sign == "," and not depth:
-            words.append("")
-        else:
-            words[-1] += sign
-    return [word for word in words if word.strip()]
-
-
-def with_delta(node: AnyPart, delta: Mapping[str, Any]) -> AnyPart:
-    """A part with a delta: whole parts first, then fields by a short name that one part owns, or a dotted path.
-
-    A part may be written as text (see `from_text`). Raises RequestError with every unknown, ambiguous or wrong
-    setting at once.
-    """
-    found = Findings()
-    delta, given = {}, delta
-    for key, value in given.items():
-        with found:
-            delta[key] = from_text(key.rpartition(".")[2], value) if isinstance(value, str) else value
-    own = {f.name for f in fields(node)}  # type: ignore[arg-type]
-    tree: dict[str, Any] = {k: v for k, v in delta.items() if k in own and (is_dataclass(v) or v is None)}
-    whole = copy.copy(node)
-    for name, value in tree.items():
-        object.__setattr__(whole, name, value)  # judged below with all other changes: alone it may have no meaning
-    changes: dict[tuple[str, ...], Any] = {}
-    wrong = []
-    for key, value in delta.items():
-        if key in tree:
-            continue
-        place = tuple(key.split("."))
-        paths = [p for p in owners(whole, place[-1]) if p[-len(place) :] == place]
-        paths = [p for p in paths if len(p) == 1] or paths
-        if len(paths) == 1:
-            changes[paths[0]] = value
-        elif paths:
-            wrong.append(f'"{key}" stands in several parts; name one: {", ".join(".".join(p) for p in paths)}.')
-        else:
-            wrong.append(
-                f'A network of this kind has no setting "{key}" ({nearest(key, dict.fromkeys(names(whole)))}).'
-            )
-    within = {path[0] for path in changes}
-    nested: dict[str, Any] = {name: _Value(value) for name, value in tree.items() if name not in within}
-    for path, value in changes.items():
-        put(nested, path, _Value(value))
-    rebuilt = whole
-    with found:
-        rebuilt = _rebuild(whole, nested)
-    with found:
-        if wrong:
-            raise RequestError(*wrong)
-    found.raise_if_any()
-    return rebuilt
-
-
-class _Value:
-    """A new value in a tree of changes, told apart from a branch of the tree."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
-def _rebuild(node: Any, tree: Mapping[str, Any]) -> Any:
-    """The part with a tree of changes. Raises RequestError with what is wrong in it and in the parts within it."""
-    changed = {}
-    found = Findings()
-    for name, change in tree.items():
-        if isinstance(change, _Value):
-            changed[name] = change.value
-        elif isinstance(change, dict):
-            with found:
-                changed[name] = _rebuild(getattr(node, name), change)
-        else:
-            changed[name] = change
-    rebuilt = node
-    with found:
-        rebuilt = _made(functools.partial(replace, node), changed, node) if changed else node
-    found.raise_if_any()
-    return rebuilt
-
-
-def _made(make: Callable[..., Any], values: Mapping[str, Any], kind: Any, where: str = "") -> Any:
+def made(make: Callable[..., Any], values: Mapping[str, Any], kind: Any, where: str = "") -> Any:
     """A part from its values. Raises RequestError with everything that is wrong in them."""
     try:
         return make(**values)
@@ -224,7 +124,7 @@ def _made(make: Callable[..., Any], values: Mapping[str, Any], kind: Any, where:
 
 def to_document(node: Any) -> Any:
     """A part as plain data: `{"part": "Transform", "kernels": [1, 3, 1], ...}`."""
-    if is_dataclass(node) and not isinstance(node, type):
+    if is_part(node):
         return {"part": type(node).__name__, **{f.name: to_document(getattr(node, f.name)) for f in fields(node)}}
     return [to_document(v) for v in node] if isinstance(node, tuple) else node
 
@@ -243,10 +143,10 @@ def from_document(document: Any) -> Any:
         if key != "part":
             with found:
                 values[key] = from_document(value)
-    made = None
+    node = None
     with found:
-        if name not in PARTS:
+        if not isinstance(name, str) or name not in PARTS:
             raise RequestError(f'There is no part "{name}" of a network in this version ({nearest(str(name), PARTS)}).')
-        made = _made(PARTS[name], values, PARTS[name], f"{name}.") if len(values) == len(document) - 1 else None
+        node = made(PARTS[name], values, PARTS[name], f"{name}.") if len(values) == len(document) - 1 else None
     found.raise_if_any()
-    return made
+    return node

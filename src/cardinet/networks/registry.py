@@ -11,6 +11,7 @@ import fnmatch
 from cardinet.base.errors import RequestError, nearest
 from cardinet.networks import (
     alexnet,
+    compactor,
     deeply_fused,
     densenet,
     fractalnet,
@@ -53,6 +54,7 @@ MODULES = (
     resnest,
     repvgg,
     resrep,
+    compactor,
     inception_v3,
     inception_v4,
     inception_resnet,
@@ -65,7 +67,7 @@ MODULES = (
     vgg,
     alexnet,
 )
-"""In the order of `cardinet list`; every `Family` of a module is registered."""
+"""In the order of `cardinet list`; every `Family` of a module is registered, and its parts become known."""
 
 FAMILIES = tuple(value for module in MODULES for value in vars(module).values() if isinstance(value, Family))
 

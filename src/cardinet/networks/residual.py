@@ -17,11 +17,11 @@ from cardinet.base.errors import RequestError
 from cardinet.networks.gate import SqueezeExcite
 from cardinet.networks.merge import Add, StochasticDepth, Swapout
 from cardinet.networks.order import ORDERS, Order
-from cardinet.networks.part import SHORTHANDS, misplaced, part
+from cardinet.networks.part import misplaced, part
 from cardinet.networks.shortcut import Shortcut
 from cardinet.networks.spec import NetworkSpec
 from cardinet.networks.stem import Stem
-from cardinet.networks.transform import BASIC, BOTTLENECK, Count, Grouped, Rate, SplitAttention, Transform
+from cardinet.networks.transform import BASIC, BOTTLENECK, Count, Depth, Grouped, Rate, SplitAttention, Transform
 
 __all__ = [
     "BASIC",
@@ -39,8 +39,6 @@ __all__ = [
     "Transform",
 ]
 
-SHORTHANDS |= {field: {"none": None} for field in ("gate", "carry", "levels")}
-
 
 @part
 class Residual(NetworkSpec):
@@ -52,7 +50,7 @@ class Residual(NetworkSpec):
     when it is made with settings that have no meaning together, all of them at once.
     """
 
-    depths: Annotated[tuple[Count, ...], Field(min_length=1)]
+    depths: Annotated[tuple[Depth, ...], Field(min_length=1)]
     widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 128, 256, 512)
     stem: Any = Stem()
     transform: Transform = BASIC

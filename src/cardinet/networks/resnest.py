@@ -39,6 +39,10 @@ FAMILY = family(
         **{f"resnest{n}": large(depths) for n, (_, depths) in LARGE.items()},
         **{f"resnest50_fast_{r}s{c}x{d}d": fast(r, c, d) for r, c, d in FAST},
     },
+    readings={
+        f"resnest{n}": "no dropout before the classifier, as in timm; the paper has 0.2 (head_dropout = 0.2)."
+        for n in (200, 269)
+    },
     peers={
         "timm:resnest50d": "resnest50",
         "timm:resnest14d": "resnest14d",

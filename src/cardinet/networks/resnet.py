@@ -39,6 +39,11 @@ FAMILY = family(
         "plain18": resnet18.but(kind="none"),
         "plain34": resnet34.but(kind="none"),
     },
+    readings=dict.fromkeys(
+        ("resnet50", "resnet101", "resnet152", "resnet200_postact"),
+        "the stride stands in the 3x3, as in fb.resnet.torch; the authors' Caffe networks have it in the first 1x1 "
+        "(stride_at = 0), with the same parameters and fewer MACs.",
+    ),
     peers={
         **{f"{library}:resnet{n}": f"resnet{n}" for library in ("torchvision", "timm") for n in (18, 34, 50, 101, 152)},
         "timm:resnet200": "resnet200_postact",

@@ -30,6 +30,11 @@ FAMILY = family(
             for n, depths in BOTTLENECK_DEPTHS.items()
         },
     },
+    readings={
+        f"resnet{n}_cifar": "zero channels are appended at the end, as in fb.resnet.torch; other code pads half on "
+        "both sides (pad = both). The paper leaves it open."
+        for n in (20, 32, 44, 56, 110, 1202)
+    },
     unbuildable={
         "veit_ensemble": "an analysis of resnet110_cifar and its 2^54 paths (arXiv 1605.06431), no network of its own."
     },

@@ -32,6 +32,10 @@ CIFAR = family(
         "preact164_cifar": preact164,
         "preact1001_cifar": preact164.but(depths=(111, 111, 111)),
     },
+    readings={
+        "preact110_cifar": "shortcut A, as in the original network; with bare projections it counts 1,730,522.",
+        "preact1001_cifar": "counts 10.33 M with BN's parameters; the printed 10.2 M is without them.",
+    },
     peers={
         **{
             f"pytorchcv:preresnet{n}_cifar10": preact20.but(depths=d, boundary="timm", kind="B", project="conv")

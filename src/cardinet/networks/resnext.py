@@ -39,6 +39,10 @@ FAMILY = family(
         "resnet50_noshortcut": resnet50.but(kind="none"),
         "resnext50_32x4d_noshortcut": resnet50.but(cardinality=32, base_width=4, kind="none"),
     },
+    readings=dict.fromkeys(
+        ("resnet50_noshortcut", "resnext50_32x4d_noshortcut"),
+        "projections are left out with the identities, the natural reading; the paper does not say.",
+    ),
     peers={
         **{
             f"torchvision:resnext{template}": f"resnext{template}"
@@ -63,6 +67,11 @@ SMALL = family(
     paper="arXiv 1611.05431",
     input_size=32,
     rows={f"resnext29_{c}x{d}d": resnext29.but(cardinality=c, base_width=d) for c, d in CIFAR},
+    readings={
+        f"resnext29_{c}x{d}d": "original units, as in the later paper version and the released code, whose errors are "
+        "the published ones; the first version had pre-activation."
+        for c, d in CIFAR
+    },
     peers={
         **{f"pytorchcv:resnext29_{template}_cifar10": f"resnext29_{template}" for template in ("32x4d", "16x64d")},
         **{

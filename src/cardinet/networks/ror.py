@@ -34,7 +34,9 @@ FAMILY = family(
     },
     readings={
         **dict.fromkeys(("ror3_56", "ror3_110", "ror3_164", "ror3_164_sd"), PROJECTIONS),
-        **dict.fromkeys(("pre_ror3_164_sd", "ror3_wrn40_4_sd", "ror3_wrn58_4_sd"), STRIDED),
+        "pre_ror3_164_sd": f"{STRIDED} 26 units a stage, as ror3_164 has.",
+        "ror3_wrn40_4_sd": STRIDED,
+        "ror3_wrn58_4_sd": f"{STRIDED} The printed 13.3 M is less than WRN-58-4 has alone, 13,599,450.",
     },
     peers={f"pytorchcv:ror3_{depth}_cifar10": f"ror3_{depth}" for depth in (56, 110, 164)},
 )

@@ -20,7 +20,8 @@ class Shortcut:
     zero, at the `end` or half on `both` sides. B: identity; where the shape changes a projection. C: a projection
     everywhere. identity: absent where the shape changes. none: absent everywhere (the ablation of ResNeXt).
     `project` is the projection: a 1x1 convolution with BN, a bare one (pre-activation units), one after an average
-    pool that carries the stride (ResNet-D, ResNeSt), or a 3x3 where it strides (SENet-154).
+    pool that carries the stride (ResNet-D, ResNeSt), or a 3x3 where it strides (SENet-154). A field that the kind has
+    no use for does nothing.
     """
 
     kind: Literal["A", "B", "C", "identity", "none"] = "B"

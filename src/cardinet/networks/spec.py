@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from cardinet.networks.part import with_delta
+from cardinet.networks.delta import with_delta
 
 
 class NetworkSpec:

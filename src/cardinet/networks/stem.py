@@ -13,7 +13,8 @@ class Stem:
     """imagenet: 7x7 /2, norm, max pool 3x3 /2. deep: 3x3 /2, 3x3, 3x3 of twice the width, then as imagenet.
 
     cifar: 3x3. `words` is what follows the (last) convolution; auto: BN and ReLU, unless the first unit starts with
-    them itself. `pool` is torchvision's (pad 1) or Caffe's (no pad, ceil mode); the output has the same size.
+    them itself. `pool` is torchvision's (pad 1) or Caffe's (no pad, ceil mode); the output has the same size,
+    and cifar has none.
     """
 
     layout: Literal["imagenet", "deep", "cifar"] = "imagenet"

@@ -18,6 +18,7 @@ CIFAR = family(
     },
     peers={"pytorchcv:resdropresnet20_cifar10": resnet20.but(kind="B", merge=StochasticDepth(rescale="train"))},
     readings={
+        "sd1202_cifar": "without the convolution biases of the author's Torch code (conv_bias = true has them).",
         "sd110_cifar": "without the convolution biases of the author's Torch code (conv_bias = true has them).",
         "sd152_svhn": "with the convolution biases of the author's Torch code.",
     },

@@ -9,6 +9,7 @@ from pydantic import Field
 from cardinet.networks.part import SHORTHANDS, part
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Depth = Annotated[int, Field(ge=1, le=10_000)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -38,6 +38,11 @@ CIFAR = family(
     paper="arXiv 1605.07146",
     input_size=32,
     rows={f"wrn{depth}_{k}": wrn(depth, k) for depth, k in CIFAR_NETS},
+    readings={
+        f"wrn{depth}_{k}": "a dropout rate, 0 here, stands after the second BN and ReLU, as in the authors' code; the "
+        "paper's figure has it before them."
+        for depth, k in CIFAR_NETS
+    },
     peers={f"pytorchcv:wrn{depth}_{k}_cifar10": f"wrn{depth}_{k}" for depth, k in ((16, 10), (28, 10), (40, 8))},
 )
 FAMILY = family(

@@ -1,0 +1,141 @@
+"""A description with a delta: `resnet50.but(cardinality=32, base_width=4)`, values also as text."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+from cardinet.base.errors import Findings, RequestError, nearest
+from cardinet.base.settings import parse_assignments, put
+from cardinet.networks.part import EXAMPLES, PARTS, SHORTHANDS, is_part, made, names, owners
+
+AnyPart = TypeVar("AnyPart")
+Path = tuple[str, ...]
+
+_WRITTEN = re.compile(r"([A-Z]\w*)(?:\((.*)\))?")
+
+
+def with_delta(node: AnyPart, delta: Mapping[str, Any]) -> AnyPart:
+    """A part with a delta: whole parts first, then fields by a short name that one part owns, or a dotted path.
+
+    A part may be written as text (see `from_text`). Raises RequestError with every unknown, ambiguous, doubled or
+    wrong setting at once.
+    """
+    found = Findings()
+    values = {}
+    for key, value in delta.items():
+        with found:
+            values[key] = from_text(key.rpartition(".")[2], value) if isinstance(value, str) else value
+    own = {f.name for f in fields(node)}  # type: ignore[arg-type]
+    parts = {key: value for key, value in values.items() if key in own and is_part(value)}
+    whole = copy.copy(node)
+    for name, value in parts.items():
+        object.__setattr__(whole, name, value)  # judged below with all other changes: alone it may have no meaning
+    changes: dict[Path, _Change] = {}
+    for key, value in values.items():
+        if key not in parts:
+            with found:
+                path = _path(whole, key)
+                if path in changes:
+                    raise RequestError(f'"{changes[path].key}" and "{key}" are one setting; give one of them.')
+                changes[path] = _Change(key, _checked(whole, path, value))
+    within = {path[0] for path in changes}
+    nested: dict[str, Any] = {name: _Change(name, part) for name, part in parts.items() if name not in within}
+    for path, change in changes.items():
+        put(nested, path, change)
+    rebuilt = whole
+    with found:
+        rebuilt = _rebuild(whole, nested)
+    found.raise_if_any()
+    return rebuilt
+
+
+def from_text(field: str, text: str) -> Any:
+    """The value that a text stands for in a field: a shorthand, or a part as `SqueezeExcite(reduction=8)`.
+
+    Any other text is returned as it is. Raises RequestError for an unknown part and for wrong fields of one.
+    """
+    words = SHORTHANDS.get(field, {})
+    written = _WRITTEN.fullmatch(text)
+    named = written is not None and (written[1] in PARTS or written[2] is not None)
+    if text in words or text.lower() == "none" or not (written and (named or field in EXAMPLES)):
+        return words.get(text, text)
+    name, inner = written[1], written[2] or ""
+    if name not in PARTS:
+        raise RequestError(f'{field} = {text}: there is no part "{name}" ({nearest(name, PARTS)}).')
+    arguments = _arguments(inner)
+    if any("=" not in word for word in arguments):
+        some = next((f.name for f in fields(PARTS[name])), "name")
+        raise RequestError(f"{field} = {text}: name every value, and put lists in brackets, as in {name}({some}=...).")
+    parsed = parse_assignments(arguments)
+    inside = {key: from_text(key, value) if isinstance(value, str) else value for key, value in parsed.items()}
+    return made(PARTS[name], inside, PARTS[name], f"{name}.")
+
+
+def _arguments(text: str) -> list[str]:
+    """The words between the commas that stand in no list and no part."""
+    words, depth = [""], 0
+    for sign in text:
+        depth += (sign in "([") - (sign in ")]")
+        if sign == "," and not depth:
+            words.append("")
+        else:
+            words[-1] += sign
+    return [word for word in words if word.strip()]
+
+
+def _path(node: Any, key: str) -> Path:
+    """The path of a field by its short name or dotted path. Raises RequestError for an unknown or ambiguous one."""
+    place = tuple(key.split("."))
+    paths = [path for path in owners(node, place[-1]) if path[-len(place) :] == place]
+    paths = [path for path in paths if len(path) == 1] or paths
+    if len(paths) == 1:
+        return paths[0]
+    if paths:
+        among = ", ".join(".".join(path) for path in paths)
+        raise RequestError(f'"{key}" stands in several parts; name one: {among}.')
+    raise RequestError(f'A network of this kind has no setting "{key}" ({nearest(key, dict.fromkeys(names(node)))}).')
+
+
+def _checked(node: Any, path: Path, value: Any) -> Any:
+    """A value for a field: None for the word where the field may be empty. Raises RequestError for a part's place."""
+    owner = functools.reduce(getattr, path[:-1], node)
+    field = next(f for f in fields(owner) if f.name == path[-1])
+    may_be_none = str(field.type) == "Any" or re.search(r"\bNone\b", str(field.type))
+    if isinstance(value, str) and value.lower() == "none" and may_be_none:
+        return None
+    if is_part(getattr(owner, field.name)) and not is_part(value) and value is not None:
+        words = ", ".join(map(str, SHORTHANDS.get(field.name, ())))
+        example = EXAMPLES.get(field.name, f"{type(getattr(owner, field.name)).__name__}()")
+        which = f"one of {words}, or a part" if words else "a part"
+        raise RequestError(f"{field.name} = {value!r}: give {which}, such as {field.name}={example}.")
+    return value
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A new value in a tree of changes, told apart from a branch of the tree, and the key that it was given by."""
+
+    key: str
+    value: Any
+
+
+def _rebuild(node: Any, tree: Mapping[str, Any]) -> Any:
+    """The part with a tree of changes. Raises RequestError with what is wrong in it and in the parts within it."""
+    changed = {}
+    found = Findings()
+    for name, change in tree.items():
+        if isinstance(change, _Change):
+            changed[name] = change.value
+        elif is_dataclass(getattr(node, name)):
+            with found:
+                changed[name] = _rebuild(getattr(node, name), change)
+    rebuilt = node
+    with found:
+        rebuilt = made(functools.partial(replace, node), changed, node) if changed else node
+    found.raise_if_any()
+    return rebuilt
