@@ -12,7 +12,9 @@ import pytest
 from cardinet.base.errors import RequestError
 from cardinet.base.settings import merge, parse_assignments
 from cardinet.networks.registry import find
+from cardinet.train.listener import Listener
 from cardinet.train.recipe import KINDS, Recipe, make_recipe, overrides, recipe_document, recipe_names, recipe_text
+from cardinet.train.request import Request, resolve
 from cardinet.train.schedule import clock, learning_rate
 
 NAMES = ["finetune", "paper-cifar", "paper-imagenet", "quick"]
@@ -147,6 +149,61 @@ def test_one_setting_said_twice_is_refused() -> None:
     assert "twice" in str(error)
     assert delta["training"] == {"batch_size": 8}
     assert delta["network"] == {"delta": {"cardinality": 4}}
+
+
+OWN_SETTINGS = [
+    ("fractalnet20", "columns=2", {"columns": 2}),
+    ("densenet_40_12", "recompute=true", {"recompute": True}),
+    ("googlenet", "naive=true", {"naive": True}),
+    ("resnest14d", "radix=1", {"radix": 1}),
+    ("se_resnet_110_cifar", "reduction=8", {"reduction": 8}),
+    ("sd110_cifar", "rule=uniform", {"rule": "uniform"}),
+    ("alexnet_2012", "norm=none", {"norm": "none"}),
+    ("resnet20_cifar", "gate=SqueezeExcite(reduction=8) reduction=4", {"gate.reduction": 4}),
+    ("resnet20_cifar", "shortcut.pad=both", {"shortcut.pad": "both"}),
+]
+
+
+@pytest.mark.parametrize("prefix", ["", "network."])
+@pytest.mark.parametrize(("network", "words", "same"), OWN_SETTINGS)
+def test_every_network_takes_its_own_settings(network: str, words: str, same: dict[str, object], prefix: str) -> None:
+    """Also those that only this network has, or a part that another setting puts in."""
+    request = Request(network=network, assignments=tuple(prefix + word for word in words.split()))
+    whole = {"gate": "SqueezeExcite"} if "gate" in words else {}
+    assert described(request) == find(network).spec.but(**whole, **same) != find(network).spec
+
+
+def described(request: Request) -> object:
+    """The network's description that a request comes to."""
+    delta, errors = overrides([("network.id", request.network), *parse_assignments(list(request.assignments)).items()])
+    assert errors == []
+    made = make_recipe(merge(recipe_document(request.recipe), delta))
+    return find(made.network.id).spec.but(**made.network.delta)
+
+
+def test_a_setting_of_other_networks_is_refused_by_the_network() -> None:
+    with pytest.raises(RequestError, match=r'A network of this kind has no setting "columns"'):
+        resolve(Request(network="resnet20_cifar", assignments=("columns=2",)), Listener())
+
+
+@pytest.mark.parametrize(("key", "value", "path"), [("kind", "B", "schedule.kind"), ("pad", "end", "augmentation.pad")])
+def test_a_name_that_recipe_and_network_share(key: str, value: str, path: str) -> None:
+    """It is the recipe's; where that refuses the value, it says how to reach the network's."""
+    (error,) = overrides([(key, value)])[1]
+    assert f"{path} = '{value}'" in str(error)
+    assert f"write network.{key}." in str(error)
+    assert overrides([(f"network.{key}", value)]) == ({"network": {"delta": {key: value}}}, [])
+    group, _, name = path.partition(".")
+    right = {"kind": "step", "pad": 2}[key]
+    assert overrides([(key, right)]) == ({group: {name: right}}, [])
+
+
+def test_an_unknown_name_is_told_the_nearest_of_recipes_and_networks() -> None:
+    errors = overrides([("batchsize", 8), ("colums", 2)])[1]
+    assert [str(error).partition("nearest: ")[2].split(", ")[0].rstrip(").") for error in errors] == [
+        "batch_size",
+        "columns",
+    ]
 
 
 def test_a_base_is_looked_for_beside_its_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

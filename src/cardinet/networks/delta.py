@@ -66,7 +66,9 @@ def from_text(field: str, text: str) -> Any:
         return words.get(text, text)
     name, inner = written[1], written[2] or ""
     if name not in PARTS:
-        raise RequestError(f'{field} = {text}: there is no part "{name}" ({nearest(name, PARTS)}).')
+        among = [other for other, kind in PARTS.items() if field not in EXAMPLES or getattr(kind, "ROLE", "") == field]
+        example = f", such as {field}={EXAMPLES[field]}" if field in EXAMPLES else ""
+        raise RequestError(f'{field} = {text}: there is no part "{name}" ({nearest(name, among)}){example}.')
     arguments = _arguments(inner)
     if any("=" not in word for word in arguments):
         some = next((f.name for f in fields(PARTS[name])), "name")

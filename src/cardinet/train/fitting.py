@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from cardinet.base.errors import Findings, RequestError
 from cardinet.data.kinds import absolute
 from cardinet.data.source import Source
 from cardinet.measure.fit import fitting, too_deep
+from cardinet.networks.builder import build
 from cardinet.networks.registry import find
 from cardinet.runs.environment import device_of, precision_of
 from cardinet.train.inputs import choose_preprocessing, choose_size
@@ -19,6 +22,9 @@ from cardinet.train.schedule import Clock, clock
 from cardinet.train.task import Task
 
 TINY = 16
+ROOMY = 3
+"""With so many strides on a side no picture is used up by convolutions that lose a border (Inception: 75 / 32)."""
+BN = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 def kind_of(source: Source) -> str:
@@ -60,7 +66,7 @@ def check(recipe: Recipe, source: Source) -> Fit:
         size, _ = choose_size(recipe.preprocessing, source)
         if too_deep(spec, size):
             raise RequestError(_too_deep(row.id, spec.stride, size))
-        _check_batch(batch_size // min(recipe.optimizer.accumulate, batch_size), size, spec.stride)
+        _check_step(row.id, spec, size, batch_size, min(recipe.optimizer.accumulate, batch_size))
     with findings:
         device = device_of(recipe.machine.device)
         precision = precision_of(recipe.machine.precision, device)
@@ -88,13 +94,43 @@ def fit(recipe: Recipe, source: Source, flips_asked: bool) -> tuple[Task, list[s
     return Task(recipe, found.clock, found.spec, source, preprocessing, found.device, found.precision), notes
 
 
-def _check_batch(smallest: int, size: int, stride: int) -> None:
-    """BN needs two values of a channel to have a variance, also in the last feature map of the smallest part."""
-    if smallest * max(1, size // stride) ** 2 < 2:
-        raise RequestError(
-            "BN has no variance over a single value: the last feature map has one pixel and a part of a batch one "
-            "picture; give a larger --batch-size, a smaller optimizer.accumulate or a larger size."
-        )
+def _check_step(name: str, spec: Any, size: int, batch_size: int, parts: int) -> None:
+    """Pass the smallest part of a batch through the network without its numbers, where that can fail.
+
+    Raises RequestError where BN sees a single value of a channel, which has no variance (behind a global pool that is
+    any part of one picture), and where the picture is used up before the last feature map.
+    """
+    pictures = batch_size // parts
+    if pictures > 1 and size >= ROOMY * spec.stride:
+        return
+    network = build(spec, device="meta")
+    for module in network.modules():
+        module.training = isinstance(module, BN)  # no other, so that no unit is skipped by chance
+
+    def passes(side: int, count: int = 2) -> bool:
+        try:
+            network(torch.empty(count, spec.in_channels, side, side, device="meta"))
+        except RuntimeError:
+            return False
+        return True
+
+    with torch.no_grad():
+        if not passes(size) and passes(ROOMY * spec.stride):
+            least = size + bisect_left(range(size, ROOMY * spec.stride), True, key=passes)
+            raise RequestError(
+                f'"{name}" uses up pictures of {size} x {size} pixels before its last feature map; enlarge them with '
+                f"--set size={least}."
+            )
+        if pictures > 1:
+            return
+        try:
+            passes(size, pictures)
+        except ValueError:
+            fewer = " or a smaller optimizer.accumulate" if parts > 1 else ""
+            raise RequestError(
+                "BN has no variance over a single value, and a part of a batch with one picture comes down to "
+                f"one; give --batch-size {2 * parts} or more{fewer}."
+            ) from None
 
 
 def _notes(source: Source) -> list[str]:

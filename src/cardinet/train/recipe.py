@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+import cardinet.networks.registry  # noqa: F401  which makes every part known
 from cardinet.base.durations import Duration
 from cardinet.base.errors import CardinetError, RequestError, nearest
 from cardinet.base.settings import Settings, find_setting, leaves, merge, put, validate
 from cardinet.data.settings import AugmentationSettings, DataSettings
-from cardinet.networks.part import names
-from cardinet.networks.registry import find
+from cardinet.networks.part import PARTS
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -156,14 +157,15 @@ def recipe_document(name: str, kind: str | None = None, seen: tuple[str, ...] = 
 def overrides(values: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], list[CardinetError]]:
     """Settings by dotted path or unambiguous short name as a delta of a recipe, and the errors among them.
 
-    `network.KEY` reaches the network's description. Two ways of saying the same are refused.
+    `network.KEY` reaches the network's description, and so does KEY where no recipe has that; which settings its
+    network has, the description itself judges. Two ways of saying the same are refused.
     """
     delta: dict[str, Any] = {}
     errors: list[CardinetError] = []
     given: set[tuple[str, ...]] = set()
     for key, value in values:
         try:
-            path = _network_path(key) or find_setting(Recipe, key)
+            path = _place(key, value)
             if path in given:
                 raise RequestError(f"{'.'.join(path)} is given twice; give it once, by its option or by --set.")
             given.add(path)
@@ -173,15 +175,32 @@ def overrides(values: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], list[C
     return delta, errors
 
 
-def _network_path(key: str) -> tuple[str, ...] | None:
-    """Where a setting of the network's description goes: `network.depths`, or `depths` where no recipe has that."""
+def _place(key: str, value: Any) -> tuple[str, ...]:
+    """The path of a setting in a recipe's document: `network.delta.columns` for `columns`.
+
+    Raises RequestError for an unknown or ambiguous name, and for a wrong value under a name that a network may have
+    too: it says how to reach that one.
+    """
     head, _, rest = key.partition(".")
     if head == "network" and rest and rest not in NetworkSettings.model_fields:
         return ("network", "delta", rest)
     in_recipe = {name for path in leaves(Recipe) for name in path}
-    if head not in in_recipe and head in names(find("resnet50").spec):
-        return ("network", "delta", key)
-    return None
+    in_networks = {field.name for kind in PARTS.values() for field in fields(kind)}
+    if head not in in_recipe:
+        if head in in_networks:
+            return ("network", "delta", key)
+        raise RequestError(f'There is no setting "{key}" ({nearest(key, sorted(in_recipe | in_networks))}).')
+    try:
+        path = find_setting(Recipe, key)
+        if key in in_networks:
+            alone: dict[str, Any] = {}
+            put(alone, path, value)
+            make_recipe(alone)
+    except RequestError as error:
+        if key not in in_networks:
+            raise
+        raise RequestError(f"{error} If the network's {key} is meant, write network.{key}.") from None
+    return path
 
 
 def make_recipe(document: Mapping[str, Any]) -> Recipe:
