@@ -91,20 +91,18 @@ class FusedBlock(nn.Module):
 
 
 class FusedClassifier(Classifier):
-    """What deeply-fused networks share: the stem, the groups of blocks, and what their code says of BN and weights."""
+    """What deeply-fused networks share: the stem, the groups of blocks, and what their code says of BN and weights.
+
+    torch's own weights of `fc` are their uniform Xavier.
+    """
+
+    fans = {"paper": "fan_in"}
 
     def __init__(self, body: Mapping[str, nn.Module], channels: int, num_classes: int, taps: Sequence[Tap]) -> None:
         super().__init__(body, {"avgpool": nn.AdaptiveAvgPool2d(1), "fc": nn.Linear(channels, num_classes)}, taps)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eps = EPS
-
-    def initialise(self, init: str) -> None:
-        """paper: convolutions normal with std sqrt(2 / fan_in); torch's own for `fc` is their uniform Xavier."""
-        if init == "paper":
-            for module in self.modules():
-                if isinstance(module, nn.Conv2d):
-                    nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
 
 
 def fused_stem(in_channels: int, layout: str, width: int) -> dict[str, nn.Module]:

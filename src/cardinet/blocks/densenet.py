@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -113,6 +112,8 @@ def stem_layers(in_channels: int, layout: str, width: int) -> dict[str, nn.Modul
 class DenseNet(Classifier):
     """Stem, layer1, transition1, layer2, ..., bn_last, relu_last, avgpool, fc; the settings are the description's."""
 
+    fans = {"torchvision": "fan_in"}
+
     def __init__(
         self,
         *,
@@ -144,10 +145,5 @@ class DenseNet(Classifier):
         super().__init__(body, {"avgpool": nn.AdaptiveAvgPool2d(1), "fc": nn.Linear(width, num_classes)}, taps)
 
     def initialise(self, init: str) -> None:
-        """torchvision scales by sqrt(2 / fan_in) here, the paper's code as everywhere by fan_out; both a bias of 0."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.zeros_(module.bias)
-            elif init == "torchvision" and isinstance(module, nn.Conv2d):
-                with torch.no_grad():
-                    module.weight *= math.sqrt(module.out_channels / module.in_channels)
+        """The bias of the classifier starts at 0, in the paper's code and in torchvision."""
+        nn.init.zeros_(self.get_parameter("fc.bias"))

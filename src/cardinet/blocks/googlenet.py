@@ -73,3 +73,5 @@ class GoogLeNet(InceptionNet):
             num_classes=num_classes,
             in_channels=in_channels,
         )
+        if not norm:  # fan_out would blow the signal up in every narrow reduction, torch's own weights let it vanish
+            self.fans = {"torchvision": "fan_in", "paper": "fan_in"}

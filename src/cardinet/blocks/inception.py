@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from torch import Tensor, nn
@@ -46,11 +46,6 @@ class ConvNormReLU(Piece):
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.relu(self.bn(self.conv(x)))
         return y
-
-    def initialise(self, init: str) -> None:
-        """A bias starts at 0."""
-        if self.conv.bias is not None:
-            nn.init.zeros_(self.conv.bias)
 
 
 class Pool(Piece):
@@ -140,6 +135,8 @@ class InceptionNet(Classifier):
 
     With an `embedding` a linear layer to that width, without bias, and BN stand between dropout and fc.
     """
+
+    fans: Mapping[str, str | None] = {"torchvision": None}
 
     def __init__(
         self,

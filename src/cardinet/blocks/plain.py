@@ -69,6 +69,8 @@ class VGG(Classifier):
 class AlexNet(Classifier):
     """conv1 relu1 (norm1) pool1 conv2 relu2 (norm2) pool2 conv3 relu3 conv4 relu4 conv5 relu5 pool5 avgpool ... fc."""
 
+    fans = {"torchvision": None}
+
     def __init__(
         self,
         *,

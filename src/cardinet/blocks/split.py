@@ -15,6 +15,8 @@ class SplitAttention(nn.Module):
     taken by a 3x3 average pool after it all or before it.
     """
 
+    starts_closed = True  # ResNeSt's training: the last gamma of a unit is 0 at first
+
     def __init__(
         self,
         w_in: int,

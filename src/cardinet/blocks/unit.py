@@ -166,3 +166,13 @@ class ResidualUnit(Chain):
 
 class GroupedUnit(ResidualUnit):
     """Form c: conv1, bn1, relu, conv2 (grouped), bn2, relu, conv3, bn3; names as in torchvision."""
+
+    def initialise(self, init: str) -> None:
+        """paper: the branch starts at 0, by gamma of the BN that ends it, where one of its convolutions asks for that.
+
+        A ReLU after that BN would pass no gradient at 0, so there gamma stays 1.
+        """
+        last = self.steps[-1][-1]
+        asked = any(getattr(layer, "starts_closed", False) for layer in self.children())
+        if init == "paper" and asked and last.startswith("bn"):
+            nn.init.zeros_(self.get_parameter(f"{last}.weight"))

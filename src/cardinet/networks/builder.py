@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def build(spec: NetworkSpec, *, init: str = "torchvision", device: str = "cpu") -> Classifier:
     """The network of a description, in channels_last layout, on `device` ("meta" allocates nothing).
 
-    `init` is "torchvision" (one seed gives torchvision's network) or "paper"; see `initialise`.
+    `init` is "torchvision" (one seed gives the weights of torchvision, where it has the network) or "paper"; see
+    `initialise`.
     """
     import torch
 

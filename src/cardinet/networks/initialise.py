@@ -12,16 +12,28 @@ INITS = ("torchvision", "paper")
 def initialise(network: nn.Module, init: str) -> None:
     """Draw the initial weights in place, in one pass in `modules()` order, from torch's generator.
 
-    torchvision: convolutions normal with std sqrt(2 / fan_out) (He et al. 2015), BN 1 and 0, linear layers as
-    torch makes them; after the same seed the network is torchvision's, bit for bit. paper: the same with a
-    classifier bias of 0 (fb.resnet.torch, ResNeXt). A module with a method `initialise(init)` is called
-    last, for what its paper says of its own layers (a gate with a bias of -6). Raises RequestError for another name.
+    Convolutions are normal with std sqrt(2 / fan_out) (He et al. 2015) and have a bias of 0, BN is 1 and 0, linear
+    layers are as torch makes them. `fans` of the network says, by `init`, where its convolutions have "fan_in", or
+    None: as torch makes them. A module with a method `initialise(init)` is called last, for its own layers.
+
+    torchvision: after the same seed the weights are torchvision's, bit for bit, for every network that torchvision
+    has too (GoogLeNet and Inception-v3: its ones with aux_logits=False and init_weights=False).
+
+    paper: linear biases are 0 too (fb.resnet.torch, ResNeXt), and these follow their own paper or its code: AlexNet,
+    VGG, DenseNet, FractalNet, Highway, deeply-fused and merge-and-run nets, the attention layers of SKNet, the last
+    gamma of ResNeSt's units, gates on shortcuts. Not followed: the codes of Wide ResNet and stochastic depth scale by
+    fan_in, but a residual description does not know its family. All other families keep to the rule above.
+
+    Raises RequestError for another name.
     """
     if init not in INITS:
         raise RequestError(f'There is no initialisation "{init}" ({nearest(init, INITS)}).')
+    fan = getattr(network, "fans", {}).get(init, "fan_out")
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if isinstance(module, nn.Conv2d) and fan is not None:
+            nn.init.kaiming_normal_(module.weight, mode=fan, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
         elif isinstance(module, nn.BatchNorm2d) and module.affine:
             nn.init.constant_(module.weight, 1)
             nn.init.constant_(module.bias, 0)

@@ -1,0 +1,113 @@
+"""Initial weights: torchvision's after the same seed, bit for bit, and what papers say of their own layers."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import TypeVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cardinet.blocks.unit import GroupedUnit
+from cardinet.networks.builder import build
+from cardinet.networks.registry import PEERS, find
+from cardinet.networks.repvgg import RepVGG
+from cardinet.networks.residual import Grouped
+from networks.peers import peer
+from networks.test_torchvision_values import NAMES as RESIDUAL
+
+THEIRS = [name.removeprefix("torchvision:") for name in PEERS if name.startswith("torchvision:")]
+OTHERS = [name for name in THEIRS if name not in RESIDUAL]
+Kind = TypeVar("Kind", bound=nn.Module)
+RESNEST = find("resnest50").spec.but(depths=(1, 2), widths=(16, 32), num_classes=3)
+
+
+def seeded(spec: object, init: str) -> nn.Module:
+    torch.manual_seed(0)
+    return build(spec, init=init)  # type: ignore[arg-type]
+
+
+def of_kind(network: nn.Module, kind: type[Kind]) -> list[Kind]:
+    return [module for module in network.modules() if isinstance(module, kind)]
+
+
+def spread(weight: Tensor) -> float:
+    return float(weight.detach().std(correction=0))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_one_seed_gives_torchvisions_weights(name: str) -> None:
+    torch.manual_seed(0)
+    theirs = peer("torchvision", name).state_dict()
+    ours = seeded(find(f"torchvision:{name}").spec, "torchvision").state_dict()
+    assert len(ours) == len(theirs)
+    different = [key for (key, a), b in zip(ours.items(), theirs.values(), strict=True) if not torch.equal(a, b)]
+    assert different == []
+
+
+def test_number_of_torchvisions_networks() -> None:
+    """The residual ones are compared, weights and logits, in another file."""
+    assert {*RESIDUAL} <= {*THEIRS}
+    assert (len(RESIDUAL), len(OTHERS)) == (10, 15)
+
+
+@pytest.mark.parametrize("init", ["torchvision", "paper"])
+@pytest.mark.parametrize(
+    ("spec", "count"),
+    [
+        (find("sd152_svhn").spec.but(depths=(1, 1, 1)), 7),
+        (RepVGG(depths=(1, 1, 1, 1), widths=(8, 8, 8, 8), form="deployment"), 5),
+        (find("googlenet").spec, 57),
+        (find("seresnet18").spec, 16),
+    ],
+)
+def test_biases_of_convolutions_start_at_0(spec: object, count: int, init: str) -> None:
+    network = seeded(spec, init)
+    biases = [conv.bias for conv in of_kind(network, nn.Conv2d) if conv.bias is not None]
+    assert len(biases) == count
+    assert not any(bias.any() for bias in biases)
+    assert bool(network.get_parameter("fc.bias").any()) == (init == "torchvision")
+
+
+def test_densenet_scales_by_fan_out_as_the_papers_code_does() -> None:
+    spec = find("densenet121").spec.but(depths=(1, 1))
+    for init, fan in (("paper", 0), ("torchvision", 1)):
+        convs = of_kind(seeded(spec, init), nn.Conv2d)
+        assert len(convs) == 6
+        for conv in convs:
+            weight = conv.weight
+            inputs = weight.shape[fan] * weight[0, 0].numel()
+            assert abs(spread(weight) / sqrt(2 / inputs) - 1) < 4 / sqrt(2 * weight.numel())
+
+
+@pytest.mark.parametrize("init", ["torchvision", "paper"])
+def test_the_signal_keeps_its_size_in_a_googlenet_without_bn(init: str) -> None:
+    network = seeded(find("googlenet").spec, init).eval()
+    with torch.no_grad():
+        last = network.get_submodule("layer3")
+        seen: list[Tensor] = []
+        last.register_forward_hook(lambda module, inputs, output: seen.append(output))
+        network(torch.randn(2, 3, 64, 64))
+    assert 0.1 < float(seen[0].square().mean().sqrt()) < 10
+    assert torch.equal(network.get_parameter("stem.0.conv.bias"), torch.zeros(64))
+
+
+@pytest.mark.parametrize(
+    ("delta", "init", "gammas"),
+    [
+        ({}, "paper", [1, 0]),
+        ({}, "torchvision", [1, 1]),
+        ({"spatial": Grouped()}, "paper", [1, 1, 1]),
+        ({"order": "b"}, "paper", [1, 1]),  # BN after the sum
+        ({"order": "c"}, "paper", [1, 1]),  # a ReLU after the last BN, which would pass no gradient
+        ({"order": "e"}, "paper", [1, 1]),  # BN before the convolutions
+    ],
+)
+def test_last_gammas_of_split_attention(delta: dict[str, object], init: str, gammas: list[int]) -> None:
+    network = seeded(RESNEST.but(**delta), init)
+    units = of_kind(network, GroupedUnit)
+    assert len(units) == 3
+    for unit in units:
+        own = [child for child in unit.children() if isinstance(child, nn.BatchNorm2d)]
+        assert [set(norm.weight.tolist()) for norm in own] == [{gamma} for gamma in gammas]
