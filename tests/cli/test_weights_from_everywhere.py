@@ -56,7 +56,7 @@ def test_eval_says_what_a_key_layout_settles_and_what_nobody_knows(cli: Cli) -> 
     torch.save(drawn("resnet20_cifar", pad="both").state_dict(), "plain.pth")
     unknown = cli("eval", "resnet20_cifar", "--weights", "plain.pth", *COMMON)
     assert (unknown.code, unknown.out) == (2, "")
-    assert "does not say which way shortcut A pads" in unknown.err
+    assert "does not say which shortcut.pad it was trained with" in unknown.err
     said = {}
     for setting in ("pad=both", "network.shortcut.pad=both", "pad=end"):
         words = ("--set", setting, "--set", "limit=40", "--json")

@@ -54,12 +54,35 @@ def test_what_is_refused(tmp_path: Path) -> None:
     network = drawn("resnet20_cifar", **TINY)
     with pytest.raises(RequestError, match=r'names = "torchvison": there are no such names \(nearest: torchvision'):
         cardinet.save_weights(network, tmp_path / "a.pth", names="torchvison")
-    with pytest.raises(
-        RequestError, match="timm has no names for a network of the family ResNet-CIFAR; use cardinet, pytorchcv"
-    ):
+    with pytest.raises(RequestError, match=r"timm has no names for a network of this kind; use cardinet, pytorchcv\."):
         cardinet.save_weights(network, tmp_path / "a.pth", names="timm")
     with pytest.raises(RequestError, match=r"a\.onnx: end the name with one of \.safetensors, \.pth"):
         cardinet.save_weights(network, tmp_path / "a.onnx")
     with pytest.raises(WorkError, match="could not be written"):
         cardinet.save_weights(network, tmp_path / "nothere" / "a.pth")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("network", "library", "field"),
+    [
+        ("seresnet18", "timm", "order.last"),
+        ("plain18", "torchvision", "shortcut.kind"),
+        ("resnet20_cifar", "pytorchcv", "shortcut.kind"),
+        ("sd152_imagenet", "pytorchcv", "merge"),
+    ],
+)
+def test_a_library_that_has_another_network_has_no_names_for_it(
+    network: str, library: str, field: str, tmp_path: Path
+) -> None:
+    made = cardinet.create(network, device="meta")
+    with pytest.raises(RequestError, match=rf"{library} has no such network: of the nearest, .*{field} is "):
+        cardinet.save_weights(made, tmp_path / "a.pth", names=library)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_place_of_the_stride_chooses_the_librarys_network(tmp_path: Path) -> None:
+    first = cardinet.create("resnet50", stride_at=0, depths=(1, 1, 1, 1))
+    with pytest.raises(RequestError, match=r"transform\.stride_at is 1 there and 0 here"):
+        cardinet.save_weights(first, tmp_path / "a.pth", names="torchvision")
+    cardinet.save_weights(first, tmp_path / "a.pth", names="pytorchcv")

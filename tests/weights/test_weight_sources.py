@@ -196,7 +196,7 @@ def test_a_model_file_states_which_way_it_pads(tmp_path: Path) -> None:
     for pad in ("end", "both"):
         trained = drawn("resnet20_cifar", pad=pad, **TINY)
         cardinet.save_weights(trained, tmp_path / "a.safetensors")
-        assert read_weights(tmp_path / "a.safetensors").settings == {"pad": pad}
+        assert read_weights(tmp_path / "a.safetensors").spec.shortcut.pad == pad
         made = cardinet.create(trained.spec)
         cardinet.load_weights(made, tmp_path / "a.safetensors")
         assert same_tensors(made, trained)

@@ -6,6 +6,7 @@ import json
 import pickle
 import shlex
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,18 @@ from torch import Tensor
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.networks.part import from_document
+from cardinet.networks.spec import NetworkSpec
 from cardinet.weights.contents import Weights
-from cardinet.weights.settled import settings_of
+from cardinet.weights.printed import printable
 
-WRAPPERS = ("state_dict", "model", "model_state_dict", "net")
-"""Keys under which training scripts keep the state dict in a checkpoint."""
+WRAPPERS = (
+    *("state_dict", "model", "model_state_dict", "net", "module", "params", "weights"),
+    *("state_dict_ema", "model_ema", "ema"),
+)
+"""Keys under which training scripts keep the state dict in a checkpoint, the likeliest first."""
+
+DEEPEST = 4
+"""Wrappers within wrappers."""
 
 KEY, SPEC = "cardinet", "cardinet_spec"
 """Keys of a safetensors file's metadata: what makes it a model file, and the network of which it has the weights."""
@@ -42,6 +50,10 @@ def read_header(path: Path) -> dict[str, str]:
             f"{path} is a Torch7 file, no model file. Its parameters can be loaded into a network by its name, as in: "
             f"cardinet eval resnet50 --weights {shlex.quote(str(path))}."
         )
+    if start.startswith(b"version h"):
+        raise RequestError(f"{path} is a pointer of git-lfs, not the file itself; fetch that: git lfs pull.")
+    if start[:1] == b"<":
+        raise RequestError(f"{path} is a web page, as a failed download leaves; fetch the file again.")
     if len(start) == 9 and start[8:] != b"{":
         raise RequestError(f"{path} is neither a model file (.safetensors) nor a PyTorch checkpoint.")
     try:
@@ -72,21 +84,37 @@ def read_file(path: Path) -> Weights:
     if _is_checkpoint(start):
         return _unwrapped(path, _read_checkpoint(path))
     header, tensors = read_header(path), _with_names(path, read_tensors(path))
-    return Weights(str(path), tensors, ordered=False, settings=_stated(path, header), model_file=KEY in header)
+    return Weights(str(path), tensors, ordered=False, spec=_stated(path, header), model_file=KEY in header)
 
 
 def _unwrapped(path: Path, state: Any) -> Weights:
     """The state dict in what a checkpoint holds, which training scripts put beside other things."""
     notes = []
-    while isinstance(state, Mapping) and (
-        wrapper := next((w for w in WRAPPERS if isinstance(state.get(w), Mapping)), None)
-    ):
-        others = [str(key) for key in state if key != wrapper]
+    for _ in range(DEEPEST):
+        wrapper = next((w for w in WRAPPERS if isinstance(state, Mapping) and _count(state.get(w))), None)
+        if wrapper is None:
+            break
+        others = [printable(str(key)) for key in state if key != wrapper]
         beside = f"; not used beside it: {', '.join(others[:5])}{', ...' if len(others) > 5 else ''}" if others else ""
         notes.append(f'Read the entry "{wrapper}" of {path}{beside}.')
         state = state[wrapper]
-    tensors = {str(k): v for k, v in state.items() if isinstance(v, Tensor)} if isinstance(state, Mapping) else {}
-    return Weights(str(path), _with_names(path, tensors), notes=tuple(notes))
+    entries = {str(key): value for key, value in state.items()} if isinstance(state, Mapping) else {}
+    tensors = {name: value for name, value in entries.items() if isinstance(value, Tensor)}
+    skipped = {name: f"no tensor but {type(value).__name__}" for name, value in entries.items() if name not in tensors}
+    if not tensors and (inner := {name: n for name, value in entries.items() if (n := _count(value))}):
+        found = ", ".join(f"{printable(name)} ({n})" for name, n in list(inner.items())[:5])
+        raise RequestError(
+            f"{path} holds no state dict, but entries with tensors in them: {found}. Save the one that is meant: "
+            'torch.save(checkpoint["ENTRY"], FILE).'
+        )
+    return Weights(str(path), _with_names(path, tensors), notes=tuple(notes), skipped=skipped)
+
+
+def _count(value: Any, depth: int = DEEPEST) -> int:
+    """The tensors in a mapping and in those within it."""
+    if not isinstance(value, Mapping) or not depth:
+        return 0
+    return sum(isinstance(v, Tensor) or _count(v, depth - 1) for v in value.values())
 
 
 def _with_names(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -97,28 +125,33 @@ def _with_names(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def _stated(path: Path, header: dict[str, str]) -> dict[str, Any]:
-    """The settings that a file written by Cardinet states, of those that tensors do not show."""
+def _stated(path: Path, header: dict[str, str]) -> Any:
+    """The description of its network that a file written by Cardinet has, None in one of another program."""
     try:
         text = header.get(SPEC) or json.dumps(json.loads(header[KEY])["spec"])
-        return settings_of(from_document(json.loads(text)))
+        spec = from_document(json.loads(text))
+        if not isinstance(spec, NetworkSpec):
+            raise TypeError(f"{type(spec).__name__} is no network")
+        return spec
     except KeyError:
-        return {}  # written by another program
-    except (ValueError, TypeError, RequestError) as error:
+        return None
+    except (ValueError, TypeError, RecursionError, RequestError) as error:
         raise WorkError(f"{path} is damaged: its description of a network cannot be read.") from error
 
 
 def _beginning(path: Path) -> bytes:
     """The first 9 bytes, by which the formats are told apart."""
-    if path.is_dir():
-        raise RequestError(f"{path} is a folder; name a file.")
     try:
+        if path.is_dir():
+            raise RequestError(f"{path} is a folder; name a file.")
         with open(path, "rb") as file:
             start = file.read(9)
     except FileNotFoundError:
-        raise RequestError(f"There is no file {path}.") from None
+        raise RequestError(f"There is no file {printable(str(path))}.") from None
     except OSError as error:
-        raise RequestError(f"{path} cannot be read: {error.strerror}.") from None
+        raise RequestError(f"{printable(str(path))} cannot be read: {error.strerror}.") from None
+    except ValueError as error:  # a NUL
+        raise RequestError(f"{printable(str(path))} is no name of a file ({error}).") from None
     if not start:
         raise WorkError(f"{path} is empty; fetch or make it again.")
     return start
@@ -143,6 +176,16 @@ def _is_checkpoint(start: bytes) -> bool:
 
 
 def _read_checkpoint(path: Path) -> Any:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            members = [name.rpartition("/")[2] for name in archive.namelist()]
+        if "constants.pkl" in members:
+            raise RequestError(
+                f"{path} is a TorchScript archive; save the tensors alone: "
+                "torch.save(torch.jit.load(OLD).state_dict(), FILE)."
+            )
+        if "data.pkl" not in members:
+            raise RequestError(f"{path} is a zip that torch.save did not write; save the state dict with torch.save.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that another pickle protocol was used, or that a storage is old

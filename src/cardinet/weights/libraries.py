@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib
 import urllib.error
+from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
 from cardinet.base.errors import RequestError, WorkError, nearest
+from cardinet.networks.registry import PEERS
 from cardinet.weights.contents import Weights
 
 
@@ -31,7 +35,8 @@ def from_torchvision(name: str) -> Weights:
             f"torchvision:{name} could not be downloaded ({reason}). Where there is no network, fetch {weights.url} "
             "elsewhere and give the file."
         ) from error
-    return Weights(f"torchvision:{name}", dict(state), notes=(f"Read torchvision's {weights}.",))
+    model = name if "." not in name else type(weights).__name__.removesuffix("_Weights").lower()
+    return _of("torchvision", name, model, state, f"Read torchvision's {weights}.")
 
 
 def from_timm(name: str) -> Weights:
@@ -56,4 +61,11 @@ def from_timm(name: str) -> Weights:
         raise WorkError(
             f"timm:{name} could not be fetched ({reason}). Where there is no network, fetch the file elsewhere."
         ) from error
-    return Weights(f"timm:{name}", dict(state), notes=(f"Read timm's {name}.",))
+    return _of("timm", name, model, state, f"Read timm's {name}.")
+
+
+def _of(library: str, name: str, model: str, state: Mapping[str, Tensor], said: str) -> Weights:
+    """The weights of a library's network, with its description where that is known."""
+    row = PEERS.get(f"{library}:{model}")
+    unknown = f"{library}'s {model} is not among the networks here: what tensors do not show is taken from the network."
+    return Weights(f"{library}:{name}", dict(state), spec=row and row.spec, notes=(said,) if row else (said, unknown))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from cardinet.base.errors import RequestError
 from cardinet.networks.builder import build
 from cardinet.weights.contents import Weights
-from cardinet.weights.nearest import nearest_network
-from cardinet.weights.recognise import HEAD, LEARNT, Names, fits, recognise, required
-from cardinet.weights.settled import PAD, WAYS, applicable, padding, require_padding
+from cardinet.weights.misfit import misfit
+from cardinet.weights.names.roles import BOOKKEEPING, HEAD, LEARNT, fits
+from cardinet.weights.printed import printable, some
+from cardinet.weights.recognise import Names, body, child, heads, recognise, required
+from cardinet.weights.settled import chosen, read_settings, require_settings, settling, short, text_of, unlike, usual
 
 
 @dataclass(frozen=True)
@@ -28,26 +30,28 @@ class Match:
     origin: str = ""
     prefix: str = ""
     notes: tuple[str, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    why_new: str = ""
 
     def sentences(self) -> list[str]:
         """The outcome, for the user; nothing is dropped in silence."""
         said = [*self.notes, f"{len(self.loaded)} tensors loaded{self._renaming()}."]
         if self.reinitialised:
-            said.append(
-                f"New classifier: {', '.join(self.reinitialised)} drawn anew; the file has none for these classes."
-            )
+            said.append(f"New classifier: {', '.join(self.reinitialised)} drawn anew; {self.why_new}.")
         if self.left_over:
-            said.append(f"Not used from the file: {_some(self.left_over)}.")
+            said.append(f"Not used from the file: {some(self.left_over)}.")
+        if self.skipped:
+            said.append(f"Not read: {some([f'{name} ({kind})' for name, kind in self.skipped.items()])}.")
         return said
 
     def _renaming(self) -> str:
         """How many tensors had other names, beside a common prefix, and an example."""
-        prefix = f' from under "{self.prefix}"' if self.prefix else ""
+        prefix = f' from under "{printable(self.prefix)}"' if self.prefix else ""
         if not self.renamed:
             return prefix
         ours, theirs = next(iter(self.renamed.items()))
         whose = f" from {self.origin}" if self.origin.endswith("names") else ""
-        return f"{prefix}, {len(self.renamed)} of them renamed{whose} ({theirs} is {ours})"
+        return f"{prefix}, {len(self.renamed)} of them renamed{whose} ({printable(theirs)} is {ours})"
 
 
 def settled(spec: Any, weights: Weights, given: Collection[str] = ()) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -55,19 +59,12 @@ def settled(spec: Any, weights: Weights, given: Collection[str] = ()) -> tuple[d
 
     Those that the user has `given` stay. Raises RequestError as `match` does for a network that does not fit.
     """
-    fixed = applicable(spec, weights.settings, given)
-    network = build(spec.but(**fixed), device="meta")
-    names = recognise(network, weights)
-    known = {**names.settings, **weights.settings} if names.complete else weights.settings
-    if padding(network) is None:
-        known = {name: value for name, value in known.items() if name != PAD}
-    fixed = applicable(spec, known, given)
-    return fixed, tuple(f"{_explained(name, value)}, as {weights.source} shows." for name, value in fixed.items())
-
-
-def _explained(name: str, value: Any) -> str:
-    means = f" ({WAYS[value]})" if name == PAD else ""
-    return f'The network is built with {name} = "{value}"{means}'
+    form = {name: value for name, value in weights.settings.items() if name == "form" and name not in given}
+    network = build(spec.but(**form), device="meta")
+    reading = read_settings(network, weights, recognise(network, weights), given)
+    found = unlike(build(spec, device="meta"), reading, given)
+    fixed = {short(spec, path): text_of(value) for path, value in found.items()}
+    return fixed, tuple(settling(spec, path, value, weights.source) for path, value in found.items())
 
 
 def match(network: nn.Module, weights: Weights, given: Collection[str] = ()) -> Match:
@@ -75,7 +72,8 @@ def match(network: nn.Module, weights: Weights, given: Collection[str] = ()) -> 
     return _matched(network, weights, recognise(network, weights), given)
 
 
-def _matched(network: nn.Module, weights: Weights, names: Names, given: Collection[str]) -> Match:
+def _matched(network: Any, weights: Weights, names: Names, given: Collection[str]) -> Match:
+    given = chosen(network.spec, given)
     own, state, theirs = network.state_dict(), weights.tensors, names.theirs
     new_head = _new_head(own, state, theirs)
     missing = [name for name in required(own) if name not in theirs]
@@ -85,14 +83,21 @@ def _matched(network: nn.Module, weights: Weights, names: Names, given: Collecti
     used = {theirs[name] for name in loaded}
     used |= {theirs[name] for name in new_head if name in theirs}
     left_over = tuple(name for name in state if name not in used)
-    foreign = _foreign(left_over, names)
+    foreign = _foreign(left_over, weights, names)
+    wrong += [
+        f"{printable(name)} is {kind} in the file"
+        for name, kind in weights.skipped.items()
+        if name.rpartition(".")[2] in LEARNT
+    ]
     if missing or wrong or foreign:
-        raise _misfit(network, weights, wrong, missing, foreign, left_over)
-    require_padding(network, {**names.settings, **weights.settings}, given, weights.source)
+        raise misfit(network, weights, wrong, missing, foreign, left_over)
+    require_settings(network, read_settings(network, weights, names, given), given, weights.source)
     plain = {name: theirs[name].removeprefix(names.prefix) for name in loaded}
     renamed = {ours: there for ours, there in plain.items() if ours != there}
-    notes = (*weights.notes, *names.notes)
-    return Match(loaded, renamed, new_head, left_over, names.origin, names.prefix, notes)
+    unusual = usual(network, names) if weights.spec is None else ""
+    notes = (*weights.notes, *names.notes, *([unusual] if unusual else []), *_not_finite(loaded, state, theirs))
+    why = _why_new(own, weights, names) if new_head else ""
+    return Match(loaded, renamed, new_head, left_over, names.origin, names.prefix, notes, weights.skipped, why)
 
 
 def load(network: nn.Module, weights: Weights, given: Collection[str] = ()) -> Match:
@@ -102,10 +107,18 @@ def load(network: nn.Module, weights: Weights, given: Collection[str] = ()) -> M
     that the user has chosen knowingly ("pad"). Raises RequestError with every other difference, and the network is
     then unchanged.
     """
+    if not hasattr(network, "spec"):
+        raise RequestError(
+            f"{type(network).__name__} is no network of Cardinet, into which alone weights are loaded; make one: "
+            "cardinet.create(NAME)."
+        )
     names = recognise(network, weights)
     found = _matched(network, weights, names, given)
     own = network.state_dict()
-    tensors = {name: weights.tensors[names.theirs[name]].reshape(own[name].shape) for name in found.loaded}
+    tensors = {
+        name: weights.tensors[names.theirs[name]].reshape(own[name].shape).to(own[name].device, own[name].dtype)
+        for name in found.loaded
+    }
     if weights.graph is not None:
         from cardinet.weights.torch7 import require_same_function
 
@@ -129,49 +142,52 @@ def _new_head(own: Mapping[str, Tensor], state: Mapping[str, Tensor], theirs: Ma
     return () if all(map(has, head)) else head
 
 
-def _foreign(left_over: Sequence[str], names: Names) -> list[str]:
-    """The learnt tensors that are not used but stand in a child of the body, so that the file is of another network."""
-    body = {_child(there, names.prefix) for ours, there in names.theirs.items() if ours not in HEAD}
-    learnt = (name for name in left_over if name.rpartition(".")[2] in LEARNT and name.startswith(names.prefix))
-    return [name for name in learnt if _child(name, names.prefix) in body]
+def _why_new(own: Mapping[str, Tensor], weights: Weights, names: Names) -> str:
+    """Why the classifier of a source is not used: it has another size, another name, or only a half is there."""
+    missing = [name for name in HEAD if name in own and name not in names.theirs]
+    if not missing or len(missing) == 1:
+        return f"the file has no {missing[0]}" if missing else "the file has none for these classes"
+    alike = [f"{layer}.weight" for layer in heads(own, weights, names)]
+    if not alike:
+        return "the file has none for these classes"
+    return f"the file has no {missing[0]}; {some(alike)} {'has' if len(alike) == 1 else 'have'} its shape"
 
 
-def _child(name: str, prefix: str) -> str:
-    return name.removeprefix(prefix).partition(".")[0]
+def _not_finite(loaded: Sequence[str], state: Mapping[str, Tensor], theirs: Mapping[str, str]) -> list[str]:
+    """A sentence on the tensors in which a value is NaN or infinite."""
+    wrong = [name for name in loaded if not bool(torch.isfinite(state[theirs[name]].float()).all())]
+    return [f"NaN or infinite values in the file: {some(wrong)}."] if wrong else []
 
 
-def _misfit(
-    network: nn.Module,
-    weights: Weights,
-    wrong: list[str],
-    missing: list[str],
-    foreign: list[str],
-    left_over: tuple[str, ...],
-) -> RequestError:
-    problems = wrong[:3] + [f"{name} is missing in the file" for name in missing[:3]]
-    if not problems:
-        problems = [f"the network has no {name}" for name in foreign[:3]]
-        left_over = ()
-    more = len(wrong) + len(missing) + (0 if wrong or missing else len(foreign)) - len(problems)
-    rest = f"; and {more} more" if more > 0 else ""
-    unused = f" Names that only the file has: {_some(left_over)}." if left_over else ""
-    other = nearest_network(network, weights)
-    hint = f"They fit {other}." if other else "Name the network that they were trained in."
-    return RequestError(f"The weights do not fit this network: {'; '.join(problems)}{rest}.{unused} {hint}")
+def _foreign(left_over: Sequence[str], weights: Weights, names: Names) -> list[str]:
+    """The tensors that are not used but stand in a child of the body, so that the file is of another network."""
+    inside = body(names)
+    return [
+        name
+        for name in left_over
+        if name.startswith(names.prefix)
+        and child(name, names.prefix) in inside
+        and name.rpartition(".")[2] not in BOOKKEEPING
+        and weights.tensors[name].is_floating_point()
+    ]
 
 
 def _problem(name: str, ours: Tensor, theirs: Tensor) -> str:
     """Why a tensor cannot be loaded, or nothing."""
     if not fits(ours, theirs):
-        return f"{name} is {_shape(theirs)} in the file and {_shape(ours)} in the network"
+        turned = ", its transpose" if theirs.dim() == 2 and fits(ours, theirs.t()) else ""
+        return f"{name} is {_shape(theirs)} in the file and {_shape(ours)}{turned} in the network"
+    if theirs.is_meta:
+        return f"{name} has no values in the file (it was on the meta device)"
+    if theirs.layout != torch.strided or theirs.is_quantized:
+        kind, way = ("quantised", "dequantize") if theirs.is_quantized else ("sparse", "to_dense")
+        return f"{name} is {kind} in the file, to be saved as tensor.{way}()"
     if ours.is_floating_point() and not theirs.is_floating_point():
         return f"{name} holds {str(theirs.dtype).removeprefix('torch.')} in the file, no real numbers"
+    if name.endswith("running_var") and bool((theirs < 0).any()):
+        return f"{name} is negative in the file, and a variance is not"
     return ""
 
 
 def _shape(tensor: Tensor) -> str:
     return " x ".join(map(str, tensor.shape)) or "a number"
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -10,7 +10,8 @@ from cardinet.networks.builder import build
 from cardinet.networks.part import to_document
 from cardinet.networks.registry import NETWORKS
 from cardinet.weights.contents import Weights
-from cardinet.weights.recognise import HEAD, fits, recognise
+from cardinet.weights.names.roles import HEAD, fits
+from cardinet.weights.recognise import recognise
 
 SECONDS = 1.0
 FEWEST_TENSORS = 10
@@ -30,7 +31,7 @@ def nearest_network(network: Any, weights: Weights) -> str | None:
     for row in sorted(rows, key=lambda row: distance(network.spec, row.spec)):
         if time.monotonic() > end:
             return None
-        if _has_all(row.spec, weights):
+        if distance(network.spec, row.spec) and _has_all(row.spec, weights):
             return row.id
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,17 +10,16 @@ from typing import Any
 from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
+from cardinet.weights.by_order import by_order
 from cardinet.weights.contents import Weights
 from cardinet.weights.layout import Layout
 from cardinet.weights.names import LAYOUTS
 from cardinet.weights.names.code_bases import CODE_BASES, CodeBase
+from cardinet.weights.names.roles import COUNTER, HEAD, fits
 
-HEAD = ("fc.weight", "fc.bias")
-COUNTER = "num_batches_tracked"
 PREFIXES = ("", "module.", "model.", "_orig_mod.", "module.model.", "model.module.", "model._orig_mod.")
 """What DistributedDataParallel, Lightning and torch.compile write before every name, the likeliest first."""
 
-LEARNT = {"weight", "bias", "running_mean", "running_var"}
 PROBES = 12
 """By so many names at the beginning of a network it is decided whether a layout is looked at further."""
 KINDS: dict[str, type[nn.Module]] = {
@@ -33,11 +33,13 @@ KINDS: dict[str, type[nn.Module]] = {
 class Names:
     """Our names to the source's, where the source has them: by whose names, under which prefix, or by order alone.
 
-    `complete` says whether nothing is missing but what may be: counters of batches and the classifier.
+    `layout` is that of the libraries whose networks these must be, if there are any. `complete` says whether nothing
+    is missing but what may be: counters of batches and the classifier.
     """
 
     theirs: Mapping[str, str]
     origin: str = ""
+    layout: Layout | None = None
     prefix: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -47,18 +49,6 @@ class Names:
     def count(self) -> int:
         """How many tensors have a name; a classifier that is called otherwise counts against a layout."""
         return len(self.theirs)
-
-
-def fits(ours: Tensor, theirs: Tensor) -> bool:
-    """Whether two tensors have one shape, a linear layer being a convolution that sees its input as one pixel.
-
-    That is a 1x1 convolution behind a pool, or a linear layer of ours on a flattened map where theirs is k x k.
-    """
-    if ours.dim() == theirs.dim():
-        return ours.shape == theirs.shape
-    if (ours.dim(), theirs.dim()) == (2, 4):
-        return ours.shape == theirs.flatten(1).shape
-    return (ours.dim(), theirs.dim()) == (4, 2) and ours.shape == (*theirs.shape, 1, 1)
 
 
 def required(own: Mapping[str, Tensor]) -> list[str]:
@@ -80,7 +70,46 @@ def recognise(network: nn.Module, weights: Weights) -> Names:
             best = found
         if best.complete and all(name in best.theirs for name in HEAD):
             break
-    return best if best.complete else _by_order(own, weights) or best
+    if not best.complete and 2 * best.count < len(required(own)):  # else it is another network of known names
+        best = _by_order(own, weights) or best
+    return _with_head(own, weights, best)
+
+
+def _with_head(own: Mapping[str, Tensor], weights: Weights, names: Names) -> Names:
+    """The names with those of the classifier, where it is called otherwise and only one can be it."""
+    if not names.complete or any(name in names.theirs for name in HEAD) or any(name not in own for name in HEAD):
+        return names
+    found = heads(own, weights, names)
+    if len(found) != 1 or f"{found[0]}.bias" not in weights.tensors:
+        return names
+    theirs = dict(names.theirs) | {name: f"{found[0]}.{name.rpartition('.')[2]}" for name in HEAD}
+    return dataclasses.replace(names, theirs=theirs, notes=(*names.notes, f"The classifier is {found[0]} there."))
+
+
+def heads(own: Mapping[str, Tensor], weights: Weights, names: Names) -> list[str]:
+    """The layers of a source outside of the body that have the shapes of the network's classifier."""
+    used, inside = {*names.theirs.values()}, body(names)
+    layers = [name.removesuffix(".weight") for name in weights.tensors if name.endswith(".weight") and name not in used]
+    return [
+        layer
+        for layer in layers
+        if child(layer, names.prefix) not in inside
+        and all(
+            fits(own[name], tensor)
+            for name in HEAD
+            if (tensor := weights.tensors.get(f"{layer}.{name.rpartition('.')[2]}")) is not None
+        )
+    ]
+
+
+def body(names: Names) -> set[str]:
+    """The children of the source's network in which the network's own tensors stand, the classifier apart."""
+    return {child(there, names.prefix) for ours, there in names.theirs.items() if ours not in HEAD}
+
+
+def child(name: str, prefix: str) -> str:
+    """The part of a source's network to which a tensor belongs."""
+    return name.removeprefix(prefix).partition(".")[0]
 
 
 def _origins() -> Iterable[CodeBase]:
@@ -89,8 +118,12 @@ def _origins() -> Iterable[CodeBase]:
     yield from CODE_BASES
     layouts: dict[Layout, str] = {}
     for (library, _), layout in LAYOUTS.items():
-        layouts.setdefault(layout, f"{library}'s names")
-    yield from (CodeBase(name, layout) for layout, name in layouts.items() if layout != ours.layout)
+        layouts.setdefault(layout, library)
+    yield from (
+        CodeBase(f"{library}'s names", layout, of=layout)
+        for layout, library in layouts.items()
+        if layout != ours.layout
+    )
 
 
 def _by_name(own: Mapping[str, Tensor], weights: Weights, origin: CodeBase) -> Names | None:
@@ -109,12 +142,25 @@ def _by_name(own: Mapping[str, Tensor], weights: Weights, origin: CodeBase) -> N
     for prefix in prefixes:
         theirs = {name: prefix + there for name, there in translated.items() if prefix + there in weights.tensors}
         complete = all(name in theirs for name in needed)
-        found.append(Names(theirs, origin.name, prefix, origin.settings, notes, complete))
+        found.append(Names(theirs, origin.name, origin.of, prefix, origin.settings, notes, complete))
+    whole = [names for names in found if names.complete and _is_whole(own, weights, names)]
+    found = whole or found
     complete_ones = [names for names in found if names.complete]
     if len(complete_ones) > 1 and complete_ones[0].prefix not in PREFIXES:
         places = ", ".join(f'"{names.prefix}"' for names in complete_ones)
         raise RequestError(f"{weights.source} holds this network several times, under {places}; save one of them.")
     return max(found, key=lambda names: (names.complete, names.count))  # the first of equals
+
+
+def _is_whole(own: Mapping[str, Tensor], weights: Weights, names: Names) -> bool:
+    """Whether all shapes fit and nothing else stands in the same place, as a deeper network would have."""
+    inside, used = body(names), {*names.theirs.values()}
+    return all(
+        fits(own[ours], weights.tensors[there]) for ours, there in names.theirs.items() if ours not in HEAD
+    ) and not any(
+        name.startswith(names.prefix) and child(name, names.prefix) in inside and name not in used
+        for name in weights.tensors
+    )
 
 
 def _prefixes(probes: list[str], tensors: Mapping[str, Tensor]) -> list[str]:
@@ -127,24 +173,16 @@ def _prefixes(probes: list[str], tensors: Mapping[str, Tensor]) -> list[str]:
 
 
 def _by_order(own: Mapping[str, Tensor], weights: Weights) -> Names | None:
-    """The tensors one after another, where there are as many, in shapes and roles that agree; else None."""
-    ours = [name for name in own if not name.endswith(COUNTER)]
-    theirs = [name for name in weights.tensors if not name.endswith(COUNTER)]
-    if not weights.ordered or len(ours) != len(theirs):
+    """The names in order, with a note; None where order does not tell them."""
+    pairs = by_order(own, weights)
+    if pairs is None:
         return None
-    for mine, other in zip(ours, theirs, strict=True):
-        role = other.rpartition(".")[2]
-        if role in LEARNT and role != mine.rpartition(".")[2]:
-            return None
-        here, there = own[mine], weights.tensors[other]
-        if not fits(here, there) and not (mine in HEAD and here.shape[1:] == there.shape[1:]):
-            return None
-    some = ", ".join(theirs[:3])
+    some = ", ".join(list(pairs.values())[:3])
     note = (
         f"Matched by order and shape: no names in common ({weights.source} has {some}, ...). What tensors do not show, "
         "such as the place of strides, is taken from the network."
     )
-    return Names(dict(zip(ours, theirs, strict=True)), notes=(note,))
+    return Names(pairs, notes=(note,))
 
 
 def _by_kind(network: nn.Module, graph: nn.Module, source: str) -> Names:

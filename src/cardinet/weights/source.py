@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
+from cardinet.base.errors import RequestError, nearest
 from cardinet.weights.contents import Weights
 
 KINDS = ("torchvision", "timm", "hub")
@@ -31,8 +34,28 @@ def read_weights(source: str | Path) -> Weights:
 
 def local(source: str | Path) -> Path:
     """The file that a source means; one of a Hub repository is fetched. Raises as `read_weights`."""
-    if not str(source).startswith("hub:"):
-        return Path(source)
-    from cardinet.weights.hub import fetch
+    if not isinstance(source, str | Path) or not str(source):
+        raise RequestError(f"{source!r:.80} names no weights: give a file, torchvision:NAME, timm:NAME or hub:REPO.")
+    kind, colon, name = str(source).partition(":")
+    if kind == "hub":
+        from cardinet.weights.hub import fetch
 
-    return fetch(str(source).removeprefix("hub:"))
+        return fetch(name)
+    if isinstance(source, str) and colon and re.fullmatch(r"\w{2,20}", kind) and not os.path.lexists(source):
+        raise RequestError(_no_kind(kind, name))
+    path = Path(source)
+    model = path / "model.safetensors"
+    return model if os.path.isfile(model) else path
+
+
+def _no_kind(kind: str, name: str) -> str:
+    """The sentence on a source of a kind that is not read."""
+    if kind in ("http", "https"):
+        return f"{kind}:{name} is an address; fetch the file (curl -LO ADDRESS) and give its name."
+    if kind == "pytorchcv":
+        return (
+            f"pytorchcv:{name}: pytorchcv's weights are not fetched here; save them where it is installed, as in "
+            "torch.save(get_model(NAME, pretrained=True).state_dict(), FILE), and give the file."
+        )
+    hint = f"{kind}: needs a name" if kind in KINDS else f'there is no kind "{kind}" ({nearest(kind, KINDS)})'
+    return f'"{kind}:{name}" is no file, and {hint}.'

@@ -13,12 +13,14 @@ from cardinet.weights.layout import Layout
 class CodeBase:
     """The names that some code gives, and the settings that all networks of that code share.
 
-    `settings` hold for the networks that have them.
+    `settings` hold for the networks that have them; `of` is the layout under which the libraries have
+    the same networks, where all are also theirs.
     """
 
     name: str
     layout: Layout
     settings: Mapping[str, Any] = field(default_factory=dict)
+    of: Layout | None = None
 
 
 TRANSFORMERS = Layout(
@@ -37,5 +39,5 @@ CODE_BASES = (
         Layout(((r"^fc\.", "linear."), (r"downsample\.", "shortcut."))),
         settings={"pad": "both"},  # F.pad by planes // 4 before and after
     ),
-    CodeBase("transformers' names", TRANSFORMERS),
+    CodeBase("transformers' names", TRANSFORMERS, of=Layout()),
 )

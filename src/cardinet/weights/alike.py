@@ -1,0 +1,126 @@
+"""Which descriptions have the same tensors, and in which settings they then still differ."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from cardinet.base.errors import RequestError
+from cardinet.networks.builder import build
+from cardinet.networks.registry import PEERS
+from cardinet.weights.layout import Layout
+from cardinet.weights.names import LAYOUTS
+from cardinet.weights.names.labels import LABELS
+
+Path = tuple[str, ...]
+
+SIZES = ("depths", "widths", "num_classes", "in_channels")
+"""What a library's code takes as arguments, so that its network of one size stands for those of all."""
+
+TRAINING = {
+    "dropout",
+    "head_dropout",
+    "drop_path",
+    "global_share",
+    "rate",
+    "drop",
+    "recompute",
+    "transform_bias",
+    "stds",
+}
+"""Fields that change how a network is drawn or trained, not what it computes afterwards."""
+
+
+def differing(one: Any, other: Any, path: Path = ()) -> dict[Path, Any]:
+    """The fields in which two descriptions compute otherwise, by path, with the value that the other one has.
+
+    The numbers of classes and of channels, what counts in training alone and how units join are left out.
+    """
+    if type(one) is not type(other) or not is_dataclass(one):
+        return {} if one == other else {path: other}
+    found: dict[Path, Any] = {}
+    for f in fields(one):
+        if f.name not in {*TRAINING, *SIZES[2:], "merge"}:
+            found |= differing(getattr(one, f.name), getattr(other, f.name), (*path, f.name))
+    idle = set() if path else _idle(one, other)
+    return {place: value for place, value in found.items() if place not in idle}
+
+
+def _idle(one: Any, other: Any) -> set[Path]:
+    """The fields that have no effect in either of two descriptions."""
+
+    def both(test: Any) -> bool:
+        return bool(test(one) and test(other))
+
+    found: set[Path] = set()
+    if both(lambda spec: getattr(getattr(spec, "shortcut", None), "kind", "") != "A"):
+        found |= {("shortcut", "pad"), ("shortcut", "sample")}
+    if both(lambda spec: getattr(getattr(spec, "stem", None), "layout", "") == "cifar"):
+        found.add(("stem", "pool"))
+    if both(lambda spec: not getattr(getattr(spec, "order", None), "pre", "")):
+        found.add(("order", "boundary"))
+    if getattr(one, "stem_words", None) == getattr(other, "stem_words", None):
+        found.add(("stem", "words"))
+    return found
+
+
+def tested(spec: Any) -> Any:
+    """How the units of a description join when it is tested: what is rescaled in training is then a plain sum."""
+    merge = getattr(spec, "merge", None)
+    return merge if getattr(merge, "rescale", "train") == "test" else None
+
+
+def of_size(spec: Any, size: Any) -> Any | None:
+    """A description with the sizes of another one; None where that has no meaning or they are not of one kind."""
+    stages = [len(getattr(node, "depths", ())) for node in (spec, size)]
+    if type(spec) is not type(size) or stages[0] != stages[1]:
+        return None
+    taken = {f.name: getattr(size, f.name) for f in fields(spec) if f.name in SIZES}
+    try:
+        return dataclasses.replace(spec, **taken)
+    except RequestError:
+        return None
+
+
+def same_tensors(one: Any, other: Any) -> bool:
+    """Whether the networks of two descriptions of one size have the same tensors, name by name."""
+    return _shapes(one) == _shapes(other)
+
+
+def _shapes(spec: Any) -> dict[str, Any]:
+    """The shapes of a network's tensors by name; of deep stages the first two units tell."""
+    if hasattr(spec, "depths"):
+        spec = dataclasses.replace(spec, depths=tuple(min(depth, 2) for depth in spec.depths))
+    return {name: tensor.shape for name, tensor in build(spec, device="meta").state_dict().items()}
+
+
+@functools.cache
+def layouts() -> Mapping[str, Layout]:
+    """The layout of every library's network by its name."""
+    found = {}
+    for peer, row in PEERS.items():
+        library = peer.partition(":")[0]
+        label = next((label for pattern, label in LABELS if fnmatch.fnmatch(peer, pattern)), row.family)
+        found[peer] = LAYOUTS.get((library, row.id)) or LAYOUTS[library, label]
+    return found
+
+
+def of_libraries(spec: Any) -> Iterator[tuple[str, Any]]:
+    """The libraries' networks that are described in the same terms, by name, in the size of a description."""
+    for peer, row in PEERS.items():
+        if (sized := of_size(row.spec, spec)) is not None:
+            yield peer, sized
+
+
+def so_named(spec: Any, layout: Layout, names: Iterable[str]) -> list[Any]:
+    """The libraries' networks with the tensors of a description and those names of them, in its size, each once."""
+    wanted = {name: layout.theirs(name) for name in names}
+    same = {
+        known for known in set(layouts().values()) if all(known.theirs(name) == there for name, there in wanted.items())
+    }
+    found = dict.fromkeys(sized for peer, sized in of_libraries(spec) if layouts()[peer] in same)
+    return [sized for sized in found if same_tensors(spec, sized)]

@@ -1,0 +1,32 @@
+"""The message about weights that do not fit a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cardinet.base.errors import RequestError
+from cardinet.weights.contents import Weights
+from cardinet.weights.nearest import nearest_network
+from cardinet.weights.printed import printable, some
+
+
+def misfit(
+    network: Any,
+    weights: Weights,
+    wrong: Sequence[str],
+    missing: Sequence[str],
+    foreign: Sequence[str],
+    left_over: Sequence[str],
+) -> RequestError:
+    """What is wrong, missing or in the way, three of each, what only the file has, and the network that would fit."""
+    problems = [*wrong[:3], *(f"{name} is missing in the file" for name in missing[:3])]
+    if not problems:
+        problems = [f"the network has no {printable(name)}" for name in foreign[:3]]
+        left_over = ()
+    more = len(wrong) + len(missing) + (0 if wrong or missing else len(foreign)) - len(problems)
+    rest = f"; and {more} more" if more > 0 else ""
+    unused = f" Names that only the file has: {some(left_over)}." if left_over else ""
+    other = nearest_network(network, weights)
+    hint = f"They fit {other}." if other else "Name the network that they were trained in."
+    return RequestError(f"The weights do not fit this network: {'; '.join(problems)}{rest}.{unused} {hint}")
