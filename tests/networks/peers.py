@@ -23,7 +23,9 @@ LARGE = (
     *("*101*", "*103", "*152*", "*200*", "*269*", "*272*", "*542*", "*1001*", "*1202*"),
     *("timm:senet154", "pytorchcv:senet154", "timm:wide_resnet50_2", "*wrn28_10*", "*wrn40_8*", "*29_16x64d*"),
     *("*repvgg_b[123]*", "*repvgg_d2se", "torchvision:vgg1[369]*", "timm:vgg16_bn", "timm:vgg19*"),
-    *("*densenet161", "*densenet190*", "*densenet2*", "*densenet100_k24*"),
+    *("*densenet161", "*densenet169", "*densenet190*", "*densenet2*", "*densenet100_k24*", "timm:densenet121"),
+    *("timm:vgg16", "timm:legacy_senet154", "torchvision:wide_resnet50_2", "pytorchcv:senet*", "*inception*resnet*v2"),
+    *("pytorchcv:*50*", "pytorchcv:inceptionv[34]", "pytorchcv:*34*", "timm:resnet50[cds]", "timm:*resnet50d*"),
 )
 """Patterns of the pairs that take long, which `proofs/peers.py` compares and `make test` does not."""
 
@@ -74,9 +76,10 @@ def compare(name: str) -> Comparison:
     network = build(row.spec).double().eval()
     names = carried(reference.state_dict(), network, library)
     with torch.no_grad():
-        # In one memory layout, as another convolution algorithm rounds otherwise.
-        reference.float().to(memory_format=torch.channels_last)
-        one, other = (net(x.float().to(memory_format=torch.channels_last)) for net in (reference, network.float()))
+        # In one memory layout, as another convolution algorithm rounds otherwise; pytorchcv's AlexNet takes one alone.
+        layout = torch.contiguous_format if fnmatch.fnmatch(name, "pytorchcv:alexnet*") else torch.channels_last
+        reference.float().to(memory_format=layout)
+        one, other = (net(x.float().to(memory_format=layout)) for net in (reference, network.float()))
         single = float((one - other).abs().max() / one.abs().max())
         expected, logits = reference.double()(x), network.double()(x)
     largest, weight = expected.abs().max(), torch.randn_like(expected)

@@ -64,7 +64,8 @@ def test_a_librarys_names_settle_what_all_its_networks_share(peer: str, network:
 def test_where_a_librarys_networks_differ_the_user_says_which(peer: str, network: str) -> None:
     weights = under_the_names_of(peer)
     made = cardinet.create(network, **SHORT)
-    with pytest.raises(RequestError, match=r"--set transform.stride_at=\d or --set transform.stride_at=\d; .*given=\[\"stride_at\"\]"):
+    way = r"--set transform.stride_at=\d"
+    with pytest.raises(RequestError, match=rf"{way} or {way}; .*given=\[\"stride_at\"\]"):
         load(made, weights)
     load(made, weights, given=["stride_at"])
     load(made, weights, given="transform.stride_at")
