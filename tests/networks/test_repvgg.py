@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 import timm
@@ -161,3 +163,14 @@ def test_refusals_come_together() -> None:
     assert len(error.value.findings) == 3
     for text in (r"differ in length", r"cardinality = 5 does not divide", r"gate = 'se': give a part"):
         assert re.search(text, str(error.value))
+
+
+def test_the_first_block_trains_on_pictures_of_full_size() -> None:
+    """In a process of its own, as torch 2.14 destroys the heap where a 1x1 of 3 channels strides in channels_last."""
+    code = (
+        "import torch; from cardinet.networks.builder import build; from cardinet.networks.registry import find\n"
+        "block = build(find('repvgg_a0').spec).stage0\n"
+        "for _ in range(10): block(torch.randn(2, 3, 224, 224)).sum().backward()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -42,12 +42,16 @@ class TrainingBlock(Block):
     def lay(self, w_in: int, w_out: int, stride: int, cardinality: int) -> None:
         self.conv3x3 = nn.Conv2d(w_in, w_out, 3, stride, padding=1, groups=cardinality, bias=False)
         self.bn3x3 = nn.BatchNorm2d(w_out)
-        self.conv1x1 = nn.Conv2d(w_in, w_out, 1, stride, groups=cardinality, bias=False)
+        self.stride = stride
+        self.conv1x1 = nn.Conv2d(w_in, w_out, 1, groups=cardinality, bias=False)
         self.bn1x1 = nn.BatchNorm2d(w_out)
         self.bn = nn.BatchNorm2d(w_out) if stride == 1 and w_in == w_out else None
 
     def linear(self, x: Tensor) -> Tensor:
-        y: Tensor = self.bn3x3(self.conv3x3(x)) + self.bn1x1(self.conv1x1(x))
+        # The 1x1 takes every stride-th pixel by itself: torch 2.14 with oneDNN writes beyond its memory in the backward
+        # pass of a strided 1x1 of 3 to 8 channels in channels_last.
+        small = x[:, :, :: self.stride, :: self.stride]
+        y: Tensor = self.bn3x3(self.conv3x3(x)) + self.bn1x1(self.conv1x1(small))
         return y if self.bn is None else y + self.bn(x)
 
 
