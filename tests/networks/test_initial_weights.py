@@ -81,6 +81,30 @@ def test_densenet_scales_by_fan_out_as_the_papers_code_does() -> None:
             assert abs(spread(weight) / sqrt(2 / inputs) - 1) < 4 / sqrt(2 * weight.numel())
 
 
+@pytest.mark.parametrize(
+    ("name", "fan"),
+    [
+        ("wrn16_4", "fan_in"),
+        ("sd110_cifar", "fan_in"),
+        ("se_wrn_16_8_cifar", "fan_in"),
+        ("resnet20_cifar", "fan_out"),
+        ("wrn50_2", "fan_out"),
+        ("sd152_imagenet", "fan_out"),
+    ],
+)
+def test_papers_that_scale_by_fan_in_say_so_in_their_description(name: str, fan: str) -> None:
+    """The second convolution of a unit that changes the width tells the two apart; torchvision's rule knows one."""
+    spec = find(name).spec
+    assert spec.init_fan == fan
+    for init in ("paper", "torchvision"):
+        conv = seeded(spec.but(depths=(1, 1), widths=(16, 48)), init).get_submodule("layer2.0.conv1")
+        assert isinstance(conv, nn.Conv2d)
+        out, inner = conv.weight.shape[:2]
+        inputs = (inner if init == "paper" and fan == "fan_in" else out) * conv.weight[0, 0].numel()
+        assert out != inner
+        assert abs(spread(conv.weight) / sqrt(2 / inputs) - 1) < 4 / sqrt(2 * conv.weight.numel())
+
+
 @pytest.mark.parametrize("init", ["torchvision", "paper"])
 def test_the_signal_keeps_its_size_in_a_googlenet_without_bn(init: str) -> None:
     network = seeded(find("googlenet").spec, init).eval()

@@ -62,12 +62,14 @@ class Classifier(Body):
     `head`, whose first pools and whose last is the linear classifier `fc`; the picture is flattened after the pool.
     `taps` are the feature maps, from the one that enters the first stage to the last; a network whose state between
     its children is not one picture has none, and says why in `no_backbone`. `spec` is the description from which
-    the network was built. `forward_features`, `forward_head`, `get_classifier`, `reset_classifier`, `num_classes`,
-    `num_features` (channels of the last map) and `head_hidden_size` (what enters `fc`) are timm's conventions.
+    the network was built, `fans` what `initialise` asks of it. `forward_features`, `forward_head`, `get_classifier`,
+    `reset_classifier`, `num_classes`, `num_features` (channels of the last map) and `head_hidden_size` (what enters
+    `fc`) are timm's conventions.
     """
 
     fc: nn.Module
     no_backbone = ""
+    fans: Mapping[str, str | None] = {}
 
     def __init__(
         self,

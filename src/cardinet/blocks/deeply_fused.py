@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -14,6 +15,7 @@ from torch.nn.functional import relu
 
 from cardinet.base.errors import RequestError
 from cardinet.blocks.classifier import Classifier, Tap
+from cardinet.blocks.merge import Add
 
 EPS = 2e-5
 """Of every BN, as in the authors' MXNet code; its momentum of 0.9 is torch's 0.1."""
@@ -71,23 +73,35 @@ def total(terms: Sequence[Tensor]) -> Tensor:
 
 
 class FusedBlock(nn.Module):
-    """y = relu( shallow(x) + deep1(x) + deep2(x) + ... ), of the children that there are."""
+    """y = relu( merge( shallow(x), deep1(x) + deep2(x) + ... ) ), of the `lines` that there are."""
 
-    def __init__(self, make: FusedLines, shape: Shape, branches: int) -> None:
+    def __init__(self, make: FusedLines, shape: Shape, branches: int, merge: nn.Module) -> None:
         super().__init__()
         shallow = make.shallow_line(shape)
         if shallow is not None:
             self.shallow = shallow
         for i in range(1, branches + 1):
             self.add_module(f"deep{i}", make.deep_line(shape))
+        self.lines = tuple(name for name, _ in self.named_children())
+        self.merge = merge
 
     def keep(self, line: str) -> None:
         """Drop every other line."""
-        for name in [name for name, _ in self.named_children() if name != line]:
-            delattr(self, name)
+        for name in self.lines:
+            if name != line:
+                delattr(self, name)
+        self.lines = (line,)
+        self.merge = Add()
+
+    def deep(self, x: Tensor) -> Tensor:
+        """The sum of the deep lines."""
+        return total([getattr(self, name)(x) for name in self.lines if name != "shallow"])
 
     def forward(self, x: Tensor) -> Tensor:
-        return relu(total([line(x) for line in self.children()]))
+        if "shallow" not in self.lines:
+            return relu(self.deep(x))
+        skip = self.shallow(x)
+        return relu(skip if self.lines == ("shallow",) else self.merge(skip, lambda: self.deep(x)))
 
 
 class FusedClassifier(Classifier):
@@ -134,6 +148,7 @@ class DeeplyFusedNet(FusedClassifier):
         lines: Callable[[], FusedLines],
         branches: int,
         path: Sequence[str],
+        merge: Callable[..., nn.Module],
         num_classes: int,
         in_channels: int,
     ) -> None:
@@ -142,8 +157,11 @@ class DeeplyFusedNet(FusedClassifier):
         body = fused_stem(in_channels, layout, w_in)
         stride = 1 if layout == "cifar" else 4
         taps = [Tap("stem", list(body)[-1], w_in, stride)]
+        place = itertools.count(1)
         for i, group in enumerate(groups(w_in, depths, widths)):
-            body[f"layer{i + 1}"] = nn.Sequential(*(FusedBlock(make, shape, branches) for shape in group))
+            body[f"layer{i + 1}"] = nn.Sequential(
+                *(FusedBlock(make, shape, branches, merge(place=(next(place), sum(depths)))) for shape in group)
+            )
             taps.append(Tap(f"layer{i + 1}", f"layer{i + 1}", widths[i], stride * 2**i))
         super().__init__(body, widths[-1], num_classes, taps)
         self.keep(path)
@@ -163,7 +181,7 @@ class DeeplyFusedNet(FusedClassifier):
         """
         if self.spec.path:
             raise RequestError("This is a base network already; take the other one from the fused network.")
-        spec = self.spec.but(path=tuple(path))
+        spec = self.spec.but(path=tuple(path), merge="Add()")  # one line a block: nothing to join
         base = copy.deepcopy(self, {id(p): p for p in self.parameters()})
         base.keep(spec.path)
         base.spec = spec

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from cardinet.blocks.inception import Concatenate, ConvNormReLU, InceptionNet, Make, Piece, Pool
 from cardinet.blocks.response import LocalResponse
@@ -41,6 +41,7 @@ class GoogLeNet(InceptionNet):
         five: int,
         last_pool: int,
         dropout: float,
+        gate: Callable[[int], nn.Module] | None,
         num_classes: int,
         in_channels: int,
     ) -> None:
@@ -70,6 +71,7 @@ class GoogLeNet(InceptionNet):
             stem=[conv(7, 64, 2), halve(), *norms, conv(1, 64), conv(3, 192), *norms, halve()],
             stages=stages,
             dropout=dropout,
+            gate=gate,
             num_classes=num_classes,
             in_channels=in_channels,
         )

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from torch import Tensor, nn
+from torch.nn.functional import relu
 
 from cardinet.blocks.branches import Concatenated
 from cardinet.blocks.classifier import Classifier, Tap
+from cardinet.blocks.merge import Add
 
 
 class Piece(nn.Module):
@@ -89,24 +91,25 @@ class Chain(nn.Sequential):
 
 
 class Concatenate(Piece):
-    """concat( T_1(x), ..., T_C(x) ), the branches being chains of pieces; a piece may itself be a Concatenate."""
+    """gate( concat( T_1(x), ..., T_C(x) ) ), the branches being chains of pieces; one may itself be a Concatenate."""
 
     def __init__(self, w_in: int, *, branches: Sequence[Sequence[Make]]) -> None:
         super().__init__()
         chains = [Chain(w_in, branch) for branch in branches]
         self.branches = Concatenated(chains)
         self.w_out, self.stride = sum(chain.w_out for chain in chains), chains[0].stride
+        self.gate: nn.Module | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.branches(x)
-        return y
+        return y if self.gate is None else self.gate(y)
 
 
 class ScaledResidual(Piece):
-    """y = relu( x + scale * conv( concat( T_1(x), ..., T_C(x) ) ) ), conv a 1x1 with bias and without BN.
+    """y = relu( merge( x, scale * gate( conv( concat( T_1(x), ..., T_C(x) ) ) ) ) ), conv a 1x1 with bias, without BN.
 
     The Inception-ResNet block (Szegedy et al. 2016, Section 3.2 and Figure 20): form b of the aggregated transform
-    with unequal branches. Without `activation` the sum is the output.
+    with unequal branches. Without `activation` the sum is the output. The network puts its gate and merge here.
     """
 
     def __init__(self, w_in: int, *, branches: Sequence[Sequence[Make]], scale: float, activation: bool) -> None:
@@ -116,10 +119,18 @@ class ScaledResidual(Piece):
         self.conv = nn.Conv2d(sum(chain.w_out for chain in chains), w_in, 1)
         self.relu = nn.ReLU(inplace=True) if activation else nn.Identity()
         self.scale, self.w_out = scale, w_in
+        self.gate: nn.Module | None = None
+        self.merge: nn.Module = Add()
+
+    def branch(self, x: Tensor) -> Tensor:
+        """What is added to x."""
+        y: Tensor = self.conv(self.branches(x))
+        return self.scale * (y if self.gate is None else self.gate(y))
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.relu(x + self.scale * self.conv(self.branches(x)))
-        return y
+        y = self.merge(x, lambda: self.branch(x))
+        # An input that a closed branch left alone may still be needed by the backward pass of what made it.
+        return relu(y) if y is x and isinstance(self.relu, nn.ReLU) else self.relu(y)
 
     def initialise(self, init: str) -> None:
         """The bias starts at 0."""
@@ -133,7 +144,8 @@ class ScaledResidual(Piece):
 class InceptionNet(Classifier):
     """stem, layer1, layer2, ... (one chain of pieces each), average pool, dropout, fc.
 
-    With an `embedding` a linear layer to that width, without bias, and BN stand between dropout and fc.
+    With an `embedding` a linear layer to that width, without bias, and BN stand between dropout and fc. A `gate` ends
+    every module of the stages, or the branch of its residual ones; `merge` joins the residual ones' two sides.
     """
 
     fans: Mapping[str, str | None] = {"torchvision": None}
@@ -147,11 +159,17 @@ class InceptionNet(Classifier):
         num_classes: int,
         in_channels: int,
         embedding: int | None = None,
+        gate: Callable[[int], nn.Module] | None = None,
+        merge: Callable[..., nn.Module] = Add,
     ) -> None:
         body: dict[str, Chain] = {"stem": Chain(in_channels, stem)}
         for i, stage in enumerate(stages, 1):
             body[f"layer{i}"] = Chain(list(body.values())[-1].w_out, stage)
+            _complete(body[f"layer{i}"], gate)
         width = list(body.values())[-1].w_out
+        residual = [module for chain in body.values() for module in chain if isinstance(module, ScaledResidual)]
+        for i, module in enumerate(residual, 1):
+            module.merge = merge(place=(i, len(residual)))
         head: dict[str, nn.Module] = {"avgpool": nn.AdaptiveAvgPool2d(1), "dropout": nn.Dropout(dropout)}
         if embedding is not None:
             head |= {"fc1": nn.Linear(width, embedding, bias=False), "bn1": nn.BatchNorm1d(embedding, eps=1e-3)}
@@ -161,3 +179,10 @@ class InceptionNet(Classifier):
             Tap(name, name, chain.w_out, math.prod(strides[: i + 1])) for i, (name, chain) in enumerate(body.items())
         ]
         super().__init__(body, head, taps)
+
+
+def _complete(stage: Chain, gate: Callable[[int], nn.Module] | None) -> None:
+    """Give the modules of a stage their gates."""
+    for module in stage:
+        if gate is not None and isinstance(module, Concatenate | ScaledResidual):
+            module.gate = gate(module.w_out)

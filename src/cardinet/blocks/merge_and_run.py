@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from cardinet.blocks.deeply_fused import FusedClassifier, FusedLines, Shape, fused_stem, groups, total
+from cardinet.blocks.deeply_fused import FusedClassifier, FusedLines, Shape, fused_stem, groups
+from cardinet.blocks.merge import Add
 
 Streams = tuple[Tensor, Tensor]
 
 
 class MergeAndRunBlock(nn.Module):
-    """m = (shallow1(x1) + shallow2(x2)) / 2; relu( m + deep1(x1) ) and relu( m + deep2(x2) ).
+    """m = (shallow1(x1) + shallow2(x2)) / 2; relu( merge1( m, deep1(x1) ) ) and relu( merge2( m, deep2(x2) ) ).
 
-    A block that `ends` the streams has one output, relu( m + deep1(x1) + deep2(x2) ). Without shallow lines there
-    is no m.
+    A block that `ends` the streams has one output, relu( merge1( m, deep1(x1) + deep2(x2) ) ). Without shallow lines
+    there is no m, and the deep lines are alone. `merge` makes a merge for each stream.
     """
 
-    def __init__(self, make: FusedLines, shape: Shape, *, ends: bool) -> None:
+    def __init__(self, make: FusedLines, shape: Shape, *, ends: bool, merge: Callable[[], nn.Module] = Add) -> None:
         super().__init__()
         self.shallow1, self.shallow2 = make.shallow_line(shape), make.shallow_line(shape)
         self.deep1, self.deep2 = make.deep_line(shape), make.deep_line(shape)
+        self.merge1, self.merge2 = merge(), merge()
         self.ends = ends
 
     def forward(self, streams: Streams) -> Streams | Tensor:
         x1, x2 = streams
-        merged = []
-        if self.shallow1 is not None and self.shallow2 is not None:
-            merged = [0.5 * (self.shallow1(x1) + self.shallow2(x2))]
-        y1, y2 = self.deep1(x1), self.deep2(x2)
+        if self.shallow1 is None or self.shallow2 is None:
+            y1, y2 = self.deep1(x1), self.deep2(x2)
+            return relu(y1 + y2) if self.ends else (relu(y1), relu(y2))
+        merged = 0.5 * (self.shallow1(x1) + self.shallow2(x2))
         if self.ends:
-            return relu(total([*merged, y1, y2]))
-        return relu(total([*merged, y1])), relu(total([*merged, y2]))
+            return relu(self.merge1(merged, lambda: self.deep1(x1) + self.deep2(x2)))
+        return relu(self.merge1(merged, lambda: self.deep1(x1))), relu(self.merge2(merged, lambda: self.deep2(x2)))
 
 
 class Fork(nn.Module):
@@ -64,6 +68,7 @@ class MergeAndRunNet(FusedClassifier):
         layout: str,
         lines: Callable[[], FusedLines],
         join: str,
+        merge: Callable[..., nn.Module],
         num_classes: int,
         in_channels: int,
     ) -> None:
@@ -71,8 +76,12 @@ class MergeAndRunNet(FusedClassifier):
         w_in = widths[0] // make.reduction
         shapes = list(groups(w_in, depths, widths))
         body = fused_stem(in_channels, layout, w_in) | {"fork": Fork()}
+        place = itertools.count(1)
         for i, group in enumerate(shapes):
-            layer = [MergeAndRunBlock(make, shape, ends=False) for shape in group]
+            layer = [
+                MergeAndRunBlock(make, shape, ends=False, merge=partial(merge, place=(next(place), sum(depths))))
+                for shape in group
+            ]
             body[f"layer{i + 1}"] = nn.Sequential(*layer)
         if join == "concatenate":
             body["join"] = Concatenate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -49,6 +50,7 @@ class AlexNet(NetworkSpec):
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "plain:AlexNet"
+    WITHOUT: ClassVar[Mapping[str, str]] = {"merge": "it is one plain chain without shortcuts."}
 
     def __post_init__(self) -> None:
         found = []

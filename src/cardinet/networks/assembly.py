@@ -36,7 +36,9 @@ def assemble(spec: Residual) -> Classifier:
     if spec.head_dropout:
         head["dropout"] = nn.Dropout(spec.head_dropout)
     head["fc"] = nn.Linear(taps[-1].channels, spec.num_classes)
-    return Classifier(body, head, taps, joins={"root": taps[0].child} if rooted else None)
+    network = Classifier(body, head, taps, joins={"root": taps[0].child} if rooted else None)
+    network.fans = {"paper": spec.init_fan}
+    return network
 
 
 def _closing(spec: Residual, width: int) -> dict[str, nn.Module]:

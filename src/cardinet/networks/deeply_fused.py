@@ -7,13 +7,14 @@ differ in nothing else. Two streams that meet without becoming one are in `merge
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from cardinet.base.errors import RequestError
 from cardinet.networks.family import family
-from cardinet.networks.part import part
+from cardinet.networks.merge import Add
+from cardinet.networks.part import misplaced, part
 from cardinet.networks.spec import NetworkSpec
 from cardinet.networks.transform import Count, Depth
 
@@ -55,7 +56,7 @@ class FusedLines:
 
 @part
 class DeeplyFused(NetworkSpec):
-    """y = relu( shallow(x) + deep_1(x) + ... + deep_branches(x) ), block after block.
+    """y = relu( merge( shallow(x), deep_1(x) + ... + deep_branches(x) ) ), block after block; merge is the sum.
 
     The stem has widths[0] / reduction channels. cifar: 3x3, BN, ReLU. imagenet: 7x7 /2 without BN and ReLU, max pool
     3x3 /2. The first block of every group but the first halves the picture. With a `path`, the name of one line
@@ -69,14 +70,18 @@ class DeeplyFused(NetworkSpec):
     lines: FusedLines = FusedLines()
     branches: Annotated[int, Field(ge=1, le=64)] = 1
     path: tuple[str, ...] = ()
+    merge: Any = Add()
     num_classes: Count = 10
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "deeply_fused:DeeplyFusedNet"
 
     def __post_init__(self) -> None:
-        found = self.lines.problems(self.depths, self.widths)
+        found = [*self.lines.problems(self.depths, self.widths), *misplaced({"merge": self.merge})]
         blocks = self.choices
+        if (self.path or self.lines.shallow == "none") and not isinstance(self.merge, Add):
+            why = "a base network has one line a block" if self.path else 'with shallow = "none" nothing is beside them'
+            found.append(f"merge = {type(self.merge).__name__}: {why}, so there is nothing to join; use Add().")
         if self.path and len(self.path) != len(blocks):
             found.append(f"path has {len(self.path)} names; give one for each of the {len(blocks)} blocks.")
         elif not found:

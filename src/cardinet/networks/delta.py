@@ -100,6 +100,8 @@ def _path(node: Any, key: str) -> Path:
     if paths:
         among = ", ".join(".".join(path) for path in paths)
         raise RequestError(f'"{key}" stands in several parts; name one: {among}.')
+    if why := getattr(node, "WITHOUT", {}).get(key):
+        raise RequestError(f"{type(node).__name__} has no {key}: {why}")
     raise RequestError(f'A network of this kind has no setting "{key}" ({nearest(key, dict.fromkeys(names(node)))}).')
 
 

@@ -5,6 +5,7 @@ CIFAR networks of depth L have 3 blocks of (L - 4) / 3 layers, with bottleneck h
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -39,6 +40,9 @@ class DenseNet(NetworkSpec):
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "densenet:DenseNet"
+    WITHOUT: ClassVar[Mapping[str, str]] = {
+        "merge": "its layers are concatenated with what they read; there is no sum of which a rule could drop a part."
+    }
 
     def __post_init__(self) -> None:
         width = self.stem_width

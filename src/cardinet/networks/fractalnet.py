@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -34,6 +35,9 @@ class FractalNet(NetworkSpec):
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "fractalnet:FractalNet"
+    WITHOUT: ClassVar[Mapping[str, str]] = {
+        "merge": "its joins have the rule of their own paper; give drop_path and global_share."
+    }
 
     def __post_init__(self) -> None:
         found = []

@@ -5,12 +5,14 @@ The two auxiliary heads are left out, as they are of the count. Pools round up a
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from cardinet.base.errors import RequestError
 from cardinet.networks.family import family
-from cardinet.networks.part import part
+from cardinet.networks.part import misplaced, part
 from cardinet.networks.spec import NetworkSpec
 from cardinet.networks.transform import Count
 
@@ -35,7 +37,8 @@ class GoogLeNet(NetworkSpec):
 
     A module's widths are Table 1's columns: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection. `naive` leaves
     the reductions and the projection out (Figure 2(a)), `norm` puts BN for the biases, `lrn` is the response
-    normalisation in the stem, `five` the kernel of the 5x5 and `last_pool` that of the last max pool.
+    normalisation in the stem, `five` the kernel of the 5x5 and `last_pool` that of the last max pool. A `gate` ends
+    every module (SENet, Section 3.3).
     """
 
     widths: Annotated[tuple[Annotated[tuple[Widths, ...], Field(min_length=1)], ...], Field(min_length=1)] = TABLE_1
@@ -45,10 +48,18 @@ class GoogLeNet(NetworkSpec):
     five: Literal[3, 5] = 5
     last_pool: Literal[2, 3] = 3
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    gate: Any = None
     num_classes: Count = 1000
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "googlenet:GoogLeNet"
+    WITHOUT: ClassVar[Mapping[str, str]] = {
+        "merge": "its branches are concatenated, so there is no sum of which a rule could drop a part."
+    }
+
+    def __post_init__(self) -> None:
+        if found := misplaced({"gate": self.gate}, optional=("gate",)):
+            raise RequestError(*found)
 
     @property
     def stride(self) -> int:

@@ -6,6 +6,7 @@ biases twice the rate and no decay, and train on globally contrast-normalised pi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -44,6 +45,9 @@ class Highway(NetworkSpec):
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "highway:Highway"
+    WITHOUT: ClassVar[Mapping[str, str]] = {
+        "merge": "a learned gate weighs carry and transform already, and they add up to one."
+    }
 
     def __post_init__(self) -> None:
         stages = len(self.depths)

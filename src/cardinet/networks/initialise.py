@@ -21,8 +21,8 @@ def initialise(network: nn.Module, init: str) -> None:
 
     paper: linear biases are 0 too (fb.resnet.torch, ResNeXt), and these follow their own paper or its code: AlexNet,
     VGG, DenseNet, FractalNet, Highway, deeply-fused and merge-and-run nets, the attention layers of SKNet, the last
-    gamma of ResNeSt's units, gates on shortcuts. Not followed: the codes of Wide ResNet and stochastic depth scale by
-    fan_in, but a residual description does not know its family. All other families keep to the rule above.
+    gamma of ResNeSt's units, gates on shortcuts, and Wide ResNet and stochastic depth on small pictures, whose codes
+    scale by fan_in (`init_fan` of the description). All other families keep to the rule above.
 
     Raises RequestError for another name.
     """

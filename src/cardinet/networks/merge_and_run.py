@@ -5,12 +5,13 @@ Zhao et al. 2016 (arXiv 1611.07718), DFN-MR, in the paper's second version DMRNe
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from cardinet.base.errors import RequestError
 from cardinet.networks.deeply_fused import BARE_BOTTLENECK, STEM_STRIDE, Counts, Depths, FusedLines, Layout
 from cardinet.networks.family import family
-from cardinet.networks.part import part
+from cardinet.networks.merge import Add
+from cardinet.networks.part import misplaced, part
 from cardinet.networks.spec import NetworkSpec
 from cardinet.networks.transform import Count
 
@@ -20,7 +21,8 @@ class MergeAndRun(NetworkSpec):
     """m = (shallow_1(x1) + shallow_2(x2)) / 2; y1 = relu( m + deep_1(x1) ); y2 = relu( m + deep_2(x2) ).
 
     Both streams start from the stem, which is that of `DeeplyFused`. They end as `join` says: add, the last block
-    has one output, relu( m + deep_1(x1) + deep_2(x2) ); concatenate, the channels of both before the pool.
+    has one output, relu( m + deep_1(x1) + deep_2(x2) ); concatenate, the channels of both before the pool. `merge`
+    joins m and each stream's deep line; a rule that drops draws for each stream anew.
     Raises RequestError when it is made with settings that have no meaning together, all of them at once.
     """
 
@@ -29,13 +31,14 @@ class MergeAndRun(NetworkSpec):
     layout: Layout = "cifar"
     lines: FusedLines = FusedLines()
     join: Literal["add", "concatenate"] = "add"
+    merge: Any = Add()
     num_classes: Count = 10
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "merge_and_run:MergeAndRunNet"
 
     def __post_init__(self) -> None:
-        found = self.lines.problems(self.depths, self.widths)
+        found = [*self.lines.problems(self.depths, self.widths), *misplaced({"merge": self.merge})]
         if self.lines.shallow == "none":
             found.append('shallow = "none": the streams meet in their shallow lines alone; take "identity" or "1x1".')
         if found:

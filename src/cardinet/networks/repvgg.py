@@ -6,6 +6,7 @@ identity branch's BN decays.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -37,6 +38,9 @@ class RepVGG(NetworkSpec):
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "repvgg:RepVGG"
+    WITHOUT: ClassVar[Mapping[str, str]] = {
+        "merge": "its branches become one convolution, which a rule that drops some of them would not."
+    }
 
     def __post_init__(self) -> None:
         found = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import gcd
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -46,8 +46,9 @@ class Residual(NetworkSpec):
 
     The first unit of every stage but the first halves the picture. `order` is where norm and activation stand;
     `carry` weighs the shortcut against the branch, `gate` the branch, `merge` joins them; `levels` are shortcuts
-    around more than one unit. `conv_bias` gives the convolutions outside of shortcuts a bias. Raises RequestError
-    when it is made with settings that have no meaning together, all of them at once.
+    around more than one unit. `conv_bias` gives the convolutions outside of shortcuts a bias; `init_fan` is the side
+    from which init = paper scales the convolutions, which papers differ in. Raises RequestError when it is made with
+    settings that have no meaning together, all of them at once.
     """
 
     depths: Annotated[tuple[Depth, ...], Field(min_length=1)]
@@ -61,6 +62,7 @@ class Residual(NetworkSpec):
     merge: Any = Add()
     levels: Any = None
     conv_bias: bool = False
+    init_fan: Literal["fan_out", "fan_in"] = "fan_out"
     head_dropout: Rate = 0
     num_classes: Count = 1000
     in_channels: Count = 3

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 from cardinet.networks.delta import with_delta
 
@@ -12,8 +13,11 @@ class NetworkSpec:
 
     A subclass is a `@part` with the fields `num_classes` and `in_channels` among its own, a `stride` (input pixels
     per pixel of the last feature map) and a `MODULE`: the class in `blocks/` that is called with all fields by name,
-    parts among them as constructors with their own fields bound.
+    parts among them as constructors with their own fields bound. `WITHOUT` gives the reason where a setting that
+    other kinds of networks have makes no sense in this one.
     """
+
+    WITHOUT: ClassVar[Mapping[str, str]] = {}
 
     num_classes: int
     in_channels: int

@@ -5,7 +5,7 @@ from cardinet.networks.merge import StochasticDepth
 from cardinet.networks.resnet import resnet152
 from cardinet.networks.resnet_cifar import resnet20
 
-sd20 = resnet20.but(sample="avg", merge=StochasticDepth())
+sd20 = resnet20.but(sample="avg", merge=StochasticDepth(), init_fan="fan_in")
 
 CIFAR = family(
     "StochasticDepth",

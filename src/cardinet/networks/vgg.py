@@ -6,6 +6,7 @@ average the last feature map.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -35,6 +36,7 @@ class VGG(NetworkSpec):
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "plain:VGG"
+    WITHOUT: ClassVar[Mapping[str, str]] = {"merge": "it is one plain chain without shortcuts."}
 
     def __post_init__(self) -> None:
         found = []

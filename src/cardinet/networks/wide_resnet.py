@@ -23,7 +23,8 @@ def wrn(depth: int, k: int) -> Residual:
     """WRN-depth-k."""
     n = (depth - 4) // 6
     widths = (16 * k, 32 * k, 64 * k)
-    return resnet20.but(depths=(n, n, n), widths=widths, order=ORDERS["e"], kind="B", project="conv")
+    preactivated = resnet20.but(order=ORDERS["e"], kind="B", project="conv", init_fan="fan_in")
+    return preactivated.but(depths=(n, n, n), widths=widths)
 
 
 def widened(base: Residual, k: float) -> Residual:
