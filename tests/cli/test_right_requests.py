@@ -58,12 +58,18 @@ def test_a_rewritten_model_gives_the_same_figure(cli: Cli, digits_run: Path) -> 
     before = document(cli("eval", digits_run, "--json"))
     for form, source in (("a", digits_run), ("c", "a.safetensors")):
         found = document(cli("rewrite", source, "--form", form, "--out", f"{form}.safetensors", "--json"))
-        assert found["float64"] < 1e-10  # type: ignore[operator]
+        proofs = found["steps"][0]["proofs"]  # type: ignore[index]
+        assert proofs["random"]["float64"] < 1e-10
+        assert ("real" in proofs) == (source == digits_run)
+        assert found["before"]["params"] == found["after"]["params"]  # type: ignore[index]
         after = document(cli("eval", f"{form}.safetensors", "--data", "digits", "--json"))
         assert (after["wrong"], after["count"]) == (before["wrong"], before["count"])
         assert after["loss"] == pytest.approx(before["loss"], rel=1e-5)
     assert len(document(cli("info", "c.safetensors", "--json"))["rewrites"]) == 2  # type: ignore[arg-type]
-    assert cli("rewrite", digits_run, "--form", "b", "--out", "b.safetensors").out == "b.safetensors\n"
+    shown = cli("rewrite", digits_run, "--form", "b", "--fold", "--out", "b.safetensors")
+    assert shown.out.startswith("b.safetensors\n")
+    assert "parameters" in shown.out
+    assert "fold(): largest relative difference of the logits" in shown.err
 
 
 def test_a_model_file_alone_predicts(cli: Cli, digits_run: Path, tmp_path: Path) -> None:

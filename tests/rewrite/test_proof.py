@@ -1,31 +1,46 @@
-"""The parity proof: what it measures, and that it leaves both networks alone."""
+"""The parity proof: what it measures, that it leaves both networks alone, and that it catches a wrong rewrite."""
 
 from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 
 import pytest
 import torch
+from torch import Tensor, nn
 
-from cardinet.base.errors import RequestError
+from cardinet.base.errors import RequestError, WorkError
 from cardinet.networks.builder import build
 from cardinet.networks.registry import find
-from cardinet.rewrite.forms import to_form
-from cardinet.rewrite.proof import Proof, prove
+from cardinet.rewrite import registry
+from cardinet.rewrite.proof import difference, proven
+from cardinet.rewrite.registry import Rewrite, Step
 
 SPEC = find("resnext11_8x16d_digits").spec
 PIXELS = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(3))
+
+
+def pictures(channels: int) -> Mapping[str, Tensor]:
+    assert channels == 1
+    return {"random": PIXELS, "real": PIXELS[:2].abs()}
 
 
 def test_forms_are_proven() -> None:
     torch.manual_seed(0)
     network = build(SPEC)
     for form in ("a", "b"):
-        proof = prove(network, to_form(network, form), PIXELS)
-        assert proof.pictures == 5
-        assert proof.float64 < 1e-14
-        assert proof.float32 < 1e-5
+        found = proven(network, Step("form", {"form": form}), pictures)
+        assert found.network.spec.transform.form == form  # type: ignore[union-attr]
+        assert {kind: proof.pictures for kind, proof in found.proofs.items()} == {"random": 5, "real": 2}
+        assert all(proof.float64 < 1e-14 and proof.float32 < 1e-5 for proof in found.proofs.values())
+        assert found.to_document()["proofs"]["real"]["pictures"] == 2
+
+
+def test_what_is_proven_in_float64_is_the_rewrite_and_not_the_rounding_of_its_weights() -> None:
+    torch.manual_seed(0)
+    found = proven(build(SPEC), Step("fold"), pictures).proofs["random"]
+    assert found.float64 < 1e-13 < 1e-9 < found.float32 < 1e-5
 
 
 def test_difference_is_relative_to_the_largest_logit() -> None:
@@ -35,16 +50,16 @@ def test_difference_is_relative_to_the_largest_logit() -> None:
     with torch.no_grad():
         other.fc.bias[3] += 0.5
         largest = float(copy.deepcopy(network).double().eval()(PIXELS.double()).abs().max())
-    proof = prove(network, other, PIXELS)
-    assert proof.float64 == pytest.approx(0.5 / largest, rel=1e-6)
-    assert proof.float32 == pytest.approx(0.5 / largest, rel=1e-4)
-    assert prove(network, network, PIXELS) == Proof(float64=0.0, float32=0.0, pictures=5)
+    assert difference(network, other, PIXELS, torch.float64) == pytest.approx(0.5 / largest, rel=1e-6)
+    assert difference(network, other, PIXELS, torch.float32) == pytest.approx(0.5 / largest, rel=1e-4)
+    assert difference(network, network, PIXELS, torch.float64) == 0
 
 
 def test_networks_stay_as_they_are() -> None:
     network, other = build(SPEC).train(), build(SPEC).to(torch.bfloat16).eval()
     before = copy.deepcopy((network.state_dict(), other.state_dict()))
-    prove(network, other, PIXELS)
+    difference(network, other, PIXELS, torch.float32)
+    proven(network, Step("fold"), pictures)
     for state, twin in zip(before, (network, other), strict=True):
         assert all(torch.equal(t, state[n]) and t.dtype == state[n].dtype for n, t in twin.state_dict().items())
     assert network.training
@@ -53,15 +68,29 @@ def test_networks_stay_as_they_are() -> None:
 
 def test_broken_weights_prove_nothing() -> None:
     network = build(SPEC)
-    other = copy.deepcopy(network)
     with torch.no_grad():
-        other.fc.weight[0, 0] = math.nan
-    assert math.isnan(prove(network, other, PIXELS).float64)
+        network.fc.weight[0, 0] = math.nan
+    with pytest.raises(WorkError, match="differ by nan"):
+        proven(network, Step("form", {"form": "b"}), pictures)
+
+
+def test_a_rewrite_that_changes_the_function_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(network: nn.Module) -> nn.Module:
+        twin = copy.deepcopy(network)
+        with torch.no_grad():
+            next(twin.parameters())[0] *= 1.001
+        return twin
+
+    monkeypatch.setitem(registry.REWRITES, "wrong", Rewrite(wrong))
+    with pytest.raises(WorkError, match=r'"wrong" changed the function: on random pictures .* 1e-10 is allowed'):
+        proven(build(SPEC), Step("wrong"), pictures)
+    monkeypatch.setitem(registry.REWRITES, "wrong", Rewrite(wrong, limit=1))
+    assert proven(build(SPEC), Step("wrong"), pictures).proofs["random"].float64 > 1e-6
 
 
 def test_refusals() -> None:
     network = build(SPEC)
     with pytest.raises(RequestError, match="at least one picture"):
-        prove(network, network, PIXELS[:0])
+        proven(network, Step("strip"), lambda channels: {"real": PIXELS[:0]})
     with pytest.raises(RequestError, match=r"\(5, 10\) before, \(5, 3\) after"):
-        prove(network, build(SPEC.but(num_classes=3)), PIXELS)
+        difference(network, build(SPEC.but(num_classes=3)), PIXELS, torch.float32)

@@ -22,6 +22,22 @@ class Add(nn.Module):
         return branch() + skip
 
 
+class Weighted(nn.Module):
+    """skip * shortcut + branch * branch, both constants: what a rule that drops comes to when nothing is drawn."""
+
+    def __init__(self, skip: float = 1.0, branch: float = 1.0) -> None:
+        super().__init__()
+        self.skip, self.branch = skip, branch
+
+    def forward(self, skip: Tensor, branch: Branch) -> Tensor:
+        if self.skip != 1:
+            skip = skip * self.skip
+        return skip + (branch() * self.branch if self.branch != 1 else branch())
+
+    def extra_repr(self) -> str:
+        return f"skip={self.skip:.4g}, branch={self.branch:.4g}"
+
+
 class Drawn(nn.Module):
     """A merge that draws in training. `drawing` makes it draw in eval mode too (stochastic inference)."""
 
@@ -30,6 +46,10 @@ class Drawn(nn.Module):
     @property
     def draws(self) -> bool:
         return self.training or self.drawing
+
+    def expected(self) -> Weighted:
+        """What it computes when testing, as a merge that never draws."""
+        raise NotImplementedError
 
 
 class StochasticDepth(Drawn):
@@ -56,6 +76,9 @@ class StochasticDepth(Drawn):
         open_ = skip.new_empty(skip.shape[0], 1, 1, 1).bernoulli_(self.survival) * scale
         return skip + branch() * open_
 
+    def expected(self) -> Weighted:
+        return Weighted(branch=self.survival if self.rescale == "test" else 1.0)
+
     def extra_repr(self) -> str:
         return f"survival={self.survival:.4g}, per={self.per}, rescale={self.rescale}"
 
@@ -80,6 +103,9 @@ class Swapout(Drawn):
             theta = torch.empty_like(x).bernoulli_(keep)
             return x * (theta / keep if self.rescale == "train" else theta)
         return x * keep if self.rescale == "test" else x
+
+    def expected(self) -> Weighted:
+        return Weighted(*self.keep) if self.rescale == "test" else Weighted()
 
     def extra_repr(self) -> str:
         return f"keep=({self.keep[0]:.4g}, {self.keep[1]:.4g}), rescale={self.rescale}"

@@ -2,68 +2,201 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from cardinet.cli.options import Json
 from cardinet.cli.talk import print_json, say, thousands
 
-LARGEST_DIFFERENCE = 1e-10
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from cardinet.rewrite.proof import Proven
+    from cardinet.rewrite.registry import Step
+    from cardinet.runs.model_file import Model
+
+PICTURES = 16
+"""Pictures of each kind in a proof."""
 
 
 def rewrite(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or model file.")],
-    form: Annotated[Literal["a", "b", "c"], typer.Option("--form", help="The paper's Figure 3 (a), (b) or (c).")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The new model file; must not exist.")],
+    strip: Annotated[bool, typer.Option("--strip", help="Without dropout, drop-path and other draws.")] = False,
+    form: Annotated[
+        Literal["a", "b", "c"] | None, typer.Option("--form", help="ResNeXt's Figure 3 (a), (b) or (c).")
+    ] = None,
+    merge_branches: Annotated[
+        bool, typer.Option("--merge-branches", help="Parallel linear branches as one convolution (RepVGG).")
+    ] = False,
+    fold: Annotated[bool, typer.Option("--fold", help="BN folded into the layers around it.")] = False,
+    pack: Annotated[
+        int | None, typer.Option("--pack", min=1, metavar="N", help="Groups joined until each has N channels.")
+    ] = None,
+    unpack: Annotated[bool, typer.Option("--unpack", help="Packed groups as they were.")] = False,
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="SOURCE", help="Real pictures for the proof; a run knows its own.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a model in another form of the aggregated transform, and prove that it is the same function."""
-    import copy
-    import dataclasses
+    """Rewrite a model, and prove that it is the same function.
 
-    import torch
-
-    from cardinet.base.errors import Findings, RequestError, WorkError
+    Several rewrites are applied in the order of this list. Each is proven in float64 and float32, on random pictures
+    and on real ones where there are some; what differs by more than rounding is not written.
+    """
+    from cardinet.base.errors import Findings, RequestError
     from cardinet.cli.options import read_model
-    from cardinet.measure.counts import parameters
-    from cardinet.rewrite.proof import prove
-    from cardinet.rewrite.registry import Step, apply
-    from cardinet.runs.model_file import save_model
+    from cardinet.rewrite.registry import Step
 
-    findings = Findings()
+    asked: list[tuple[str, Any, dict[str, Any]]] = [
+        ("strip", strip, {}),
+        ("form", form, {"form": form}),
+        ("merge_branches", merge_branches, {}),
+        ("fold", fold, {}),
+        ("pack", pack, {"width": pack}),
+        ("unpack", unpack, {}),
+    ]
+    findings, note = Findings(), ""
     with findings:
-        if out.exists() or not out.parent.is_dir():
-            why = "exists; name a file that does not" if out.exists() else "cannot be written: its folder is not there"
-            raise RequestError(f"{out} {why}.")
+        _check_out(out)
+    with findings:
+        if not any(given for _, given, _ in asked):
+            raise RequestError("Name at least one rewrite, such as --fold; `cardinet rewrite --help` lists them.")
     with findings:
         before = read_model(model)
+        real, note = _real_pictures(model, data, before)
     findings.raise_if_any()
-    step = Step(name="form", arguments={"form": form})
-    network = apply(copy.deepcopy(before.network), (step,))
+    if note:
+        say(note)
+    steps = [Step(name, arguments) for name, given, arguments in asked if given]
+    _work(model, before, steps, real, out, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """What a network is before or after."""
+
+    params: int
+    macs: int
+    milliseconds: float
+
+
+def _work(name: str, before: Model, steps: list[Step], real: Mapping[int, Tensor], out: Path, *, as_json: bool) -> None:
+    """Apply and prove step after step, write the file, and print what was gained."""
+    import dataclasses
+
+    from cardinet.cli.progress import Bar
+    from cardinet.rewrite.proof import proven
+    from cardinet.runs.model_file import save_model
+
     side = before.preprocessing.crop
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randn(4, before.preprocessing.channels, side, side, generator=generator)
-    proof = prove(before.network, network, pixels)
-    if not proof.float64 <= LARGEST_DIFFERENCE:  # also when it is no number
-        raise WorkError(
-            f"The rewritten network differs by {proof.float64:.1e}; nothing was written. Please report this."
-        )
-    save_model(out, dataclasses.replace(before, network=network, rewrites=(*before.rewrites, step)))
-    counts = parameters(before.network), parameters(network)
+    network, found = before.network, []
+    with Bar("proving") as bar:
+        for i, step in enumerate(steps):
+            found.append(proven(network, step, lambda channels: _pictures(channels, side, real)))
+            network = found[-1].network
+            bar(i + 1, len(steps))
+    after = dataclasses.replace(before, network=network, rewrites=(*before.rewrites, *steps))
+    figures = _figures(before, after)
+    save_model(out, after)
     if as_json:
-        print_json(
-            {
-                "model": str(out),
-                "form": form,
-                "params": {"before": counts[0], "after": counts[1]},
-                **dataclasses.asdict(proof),
-            }
-        )
+        document = {"model": str(out), "steps": [one.to_document() for one in found]}
+        print_json(document | {when: asdict(one) for when, one in zip(("before", "after"), figures, strict=True)})
         return
     print(out)
-    say(
-        f"Form {form}: largest relative difference of the logits {proof.float64:.1e} in float64, {proof.float32:.1e} "
-        f"in float32; parameters {thousands(counts[0])} before, {thousands(counts[1])} after."
-    )
+    _print(found, *figures)
+
+
+def _check_out(out: Path) -> None:
+    """Raise RequestError where the file is there already, or its folder is not or cannot be written to."""
+    import os
+
+    from cardinet.base.errors import RequestError
+
+    if out.exists():
+        raise RequestError(f"{out} exists; name a file that does not.")
+    if not out.parent.is_dir():
+        raise RequestError(f"{out} cannot be written: its folder is not there.")
+    if not os.access(out.parent, os.W_OK):
+        raise RequestError(f"{out} cannot be written: its folder is read-only.")
+
+
+def _pictures(channels: int, side: int, real: Mapping[int, Tensor]) -> dict[str, Tensor]:
+    """Random pictures, and real ones where there are some of so many channels."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    found = {"random": torch.randn(PICTURES, channels, side, side, generator=generator)}
+    return found | ({"real": real[channels]} if channels in real else {})
+
+
+def _real_pictures(model: str, data: str | None, classifier: Model) -> tuple[dict[int, Tensor], str]:
+    """Some pictures of --data, or of the run whose model it is, as they enter the network, by their channels.
+
+    Without --data there may be none, as of a run whose pictures have moved; then with a sentence that says why.
+    """
+    from cardinet.base.errors import CardinetError
+    from cardinet.data.batches import evaluation_batches
+    from cardinet.data.settings import DataSettings
+    from cardinet.data.source import open_source
+    from cardinet.evaluate.matching import choose_split
+    from cardinet.runs.folder import RunFolder
+    from cardinet.runs.pictures import open_pictures
+
+    try:
+        if data is not None:
+            source = open_source(data, DataSettings())
+        elif (Path(model) / "run.toml").exists():
+            source = open_pictures(RunFolder(Path(model)).record())
+        else:
+            return {}, "No real pictures in the proof: a model file alone has none; name some with --data."
+        split = source.splits[choose_split(source, None)]
+        batch = next(evaluation_batches(split, classifier.preprocessing, batch_size=PICTURES, workers=0, device="cpu"))
+    except CardinetError as error:
+        if data is not None:
+            raise
+        return {}, f"No real pictures in the proof: {error.findings[0]}"
+    return {classifier.preprocessing.channels: batch.pixels}, ""
+
+
+def _figures(before: Model, after: Model) -> tuple[_Figures, _Figures]:
+    """The counts of both, and the median milliseconds for one picture, measured in turn."""
+    import torch
+
+    from cardinet.measure.counts import count
+    from cardinet.measure.latency import latencies
+    from cardinet.rewrite.flow import on_meta
+
+    models = {"before": before, "after": after}
+    sides = {when: (one.preprocessing.channels, one.preprocessing.crop) for when, one in models.items()}
+    pixels = {when: torch.randn(1, channels, side, side) for when, (channels, side) in sides.items()}
+    times = latencies({when: one.network for when, one in models.items()}, pixels)
+    found = []
+    for when, one in models.items():
+        counts = count(on_meta(one.network), sides[when][1], sides[when][0])
+        found.append(_Figures(counts.params, counts.macs, times[when].median))
+    return found[0], found[1]
+
+
+def _print(found: list[Proven], before: _Figures, after: _Figures) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "before", "after", box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    table.add_row("parameters", thousands(before.params), thousands(after.params))
+    table.add_row("MACs", thousands(before.macs), thousands(after.macs))
+    table.add_row("milliseconds a picture", f"{before.milliseconds:.2f}", f"{after.milliseconds:.2f}")
+    Console(width=100).print(table)
+    for one in found:
+        arguments = ", ".join(f"{key}={value}" for key, value in one.step.arguments.items())
+        differences = "; ".join(
+            f"{proof.float64:.1e} in float64, {proof.float32:.1e} in float32 on {proof.pictures} {kind} pictures"
+            for kind, proof in one.proofs.items()
+        )
+        say(f"{one.step.name}({arguments}): largest relative difference of the logits {differences}.")

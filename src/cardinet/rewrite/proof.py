@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from cardinet.base.errors import RequestError
+from cardinet.base.errors import RequestError, WorkError
+from cardinet.rewrite.registry import REWRITES, Step
 
 
 @dataclass(frozen=True)
@@ -24,26 +27,63 @@ class Proof:
     pictures: int
 
 
-def prove(before: nn.Module, after: nn.Module, pixels: Tensor) -> Proof:
-    """Compare two networks in eval mode on pictures (N, C, H, W); both work on copies and stay as they are.
+@dataclass(frozen=True)
+class Proven:
+    """A step, the network that it gave, and its proofs by the kind of pictures ("random", "real")."""
 
-    Raises RequestError without pictures, and where the logits have different shapes.
+    step: Step
+    network: nn.Module
+    proofs: Mapping[str, Proof]
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain data."""
+        return self.step.to_document() | {"proofs": {kind: asdict(proof) for kind, proof in self.proofs.items()}}
+
+
+Pictures = Callable[[int], Mapping[str, Tensor]]
+"""Pictures (N, C, H, W) by kind, for a number of channels; a kind that has no such pictures is left out."""
+
+
+def proven(network: nn.Module, step: Step, pictures: Pictures) -> Proven:
+    """Apply a step and prove it on the spot; the network given stays as it is.
+
+    In float64 the step is applied to a float64 copy, so that what is compared is the rewrite and not the rounding of
+    its weights; in float32 it is the network that is returned. Raises RequestError where the step does not fit, and
+    WorkError where the two networks differ by more than the rewrite allows.
     """
-    if len(pixels) == 0:
-        raise RequestError("A proof needs at least one picture.")
-    return Proof(
-        float64=_difference(before, after, pixels, torch.float64),
-        float32=_difference(before, after, pixels, torch.float32),
-        pictures=len(pixels),
-    )
+    rewrite = REWRITES[step.name]
+    after = rewrite.apply(network, **step.arguments)
+    exact = copy.deepcopy(network).double()
+    pair = rewrite.same(network, after, **step.arguments)
+    pair64 = rewrite.same(exact, rewrite.apply(exact, **step.arguments), **step.arguments)
+    spec: Any = network.spec
+    proofs = {}
+    for kind, pixels in pictures(pair.channels or spec.in_channels).items():
+        if len(pixels) == 0:
+            raise RequestError("A proof needs at least one picture.")
+        proofs[kind] = Proof(
+            float64=difference(pair64.before, pair64.after, pixels, torch.float64),
+            float32=difference(pair.before, pair.after, pixels, torch.float32),
+            pictures=len(pixels),
+        )
+        if not proofs[kind].float64 <= rewrite.limit:  # also when it is no number
+            raise WorkError(
+                f'The rewrite "{step.name}" changed the function: on {kind} pictures the logits differ by '
+                f"{proofs[kind].float64:.1e} in float64, where {rewrite.limit:.0e} is allowed. Please report this."
+            )
+    return Proven(step, after, proofs)
 
 
-def _difference(before: nn.Module, after: nn.Module, pixels: Tensor, dtype: torch.dtype) -> float:
+def difference(before: nn.Module, after: nn.Module, pixels: Tensor, dtype: torch.dtype) -> float:
+    """The largest difference of the logits in eval mode, relative to the largest of `before`.
+
+    Both work on copies and stay as they are. Raises RequestError where the logits have different shapes.
+    """
     expected, found = _logits(before, pixels, dtype), _logits(after, pixels, dtype)
     if expected.shape != found.shape:
         raise RequestError(f"The logits differ in shape: {tuple(expected.shape)} before, {tuple(found.shape)} after.")
-    difference = (found - expected).abs().max()
-    return 0.0 if difference == 0 else float(difference / expected.abs().max())
+    largest = (found - expected).abs().max()
+    return 0.0 if largest == 0 else float(largest / expected.abs().max())
 
 
 def _logits(network: nn.Module, pixels: Tensor, dtype: torch.dtype) -> Tensor:

@@ -10,12 +10,46 @@ from typing import Any
 from torch import nn
 
 from cardinet.base.errors import Findings, RequestError, nearest
+from cardinet.rewrite.branches import merge_branches
+from cardinet.rewrite.fold import fold
 from cardinet.rewrite.forms import to_form
+from cardinet.rewrite.packing import pack, unpack
+from cardinet.rewrite.strip import strip
 
-Rewrite = Callable[..., nn.Module]
-"""(network, **arguments) -> a new network; the one given stays as it is, and the meta device works as well."""
 
-REWRITES: dict[str, Rewrite] = {"form": to_form}
+@dataclass(frozen=True)
+class Same:
+    """Two modules that have to give the same logits for pictures of so many channels (None: the network's)."""
+
+    before: nn.Module
+    after: nn.Module
+    channels: int | None = None
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """One rewrite as a contract.
+
+    `apply(network, **arguments)` gives a new network; the one given stays as it is. What the new one is made of follows
+    from the arguments and the old one's structure alone, so that the meta device works as well and a model file can be
+    loaded; only its values follow from the old one's. `same(before, after, **arguments)` says what the two have in
+    common (by default all logits), and `limit` by how much that may differ in float64, relative to the largest logit.
+    """
+
+    apply: Callable[..., nn.Module]
+    same: Callable[..., Same] = lambda before, after, **arguments: Same(before, after)
+    limit: float = 1e-10
+
+
+REWRITES: dict[str, Rewrite] = {
+    "strip": Rewrite(strip),
+    "form": Rewrite(to_form),
+    "merge_branches": Rewrite(merge_branches),
+    "fold": Rewrite(fold),
+    "pack": Rewrite(pack),
+    "unpack": Rewrite(unpack),
+}
+"""By the name that stands in a model file."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +65,7 @@ class Step:
     def __post_init__(self) -> None:
         if self.name not in REWRITES:
             raise RequestError(f'There is no rewrite "{self.name}" ({nearest(self.name, REWRITES)}).')
-        _, *known = inspect.signature(REWRITES[self.name]).parameters.values()
+        _, *known = inspect.signature(REWRITES[self.name].apply).parameters.values()
         names = [p.name for p in known]
         wrong = [
             f'The rewrite "{self.name}" has no argument "{name}" ({nearest(name, names)}).'
@@ -80,5 +114,5 @@ def apply(network: nn.Module, steps: Iterable[Step]) -> nn.Module:
     Raises RequestError where a step does not fit the network that it meets.
     """
     for step in steps:
-        network = REWRITES[step.name](network, **step.arguments)
+        network = REWRITES[step.name].apply(network, **step.arguments)
     return network

@@ -1,0 +1,200 @@
+"""Parallel branches of linear layers merged into one convolution (Ding et al. 2021, Section 3.3; arXiv 2101.03697).
+
+A convolution with BN is one convolution; so is BN alone, and the identity; of the same stride they add up, a smaller
+kernel in the middle of a larger one. That holds for RepVGG's blocks and for whatever else sums such branches.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import gcd
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cardinet.base.errors import RequestError
+from cardinet.blocks.carry import Scaled
+from cardinet.blocks.deeply_fused import FusedBlock
+from cardinet.blocks.fractalnet import FractalBlock
+from cardinet.blocks.merge import Add, Drawn, Weighted
+from cardinet.blocks.repvgg import DeploymentBlock, TrainingBlock
+from cardinet.blocks.shortcut import Absent
+from cardinet.blocks.unit import ResidualUnit
+from cardinet.networks.repvgg import RepVGG
+from cardinet.rewrite.fold import affine
+from cardinet.rewrite.modules import grouped, replace
+from cardinet.rewrite.packing import block_diagonal
+
+
+@dataclass(frozen=True)
+class Branch:
+    """factor * the layers one after another: at most one convolution, BN, identities. `stride` is its convolution's."""
+
+    layers: Sequence[nn.Module]
+    factor: float = 1.0
+    stride: int | None = None
+
+
+class NotLinear(Exception):
+    """Why a block does not come down to one convolution."""
+
+
+def merge_branches(network: nn.Module) -> nn.Module:
+    """The same function in eval mode with every block of parallel linear branches as one convolution with bias.
+
+    RepVGG's training blocks become its deployment blocks (and its description says so); the blocks of deeply-fused
+    nets and residual units whose lines are a single convolution keep their place and lose their other branch. Computed
+    in float64. Raises RequestError where no block comes down to one convolution, with the reasons.
+    """
+    twin = copy.deepcopy(network)
+    reasons, merged = {}, 0
+    for name, block in list(twin.named_modules()):
+        if not isinstance(block, TrainingBlock | FusedBlock | ResidualUnit | FractalBlock):
+            continue
+        try:
+            branches = _branches(block)
+            conv = one_convolution(branches)
+        except NotLinear as why:
+            reasons[name] = str(why)
+            continue
+        _become(twin, name, block, conv)
+        merged += 1
+    if not merged:
+        none = ["There are no parallel branches to merge in this network."]
+        raise RequestError(
+            *(f"{names} cannot be merged: {why}." for names, why in grouped(reasons)) if reasons else none
+        )
+    if isinstance(twin.spec, RepVGG):
+        twin.spec = twin.spec.but(form="deployment")
+    return twin
+
+
+def one_convolution(branches: Sequence[Branch]) -> nn.Conv2d:
+    """The convolution with bias that is the sum of branches, of which one at least has a convolution.
+
+    Raises NotLinear where a branch has more than convolution and BN, or where the strides or paddings differ.
+    """
+    if len(branches) < 2:
+        raise NotLinear("it has no second branch")
+    convs = [layer for branch in branches for layer in branch.layers if isinstance(layer, nn.Conv2d)]
+    if not convs:
+        raise NotLinear("none of its branches has a convolution")
+    for conv in convs:
+        middle = tuple(side // 2 for side in conv.kernel_size if side % 2)
+        if conv.padding != middle:
+            raise NotLinear("a convolution does not keep the middle of its kernel on its pixel")
+    w_in, w_out = convs[0].in_channels, convs[0].out_channels
+    strides = {branch.stride or _stride(branch) for branch in branches}
+    if len(strides) > 1:
+        raise NotLinear(f"its branches have the strides {sorted(strides)}")
+    groups = gcd(*(conv.groups for conv in convs))
+    side = max(max(conv.kernel_size) for conv in convs)
+    like = convs[0].weight
+    weight = torch.zeros(w_out, w_in // groups, side, side, dtype=torch.float64, device=like.device)
+    bias = torch.zeros(w_out, dtype=torch.float64, device=like.device)
+    for branch in branches:
+        kernel, shift = _kernel(branch, w_in, groups, like.device)
+        border = (side - kernel.shape[-1]) // 2
+        inner = slice(border, side - border)
+        weight[:, :, inner, inner] += branch.factor * kernel
+        bias += branch.factor * shift
+    with torch.device("meta"):
+        conv = nn.Conv2d(w_in, w_out, side, strides.pop(), padding=side // 2, groups=groups)
+    layout = torch.contiguous_format if like.is_contiguous() else torch.channels_last
+    conv.weight = nn.Parameter(weight.to(like.dtype).contiguous(memory_format=layout))
+    conv.bias = nn.Parameter(bias.to(like.dtype))
+    return conv
+
+
+def _stride(branch: Branch) -> int:
+    return next((layer.stride[0] for layer in branch.layers if isinstance(layer, nn.Conv2d)), 1)
+
+
+def _kernel(branch: Branch, channels: int, groups: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The weight (w_out, w_in / groups, k, k) and bias of a branch in float64; without a convolution k is 1."""
+    eye = torch.eye(channels // groups, dtype=torch.float64, device=device)
+    weight = eye.repeat(groups, 1)[:, :, None, None]
+    bias = torch.zeros(channels, dtype=torch.float64, device=device)
+    convolved = False
+    for layer in branch.layers:
+        if isinstance(layer, nn.Conv2d) and not convolved:
+            weight = block_diagonal(layer.weight.detach().double(), layer.groups, groups)
+            bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach().double()
+            convolved = True
+        elif isinstance(layer, nn.BatchNorm2d):
+            scale, shift = affine(layer)
+            weight, bias = weight * scale[:, None, None, None], bias * scale + shift
+        elif not isinstance(layer, nn.Identity):
+            raise NotLinear(f"a branch holds {_ENGLISH.get(type(layer), type(layer).__name__)}")
+    return weight, bias
+
+
+_ENGLISH: dict[type, str] = {nn.ReLU: "a ReLU", nn.Conv2d: "a second convolution", nn.AvgPool2d: "an average pool"}
+
+
+def _branches(block: nn.Module) -> list[Branch]:
+    """The branches that a block sums. Raises NotLinear where it does more than that."""
+    if isinstance(block, TrainingBlock):
+        found = [Branch([block.conv3x3, block.bn3x3]), Branch([block.conv1x1, block.bn1x1], stride=block.stride)]
+        return found if block.bn is None else [*found, Branch([block.bn])]
+    if isinstance(block, FusedBlock):
+        return _of_lines(block)
+    if isinstance(block, ResidualUnit):
+        return _of_unit(block)
+    raise NotLinear("its columns are averaged behind a ReLU each")
+
+
+def _of_lines(block: FusedBlock) -> list[Branch]:
+    skip, branch = _factors(block.merge)
+    lines = {name: getattr(block, name) for name in block.lines}
+    return [
+        Branch(list(line) if isinstance(line, nn.Sequential) else [line], skip if name == "shallow" else branch)
+        for name, line in lines.items()
+    ]
+
+
+def _of_unit(unit: ResidualUnit) -> list[Branch]:
+    steps = getattr(unit, "steps", None)
+    if isinstance(unit.downsample, Absent):
+        raise NotLinear("it has no second branch")
+    if steps is None or len(steps) > 1 or "relu" in steps[0] or (unit.pre_names and not unit.shares_pre):
+        raise NotLinear("its branch holds a ReLU")
+    if unit.gate is not None:
+        raise NotLinear("its branch ends in a gate")
+    skip, branch = _factors(unit.merge)
+    if isinstance(unit.carry, Scaled):
+        skip, branch = skip * unit.carry.skip, branch * unit.carry.branch
+    elif unit.carry is not None:
+        raise NotLinear("a gate weighs its shortcut")
+    way = unit.downsample
+    around = list(way) if isinstance(way, nn.Sequential) else [way]
+    return [Branch([getattr(unit, name) for name in steps[0]], branch), Branch(around, skip)]
+
+
+def _factors(merge: nn.Module) -> tuple[float, float]:
+    """What a merge multiplies shortcut and branch by."""
+    if isinstance(merge, Drawn):
+        raise NotLinear("it drops at random in training; strip it first")
+    return (merge.skip, merge.branch) if isinstance(merge, Weighted) else (1.0, 1.0)
+
+
+def _become(network: nn.Module, name: str, block: Any, conv: nn.Conv2d) -> None:
+    """Let a block compute nothing but the convolution, where its branches were."""
+    if isinstance(block, TrainingBlock):
+        with torch.device("meta"):
+            deployed = DeploymentBlock(conv.in_channels, conv.out_channels, conv.stride[0], conv.groups, None)
+        deployed.conv, deployed.gate = conv, block.gate
+        replace(network, name, deployed)
+    elif isinstance(block, FusedBlock):
+        block.keep(next(line for line in block.lines if line != "shallow"))
+        line = block.get_submodule(block.lines[0])
+        assert isinstance(line, nn.Sequential)
+        line.conv1, line.bn1 = conv, nn.Identity()
+    else:
+        for step in block.steps[0]:
+            setattr(block, step, conv if step.startswith("conv") else nn.Identity())
+        block.downsample, block.carry, block.merge = Absent(), None, Add()
+    network.get_submodule(name).train(block.training)

@@ -1,0 +1,166 @@
+"""Who reads what in a network: one pass on the meta device, which computes shapes and no values.
+
+The rewrites that join neighbouring layers ask it which layer made what another one reads, and who else reads that.
+It is measured, as the counts are, so it holds for whatever a network's code does.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cardinet.base.errors import RequestError
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation: its name in torch ("convolution", "add"), and the values that it reads and makes, as numbers.
+
+    `layer` is the name of the module that owns its weights or statistics, if any, `inside` that of the innermost
+    module that was running; `scalars` are its arguments that are numbers.
+    """
+
+    operation: str
+    reads: tuple[int, ...]
+    makes: tuple[int, ...]
+    layer: str | None = None
+    inside: str = ""
+    scalars: tuple[float, ...] = ()
+
+
+@dataclass
+class Flow:
+    """The calls of one pass, in order. A value has one maker (none, if it is the picture or a constant)."""
+
+    calls: list[Call] = field(default_factory=list)
+    output: int = -1
+
+    def __post_init__(self) -> None:
+        self.makers = {value: call for call in self.calls for value in call.makes}
+        self.readers: dict[int, list[Call]] = defaultdict(list)
+        for call in self.calls:
+            for value in call.reads:
+                self.readers[value].append(call)
+        self.of_layer: dict[str, list[Call]] = defaultdict(list)
+        for call in self.calls:
+            if call.layer is not None:
+                self.of_layer[call.layer].append(call)
+
+    def only_reader(self, value: int) -> Call | None:
+        """The one call that reads a value, if it is one and reads it once."""
+        calls = self.readers[value]
+        return calls[0] if len(calls) == 1 and value != self.output else None
+
+
+_NORMS = ("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "batch_norm")
+
+
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Numbers every tensor that comes by; what a call writes in place is a new value in the same tensor."""
+
+    def __init__(self, owners: dict[int, str]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.owners = owners
+        self.inside: list[str] = [""]
+        self.numbers: dict[int, int] = {}
+        self.alive: list[Tensor] = []
+        self.calls: list[Call] = []
+
+    def number(self, tensor: Tensor, *, new: bool = False) -> int:
+        key = id(tensor)
+        if new or key not in self.numbers:
+            self.numbers[key] = len(self.alive)
+            self.alive.append(tensor)  # while it lives no other tensor has its id
+        return self.numbers[key]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        tensors, numbers = _flat((*args, *(kwargs or {}).values()))
+        layer = next((self.owners[id(tensor)] for tensor in tensors if id(tensor) in self.owners), None)
+        reads = tuple(self.number(tensor) for tensor in tensors if id(tensor) not in self.owners)
+        if name in _NORMS:  # its shape, without the slow decomposition of the meta device
+            nothing = args[0].new_empty(0)
+            out: Any = (torch.empty_like(args[0]), nothing, nothing)
+        else:
+            out = func(*args, **(kwargs or {}))
+        made = _flat((out,))[0]
+        makes = tuple(self.number(tensor, new=True) for tensor in made)
+        if reads:
+            operation = "norm" if name in _NORMS else name
+            self.calls.append(Call(operation, reads, makes, layer, self.inside[-1], tuple(numbers)))
+        elif layer is not None:  # a view of a weight, as the transposed one of a linear layer
+            self.owners |= {id(tensor): layer for tensor in made}
+        return out
+
+    def watch(self, network: nn.Module) -> None:
+        """Note which module is running."""
+
+        def enter(name: str, *_: Any) -> None:
+            self.inside.append(name)
+
+        def leave(*_: Any) -> None:
+            self.inside.pop()
+
+        for name, module in network.named_modules():
+            module.register_forward_pre_hook(partial(enter, name))
+            module.register_forward_hook(leave)
+
+
+def _flat(values: Sequence[Any]) -> tuple[list[Tensor], list[float]]:
+    """The tensors and the numbers among arguments, lists opened one level down."""
+    tensors: list[Tensor] = []
+    numbers: list[float] = []
+    for value in values:
+        for inner in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(inner, Tensor):
+                tensors.append(inner)
+            elif isinstance(inner, int | float) and not isinstance(inner, bool) and inner is value:
+                numbers.append(float(inner))
+    return tensors, numbers
+
+
+def on_meta(network: nn.Module) -> nn.Module:
+    """A copy of a network without values, in eval mode; nothing of the size of its weights is allocated."""
+    tensors = [*network.parameters(), *network.buffers()]
+    memo: dict[int, Any] = {}
+    for tensor in tensors:
+        empty = tensor.detach().to("meta")
+        parameter = isinstance(tensor, nn.Parameter)
+        memo[id(tensor)] = nn.Parameter(empty, requires_grad=tensor.requires_grad) if parameter else empty
+    return copy.deepcopy(network, memo).eval()
+
+
+def flow_of(network: nn.Module) -> Flow:
+    """The flow of a network in eval mode, for a picture of three strides of its description, or more if it needs more.
+
+    Raises RequestError where it takes no picture.
+    """
+    spec: Any = network.spec
+    for strides in (3, 6, 12, 24):
+        with suppress(RuntimeError):
+            return _recorded(on_meta(network), spec.in_channels, strides * spec.stride)
+    raise RequestError(f"This network takes no picture of up to {24 * spec.stride} x {24 * spec.stride} pixels.")
+
+
+def _recorded(empty: nn.Module, channels: int, side: int) -> Flow:
+    owners = {
+        id(tensor): name
+        for name, module in empty.named_modules()
+        if not list(module.children())
+        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False))
+    }
+    x = torch.empty(1, channels, side, side, device="meta")
+    recorder = _Recorder(owners)
+    recorder.watch(empty)
+    with torch.no_grad(), recorder:
+        y = empty(x)
+    return Flow(recorder.calls, recorder.numbers[id(y)])

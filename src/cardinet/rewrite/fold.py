@@ -1,0 +1,219 @@
+"""Batch normalisation folded into the convolutions and linear layers around it.
+
+With its running statistics BN is s * x + t for each channel, s = gamma / sqrt(var + eps), t = beta - s * mean. Behind a
+layer without activation that is the layer with other weights, and so it is in front of one that pads nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cardinet.base.errors import RequestError
+from cardinet.blocks.inception import ScaledResidual
+from cardinet.blocks.merge import Weighted
+from cardinet.rewrite.flow import Call, Flow, flow_of
+from cardinet.rewrite.modules import grouped, replace
+
+LINEAR = ("convolution", "addmm", "mm")
+Layer = nn.Conv2d | nn.Linear
+
+
+@dataclass
+class Plan:
+    """What folds where, by names: BN `behind` the layers whose sum it reads, `before` the layers that read it.
+
+    `constants` are factors on the sum of layers, by the module and attribute that hold them; `stays` gives the
+    reason for every BN that folds nowhere.
+    """
+
+    behind: dict[str, list[str]] = field(default_factory=dict)
+    before: dict[str, list[str]] = field(default_factory=dict)
+    constants: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    stays: dict[str, str] = field(default_factory=dict)
+
+
+def fold(network: nn.Module) -> nn.Module:
+    """The same function in eval mode with BN folded wherever the order of the layers allows.
+
+    conv or linear -> BN (grouped, depthwise, with or without bias, BN with or without gamma and beta): into the layer;
+    a sum of such layers -> BN (form a): into each; BN -> layers without padding that alone read it: into those. A
+    constant factor on a folded branch (the weighted sum that `strip` leaves, the scale of an Inception-ResNet block)
+    goes into its layers too. A folded BN is an Identity in its place; `unfolded` says which stay, and why. Computed in
+    float64. Raises RequestError where no BN folds, with every reason.
+    """
+    plan = _plan(network)
+    if not plan.behind and not plan.before:
+        raise RequestError(*_refusals(plan))
+    twin = copy.deepcopy(network)
+    for name, layers in plan.behind.items():
+        scale, shift = affine(twin.get_submodule(name))
+        for i, layer in enumerate(layers):
+            _after(_layer(twin, layer), scale, shift if i == 0 else None)
+        replace(twin, name, nn.Identity())
+    for name, layers in plan.before.items():
+        scale, shift = affine(twin.get_submodule(name))
+        for layer in layers:
+            _ahead(_layer(twin, layer), scale, shift)
+        replace(twin, name, nn.Identity())
+    for (name, attribute), layers in plan.constants.items():
+        holder = twin.get_submodule(name)
+        for layer in layers:
+            _after(_layer(twin, layer), torch.tensor(getattr(holder, attribute), dtype=torch.float64), None)
+        setattr(holder, attribute, 1.0)
+    return twin
+
+
+def unfolded(network: nn.Module) -> dict[str, str]:
+    """The BN layers that `fold` leaves, each with the reason."""
+    return _plan(network).stays
+
+
+def affine(norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """s and t of a BN layer in float64, (channels,) each."""
+    assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = (norm.running_var.double() + norm.eps).rsqrt()
+    shift = -norm.running_mean.double() * scale
+    if norm.affine:
+        scale, shift = scale * norm.weight.detach().double(), shift * norm.weight.detach().double()
+        shift = shift + norm.bias.detach().double()
+    return scale, shift
+
+
+def _plan(network: nn.Module) -> Plan:
+    flow, plan = flow_of(network), Plan()
+    norms = {n: m for n, m in network.named_modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)}
+    for name, norm in norms.items():
+        calls = flow.of_layer[name]
+        if norm.running_mean is None:
+            plan.stays[name] = "it keeps no running statistics"
+        elif len(calls) != 1:
+            plan.stays[name] = f"it is used {len(calls)} times"
+        else:
+            _place(name, calls[0], flow, network, plan)
+    behind = {value for name in plan.behind for value in flow.of_layer[name][0].makes[:1]}
+    for call in flow.calls:
+        _constant(call, flow, network, plan, behind)
+    return plan
+
+
+def _place(name: str, call: Call, flow: Flow, network: nn.Module, plan: Plan) -> None:
+    """Find where one BN folds."""
+    layers, why = _summed(call.reads[0], flow)
+    if layers:
+        plan.behind[name] = layers
+        return
+    readers = flow.readers[call.makes[0]]
+    names = [reader.layer for reader in readers if reader.operation in LINEAR and reader.layer is not None]
+    once = all(len(flow.of_layer[layer]) == 1 for layer in names)
+    if names and len(names) == len(readers) and once and call.makes[0] != flow.output:
+        if all(_pads_nothing(network.get_submodule(layer)) for layer in names):
+            plan.before[name] = names
+            return
+        why += ", and is read by a convolution that pads"
+    plan.stays[name] = why
+
+
+def _summed(value: int, flow: Flow) -> tuple[list[str], str]:
+    """The layers whose sum a value is, if nothing else reads them; else none, and what stands there instead."""
+    maker = flow.makers.get(value)
+    if flow.only_reader(value) is None:
+        return [], "what it reads is read elsewhere too"
+    if maker is None:
+        return [], "it reads the picture"
+    if maker.operation in LINEAR and maker.layer is not None:
+        if len(flow.of_layer[maker.layer]) > 1:
+            return [], f"{maker.layer} is used several times"
+        return [maker.layer], ""
+    if maker.operation == "add" and len(maker.reads) == 2 and not maker.scalars:
+        found: list[str] = []
+        for part in maker.reads:
+            layers, _ = _summed(part, flow)
+            if not layers:
+                return [], "it follows a sum of more than convolutions"
+            found += layers
+        return found, ""
+    return [], f"it follows {_ENGLISH.get(maker.operation.rstrip('_'), maker.operation)}"
+
+
+_ENGLISH = {"add": "a sum", "relu": "a ReLU", "cat": "a concatenation", "mul": "a product", "norm": "another BN"}
+_ENGLISH |= {"max_pool2d_with_indices": "a max pool", "avg_pool2d": "an average pool", "mean": "a mean"}
+
+
+def _constant(call: Call, flow: Flow, network: nn.Module, plan: Plan, behind: set[int]) -> None:
+    """Note a constant factor on the sum of layers, or on BN that is folded into them."""
+    holder = network.get_submodule(call.inside)
+    if call.operation != "mul" or len(call.reads) != 1 or not isinstance(holder, Weighted | ScaledResidual):
+        return
+    value = call.reads[0]
+    if value in behind and flow.only_reader(value) is not None:
+        layers = plan.behind[str(flow.makers[value].layer)]
+    else:
+        layers, _ = _summed(value, flow)
+    if layers:
+        before = [c for c in flow.calls if c.inside == call.inside and c.operation == "mul" and len(c.reads) == 1]
+        plan.constants[call.inside, _attributes(holder)[before.index(call)]] = layers
+
+
+def _attributes(holder: Weighted | ScaledResidual) -> list[str]:
+    """The attributes that hold the factors of a module, in the order in which it multiplies by them."""
+    if isinstance(holder, ScaledResidual):
+        return ["scale"]
+    return [name for name in ("skip", "branch") if getattr(holder, name) != 1]
+
+
+def _refusals(plan: Plan) -> list[str]:
+    if not plan.stays:
+        return ["There is no BN to fold in this network."]
+    return [f"{names} cannot be folded: {why}." for names, why in grouped(plan.stays)]
+
+
+def _layer(network: nn.Module, name: str) -> Layer:
+    layer = network.get_submodule(name)
+    assert isinstance(layer, nn.Conv2d | nn.Linear)
+    return layer
+
+
+def _pads_nothing(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and set(layer.padding) == {0})
+
+
+def _after(layer: Layer, scale: Tensor, shift: Tensor | None) -> None:
+    """The layer with scale * y + shift for its output y."""
+    shape = (-1, *[1] * (layer.weight.dim() - 1))
+
+    def weight(old: Tensor) -> Tensor:
+        return old * (scale.view(shape) if scale.dim() else scale)
+
+    bias = None if layer.bias is None else layer.bias.detach().double() * scale
+    if shift is not None:
+        bias = shift if bias is None else bias + shift
+    _set(layer, weight, bias)
+
+
+def _ahead(layer: Layer, scale: Tensor, shift: Tensor) -> None:
+    """The layer on scale * x + shift for its input x; it pads nothing."""
+    groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
+    out, inner = layer.weight.shape[:2]
+    rows = torch.arange(out, device=scale.device) // (out // groups)
+    columns = rows[:, None] * inner + torch.arange(inner, device=scale.device)  # of a group's inputs among all
+    of_input = (out, inner, *[1] * (layer.weight.dim() - 2))
+    added = (layer.weight.detach().double() * shift[columns].view(of_input)).flatten(1).sum(1)
+    bias = added if layer.bias is None else layer.bias.detach().double() + added
+    _set(layer, lambda old: old * scale[columns].view(of_input), bias)
+
+
+def _set(layer: Layer, weight: Callable[[Tensor], Tensor], bias: Tensor | None) -> None:
+    """Give a layer another weight, from its own in float64, and bias; both in the dtype and layout of its own."""
+    own: Any = layer.weight
+    with torch.no_grad():
+        own.copy_(weight(own.detach().double()))
+    if bias is not None:
+        layer.bias = nn.Parameter(bias.to(own.dtype), requires_grad=own.requires_grad)

@@ -1,0 +1,29 @@
+"""Without what only training needs: dropout, drop-path and the draws of stochastic depth and Swapout."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from cardinet.blocks.fractalnet import Paths
+from cardinet.blocks.merge import Drawn
+from cardinet.rewrite.modules import replaced
+
+DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+
+
+def strip(network: nn.Module) -> nn.Module:
+    """The same function, with nothing in it that draws.
+
+    Dropout becomes the identity; stochastic depth and Swapout become the weighted sum that they compute when testing
+    (Huang et al. 2016, Equation 5; Singh et al. 2016, Section 3.2), fractal drop-path joins all of its columns. A
+    network that draws nothing stays as it is.
+    """
+    return replaced(network, (*DROPOUT, Drawn, Paths), _without)
+
+
+def _without(module: nn.Module) -> nn.Module:
+    if isinstance(module, Drawn):
+        return module.expected()
+    if isinstance(module, Paths):
+        return Paths(module.columns, 0.0, 0.0, module.per)
+    return nn.Identity()
