@@ -124,6 +124,15 @@ def test_a_classifier_of_another_name_is_loaded(head: str, prefix: str, trained:
     assert match(made, Weights("a.pth", half)).sentences()[1].endswith(f"{head}.weight has its shape.")
 
 
+@pytest.mark.parametrize("inner", ["fc.0", "fc.norm"])
+def test_the_last_of_several_layers_is_no_classifier(inner: str, trained: Any) -> None:
+    state = {name.replace("fc.", "fc.2."): t for name, t in trained.state_dict().items()}
+    state |= {f"{inner}.weight": torch.ones(512), f"{inner}.bias": torch.ones(512)}
+    found = load(fresh(), Weights("a.pth", state))
+    assert found.reinitialised == ("fc.weight", "fc.bias")
+    assert "the file has no fc.weight; fc.2.weight has its shape" in found.why_new
+
+
 @pytest.mark.parametrize("extra", ["layer1.0.gamma", "layer1.0.resweight", "bn1.alpha"])
 def test_what_only_the_files_body_has_is_refused(extra: str, trained: Any) -> None:
     with pytest.raises(RequestError, match=f"the network has no {extra}"):

@@ -15,7 +15,7 @@ from cardinet.weights.contents import Weights
 from cardinet.weights.layout import Layout
 from cardinet.weights.names import LAYOUTS
 from cardinet.weights.names.code_bases import CODE_BASES, CodeBase
-from cardinet.weights.names.roles import COUNTER, HEAD, fits
+from cardinet.weights.names.roles import COUNTER, HEAD, LEARNT, fits
 from cardinet.weights.printed import printable
 
 PREFIXES = ("", "module.", "model.", "_orig_mod.", "module.model.", "model.module.", "model._orig_mod.")
@@ -82,6 +82,10 @@ def _with_head(own: Mapping[str, Tensor], weights: Weights, names: Names) -> Nam
         return names
     found = heads(own, weights, names)
     if len(found) != 1 or f"{found[0]}.bias" not in weights.tensors:
+        return names
+    top = child(found[0], names.prefix)
+    layers = {name.rpartition(".")[0] for name in weights.tensors if name.rpartition(".")[2] in LEARNT}
+    if any(child(layer, names.prefix) == top for layer in layers - {found[0]}):  # the last of several, or one of them
         return names
     theirs = dict(names.theirs) | {name: f"{found[0]}.{name.rpartition('.')[2]}" for name in HEAD}
     return dataclasses.replace(
