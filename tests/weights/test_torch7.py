@@ -221,6 +221,7 @@ STRANGE: dict[str, Any] = {
     "groups that do not divide": Obj("nn.SpatialConvolution", nInputPlane=3, nOutputPlane=4, groups=2),
     "old statistics": Obj("nn.SpatialBatchNormalization", running_std=torch.ones(4).numpy()),
     "a sum for an average": Obj("nn.SpatialAveragePooling", kW=2, kH=2, divide=False),
+    "a sum of before averages": Obj("nn.SpatialAveragePooling", kW=2, kH=2),
     "a transposed convolution": Obj(
         "nn.SpatialConvolution", nInputPlane=3, nOutputPlane=4, kW=1, kH=1, dW=1, dH=1, weight=ROWS.reshape(3, 4, 1, 1)
     ),
@@ -245,6 +246,14 @@ def test_fields_that_make_no_layer(name: str, tmp_path: Path) -> None:
         return
     with pytest.raises(RequestError, match="holds a network that cannot be read"):
         read_weights(path)
+
+
+@pytest.mark.parametrize(("name", "fields"), [("cudnn", {}), ("nn", {"divide": True})])
+def test_a_pooling_that_averages(name: str, fields: dict[str, bool], tmp_path: Path) -> None:
+    pool = Obj(f"{name}.SpatialAveragePooling", kW=2, kH=2, **fields)
+    graph = read_weights(written(tmp_path / "a.t7", pool)).graph
+    assert graph is not None
+    assert torch.equal(graph(torch.ones(1, 1, 2, 2)), torch.ones(1, 1, 1, 1))
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (4, 3, 1, 1), (2, 2, 3, 1, 1)])

@@ -66,8 +66,8 @@ class Times(nn.Module):
 class Fields:
     """The fields of one object, read with their type and range. A wrong one raises _Strange."""
 
-    def __init__(self, name: str, fields: Mapping[Any, Any]) -> None:
-        self.name, self.fields = name, fields
+    def __init__(self, name: str, fields: Mapping[Any, Any], room: str = "nn") -> None:
+        self.name, self.fields, self.room = name, fields, room
 
     def number(self, key: str, default: float | None = None) -> float:
         value = self.fields.get(key.encode(), default)
@@ -153,7 +153,8 @@ def _max_pool(f: Fields) -> nn.Module:
 
 
 def _average_pool(f: Fields) -> nn.Module:
-    if f.fields.get(b"divide") is False:
+    # Without the field nn multiplies by the area, for networks from before it, and cudnn does not.
+    if f.fields.get(b"divide", f.room != "nn") is not True and f.pair("k", least=1) != (1, 1):
         raise _Strange(f"{f.name} sums instead of averaging")
     inside = f.fields.get(b"count_include_pad", True) is not False
     return nn.AvgPool2d(
@@ -254,13 +255,13 @@ class _Maker:
         self.count += 1
         if self.count > MOST_LAYERS or depth > DEEPEST:
             raise _Strange("its layers are nested without end")
-        name = getattr(found, "_typename", b"").decode("ascii", "replace").rpartition(".")[2]
+        room, _, name = getattr(found, "_typename", b"").decode("ascii", "replace").rpartition(".")
         fields = getattr(found, "_obj", None)
         if not isinstance(fields, dict):
             raise _Strange("a layer is no object")
         if name in LAYERS:
             if id(found) not in self.layers:
-                self.layers[id(found)] = LAYERS[name](Fields(name, fields))
+                self.layers[id(found)] = LAYERS[name](Fields(name, fields, room))
             return self.layers[id(found)]
         if name not in CONTAINERS:
             raise _Strange(f"{name} is no layer")
@@ -268,7 +269,7 @@ class _Maker:
         if not isinstance(children, dict) or set(children) != set(range(1, len(children) + 1)):
             raise _Strange(f"{name} has no list of layers")
         made = [self.module(children[i + 1], depth + 1) for i in range(len(children))]
-        return CONTAINERS[name](Fields(name, fields), made)
+        return CONTAINERS[name](Fields(name, fields, room), made)
 
 
 def _settings(graph: nn.Module) -> dict[str, Any]:
