@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
+import pickle
+import struct
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -119,6 +124,15 @@ def test_a_classifier_of_another_name_is_loaded(head: str, prefix: str, trained:
     assert match(made, Weights("a.pth", half)).sentences()[1].endswith(f"{head}.weight has its shape.")
 
 
+@pytest.mark.parametrize("inner", ["fc.0", "fc.norm"])
+def test_the_last_of_several_layers_is_no_classifier(inner: str, trained: Any) -> None:
+    state = {name.replace("fc.", "fc.2."): t for name, t in trained.state_dict().items()}
+    state |= {f"{inner}.weight": torch.ones(512), f"{inner}.bias": torch.ones(512)}
+    found = load(fresh(), Weights("a.pth", state))
+    assert found.reinitialised == ("fc.weight", "fc.bias")
+    assert "the file has no fc.weight; fc.2.weight has its shape" in found.why_new
+
+
 @pytest.mark.parametrize("extra", ["layer1.0.gamma", "layer1.0.resweight", "bn1.alpha"])
 def test_what_only_the_files_body_has_is_refused(extra: str, trained: Any) -> None:
     with pytest.raises(RequestError, match=f"the network has no {extra}"):
@@ -219,6 +233,103 @@ def test_what_is_no_file_of_weights(trained: Any, tmp_path: Path) -> None:
             read_file(tmp_path / name)
     cardinet.save_weights(trained, tmp_path / "model.safetensors")
     assert read_weights(tmp_path).spec == trained.spec
+
+
+class Foreign:
+    """Anything of a program that torch does not know."""
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_pickle_of_another_program_is_not_called_damaged(protocol: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.pkl"
+    for value, holds in ({"a": [1, 2]}, ""), ({"a": Foreign()}, r" of \S*test_doubts\.Foreign"), (3, ""):
+        path.write_bytes(pickle.dumps(value, protocol))
+        with pytest.raises(RequestError, match=rf"a\.pkl is a pickle{holds} that torch\.save did not write"):
+            read_file(path)
+    path.write_bytes(pickle.dumps({str(i): i for i in range(200_000)}, protocol))
+    with pytest.raises(RequestError, match=r"is a pickle that torch\.save did not write"):
+        read_file(path)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_the_pickle_protocol_of_a_checkpoint(protocol: int, zipped: bool, trained: Any, tmp_path: Path) -> None:
+    torch.save(state_of(trained), tmp_path / "a.pth", pickle_protocol=protocol, _use_new_zipfile_serialization=zipped)
+    if protocol <= 3:
+        load(fresh(), read_file(tmp_path / "a.pth"))
+        return
+    with pytest.raises(RequestError, match=rf"was saved with pickle protocol {protocol}, which cannot be read"):
+        read_file(tmp_path / "a.pth")
+
+
+def test_what_a_checkpoint_holds_beside_tensors_is_named(trained: Any, tmp_path: Path) -> None:
+    torch.save({"state_dict": state_of(trained), "args": argparse.Namespace(lr=0.1)}, tmp_path / "a.pth")
+    with pytest.raises(RequestError, match=r"holds more than tensors \(argparse\.Namespace\)"):
+        read_file(tmp_path / "a.pth")
+
+
+def test_a_changed_byte_in_a_checkpoint_changes_no_weight(tmp_path: Path) -> None:
+    """torch.load does not look at the checksums of its own files."""
+    state = {"a": torch.arange(200.0), "b": torch.ones(3)}
+    torch.save(state, tmp_path / "a.pth")
+    data, read = (tmp_path / "a.pth").read_bytes(), 0
+    for place in [*range(0, len(data), 7), *range(len(data) - 600, len(data))]:
+        (tmp_path / "b.pth").write_bytes(data[:place] + bytes([data[place] ^ 0x55]) + data[place + 1 :])
+        try:
+            found = read_file(tmp_path / "b.pth").tensors
+        except CardinetError:
+            continue
+        read += 1
+        assert all(torch.equal(found[name], state[name]) for name in state)
+    assert read  # what no reader looks at
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(state, tmp_path / "c.pth")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert torch.equal(read_file(tmp_path / "c.pth").tensors["a"], state["a"])
+
+
+def headed(path: Path, kind: str, size: int, length: int) -> Path:
+    """A safetensors file of one tensor of a kind, whose header is so long."""
+    head = json.dumps({"a": {"dtype": kind, "shape": [size], "data_offsets": [0, 6]}}).encode().ljust(length)
+    path.write_bytes(struct.pack("<Q", len(head)) + head + bytes(6))
+    return path
+
+
+def test_safetensors_of_other_writers(tmp_path: Path) -> None:
+    path = headed(tmp_path / "a.safetensors", "U8", 6, ord("<") + 256)  # begins as a web page does
+    assert torch.equal(read_file(path).tensors["a"], torch.zeros(6, dtype=torch.uint8))
+    with pytest.raises(WorkError, match="F6_E2M3"):
+        read_file(headed(path, "F6_E2M3", 8, 128))
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.pth")
+    with pytest.raises(RequestError, match=r"a\.pth is no regular file"):
+        read_file(tmp_path / "a.pth")
+
+
+def test_narrow_floating_point_needs_a_scale(trained: Any) -> None:
+    state = state_of(trained)
+    for name in ("conv1.weight", "bn1.running_var"):
+        narrow = {**state, name: state[name].to(torch.float8_e4m3fn)}
+        with pytest.raises(RequestError, match=rf"{name} holds float8_e4m3fn in the file, which needs a scale"):
+            load(fresh(), Weights("a.pth", narrow))
+
+
+def test_names_of_a_file_never_reach_the_terminal_raw(trained: Any) -> None:
+    state = state_of(trained)
+    evil = "\x1b[2J"
+    head = {name.replace("fc", f"{evil}x") if "fc" in name else name: t for name, t in state.items()}
+    order = {f"{evil}{i}": t for i, t in enumerate(state.values())}
+    for found in (head, order):
+        said = "".join(load(fresh(), Weights("a.pth", found)).sentences())
+        assert "\x1b" not in said
+        assert "\\x1b" in said
+    twice = {f"{evil}{i}.{name}": t for i in range(2) for name, t in state.items()}
+    with pytest.raises(RequestError, match=r"several times, under \"\\x1b"):
+        load(fresh(), Weights("a.pth", twice))
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, "[1, 2]", "{}"])

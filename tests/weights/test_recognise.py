@@ -196,6 +196,21 @@ def test_the_network_that_would_fit_is_named() -> None:
         match(cardinet.create("resnet56_cifar", device="meta"), Weights("a.th", small))
 
 
+KINDS = {("A", "B"): "B", ("A", "C"): "C", ("B", "C"): "C", ("C", "B"): "B", ("B", "A"): "A or identity or none"}
+
+
+@pytest.mark.parametrize(("own", "files"), KINDS)
+@pytest.mark.parametrize("classes", [7, 3])
+def test_the_shortcut_that_would_fit_is_named(own: str, files: str, classes: int) -> None:
+    state = akamaster(drawn("resnet20_cifar", kind=files, **{**TINY, "num_classes": classes}))
+    state = {name.replace("shortcut", "downsample"): tensor for name, tensor in state.items()}
+    made = cardinet.create("resnet20_cifar", kind=own, **TINY)
+    kinds = KINDS[own, files]
+    ways = " or ".join(f"--set shortcut.kind={kind}" for kind in kinds.split(" or "))
+    with pytest.raises(RequestError, match=rf"They fit this network with shortcut\.kind = {kinds}: {ways}\.$"):
+        load(made, Weights("a.th", state))
+
+
 def test_a_file_with_the_network_twice() -> None:
     trained = drawn("resnet20_cifar", kind="B", **TINY)
     state: dict[str, Any] = trained.state_dict()

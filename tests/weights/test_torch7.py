@@ -102,6 +102,58 @@ def test_wrappings_and_what_is_no_network(tmp_path: Path) -> None:
         read_weights(written(tmp_path / "a.t7", b"4\n1\n3\nV 1\n13\nnn.Sequential\n"))
 
 
+def number(value: float) -> bytes:
+    return struct.pack("<id", 1, value)
+
+
+def field(name: str, value: bytes) -> bytes:
+    return struct.pack("<ii", 2, len(name)) + name.encode() + value
+
+
+def test_a_stream_as_torch7_writes_it(tmp_path: Path) -> None:
+    """Spelt out after File.lua, Tensor.c and Storage.c of torch7, apart from the writer of the other tests.
+
+    As after `getParameters` all tensors lie in one storage, which stands where the first of them is. Of the layers'
+    other fields there are numbers, booleans of 4 bytes, storages of 8-byte longs, indices and a table in a table.
+    """
+    values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, -1.0, -2.0]
+    shared = struct.pack("<iii3si17sq8f", 4, 6, 3, b"V 1", 17, b"torch.CudaStorage", 8, *values)
+    weight = struct.pack("<iii3si16si5q", 4, 5, 3, b"V 1", 16, b"torch.CudaTensor", 2, 2, 3, 3, 1, 1) + shared
+    bias = struct.pack("<iii3si16si3q", 4, 7, 3, b"V 1", 16, b"torch.CudaTensor", 1, 2, 1, 7) + struct.pack("<ii", 4, 6)
+    nothing = struct.pack("<iii3si16siqi", 4, 8, 3, b"V 1", 16, b"torch.CudaTensor", 0, 1, 0)
+    sizes = struct.pack("<iii3si17sq4q", 4, 9, 3, b"V 1", 17, b"torch.LongStorage", 4, 8, 3, 32, 32)
+    longs = struct.pack("<iii3si20siqqq", 4, 10, 3, b"V 1", 20, b"torch.CudaLongTensor", 1, 2, 1, 1)
+    longs += struct.pack("<iii3si21sq2q", 4, 11, 3, b"V 1", 21, b"torch.CudaLongStorage", 2, 7, 2**40)
+    table = struct.pack("<iii", 3, 12, 1) + number(1) + struct.pack("<iii", 3, 13, 0)
+    fields = field("weight", weight) + field("bias", bias) + field("gradInput", nothing) + field("iSize", sizes)
+    fields += field("indices", longs) + field("desc", table) + field("train", struct.pack("<ii", 5, 0))
+    layer = struct.pack("<iii3si9siii", 4, 3, 3, b"V 1", 9, b"nn.Linear", 3, 4, 7) + fields
+    modules = struct.pack("<iii", 3, 14, 1) + number(1) + layer
+    whole = struct.pack("<iii3si13siii", 4, 1, 3, b"V 1", 13, b"nn.Sequential", 3, 2, 1) + field("modules", modules)
+    found = read_weights(written(tmp_path / "a.t7", whole)).tensors
+    assert found["0.weight"].tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert found["0.bias"].tolist() == [-1, -2]
+    old = whole.replace(struct.pack("<i3s", 3, b"V 1"), b"", 1)  # from before classes had versions
+    assert read_weights(written(tmp_path / "a.t7", old)).tensors["0.bias"].tolist() == [-1, -2]
+
+
+@pytest.mark.parametrize(("fields", "factor"), [({"v2": True}, 1), ({"v2": False}, 0.75), ({}, 0.75)])
+def test_the_first_dropout_scales_when_testing(fields: dict[str, Any], factor: float, tmp_path: Path) -> None:
+    drop = Obj("nn.Dropout", p=0.25, **fields)
+    graph = read_weights(written(tmp_path / "a.t7", sequential(drop, Obj("nn.Identity")))).graph
+    assert graph is not None
+    assert torch.equal(graph(torch.ones(3)), torch.full((3,), factor))
+    trained = drawn("resnet20_cifar", 1, **TINY)
+    whole = network(trained, 8)
+    whole.fields["modules"].insert(-1, drop)
+    file = written(tmp_path / "a.t7", whole)
+    if factor == 1:
+        cardinet.load_weights(cardinet.create("resnet20_cifar", **TINY), file)
+        return
+    with pytest.raises(RequestError, match="compute something else"):
+        cardinet.load_weights(cardinet.create("resnet20_cifar", **TINY), file)
+
+
 LONG, INT = struct.Struct("<q"), struct.Struct("<i")
 GOOD = storage([1, 2, 3, 4])
 
@@ -155,6 +207,7 @@ def test_a_file_that_lies_is_one_sentence(name: str, tmp_path: Path) -> None:
     assert "damaged" in str(error.value) or "which" in str(error.value)
 
 
+ROWS = torch.arange(12.0).reshape(4, 3).numpy()
 STRANGE: dict[str, Any] = {
     "a layer that is a number": Obj("nn.Sequential", modules=[3]),
     "layers that are no list": Obj("nn.Sequential", modules={5: Obj("nn.Identity")}),
@@ -167,6 +220,19 @@ STRANGE: dict[str, Any] = {
     "no kernel": Obj("nn.SpatialMaxPooling", kW=0, kH=0, dW=1, dH=1),
     "groups that do not divide": Obj("nn.SpatialConvolution", nInputPlane=3, nOutputPlane=4, groups=2),
     "old statistics": Obj("nn.SpatialBatchNormalization", running_std=torch.ones(4).numpy()),
+    "a sum for an average": Obj("nn.SpatialAveragePooling", kW=2, kH=2, divide=False),
+    "a sum of before averages": Obj("nn.SpatialAveragePooling", kW=2, kH=2),
+    "a transposed convolution": Obj(
+        "nn.SpatialConvolution", nInputPlane=3, nOutputPlane=4, kW=1, kH=1, dW=1, dH=1, weight=ROWS.reshape(3, 4, 1, 1)
+    ),
+    "a dilated convolution": Obj(
+        "nn.SpatialConvolution",
+        **dict.fromkeys(("kW", "kH", "dW", "dH"), 1),
+        **dict.fromkeys(("dilationW", "dilationH"), 2),
+        nInputPlane=3,
+        nOutputPlane=4,
+        weight=ROWS.reshape(4, 3, 1, 1),
+    ),
     "rows joined": Obj("nn.JoinTable", dimension=3),
     "a plain Linear": holder(tensor((2, 2), (2, 1), 1, GOOD)),
 }
@@ -180,6 +246,21 @@ def test_fields_that_make_no_layer(name: str, tmp_path: Path) -> None:
         return
     with pytest.raises(RequestError, match="holds a network that cannot be read"):
         read_weights(path)
+
+
+@pytest.mark.parametrize(("name", "fields"), [("cudnn", {}), ("nn", {"divide": True})])
+def test_a_pooling_that_averages(name: str, fields: dict[str, bool], tmp_path: Path) -> None:
+    pool = Obj(f"{name}.SpatialAveragePooling", kW=2, kH=2, **fields)
+    graph = read_weights(written(tmp_path / "a.t7", pool)).graph
+    assert graph is not None
+    assert torch.equal(graph(torch.ones(1, 1, 2, 2)), torch.ones(1, 1, 1, 1))
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (4, 3, 1, 1), (2, 2, 3, 1, 1)])
+def test_the_shapes_of_a_convolution_in_row_major_order(shape: tuple[int, ...], tmp_path: Path) -> None:
+    sides = {"nInputPlane": 3, "nOutputPlane": 4, "kW": 1, "kH": 1, "dW": 1, "dH": 1}
+    path = written(tmp_path / "a.t7", Obj("nn.SpatialConvolutionMM", **sides, weight=ROWS.reshape(shape)))
+    assert torch.equal(read_weights(path).tensors["0.weight"].flatten(1), torch.from_numpy(ROWS))
 
 
 def test_objects_within_themselves(tmp_path: Path) -> None:

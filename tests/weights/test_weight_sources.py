@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import io
+import socket
 import sys
 import threading
+import time
 import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,16 +26,27 @@ import cardinet
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.runs.model_file import Model, save_model
+from cardinet.weights.reach import asking, unreachable
 from cardinet.weights.source import read_weights
 from weights.drawn import TINY, drawn, same_tensors
 
 
-def test_torchvisions_weights_come_through_its_own_interface(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every server answers."""
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *args, **options: io.BytesIO())
+
+
+@pytest.mark.usefixtures("answering")
+def test_torchvisions_weights_come_through_its_own_interface(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     torch.manual_seed(0)
     state = torchvision.models.resnet18(weights=None).state_dict()
     asked: list[tuple[str, Any]] = []
 
     def from_url(url: str, *args: Any, **options: Any) -> Any:
+        print("Downloading")
         asked.append((url, options.get("check_hash")))
         return state
 
@@ -42,45 +57,52 @@ def test_torchvisions_weights_come_through_its_own_interface(monkeypatch: pytest
         assert found.sentences()[0] == "Read torchvision's ResNet18_Weights.IMAGENET1K_V1."
     assert asked == [("https://download.pytorch.org/models/resnet18-f37072fd.pth", True)] * 2
     assert torch.equal(network.fc.weight, state["fc.weight"])
+    assert capsys.readouterr().out == ""
 
 
-def test_torchvision_without_a_network_or_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torchvision_without_a_network_or_a_name(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     def no_network(*args: Any, **options: Any) -> Any:
-        raise urllib.error.URLError("no route to host")
+        raise urllib.error.URLError(ConnectionError("no route to host"))
 
-    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", no_network)
-    with pytest.raises(
-        WorkError, match=r"torchvision:resnet18 could not be downloaded \(no route to host\).*fetch https"
-    ):
-        read_weights("torchvision:resnet18")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(urllib.request, "urlopen", no_network)
+    for name in ("torchvision:resnet18", "timm:legacy_seresnet18.in1k"):
+        with pytest.raises(WorkError, match=rf"{name} could not be downloaded \(no route to host\).*fetch https"):
+            read_weights(name)
     for name in ("resnet81", "ResNet18_Weights.NONE", "Foo.BAR"):
         with pytest.raises(RequestError, match=f'torchvision has no weights "{name}"'):
             read_weights(f"torchvision:{name}")
+    assert capfd.readouterr() == ("", "")
 
 
-def test_timms_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    made = timm.create_model("resnetv2_18")
-    monkeypatch.setattr(
-        timm, "create_model", lambda name, pretrained: made if (name, pretrained) == (NAME, True) else None
-    )
-    network = cardinet.create("resnetv2_18")
-    found = cardinet.load_weights(network, f"timm:{NAME}")
-    assert found.sentences()[0] == f"Read timm's {NAME}."
-    assert "renamed from timm's names (stem.conv.weight is conv1.weight)." in found.sentences()[1]
-    assert torch.equal(network.fc.weight, made.state_dict()["head.fc.weight"].flatten(1))
+def test_torchvision_reads_what_was_downloaded_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *args, **options: pytest.fail("the network was asked"))
+    file = tmp_path / "checkpoints/resnet18-f37072fd.pth"
+    file.parent.mkdir()
+    state = torchvision.models.resnet18(weights=None).state_dict()
+    torch.save(state, file)
+    assert torch.equal(read_weights("torchvision:resnet18").tensors["fc.weight"], state["fc.weight"])
+    for damaged in (file.read_bytes()[:1000], b"\x80\x02nonsense", b""):
+        file.write_bytes(damaged)
+        with pytest.raises(WorkError, match=rf"could not be read from its local copy .*Remove {file} and try again"):
+            read_weights("torchvision:resnet18")
+
+
+def test_a_server_that_does_not_answer_is_left_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        start = time.monotonic()
+        assert unreachable(asking(f"http://127.0.0.1:{server.getsockname()[1]}"), 0.2) == "timed out"
+        assert unreachable(lambda seconds: time.sleep(5), 0.2) == "no answer in 0.2 seconds"
+        assert time.monotonic() - start < 4
 
 
 NAME = "resnetv2_18.ra4_e3600_r224_in1k"
 
 
-def test_timm_without_a_network_a_name_or_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_network(name: str, pretrained: bool) -> Any:
-        raise ConnectionError("no route to host")
-
-    monkeypatch.setattr(timm, "create_model", no_network)
-    with pytest.raises(WorkError, match=r"timm:resnet18.a1_in1k could not be fetched \(no route to host\)"):
-        read_weights("timm:resnet18.a1_in1k")
+def test_what_timm_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RequestError, match='timm has no model "resnet81"'):
         read_weights("timm:resnet81")
     with pytest.raises(RequestError, match=r'timm has no weights "resnet18.none" \(nearest: resnet18'):
@@ -181,15 +203,52 @@ def test_what_is_not_on_the_hub(hub: dict[str, bytes], monkeypatch: pytest.Monke
     for source, sentence in cases.items():
         with pytest.raises(RequestError, match=sentence):
             read_weights(source)
-    monkeypatch.setattr(huggingface_hub.utils._http.time, "sleep", lambda seconds: None)
-    serve("http://127.0.0.1:9", monkeypatch)
-    with pytest.raises(
-        WorkError, match=r"hub:me/safe could not be fetched \(.*Where there is no network, fetch the file"
-    ):
-        read_weights("hub:me/safe")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(RequestError, match=r'needs huggingface_hub: pip install "cardinet\[hub\]"'):
         read_weights("hub:me/safe")
+
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+def test_timms_weights_come_from_the_hub_and_its_cache(
+    hub: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    state = timm.create_model("resnetv2_18").state_dict()
+    hub[f"/timm/{NAME}/resolve/main/model.safetensors"] = safetensors.torch.save(state)
+    for server in (huggingface_hub.constants.ENDPOINT, NOWHERE):
+        serve(server, monkeypatch)
+        network = cardinet.create("resnetv2_18")
+        found = cardinet.load_weights(network, f"timm:{NAME}")
+        assert found.sentences()[0] == f"Read timm's {NAME}."
+        assert "renamed from timm's names (stem.conv.weight is conv1.weight)." in found.sentences()[1]
+        assert torch.equal(network.fc.weight, state["head.fc.weight"].flatten(1))
+    (file,) = (tmp_path / "cache").glob("*/snapshots/*/model.safetensors")
+    file.resolve().write_bytes(b"damaged")
+    with pytest.raises(WorkError, match=rf"timm:{NAME} could not be read from its local copy .*Remove {file}"):
+        read_weights(f"timm:{NAME}")
+
+
+def test_a_hub_that_cannot_be_reached_is_one_sentence_at_once(
+    hub: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    torch.save({"a": torch.ones(2)}, tmp_path / "a.bin")
+    hub["/me/bin/resolve/main/pytorch_model.bin"] = (tmp_path / "a.bin").read_bytes()
+    read_weights("hub:me/bin")
+    serve(NOWHERE, monkeypatch)
+    assert torch.equal(read_weights("hub:me/bin").tensors["a"], torch.ones(2))
+    start = time.monotonic()
+    capfd.readouterr()
+    for source in ("hub:me/safe", "hub:me/bin/other.pth", "hub:me/bin@v2", "timm:resnet18.a1_in1k"):
+        with pytest.raises(
+            WorkError,
+            match=rf"{source} could not be fetched \({NOWHERE} cannot be reached: .*; nor is the file in the local "
+            r"cache\)\. Where there is no network, fetch the file elsewhere",
+        ):
+            read_weights(source)
+    assert capfd.readouterr() == ("", "")
+    assert time.monotonic() - start < 5
 
 
 def test_a_model_file_states_which_way_it_pads(tmp_path: Path) -> None:

@@ -49,10 +49,48 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Evaluate on every picture of a split, each counted once."""
-    from cardinet.base.errors import Findings
-    from cardinet.cli.options import network_and_data
     from cardinet.cli.progress import Bar
     from cardinet.evaluate.classification import evaluate as run
+
+    place, source, classifier, chosen = _checked(
+        model, weights, data, split, mean=mean, std=std, passes=passes, settings=settings, device=device
+    )
+    with Bar("evaluating") as bar:
+        result = run(
+            classifier.network,
+            source.splits[chosen],
+            classifier.preprocessing,
+            len(source.classes),
+            crops=crops,
+            passes=passes,
+            batch_size=batch_size,
+            workers=workers,
+            device=place,
+            progress=bar,
+        )
+    if as_json:
+        about = classifier.preprocessing.model_dump(mode="json")
+        how = {"crops": crops, "passes": passes, "preprocessing": about}
+        print_json({"model": model, "data": source.text, **result.summary(), **how})
+    else:
+        _print(result, classifier)
+
+
+def _checked(
+    model: str,
+    weights: str | None,
+    data: str | None,
+    split: str | None,
+    *,
+    mean: str | None,
+    std: str | None,
+    passes: int,
+    settings: list[str] | None,
+    device: str,
+) -> tuple[str, Source, Model, str]:
+    """The device, the pictures, the classifier and the split; whatever is wrong with them is reported together."""
+    from cardinet.base.errors import Findings
+    from cardinet.cli.options import network_and_data
     from cardinet.evaluate.matching import check_classes, check_passes, choose_split
     from cardinet.runs.environment import device_of
 
@@ -78,25 +116,7 @@ def evaluate(
     with findings:
         chosen = choose_split(source, split)
     findings.raise_if_any()
-    with Bar("evaluating") as bar:
-        result = run(
-            classifier.network,
-            source.splits[chosen],
-            classifier.preprocessing,
-            len(source.classes),
-            crops=crops,
-            passes=passes,
-            batch_size=batch_size,
-            workers=workers,
-            device=place,
-            progress=bar,
-        )
-    if as_json:
-        about = classifier.preprocessing.model_dump(mode="json")
-        how = {"crops": crops, "passes": passes, "preprocessing": about}
-        print_json({"model": model, "data": source.text, **result.summary(), **how})
-    else:
-        _print(result, classifier)
+    return place, source, classifier, chosen
 
 
 def _print(result: Evaluation, model: Model) -> None:

@@ -17,7 +17,7 @@ from cardinet.cli.talk import duration, in_short, print_json, say
 
 if TYPE_CHECKING:
     from cardinet.runs.folder import RunFolder
-    from cardinet.train.request import Resolved
+    from cardinet.train.request import Request, Resolved
 
 
 def train(
@@ -61,9 +61,7 @@ def train(
         others = [network, recipe, out, weights, *given.values(), *(settings or [])]
         _resume(resume, others=any(other is not None for other in others) or dry_run, as_json=as_json, started=started)
         return
-    from cardinet.cli.progress import Screen
-    from cardinet.train.job import start
-    from cardinet.train.request import Request, resolve
+    from cardinet.train.request import Request
 
     request = Request(
         network=network,
@@ -74,6 +72,22 @@ def train(
         out=out,
         command=shlex.join(["cardinet", *sys.argv[1:]]),
     )
+    _start(request, dry_run=dry_run, as_json=as_json, started=started)
+
+
+def _plain(number: float) -> str:
+    """A number with all its digits and without an exponent."""
+    from decimal import Decimal
+
+    return f"{Decimal(repr(number)).normalize():f}" if math.isfinite(number) else str(number)
+
+
+def _start(request: Request, *, dry_run: bool, as_json: bool, started: float) -> None:
+    """Check the request, and train or only show what it would be."""
+    from cardinet.cli.progress import Screen
+    from cardinet.train.job import start
+    from cardinet.train.request import resolve
+
     screen = Screen()
     try:
         resolved = resolve(request, screen)
@@ -87,13 +101,6 @@ def train(
     finally:
         screen.close()
     _finish(folder, as_json, started)
-
-
-def _plain(number: float) -> str:
-    """A number with all its digits and without an exponent."""
-    from decimal import Decimal
-
-    return f"{Decimal(repr(number)).normalize():f}" if math.isfinite(number) else str(number)
 
 
 def _resume(folder: Path, *, others: bool, as_json: bool, started: float) -> None:

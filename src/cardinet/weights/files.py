@@ -1,23 +1,22 @@
-"""Reading weights from a file: safetensors, or a PyTorch checkpoint without unpickling code."""
+"""Reading weights from a file of any known format; safetensors here, the others in a file each."""
 
 from __future__ import annotations
 
 import json
-import pickle
+import os
 import shlex
-import warnings
-import zipfile
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.networks.part import from_document
 from cardinet.networks.spec import NetworkSpec
+from cardinet.weights.checkpoint import damaged, is_checkpoint, read_checkpoint
 from cardinet.weights.contents import Weights
 from cardinet.weights.printed import printable
 
@@ -40,7 +39,7 @@ def read_header(path: Path) -> dict[str, str]:
     Raises RequestError for a path that is no file or another format, WorkError for a damaged file.
     """
     start = _beginning(path)
-    if _is_checkpoint(start):
+    if is_checkpoint(start):
         raise RequestError(
             f"{path} is a PyTorch checkpoint (a pickle), no model file. Its parameters can be loaded into a network by "
             f"its name, as in: cardinet eval resnet50 --weights {shlex.quote(str(path))}."
@@ -52,7 +51,7 @@ def read_header(path: Path) -> dict[str, str]:
         )
     if start.startswith(b"version h"):
         raise RequestError(f"{path} is a pointer of git-lfs, not the file itself; fetch that: git lfs pull.")
-    if start[:1] == b"<":
+    if start[:1] == b"<" and start[8:] != b"{":  # safetensors begins with a length, which may look like that
         raise RequestError(f"{path} is a web page, as a failed download leaves; fetch the file again.")
     if len(start) == 9 and start[8:] != b"{":
         raise RequestError(f"{path} is neither a model file (.safetensors) nor a PyTorch checkpoint.")
@@ -60,14 +59,17 @@ def read_header(path: Path) -> dict[str, str]:
         with safe_open(path, "pt") as tensors:
             return dict(tensors.metadata() or {})
     except (SafetensorError, OSError) as error:
-        raise WorkError(f"{path} is damaged or truncated ({_reason(error)}); fetch or make it again.") from error
+        raise damaged(path, error) from error
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file on the CPU. Raises as `read_header`."""
     read_header(path)
-    with safe_open(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError, RuntimeError, AttributeError, TypeError) as error:  # a type that torch has not
+        raise damaged(path, error) from error
 
 
 def read_file(path: Path) -> Weights:
@@ -81,8 +83,8 @@ def read_file(path: Path) -> Weights:
         from cardinet.weights.torch7 import read_torch7
 
         return read_torch7(path)
-    if _is_checkpoint(start):
-        return _unwrapped(path, _read_checkpoint(path))
+    if is_checkpoint(start):
+        return _unwrapped(path, read_checkpoint(path))
     header, tensors = read_header(path), _with_names(path, read_tensors(path))
     return Weights(str(path), tensors, ordered=False, spec=_stated(path, header), model_file=KEY in header)
 
@@ -144,6 +146,8 @@ def _beginning(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise RequestError(f"{path} is a folder; name a file.")
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for, and can be read but once
+            raise RequestError(f"{path} is no regular file; save it as one and name that.")
         with open(path, "rb") as file:
             start = file.read(9)
     except FileNotFoundError:
@@ -163,42 +167,3 @@ def is_torch7(start: bytes) -> bool:
     The same bytes could begin a safetensors file, which has a brace after them.
     """
     return start[8:] != b"{" and (start[:4] in (b"\4\0\0\0", b"\3\0\0\0") or start[:2] in (b"4\n", b"3\n"))
-
-
-def _is_checkpoint(start: bytes) -> bool:
-    """Whether a file begins as a zip or a pickle (protocol 2 to 5).
-
-    Safetensors begins with a length, which may look like either, and then has a brace where these have none.
-    """
-    return start[8:] != b"{" and (
-        start[:2] == b"PK" or start[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-    )
-
-
-def _read_checkpoint(path: Path) -> Any:
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            members = [name.rpartition("/")[2] for name in archive.namelist()]
-        if "constants.pkl" in members:
-            raise RequestError(
-                f"{path} is a TorchScript archive; save the tensors alone: "
-                "torch.save(torch.jit.load(OLD).state_dict(), FILE)."
-            )
-        if "data.pkl" not in members:
-            raise RequestError(f"{path} is a zip that torch.save did not write; save the state dict with torch.save.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that another pickle protocol was used, or that a storage is old
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise RequestError(
-            f"{path} holds more than tensors, and loading it could run code. Save its state dict alone: "
-            "torch.save(model.state_dict(), FILE)."
-        ) from error
-    except Exception as error:  # at damaged bytes the unpickler may raise anything
-        raise WorkError(f"{path} is damaged or truncated ({_reason(error)}); fetch or make it again.") from error
-
-
-def _reason(error: Exception) -> str:
-    """The first sentence of a library's message."""
-    return (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0].rstrip(".")

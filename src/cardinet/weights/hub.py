@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from cardinet.base.errors import RequestError, WorkError
+from cardinet.weights.reach import in_short, unreachable
 
 FILES = ("model.safetensors", "pytorch_model.bin")
 """What is looked for, in this order, in a repository of which no file is named."""
@@ -23,35 +27,58 @@ def fetch(name: str) -> Path:
     parts = _NAME.fullmatch(name)
     if parts is None:
         raise RequestError(f'"hub:{name}": write it as hub:OWNER/REPO, with @REVISION and /FILE where you need them.')
+    files = (parts["file"],) if parts["file"] else FILES
+    return first_of(files, parts["repo"], parts["revision"], f"hub:{name}")
+
+
+def first_of(files: Sequence[str], repo: str, revision: str | None, source: str) -> Path:
+    """The local copy of the first of these files that a repository has; `source` is what the user asked for.
+
+    Where the Hub cannot be reached, what is in the local cache is taken, and this is known within seconds.
+    Raises as `fetch`.
+    """
     try:
         library: Any = importlib.import_module("huggingface_hub")
     except ImportError:
-        raise RequestError(f'"hub:{name}" needs huggingface_hub: pip install "cardinet[hub]".') from None
+        raise RequestError(f'"{source}" needs huggingface_hub: pip install "cardinet[hub]".') from None
     errors: Any = importlib.import_module("huggingface_hub.errors")
-    for file in (parts["file"],) if parts["file"] else FILES:
-        try:
-            return Path(library.hf_hub_download(parts["repo"], file, revision=parts["revision"]))
-        except errors.LocalEntryNotFoundError as error:
-            raise _no_download(name, error) from error
-        except errors.RevisionNotFoundError:
-            raise RequestError(f'{parts["repo"]} has no revision "{parts["revision"]}".') from None
-        except errors.GatedRepoError:
-            raise RequestError(
-                f"{parts['repo']} is gated: ask for access on its page and log in: hf auth login."
-            ) from None
-        except errors.RepositoryNotFoundError:
-            raise RequestError(f"There is no repository {parts['repo']} on the Hub, or it is private.") from None
-        except errors.EntryNotFoundError:
-            continue
-        except (OSError, ValueError, RuntimeError) as error:  # no connection, a full disk, a name that it refuses
-            raise _no_download(name, error) from error
-    raise RequestError(
-        f"{parts['repo']} has no {parts['file'] or ' or '.join(FILES)}; name a file of it: hub:{parts['repo']}/FILE."
-    )
+    with _quiet():
+        server = importlib.import_module("huggingface_hub.constants").ENDPOINT
+        offline = unreachable(lambda seconds: library.get_session().head(server, timeout=seconds))
+        for file in files:
+            try:
+                return Path(library.hf_hub_download(repo, file, revision=revision, local_files_only=bool(offline)))
+            except errors.LocalEntryNotFoundError as error:
+                if not offline:
+                    raise _no_download(source, in_short(error)) from error
+            except errors.RevisionNotFoundError:
+                raise RequestError(f'{repo} has no revision "{revision}".') from None
+            except errors.GatedRepoError:
+                raise RequestError(f"{repo} is gated: ask for access on its page and log in: hf auth login.") from None
+            except errors.RepositoryNotFoundError:
+                raise RequestError(f"There is no repository {repo} on the Hub, or it is private.") from None
+            except errors.EntryNotFoundError:
+                continue
+            except Exception as error:  # a name that it refuses, a full disk, whatever its HTTP client raises
+                raise _no_download(source, in_short(error)) from error
+    if offline:
+        raise _no_download(source, f"{server} cannot be reached: {offline}; nor is the file in the local cache")
+    raise RequestError(f"{repo} has no {' or '.join(files)}; name a file of it: hub:{repo}/FILE.")
 
 
-def _no_download(name: str, error: Exception) -> WorkError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+def _no_download(source: str, reason: str) -> WorkError:
     return WorkError(
-        f"hub:{name} could not be fetched ({reason}). Where there is no network, fetch the file elsewhere and name it."
+        f"{source} could not be fetched ({reason}). Where there is no network, fetch the file elsewhere and name it."
     )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the client's warnings: that it tries again, or that requests without a login have a lower limit."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

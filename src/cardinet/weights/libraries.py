@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import urllib.error
-from collections.abc import Mapping
+import os
+import pickle
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
+import torch
 from torch import Tensor
 
 from cardinet.base.errors import RequestError, WorkError, nearest
 from cardinet.networks.registry import PEERS
 from cardinet.weights.contents import Weights
+from cardinet.weights.hub import FILES, first_of
+from cardinet.weights.reach import asking, in_short, unreachable
 
 
 def from_torchvision(name: str) -> Weights:
@@ -27,14 +35,9 @@ def from_torchvision(name: str) -> Weights:
         raise RequestError(
             f'torchvision has no weights "{name}" ({hint}, or as "ResNet50_Weights.IMAGENET1K_V1").'
         ) from None
-    try:
-        state = weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        raise WorkError(
-            f"torchvision:{name} could not be downloaded ({reason}). Where there is no network, fetch {weights.url} "
-            "elsewhere and give the file."
-        ) from error
+    state = _from_address(
+        lambda: weights.get_state_dict(progress=False, check_hash=True), weights.url, f"torchvision:{name}"
+    )
     model = name if "." not in name else type(weights).__name__.removesuffix("_Weights").lower()
     return _of("torchvision", name, model, state, f"Read torchvision's {weights}.")
 
@@ -54,14 +57,46 @@ def from_timm(name: str) -> Weights:
     if not timm.models.is_model_pretrained(name):
         tags = timm.list_pretrained(f"{model}.*")
         raise RequestError(f'timm has no weights "{name}" ({nearest(name, tags)}).')
+    about = timm.models.get_pretrained_cfg(name)
+    if not about.hf_hub_id:
+        state = _from_address(lambda: timm.create_model(name, pretrained=True).state_dict(), about.url, f"timm:{name}")
+        return _of("timm", name, model, state, f"Read timm's {name}.")
+    repo, _, revision = about.hf_hub_id.partition("@")
+    files = (about.hf_hub_filename,) if about.hf_hub_filename else FILES
+    path = first_of(files, repo, revision or None, f"timm:{name}")
+    # Its own format of a model's authors, which timm reads only from their address, is not that of the Hub's file.
+    overlay = {"file": str(path), "custom_load": False}
     try:
-        state = timm.create_model(name, pretrained=True).state_dict()
-    except Exception as error:  # whatever the Hub's client raises
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise WorkError(
-            f"timm:{name} could not be fetched ({reason}). Where there is no network, fetch the file elsewhere."
-        ) from error
+        state = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay).state_dict()
+    except Exception as error:  # whatever timm raises at a file that is damaged or another model's
+        raise _unreadable(f"timm:{name}", path, error) from error
     return _of("timm", name, model, state, f"Read timm's {name}.")
+
+
+def _from_address(read: Callable[[], Mapping[str, Tensor]], address: str, source: str) -> Mapping[str, Tensor]:
+    """What a library reads from torch's cache of downloads, after a download from an address where it is not there.
+
+    Raises WorkError where the server cannot be reached, which is known within seconds, and where reading fails.
+    """
+    cached = Path(torch.hub.get_dir(), "checkpoints", os.path.basename(urlparse(address).path))
+    there = cached.exists()
+    fetch = f"Where there is no network, fetch {address} elsewhere and give the file."
+    if not there and (reason := unreachable(asking(address))):
+        raise WorkError(f"{source} could not be downloaded ({reason}). {fetch}")
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # torch prints what it downloads, and stdout is for results
+            return read()
+    except Exception as error:  # of a cached file the unpickler may raise anything
+        if there or isinstance(error, pickle.UnpicklingError | EOFError):
+            raise _unreadable(source, cached, error) from error
+        raise WorkError(f"{source} could not be downloaded ({in_short(error)}). {fetch}") from error
+
+
+def _unreadable(source: str, path: Path, error: Exception) -> WorkError:
+    return WorkError(
+        f"{source} could not be read from its local copy ({in_short(error)}). Remove {path} and try again, so that it "
+        "is fetched anew."
+    )
 
 
 def _of(library: str, name: str, model: str, state: Mapping[str, Tensor], said: str) -> Weights:

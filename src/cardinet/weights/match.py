@@ -18,6 +18,9 @@ from cardinet.weights.printed import printable, some
 from cardinet.weights.recognise import Names, body, child, heads, recognise, required
 from cardinet.weights.settled import chosen, read_settings, require_settings, settling, short, text_of, unlike, usual
 
+REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""Types whose values are the weights; narrower ones are kept with a scale in another tensor."""
+
 
 @dataclass(frozen=True)
 class Match:
@@ -182,8 +185,9 @@ def _problem(name: str, ours: Tensor, theirs: Tensor) -> str:
     if theirs.layout != torch.strided or theirs.is_quantized:
         kind, way = ("quantised", "dequantize") if theirs.is_quantized else ("sparse", "to_dense")
         return f"{name} is {kind} in the file, to be saved as tensor.{way}()"
-    if ours.is_floating_point() and not theirs.is_floating_point():
-        return f"{name} holds {str(theirs.dtype).removeprefix('torch.')} in the file, no real numbers"
+    if ours.is_floating_point() and theirs.dtype not in REAL:
+        what = "which needs a scale" if theirs.is_floating_point() else "no real numbers"
+        return f"{name} holds {str(theirs.dtype).removeprefix('torch.')} in the file, {what}"
     if name.endswith("running_var") and bool((theirs < 0).any()):
         return f"{name} is negative in the file, and a variance is not"
     return ""

@@ -7,7 +7,7 @@ from typing import Any
 
 from cardinet.base.errors import RequestError
 from cardinet.weights.contents import Weights
-from cardinet.weights.nearest import nearest_network
+from cardinet.weights.nearest import fitting_shortcuts, nearest_network
 from cardinet.weights.printed import printable, some
 
 
@@ -27,6 +27,14 @@ def misfit(
     more = len(wrong) + len(missing) + (0 if wrong or missing else len(foreign)) - len(problems)
     rest = f"; and {more} more" if more > 0 else ""
     unused = f" Names that only the file has: {some(left_over)}." if left_over else ""
-    other = nearest_network(network, weights)
-    hint = f"They fit {other}." if other else "Name the network that they were trained in."
+    hint = _hint(network, weights)
     return RequestError(f"The weights do not fit this network: {'; '.join(problems)}{rest}.{unused} {hint}")
+
+
+def _hint(network: Any, weights: Weights) -> str:
+    """What they fit, as far as that is known."""
+    if kinds := fitting_shortcuts(network, weights):
+        ways = " or ".join(f"--set shortcut.kind={kind}" for kind in kinds)
+        return f"They fit this network with shortcut.kind = {' or '.join(kinds)}: {ways}."
+    other = nearest_network(network, weights)
+    return f"They fit {other}." if other else "Name the network that they were trained in."

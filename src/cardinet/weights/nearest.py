@@ -1,14 +1,15 @@
-"""The named network that weights would fit, for a message about one that they do not fit."""
+"""What weights would fit, for a message about a network that they do not fit: another shortcut, a named network."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from cardinet.base.errors import RequestError
 from cardinet.networks.builder import build
 from cardinet.networks.part import to_document
 from cardinet.networks.registry import NETWORKS
+from cardinet.networks.shortcut import Shortcut
 from cardinet.weights.contents import Weights
 from cardinet.weights.names.roles import HEAD, fits
 from cardinet.weights.recognise import recognise
@@ -34,6 +35,22 @@ def nearest_network(network: Any, weights: Weights) -> str | None:
         if distance(network.spec, row.spec) and _has_all(row.spec, weights):
             return row.id
     return None
+
+
+def fitting_shortcuts(network: Any, weights: Weights) -> list[str]:
+    """The kinds of shortcut with which the network would have the source's tensors; those without any look alike."""
+    kind = getattr(getattr(network.spec, "shortcut", None), "kind", None)
+    if kind is None or weights.graph is not None or len(weights.tensors) < FEWEST_TENSORS:
+        return []
+    found = []
+    for other in get_args(get_type_hints(Shortcut)["kind"]):
+        try:
+            spec = network.spec.but(**{"shortcut.kind": other})
+        except RequestError:  # a combination without a meaning
+            continue
+        if other != kind and _has_all(spec, weights):
+            found.append(other)
+    return found
 
 
 def distance(one: Any, other: Any) -> int:

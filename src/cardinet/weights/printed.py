@@ -13,7 +13,7 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(printable(name) for name in names[:3]) + more
 
 
-def printable(name: str) -> str:
+def printable(name: str, longest: int = LONGEST) -> str:
     """A name from a file on one line of a terminal: control characters escaped, and cut where it is long."""
-    name = name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
+    name = name if len(name) <= longest else f"{name[:longest]}..."
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in name)

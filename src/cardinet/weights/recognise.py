@@ -15,7 +15,8 @@ from cardinet.weights.contents import Weights
 from cardinet.weights.layout import Layout
 from cardinet.weights.names import LAYOUTS
 from cardinet.weights.names.code_bases import CODE_BASES, CodeBase
-from cardinet.weights.names.roles import COUNTER, HEAD, fits
+from cardinet.weights.names.roles import COUNTER, HEAD, LEARNT, fits
+from cardinet.weights.printed import printable
 
 PREFIXES = ("", "module.", "model.", "_orig_mod.", "module.model.", "model.module.", "model._orig_mod.")
 """What DistributedDataParallel, Lightning and torch.compile write before every name, the likeliest first."""
@@ -82,8 +83,14 @@ def _with_head(own: Mapping[str, Tensor], weights: Weights, names: Names) -> Nam
     found = heads(own, weights, names)
     if len(found) != 1 or f"{found[0]}.bias" not in weights.tensors:
         return names
+    top = child(found[0], names.prefix)
+    layers = {name.rpartition(".")[0] for name in weights.tensors if name.rpartition(".")[2] in LEARNT}
+    if any(child(layer, names.prefix) == top for layer in layers - {found[0]}):  # the last of several, or one of them
+        return names
     theirs = dict(names.theirs) | {name: f"{found[0]}.{name.rpartition('.')[2]}" for name in HEAD}
-    return dataclasses.replace(names, theirs=theirs, notes=(*names.notes, f"The classifier is {found[0]} there."))
+    return dataclasses.replace(
+        names, theirs=theirs, notes=(*names.notes, f"The classifier is {printable(found[0])} there.")
+    )
 
 
 def heads(own: Mapping[str, Tensor], weights: Weights, names: Names) -> list[str]:
@@ -147,7 +154,7 @@ def _by_name(own: Mapping[str, Tensor], weights: Weights, origin: CodeBase) -> N
     found = whole or found
     complete_ones = [names for names in found if names.complete]
     if len(complete_ones) > 1 and complete_ones[0].prefix not in PREFIXES:
-        places = ", ".join(f'"{names.prefix}"' for names in complete_ones)
+        places = ", ".join(f'"{printable(names.prefix)}"' for names in complete_ones)
         raise RequestError(f"{weights.source} holds this network several times, under {places}; save one of them.")
     return max(found, key=lambda names: (names.complete, names.count))  # the first of equals
 
@@ -177,10 +184,10 @@ def _by_order(own: Mapping[str, Tensor], weights: Weights) -> Names | None:
     pairs = by_order(own, weights)
     if pairs is None:
         return None
-    some = ", ".join(list(pairs.values())[:3])
+    first = ", ".join(printable(name) for name in list(pairs.values())[:3])
     note = (
-        f"Matched by order and shape: no names in common ({weights.source} has {some}, ...). What tensors do not show, "
-        "such as the place of strides, is taken from the network."
+        f"Matched by order and shape: no names in common ({weights.source} has {first}, ...). What tensors do not "
+        "show, such as the place of strides, is taken from the network."
     )
     return Names(pairs, notes=(note,))
 

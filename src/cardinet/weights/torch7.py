@@ -66,8 +66,8 @@ class Times(nn.Module):
 class Fields:
     """The fields of one object, read with their type and range. A wrong one raises _Strange."""
 
-    def __init__(self, name: str, fields: Mapping[Any, Any]) -> None:
-        self.name, self.fields = name, fields
+    def __init__(self, name: str, fields: Mapping[Any, Any], room: str = "nn") -> None:
+        self.name, self.fields, self.room = name, fields, room
 
     def number(self, key: str, default: float | None = None) -> float:
         value = self.fields.get(key.encode(), default)
@@ -90,7 +90,7 @@ class Fields:
         value = self.fields.get(key.encode())
         if value is None or (isinstance(value, np.ndarray) and value.size == 0):
             return None
-        if not isinstance(value, np.ndarray) or value.dtype.kind != "f" or value.size != math.prod(shape):
+        if not isinstance(value, np.ndarray) or value.dtype.kind != "f" or not _same_order(value.shape, shape):
             raise _Strange(f"{self.name}.{key} is no tensor of {' x '.join(map(str, shape))}")
         numbers = np.ascontiguousarray(value, np.float32)
         return nn.Parameter(torch.from_numpy(numbers).reshape(shape), requires_grad=False)
@@ -99,6 +99,12 @@ class Fields:
         if (value := self.tensor(key, *shape)) is None:
             raise _Strange(f"{self.name} has no {key}")
         return value
+
+
+def _same_order(there: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether a tensor has this shape, or it as rows (SpatialConvolutionMM), or with the groups in front."""
+    rows = (shape[0], math.prod(shape[1:]))
+    return there in (shape, rows) or (there[2:] == shape[1:] and math.prod(there[:2]) == shape[0])
 
 
 class _Strange(Exception):
@@ -110,6 +116,8 @@ def _convolution(f: Fields) -> nn.Module:
     if w_in % groups or w_out % groups:
         raise _Strange(f"{f.name} has {w_in} and {w_out} channels in {groups} groups")
     kernel, stride, pad = f.pair("k", least=1), f.pair("d", least=1), f.pair("pad", 0)
+    if f.pair("dilation", 1) != (1, 1):
+        raise _Strange(f"{f.name} is dilated")
     weight, bias = f.needed("weight", w_out, w_in // groups, *kernel), f.tensor("bias", w_out)
     made = nn.Conv2d(w_in, w_out, kernel, stride, pad, groups=groups, bias=bias is not None, device="meta")
     made.weight = weight
@@ -145,6 +153,9 @@ def _max_pool(f: Fields) -> nn.Module:
 
 
 def _average_pool(f: Fields) -> nn.Module:
+    # Without the field nn multiplies by the area, for networks from before it, and cudnn does not.
+    if f.fields.get(b"divide", f.room != "nn") is not True and f.pair("k", least=1) != (1, 1):
+        raise _Strange(f"{f.name} sums instead of averaging")
     inside = f.fields.get(b"count_include_pad", True) is not False
     return nn.AvgPool2d(
         f.pair("k", least=1),
@@ -153,6 +164,11 @@ def _average_pool(f: Fields) -> nn.Module:
         ceil_mode=f.fields.get(b"ceil_mode") is True,
         count_include_pad=inside,
     )
+
+
+def _dropout(f: Fields) -> nn.Module:
+    """In its first version it scales when the network is tested, in its second (v2) when it is trained."""
+    return nn.Identity() if f.fields.get(b"v2") is True else Times(1 - f.number("p"))
 
 
 def _join(f: Fields) -> nn.Module:
@@ -182,7 +198,7 @@ LAYERS: dict[str, Callable[[Fields], nn.Module]] = {
     "Reshape": lambda f: nn.Flatten(),
     "Identity": lambda f: nn.Identity(),
     "Copy": lambda f: nn.Identity(),
-    "Dropout": lambda f: nn.Identity(),
+    "Dropout": _dropout,
 }
 CLASSES = {f"{room}.{name}" for room in ("nn", "cudnn", "cunn", "fbnn") for name in (*CONTAINERS, *LAYERS)}
 
@@ -204,6 +220,8 @@ def read_torch7(path: Path) -> Weights:
             raise RequestError(f"{path} is a Torch7 file in text form; save it in binary: torch.save(FILE, network).")
         file.seek(0)
         check_torch7(file, path, CLASSES)
+        for name, reader in (("Storage", library.add_storage_reader), ("Tensor", library.add_tensor_reader)):
+            reader(f"torch.CudaLong{name}".encode(), dtype=np.int64)  # in which newer max poolings keep their indices
         try:
             found = library.T7Reader(file, use_list_heuristic=False).read_obj()
         except (library.T7ReaderException, OSError, ValueError, TypeError, ArithmeticError, EOFError) as error:
@@ -237,13 +255,13 @@ class _Maker:
         self.count += 1
         if self.count > MOST_LAYERS or depth > DEEPEST:
             raise _Strange("its layers are nested without end")
-        name = getattr(found, "_typename", b"").decode("ascii", "replace").rpartition(".")[2]
+        room, _, name = getattr(found, "_typename", b"").decode("ascii", "replace").rpartition(".")
         fields = getattr(found, "_obj", None)
         if not isinstance(fields, dict):
             raise _Strange("a layer is no object")
         if name in LAYERS:
             if id(found) not in self.layers:
-                self.layers[id(found)] = LAYERS[name](Fields(name, fields))
+                self.layers[id(found)] = LAYERS[name](Fields(name, fields, room))
             return self.layers[id(found)]
         if name not in CONTAINERS:
             raise _Strange(f"{name} is no layer")
@@ -251,7 +269,7 @@ class _Maker:
         if not isinstance(children, dict) or set(children) != set(range(1, len(children) + 1)):
             raise _Strange(f"{name} has no list of layers")
         made = [self.module(children[i + 1], depth + 1) for i in range(len(children))]
-        return CONTAINERS[name](Fields(name, fields), made)
+        return CONTAINERS[name](Fields(name, fields, room), made)
 
 
 def _settings(graph: nn.Module) -> dict[str, Any]:

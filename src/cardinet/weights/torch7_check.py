@@ -17,7 +17,7 @@ from cardinet.base.errors import RequestError, WorkError
 
 NIL, NUMBER, STRING, TABLE, TORCH, BOOLEAN, FUNCTIONS = 0, 1, 2, 3, 4, 5, (6, 7, 8)
 BYTES = {"Byte": 1, "Char": 1, "Short": 2, "Int": 4, "Long": 8, "Float": 4, "Double": 8}
-BYTES |= {"Cuda": 4} | {f"Cuda{name}": BYTES[name] for name in ("Byte", "Char", "Short", "Int", "Double")}
+BYTES |= {"Cuda": 4} | {f"Cuda{name}": BYTES[name] for name in ("Byte", "Char", "Short", "Int", "Long", "Double")}
 STORAGES = {f"torch.{name}Storage": size for name, size in BYTES.items()}
 TENSORS = {f"torch.{name}Tensor": f"torch.{name}Storage" for name in BYTES}
 DEEPEST = 64
@@ -108,6 +108,8 @@ class _Walk:
             raise _Damaged(f"a table of {count} entries in {self.left} bytes")
         for _ in range(count):
             kind = self.integer()
+            if kind in (TABLE, TORCH):
+                raise _Refused("holds a table with other tables or objects as its keys, which is not read here")
             if kind not in (NUMBER, STRING, BOOLEAN):
                 raise _Damaged(f"a key of a table of kind {kind}")
             self.skip({NUMBER: 8, BOOLEAN: 4}.get(kind) or self.integer())
