@@ -80,6 +80,8 @@ def differences(one: Path, other: Path) -> list[str]:
     found = []
     for name in ("last", "best"):
         file = Path("checkpoints") / f"{name}.safetensors"
+        if not (one / file).exists() and not (other / file).exists():  # where nothing is selected
+            continue
         (tensors, state), (others, other_state) = load_checkpoint(one / file), load_checkpoint(other / file)
         mine, its = as_bytes(tensors), as_bytes(others)
         found += [f"{name}: {key}" for key in sorted(mine.keys() | its.keys()) if mine.get(key) != its.get(key)]

@@ -17,7 +17,7 @@ from cardinet.train.recipe import KINDS, Recipe, make_recipe, overrides, recipe_
 from cardinet.train.request import Request, resolve
 from cardinet.train.schedule import clock, learning_rate
 
-NAMES = ["finetune", "paper-cifar", "paper-imagenet", "quick"]
+NAMES = ["finetune", "paper-cifar", "paper-imagenet", "prune", "quick"]
 FITS = [(name, kind) for name in NAMES for kind in make_recipe(recipe_document(name)).fits]
 
 
@@ -27,7 +27,7 @@ def recipe(name: str, kind: str | None = None) -> Recipe:
 
 def test_the_recipes_counted() -> None:
     assert recipe_names() == NAMES
-    assert len(FITS) == 3 + 1 + 1 + 3
+    assert len(FITS) == 3 + 1 + 1 + 3 + 3
 
 
 @pytest.mark.parametrize(("name", "kind"), FITS)

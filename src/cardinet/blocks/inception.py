@@ -125,7 +125,9 @@ class ScaledResidual(Piece):
     def branch(self, x: Tensor) -> Tensor:
         """What is added to x."""
         y: Tensor = self.conv(self.branches(x))
-        return self.scale * (y if self.gate is None else self.gate(y))
+        if self.gate is not None:
+            y = self.gate(y)
+        return y if self.scale == 1 else self.scale * y
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.merge(x, lambda: self.branch(x))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,7 +24,7 @@ def info(
 ) -> None:
     """Count parameters, MACs, FLOPs and activations, stage by stage.
 
-    A network that papers count in another form than it is trained in (RepVGG) is counted in both.
+    A network that papers count in another form than it is trained in (RepVGG, ResRep) is counted in both.
     """
     from cardinet.cli.options import changed_spec, model_path
     from cardinet.measure.counts import count_spec
@@ -44,10 +45,23 @@ def info(
             printed = count_spec(spec.but(**{field: form}), input_size or row.input_size)
             about |= {field: form, "forms": {form: _totals(printed), getattr(spec, field): _totals(counts)}}
             counts = printed
+        if row.printed_steps and not settings:
+            printed = _after(spec, row.printed_steps, input_size or row.input_size)
+            about |= {"form": "printed", "forms": {"printed": _totals(printed), "built": _totals(counts)}}
+            counts = printed
     if as_json:
         print_json(about | counts.to_document())
     else:
         _print(about, counts)
+
+
+def _after(spec: Any, steps: Sequence[Mapping[str, Any]], input_size: int) -> Counts:
+    """The counts of a description's network after rewrites."""
+    from cardinet.measure.counts import count
+    from cardinet.networks.builder import build
+    from cardinet.rewrite.registry import apply, steps_from_document
+
+    return count(apply(build(spec, device="meta"), steps_from_document(steps)), input_size, spec.in_channels)
 
 
 def _totals(counts: Counts) -> dict[str, Any]:

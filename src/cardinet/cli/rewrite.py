@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cardinet.cli.options import Json
+from cardinet.cli.options import Json, Set
 from cardinet.cli.talk import print_json, say, thousands
 
 if TYPE_CHECKING:
@@ -38,18 +38,28 @@ def rewrite(
         int | None, typer.Option("--pack", min=1, metavar="N", help="Groups joined until each has N channels.")
     ] = None,
     unpack: Annotated[bool, typer.Option("--unpack", help="Packed groups as they were.")] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Fewer channels by ResRep: a training run of its own, by --recipe prune.")
+    ] = False,
+    keep_macs: Annotated[
+        float, typer.Option("--keep-macs", metavar="X", help="With --prune: the share of the MACs that stays.")
+    ] = 0.5,
+    epochs: Annotated[float | None, typer.Option("--epochs", metavar="N", help="With --prune: how long.")] = None,
+    settings: Set = None,
     data: Annotated[
-        str | None, typer.Option("--data", metavar="SOURCE", help="Real pictures for the proof; a run knows its own.")
+        str | None, typer.Option("--data", metavar="SOURCE", help="Real pictures; a run knows its own.")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Rewrite a model, and prove that it is the same function.
 
     Several rewrites are applied in the order of this list. Each is proven in float64 and float32, on random pictures
-    and on real ones where there are some; what differs by more than rounding is not written.
+    and on real ones where there are some; what differs by more than rounding is not written. --prune trains: it keeps
+    not the function but, as far as it can, the error; --set changes its recipe, and `train --resume` continues it.
     """
     from cardinet.base.errors import Findings, RequestError
     from cardinet.cli.options import read_model
+    from cardinet.cli.prune import prune as run_pruning
     from cardinet.rewrite.registry import Step
 
     asked: list[tuple[str, Any, dict[str, Any]]] = [
@@ -61,15 +71,24 @@ def rewrite(
         ("unpack", unpack, {}),
     ]
     findings, note = Findings(), ""
+    real: dict[int, Tensor] = {}
     with findings:
         _check_out(out)
     with findings:
-        if not any(given for _, given, _ in asked):
+        if not any(given for _, given, _ in asked) and not prune:
             raise RequestError("Name at least one rewrite, such as --fold; `cardinet rewrite --help` lists them.")
+        if prune and any(given for _, given, _ in asked):
+            raise RequestError("--prune is a run of its own; rewrite the model that comes of it in a second command.")
+        if not prune and (epochs is not None or settings):
+            raise RequestError("--epochs and --set are for the training of --prune; leave them out.")
     with findings:
         before = read_model(model)
-        real, note = _real_pictures(model, data, before)
+        if not prune:
+            real, note = _real_pictures(model, data, before)
     findings.raise_if_any()
+    if prune:
+        run_pruning(model, before, data, {"keep_macs": keep_macs, "epochs": epochs}, settings, out, as_json=as_json)
+        return
     if note:
         say(note)
     steps = [Step(name, arguments) for name, given, arguments in asked if given]
@@ -186,6 +205,8 @@ def _print(found: list[Proven], before: _Figures, after: _Figures) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from cardinet.rewrite.modules import grouped
+
     table = Table("", "before", "after", box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -200,3 +221,5 @@ def _print(found: list[Proven], before: _Figures, after: _Figures) -> None:
             for kind, proof in one.proofs.items()
         )
         say(f"{one.step.name}({arguments}): largest relative difference of the logits {differences}.")
+        for names, why in grouped(one.stays):
+            say(f"  as it was: {names}, as {why}.")

@@ -104,7 +104,8 @@ def count(network: nn.Module, input_size: int, in_channels: int = 3) -> Counts:
     was_training = network.training
     try:
         with torch.no_grad(), meter:
-            network.eval()(torch.empty(1, in_channels, input_size, input_size, device="meta"))
+            dtype = next(network.parameters()).dtype
+            network.eval()(torch.empty(1, in_channels, input_size, input_size, device="meta", dtype=dtype))
     except (RuntimeError, OverflowError) as error:
         reason = str(error).splitlines()[0]
         raise RequestError(

@@ -12,7 +12,8 @@ class Named:
     """One row: a description and what is known of it. `input_size` is the side of the paper's pictures in pixels.
 
     `reading` says which of several contradictory sources the row follows, and why; empty where they agree.
-    `printed_form` is the delta under which the paper counts the network (RepVGG: its deployment form).
+    `printed_form` is the delta under which the paper counts the network (RepVGG: its deployment form), `printed_steps`
+    the rewrites after which it does, as they stand in a model file (ResRep: its pruned form).
     """
 
     id: str
@@ -22,6 +23,7 @@ class Named:
     input_size: int
     reading: str = ""
     printed_form: Mapping[str, Any] = field(default_factory=dict)
+    printed_steps: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def family(
     peers: Mapping[str, Any] | None = None,
     readings: Mapping[str, str] | None = None,
     printed_form: Mapping[str, Any] | None = None,
+    printed_steps: tuple[Mapping[str, Any], ...] = (),
     refused: Mapping[str, str] | None = None,
     unbuildable: Mapping[str, str] | None = None,
 ) -> Family:
@@ -62,7 +65,8 @@ def family(
         raise KeyError(f"readings or sizes of no row: {sorted(unknown)}")
 
     def named(id: str, spec: Any) -> Named:
-        return Named(id, spec, name, paper, sizes.get(id, input_size), readings.get(id, ""), printed_form or {})
+        size, reading = sizes.get(id, input_size), readings.get(id, "")
+        return Named(id, spec, name, paper, size, reading, printed_form or {}, printed_steps)
 
     return Family(
         {id: named(id, spec) for id, spec in rows.items()},

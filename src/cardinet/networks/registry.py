@@ -11,7 +11,6 @@ import fnmatch
 from cardinet.base.errors import RequestError, nearest
 from cardinet.networks import (
     alexnet,
-    compactor,
     deeply_fused,
     densenet,
     fractalnet,
@@ -54,7 +53,6 @@ MODULES = (
     resnest,
     repvgg,
     resrep,
-    compactor,
     inception_v3,
     inception_v4,
     inception_resnet,

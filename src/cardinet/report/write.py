@@ -18,6 +18,7 @@ from cardinet.networks.part import from_document
 from cardinet.report.content import Counts, Mistake, Outcome, ReportContent, Speed, Stage
 from cardinet.report.page import render
 from cardinet.runs.folder import RunFolder, RunRecord
+from cardinet.runs.model_file import empty_network
 from cardinet.runs.toml import dumps
 
 
@@ -57,7 +58,7 @@ def _content(
         validation=outcomes.get("validation"),
         history=tuple(rows),
         mistakes=tuple(_mistake(m, record.classes) for m in document.get("mistakes", [])),
-        counts=_counts(record),
+        counts=_counts(folder, record),
         speed=_speed(rows),
         recipe=dumps(record.recipe),
         versions=record.versions,
@@ -122,8 +123,12 @@ def _mistake(document: dict[str, Any], classes: tuple[str, ...]) -> Mistake:
     )
 
 
-def _counts(record: RunRecord) -> Counts:
-    network = build(from_document(record.spec), device="meta")
+def _counts(folder: RunFolder, record: RunRecord) -> Counts:
+    """Of the network of the run; where it is rewritten, as by pruning, of the model that has come of it."""
+    if record.rewrites and folder.model.exists():
+        network = empty_network(folder.model)
+    else:
+        network = build(from_document(record.spec), device="meta")
     counts = count(network, record.preprocessing["crop"], record.preprocessing["channels"])
     stages = tuple(
         Stage(

@@ -24,6 +24,7 @@ from cardinet.blocks.repvgg import DeploymentBlock, TrainingBlock
 from cardinet.blocks.shortcut import Absent
 from cardinet.blocks.unit import ResidualUnit
 from cardinet.networks.repvgg import RepVGG
+from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.fold import affine
 from cardinet.rewrite.modules import grouped, replace
 from cardinet.rewrite.packing import block_diagonal
@@ -47,10 +48,30 @@ def merge_branches(network: nn.Module) -> nn.Module:
 
     RepVGG's training blocks become its deployment blocks (and its description says so); the blocks of deeply-fused
     nets and residual units whose lines are a single convolution keep their place and lose their other branch. Computed
-    in float64. Raises RequestError where no block comes down to one convolution, with the reasons.
+    in float64; `unmerged` says which blocks stay. Raises RequestError where no block comes down to one convolution,
+    with the reasons.
     """
+    twin, merged, reasons = _merged(network)
+    if not merged:
+        none = ["There are no parallel branches to merge in this network."]
+        raise RequestError(
+            *(f"{names} cannot be merged: {why}." for names, why in grouped(reasons)) if reasons else none
+        )
+    if isinstance(twin.spec, RepVGG):
+        twin.spec = twin.spec.but(form="deployment")
+    return twin
+
+
+def unmerged(network: nn.Module) -> dict[str, str]:
+    """The blocks that `merge_branches` leaves, each with the reason."""
+    return _merged(on_meta(network))[2]
+
+
+def _merged(network: nn.Module) -> tuple[nn.Module, int, dict[str, str]]:
+    """A copy with what can be merged merged, how many blocks that were, and why the others were not."""
     twin = copy.deepcopy(network)
-    reasons, merged = {}, 0
+    reasons: dict[str, str] = {}
+    merged = 0
     for name, block in list(twin.named_modules()):
         if not isinstance(block, TrainingBlock | FusedBlock | ResidualUnit | FractalBlock):
             continue
@@ -62,14 +83,7 @@ def merge_branches(network: nn.Module) -> nn.Module:
             continue
         _become(twin, name, block, conv)
         merged += 1
-    if not merged:
-        none = ["There are no parallel branches to merge in this network."]
-        raise RequestError(
-            *(f"{names} cannot be merged: {why}." for names, why in grouped(reasons)) if reasons else none
-        )
-    if isinstance(twin.spec, RepVGG):
-        twin.spec = twin.spec.but(form="deployment")
-    return twin
+    return twin, merged, reasons
 
 
 def one_convolution(branches: Sequence[Branch]) -> nn.Conv2d:

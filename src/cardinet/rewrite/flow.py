@@ -158,7 +158,7 @@ def _recorded(empty: nn.Module, channels: int, side: int) -> Flow:
         if not list(module.children())
         for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False))
     }
-    x = torch.empty(1, channels, side, side, device="meta")
+    x = torch.empty(1, channels, side, side, device="meta", dtype=next(empty.parameters()).dtype)
     recorder = _Recorder(owners)
     recorder.watch(empty)
     with torch.no_grad(), recorder:

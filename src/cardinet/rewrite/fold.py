@@ -90,23 +90,22 @@ def affine(norm: nn.Module) -> tuple[Tensor, Tensor]:
 def _plan(network: nn.Module) -> Plan:
     flow, plan = flow_of(network), Plan()
     norms = {n: m for n, m in network.named_modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)}
-    for name, norm in norms.items():
-        calls = flow.of_layer[name]
+    order = [call.layer for call in flow.calls if call.operation == "norm" and call.layer in norms]
+    for name in dict.fromkeys([*(name for name in order if name is not None), *norms]):
+        norm, calls = norms[name], flow.of_layer[name]
         if norm.running_mean is None:
             plan.stays[name] = "it keeps no running statistics"
         elif len(calls) != 1:
             plan.stays[name] = f"it is used {len(calls)} times"
         else:
             _place(name, calls[0], flow, network, plan)
-    behind = {value for name in plan.behind for value in flow.of_layer[name][0].makes[:1]}
-    for call in flow.calls:
-        _constant(call, flow, network, plan, behind)
+    _constants(flow, network, plan)
     return plan
 
 
 def _place(name: str, call: Call, flow: Flow, network: nn.Module, plan: Plan) -> None:
     """Find where one BN folds."""
-    layers, why = _summed(call.reads[0], flow)
+    layers, why = _summed(call.reads[0], flow, plan)
     if layers:
         plan.behind[name] = layers
         return
@@ -121,8 +120,11 @@ def _place(name: str, call: Call, flow: Flow, network: nn.Module, plan: Plan) ->
     plan.stays[name] = why
 
 
-def _summed(value: int, flow: Flow) -> tuple[list[str], str]:
-    """The layers whose sum a value is, if nothing else reads them; else none, and what stands there instead."""
+def _summed(value: int, flow: Flow, plan: Plan) -> tuple[list[str], str]:
+    """The layers whose sum a value is, if nothing else reads them; else none, and what stands there instead.
+
+    BN that goes into the layers behind which it stands is no hindrance.
+    """
     maker = flow.makers.get(value)
     if flow.only_reader(value) is None:
         return [], "what it reads is read elsewhere too"
@@ -132,10 +134,12 @@ def _summed(value: int, flow: Flow) -> tuple[list[str], str]:
         if len(flow.of_layer[maker.layer]) > 1:
             return [], f"{maker.layer} is used several times"
         return [maker.layer], ""
+    if maker.operation == "norm" and maker.layer in plan.behind:
+        return plan.behind[maker.layer], ""
     if maker.operation == "add" and len(maker.reads) == 2 and not maker.scalars:
         found: list[str] = []
         for part in maker.reads:
-            layers, _ = _summed(part, flow)
+            layers, _ = _summed(part, flow, plan)
             if not layers:
                 return [], "it follows a sum of more than convolutions"
             found += layers
@@ -147,26 +151,39 @@ _ENGLISH = {"add": "a sum", "relu": "a ReLU", "cat": "a concatenation", "mul": "
 _ENGLISH |= {"max_pool2d_with_indices": "a max pool", "avg_pool2d": "an average pool", "mean": "a mean"}
 
 
-def _constant(call: Call, flow: Flow, network: nn.Module, plan: Plan, behind: set[int]) -> None:
-    """Note a constant factor on the sum of layers, or on BN that is folded into them."""
-    holder = network.get_submodule(call.inside)
-    if call.operation != "mul" or len(call.reads) != 1 or not isinstance(holder, Weighted | ScaledResidual):
-        return
-    value = call.reads[0]
-    if value in behind and flow.only_reader(value) is not None:
-        layers = plan.behind[str(flow.makers[value].layer)]
-    else:
-        layers, _ = _summed(value, flow)
-    if layers:
-        before = [c for c in flow.calls if c.inside == call.inside and c.operation == "mul" and len(c.reads) == 1]
-        plan.constants[call.inside, _attributes(holder)[before.index(call)]] = layers
+def _constants(flow: Flow, network: nn.Module, plan: Plan) -> None:
+    """Note every constant factor on the sum of layers, on BN that is folded into them, or on another such product."""
+    scaled: dict[int, list[str]] = {}
+    products: dict[str, list[Call]] = {}
+    for call in flow.calls:
+        if call.operation != "mul" or len(call.reads) != 1:
+            continue
+        products.setdefault(call.inside, []).append(call)
+        value = call.reads[0]
+        layers = scaled.get(value, []) if flow.only_reader(value) is not None else []
+        layers = layers or _summed(value, flow, plan)[0]
+        holders = _holders(network, call.inside)
+        if layers and len(products[call.inside]) <= len(holders):
+            plan.constants[holders[len(products[call.inside]) - 1]] = layers
+            scaled[call.makes[0]] = layers
 
 
-def _attributes(holder: Weighted | ScaledResidual) -> list[str]:
-    """The attributes that hold the factors of a module, in the order in which it multiplies by them."""
-    if isinstance(holder, ScaledResidual):
-        return ["scale"]
-    return [name for name in ("skip", "branch") if getattr(holder, name) != 1]
+def _holders(network: nn.Module, inside: str) -> list[tuple[str, str]]:
+    """The modules and attributes that hold the factors by which a merge multiplies, in the order in which it does.
+
+    The branch of an Inception-ResNet block runs within its merge, and has a factor of its own.
+    """
+    merge = network.get_submodule(inside)
+    around = inside.rpartition(".")[0]
+    block = network.get_submodule(around)
+    found = []
+    if isinstance(merge, Weighted) and merge.skip != 1:
+        found.append((inside, "skip"))
+    if isinstance(block, ScaledResidual) and block.merge is merge and block.scale != 1:
+        found.append((around, "scale"))
+    if isinstance(merge, Weighted) and merge.branch != 1:
+        found.append((inside, "branch"))
+    return found
 
 
 def _refusals(plan: Plan) -> list[str]:

@@ -19,10 +19,12 @@ def replace(network: nn.Module, name: str, module: nn.Module) -> None:
 
 
 def replaced(network: nn.Module, kind: type | tuple[type, ...], make: Callable[..., nn.Module]) -> nn.Module:
-    """A copy of a network in which `make(module)` stands for every module of a kind."""
+    """A copy of a network in which `make(module)` stands for every module of a kind, wherever it stands."""
     twin = copy.deepcopy(network)
-    for name in [name for name, module in twin.named_modules() if isinstance(module, kind)]:
-        replace(twin, name, make(twin.get_submodule(name)))
+    found = [(name, module) for name, module in twin.named_modules(remove_duplicate=False) if isinstance(module, kind)]
+    made = {id(module): make(module) for _, module in found}
+    for name, module in found:
+        replace(twin, name, made[id(module)])
     return twin
 
 

@@ -29,15 +29,20 @@ class Proof:
 
 @dataclass(frozen=True)
 class Proven:
-    """A step, the network that it gave, and its proofs by the kind of pictures ("random", "real")."""
+    """A step, the network that it gave, and its proofs by the kind of pictures ("random", "real").
+
+    `stays` names what it left as it was, each with the reason.
+    """
 
     step: Step
     network: nn.Module
     proofs: Mapping[str, Proof]
+    stays: Mapping[str, str]
 
     def to_document(self) -> dict[str, Any]:
         """Plain data."""
-        return self.step.to_document() | {"proofs": {kind: asdict(proof) for kind, proof in self.proofs.items()}}
+        proofs = {kind: asdict(proof) for kind, proof in self.proofs.items()}
+        return self.step.to_document() | {"proofs": proofs, "stays": dict(self.stays)}
 
 
 Pictures = Callable[[int], Mapping[str, Tensor]]
@@ -71,7 +76,7 @@ def proven(network: nn.Module, step: Step, pictures: Pictures) -> Proven:
                 f'The rewrite "{step.name}" changed the function: on {kind} pictures the logits differ by '
                 f"{proofs[kind].float64:.1e} in float64, where {rewrite.limit:.0e} is allowed. Please report this."
             )
-    return Proven(step, after, proofs)
+    return Proven(step, after, proofs, rewrite.stays(network))
 
 
 def difference(before: nn.Module, after: nn.Module, pixels: Tensor, dtype: torch.dtype) -> float:

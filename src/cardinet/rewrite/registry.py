@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 from torch import nn
 
 from cardinet.base.errors import Findings, RequestError, nearest
-from cardinet.rewrite.branches import merge_branches
-from cardinet.rewrite.fold import fold
+from cardinet.rewrite.branches import merge_branches, unmerged
+from cardinet.rewrite.fold import fold, unfolded
 from cardinet.rewrite.forms import to_form
+from cardinet.rewrite.narrow import compact, narrow
 from cardinet.rewrite.packing import pack, unpack
 from cardinet.rewrite.strip import strip
 
@@ -34,18 +36,22 @@ class Rewrite:
     from the arguments and the old one's structure alone, so that the meta device works as well and a model file can be
     loaded; only its values follow from the old one's. `same(before, after, **arguments)` says what the two have in
     common (by default all logits), and `limit` by how much that may differ in float64, relative to the largest logit.
+    `stays(network)` names what the rewrite would leave as it is, each with the reason.
     """
 
     apply: Callable[..., nn.Module]
     same: Callable[..., Same] = lambda before, after, **arguments: Same(before, after)
     limit: float = 1e-10
+    stays: Callable[[nn.Module], Mapping[str, str]] = lambda network: {}
 
 
 REWRITES: dict[str, Rewrite] = {
     "strip": Rewrite(strip),
     "form": Rewrite(to_form),
-    "merge_branches": Rewrite(merge_branches),
-    "fold": Rewrite(fold),
+    "merge_branches": Rewrite(merge_branches, stays=unmerged),
+    "fold": Rewrite(fold, stays=unfolded),
+    "compact": Rewrite(compact),
+    "narrow": Rewrite(narrow, limit=math.inf),
     "pack": Rewrite(pack),
     "unpack": Rewrite(unpack),
 }
@@ -87,11 +93,11 @@ class Step:
     @classmethod
     def from_document(cls, document: Any) -> Step:
         """The step that a document describes. Raises RequestError for a document of another shape."""
-        right = isinstance(document, dict) and set(document) <= {"name", "arguments"}
+        right = isinstance(document, Mapping) and set(document) <= {"name", "arguments"}
         if not right or not isinstance(document.get("name"), str):
             raise RequestError(f'A rewrite is written as {{"name": ..., "arguments": {{...}}}}, not as {document!r}.')
         arguments = document.get("arguments", {})
-        if not isinstance(arguments, dict):
+        if not isinstance(arguments, Mapping):
             raise RequestError(
                 f'The arguments of the rewrite "{document["name"]}" are a mapping by name, not {arguments!r}.'
             )

@@ -49,6 +49,7 @@ class RunRecord(Settings):
     precision: str
     threads: int
     notes: tuple[str, ...] = ()
+    rewrites: tuple[dict[str, Any], ...] = ()
     versions: dict[str, str]
     hardware: dict[str, str]
 

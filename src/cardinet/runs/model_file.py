@@ -111,13 +111,7 @@ def load_model(path: Path, device: str = "cpu") -> Model:
     Raises RequestError for a file that is no model file or of a newer schema, WorkError for a damaged one.
     """
     about = _about(path)
-    try:
-        rewrites = steps_from_document(about.rewrites)
-        empty = apply(build(from_document(about.spec), device="meta"), rewrites)
-    except CardinetError as error:
-        raise WorkError(f"{path}: its network cannot be built: {' '.join(error.findings)}") from error
-    except (AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise WorkError(f"{path} is damaged: what it describes is no network.") from error
+    empty, rewrites = _structure(path, about)
     tensors = read_tensors(path)
     own = empty.state_dict()
     if own.keys() != tensors.keys() or any(own[n].shape != tensors[n].shape for n in own):
@@ -135,6 +129,22 @@ def load_model(path: Path, device: str = "cpu") -> Model:
         training=about.training,
         version=about.version,
     )
+
+
+def empty_network(path: Path) -> nn.Module:
+    """The network of a model file on the meta device, without its tensors. Raises as `load_model`."""
+    return _structure(path, _about(path))[0]
+
+
+def _structure(path: Path, about: _Description) -> tuple[nn.Module, tuple[Step, ...]]:
+    """The network that a file describes, on the meta device, and the rewrites that made it."""
+    try:
+        rewrites = steps_from_document(about.rewrites)
+        return apply(build(from_document(about.spec), device="meta"), rewrites), rewrites
+    except CardinetError as error:
+        raise WorkError(f"{path}: its network cannot be built: {' '.join(error.findings)}") from error
+    except (AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        raise WorkError(f"{path} is damaged: what it describes is no network.") from error
 
 
 def _about(path: Path) -> _Description:

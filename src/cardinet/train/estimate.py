@@ -11,6 +11,7 @@ import torch
 
 from cardinet.base.errors import WorkError
 from cardinet.networks.builder import build
+from cardinet.rewrite.registry import apply
 from cardinet.train.optimizer import NonFinite, forward_backward, make_optimizer, update
 from cardinet.train.task import Task
 
@@ -32,8 +33,9 @@ class Estimate:
 def estimate(task: Task) -> Estimate:
     """Time some steps of the task's network at its batch size, after one that is not counted."""
     torch.set_num_threads(task.recipe.machine.threads)
-    network = build(task.spec, init=task.recipe.network.init).to(task.device)
-    optimizer = make_optimizer(network, task.recipe.optimizer)
+    built = apply(build(task.spec, init=task.recipe.network.init), task.rewrites)
+    network = built.to(task.device)
+    optimizer = make_optimizer(network, task.recipe.optimizer, task.recipe.pruning.compactor_momentum)
     batch, side = task.clock.batch_size, task.preprocessing.crop
     pixels = torch.randn(batch, task.preprocessing.channels, side, side, device=task.device)
     pixels = pixels.to(memory_format=torch.channels_last)

@@ -7,17 +7,19 @@ import functools
 import io
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
 
 from cardinet.base.files import write_atomic
+from cardinet.blocks.classifier import Classifier
 from cardinet.data.decode import to_mode
 from cardinet.data.source import Source
 from cardinet.evaluate.classification import Evaluation, evaluate
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import load_model, save_model
 from cardinet.train.listener import Listener
+from cardinet.train.prune import narrowed
 from cardinet.train.task import Task
 
 WORST_MISTAKES = 24
@@ -25,8 +27,16 @@ THUMBNAIL = 160
 
 
 def finish(task: Task, folder: RunFolder, listener: Listener) -> None:
-    """Evaluate the kept model on validation and test, and write the model file and evaluation.json."""
+    """Evaluate the kept model on validation and test, and write the model file and evaluation.json.
+
+    A pruned network is narrowed first. Raises WorkError where that is less than was asked.
+    """
     model = load_model(folder.model, task.device)
+    about: dict[str, Any] = {}
+    if task.rewrites and model.rewrites == task.rewrites:  # not yet narrowed, as it is where this is done again
+        network, steps, share = narrowed(cast(Classifier, model.network), task)
+        about = {"macs_kept": share}
+        model = replace(model, network=network, rewrites=steps)
     results: dict[str, Evaluation] = {}
     for name in ("validation", "test"):
         if name in task.source.splits:
@@ -40,7 +50,7 @@ def finish(task: Task, folder: RunFolder, listener: Listener) -> None:
                 progress=functools.partial(listener.progress, f"evaluating {name}"),
             )
     figures = {name: result.summary() for name, result in results.items()}
-    save_model(folder.model, replace(model, training={**model.training, **figures}))
+    save_model(folder.model, replace(model, training={**model.training, **about, **figures}))
     document: dict[str, Any] = {"results": figures, "step": model.training["step"]}
     if results:
         shown = results.get("test", results.get("validation"))

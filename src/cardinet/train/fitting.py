@@ -15,6 +15,7 @@ from cardinet.data.source import Source
 from cardinet.measure.fit import fitting, too_deep
 from cardinet.networks.builder import build
 from cardinet.networks.registry import find
+from cardinet.rewrite.registry import Step, apply
 from cardinet.runs.environment import device_of, precision_of
 from cardinet.train.inputs import choose_preprocessing, choose_size
 from cardinet.train.recipe import Recipe
@@ -25,6 +26,8 @@ TINY = 16
 ROOMY = 3
 """With so many strides on a side no picture is used up by convolutions that lose a border (Inception: 75 / 32)."""
 BN = (nn.BatchNorm1d, nn.BatchNorm2d)
+COMPACT = Step("compact")
+"""The rewrite with which a network begins to be pruned."""
 
 
 def kind_of(source: Source) -> str:
@@ -61,12 +64,14 @@ def check(recipe: Recipe, source: Source) -> Fit:
     with findings:
         if recipe.network.id == "auto":
             raise RequestError("Name a network: the recipe leaves it open. `cardinet list` shows all.")
-        row = find(recipe.network.id)
-        spec = _spec(row.spec, recipe.network.delta, source)
+        name = recipe.network.id if recipe.network.spec is not None else find(recipe.network.id).id
+        spec = _spec(recipe.network.described(), recipe.network.delta, source)
         size, _ = choose_size(recipe.preprocessing, source)
         if too_deep(spec, size):
-            raise RequestError(_too_deep(row.id, spec.stride, size))
-        _check_step(row.id, spec, size, batch_size, min(recipe.optimizer.accumulate, batch_size))
+            raise RequestError(_too_deep(name, spec.stride, size))
+        if recipe.pruning.keep_macs is not None:
+            apply(build(spec, device="meta"), (COMPACT,))
+        _check_step(name, spec, size, batch_size, min(recipe.optimizer.accumulate, batch_size))
     with findings:
         device = device_of(recipe.machine.device)
         precision = precision_of(recipe.machine.precision, device)
@@ -74,7 +79,7 @@ def check(recipe: Recipe, source: Source) -> Fit:
         times = clock(recipe, train // batch_size, batch_size)
     findings.raise_if_any()
     assert times is not None
-    return Fit(row.id, spec, size, device, precision, times)
+    return Fit(name, spec, size, device, precision, times)
 
 
 def fit(recipe: Recipe, source: Source, flips_asked: bool) -> tuple[Task, list[str]]:
@@ -91,7 +96,8 @@ def fit(recipe: Recipe, source: Source, flips_asked: bool) -> tuple[Task, list[s
         recipe = recipe.but("augmentation", flip=0.0)
     recipe = recipe.but("network", id=found.network).but("data", source=absolute(recipe.data.source))
     recipe = recipe.but("machine", threads=recipe.machine.threads or torch.get_num_threads())
-    return Task(recipe, found.clock, found.spec, source, preprocessing, found.device, found.precision), notes
+    rewrites = (COMPACT,) if recipe.pruning.keep_macs is not None else ()
+    return Task(recipe, found.clock, found.spec, source, preprocessing, found.device, found.precision, rewrites), notes
 
 
 def _check_step(name: str, spec: Any, size: int, batch_size: int, parts: int) -> None:

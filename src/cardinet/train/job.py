@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from shlex import quote
+from typing import cast
 
 import torch
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.blocks.classifier import Classifier
 from cardinet.networks.builder import build
+from cardinet.rewrite.registry import apply
 from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.runs.environment import keep_freed_memory
 from cardinet.runs.folder import RunFolder, new_run, publish
@@ -30,12 +32,12 @@ def start(resolved: Resolved, listener: Listener) -> RunFolder:
     """Run a resolved request to its end. Returns the run folder; its last checkpoint exists from the first moment."""
     task = resolved.task
     prepare_machine(task)
-    network = build(task.spec, init=task.recipe.network.init).to(task.device)
+    built = build(task.spec, init=task.recipe.network.init)
     if resolved.weights is not None:
         given = given_settings(task.recipe.network.delta)
-        for sentence in load(network, resolved.weights, given).sentences():
+        for sentence in load(built, resolved.weights, given).sentences():
             listener.said(sentence)
-    optimizer = make_optimizer(network, task.recipe.optimizer)
+    network, optimizer = trainable(task, built)
     data = Path(task.source.text.rpartition(":")[2]).name.split(".")[0] or "data"
     out = resolved.request.out
     with new_run(out, f"{task.recipe.network.id}-{data}") as (making, target):
@@ -62,8 +64,7 @@ def resume(path: Path, listener: Listener) -> RunFolder:
         for sentence in other_hardware(record):
             listener.said(sentence)
         prepare_machine(task)
-        network = build(task.spec, init=task.recipe.network.init).to(task.device)
-        optimizer = make_optimizer(network, task.recipe.optimizer)
+        network, optimizer = trainable(task, build(task.spec, init=task.recipe.network.init))
         tensors, state = load_checkpoint(folder.last)
         restore(network, optimizer, tensors)
         folder.cut_metrics(state["metrics_bytes"])
@@ -76,6 +77,12 @@ def resume(path: Path, listener: Listener) -> RunFolder:
         listener.said(f"Resuming {path} after step {progress.step} of {task.clock.length}.")
         work(task, network, optimizer, progress, folder, listener)
     return folder
+
+
+def trainable(task: Task, built: Classifier) -> tuple[Classifier, torch.optim.SGD]:
+    """The network of a task's description after the task's rewrites, on its device, and the optimizer of it."""
+    network = cast(Classifier, apply(built, task.rewrites)).to(task.device)
+    return network, make_optimizer(network, task.recipe.optimizer, task.recipe.pruning.compactor_momentum)
 
 
 def work(

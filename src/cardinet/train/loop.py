@@ -19,6 +19,7 @@ from cardinet.runs.model_file import Model, save_model
 from cardinet.train.interrupt import Interrupt
 from cardinet.train.listener import Listener, Tick
 from cardinet.train.optimizer import NonFinite, forward_backward, update
+from cardinet.train.prune import Pruner
 from cardinet.train.schedule import learning_rate
 from cardinet.train.state import Progress, Window, capture, save_state
 from cardinet.train.task import Task
@@ -49,6 +50,7 @@ class Loop:
         self.progress = progress
         self.folder = folder
         self.listener = listener
+        self.prune = Pruner(network, task) if task.recipe.pruning.keep_macs is not None else None
         self.unread: list[tuple[Tensor, Tensor, int]] = []
         self.shown = self.saved = time.monotonic()
         self.counted = time.perf_counter()
@@ -94,8 +96,12 @@ class Loop:
             loss, wrong = forward_backward(
                 self.network, batch.pixels, batch.labels, recipe.optimizer, self.task.precision == "bfloat16"
             )
+            if self.prune is not None:
+                self.prune.before_update(progress.step, self.optimizer)
             lr = learning_rate(recipe, self.task.clock, progress.step)
             update(self.network, self.optimizer, lr, recipe.optimizer.clip)
+            if self.prune is not None:
+                self.prune.after_update(self.optimizer)
         except NonFinite as error:
             raise self._not_finite(error.what, progress.step + 1, batch) from None
         progress.step += 1
@@ -208,12 +214,12 @@ class Loop:
             save_model(self.folder.model, self.model())
             return
         row, seconds = self._judge(name)
-        best = name == "validation" and self._is_best(row)
+        best = self.task.selects and self._is_best(row)
         self._write({**row, "best": best, "seconds": seconds})
         if best:
             self.progress.best = row
             save_state(self.folder.best, self.folder, self.network, self.optimizer, self.progress)
-        if best or name != "validation":
+        if best or not self.task.selects:
             save_model(self.folder.model, self.model())
 
     def _judge(self, name: str) -> tuple[dict[str, Any], float]:
@@ -248,7 +254,9 @@ class Loop:
             "epoch": task.clock.epoch(step),
             "validation": self.progress.best,
         }
-        return Model(self.network, task.spec, task.source.classes, task.preprocessing, training=training)
+        return Model(
+            self.network, task.spec, task.source.classes, task.preprocessing, rewrites=task.rewrites, training=training
+        )
 
     def save(self) -> None:
         """Write the last checkpoint."""

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cardinet.blocks.compactor import Compactor
 from cardinet.train.recipe import OptimizerSettings
 
 
-def make_optimizer(network: nn.Module, settings: OptimizerSettings) -> torch.optim.SGD:
-    """SGD with momentum; norms and biases (every parameter of one dimension) decay or not, as the settings say."""
-    decayed = [p for p in network.parameters() if p.ndim > 1 or settings.decay_norms_and_biases]
-    free = [p for p in network.parameters() if not (p.ndim > 1 or settings.decay_norms_and_biases)]
-    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": free, "weight_decay": 0.0}]
+def make_optimizer(
+    network: nn.Module, settings: OptimizerSettings, compactor_momentum: float = 0.99
+) -> torch.optim.SGD:
+    """SGD with momentum; norms and biases (every parameter of one dimension) decay or not, as the settings say.
+
+    Compactors do not decay, and have a momentum of their own, without Nesterov's look ahead (ResRep, Section 4.1).
+    """
+    compactors = [m.weight for m in network.modules() if isinstance(m, Compactor)]
+    apart = {id(p) for p in compactors}
+    others = [p for p in network.parameters() if id(p) not in apart]
+    decayed = [p for p in others if p.ndim > 1 or settings.decay_norms_and_biases]
+    free = [p for p in others if not (p.ndim > 1 or settings.decay_norms_and_biases)]
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "weight_decay": settings.weight_decay},
+        {"params": free, "weight_decay": 0.0},
+        {"params": compactors, "weight_decay": 0.0, "momentum": compactor_momentum, "nesterov": False},
+    ]
     return torch.optim.SGD(
         [g for g in groups if g["params"]],
         lr=settings.lr,

@@ -11,12 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-import cardinet.networks.registry  # noqa: F401  which makes every part known
 from cardinet.base.durations import Duration
 from cardinet.base.errors import CardinetError, RequestError, nearest
 from cardinet.base.settings import Settings, find_setting, leaves, merge, put, validate
 from cardinet.data.settings import AugmentationSettings, DataSettings
-from cardinet.networks.part import PARTS
+from cardinet.networks.part import PARTS, from_document
+from cardinet.networks.registry import find
+from cardinet.networks.spec import NetworkSpec
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -26,11 +27,24 @@ KINDS: tuple[Kind, ...] = ("tiny", "small", "photographs")
 
 
 class NetworkSettings(Settings):
-    """`id` names the network, `delta` changes settings of its description, `init` draws its weights."""
+    """`id` names the network, `delta` changes settings of its description, `init` draws its weights.
+
+    `spec` is a whole description instead of the one that `id` names, as of a model file.
+    """
 
     id: str = "auto"
     init: Literal["torchvision", "paper"] = "torchvision"
     delta: dict[str, Any] = {}
+    spec: dict[str, Any] | None = None
+
+    def described(self) -> Any:
+        """The description before the delta. Raises RequestError for an unknown network, or a description of none."""
+        if self.spec is None:
+            return find(self.id).spec
+        spec = from_document(self.spec)
+        if not isinstance(spec, NetworkSpec):
+            raise RequestError(f"network.spec describes a {type(spec).__name__}, which is no whole network.")
+        return spec
 
 
 class PreprocessingSettings(Settings):
@@ -81,6 +95,24 @@ class TrainingSettings(Settings):
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 120
 
 
+class PruningSettings(Settings):
+    """ResRep's rule (`train.prune`): with `keep_macs`, the share of the multiply-adds that is to stay, it is on.
+
+    `lasso` is the strength of the penalty on the rows of compactors, which have a momentum of their own; None: the
+    paper's 1e-4, or what takes a row to zero within a twentieth of the run, if that is more. From `mask_from` to
+    `mask_until` rows are masked anew at every `mask_every`, at most `mask_rows` more of them each time (None: as many
+    as would mask all within a third of the run); after that the masked ones have the rest of the run to reach zero.
+    """
+
+    keep_macs: Annotated[float, Field(gt=0, lt=1)] | None = None
+    lasso: Positive | None = None
+    compactor_momentum: Share = 0.99
+    mask_from: Duration = Duration("3 %")
+    mask_until: Duration = Duration("60 %")
+    mask_every: Duration = Duration("0.25 %")
+    mask_rows: Annotated[int, Field(ge=1)] | None = None
+
+
 class MachineSettings(Settings):
     """What a run's bits depend on beside the recipe. `threads` 0 is torch's own number."""
 
@@ -104,6 +136,7 @@ class Recipe(Settings):
     schedule: ScheduleSettings = ScheduleSettings()
     training: TrainingSettings = TrainingSettings()
     machine: MachineSettings = MachineSettings()
+    pruning: PruningSettings = PruningSettings()
 
     def but(self, group: str, **changes: Any) -> Recipe:
         """The same recipe with some settings of one group changed."""

@@ -8,6 +8,7 @@ from cardinet.base.errors import Findings, RequestError
 from cardinet.base.settings import validate
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.part import from_document, to_document
+from cardinet.rewrite.registry import steps_from_document
 from cardinet.runs.environment import EXACT, device_of, hardware, precision_of, versions
 from cardinet.runs.folder import RunRecord
 from cardinet.runs.pictures import open_pictures
@@ -40,6 +41,7 @@ def make_record(resolved: Resolved) -> RunRecord:
         precision=task.precision,
         threads=task.recipe.machine.threads,
         notes=resolved.notes,
+        rewrites=tuple(step.to_document() for step in task.rewrites),
         versions=versions(),
         hardware=hardware(task.device),
     )
@@ -65,7 +67,8 @@ def task_of(record: RunRecord) -> Task:
     times = clock(recipe, len(source.splits["train"]) // batch_size, batch_size)
     spec = from_document(record.spec)
     preprocessing = validate(Preprocessing, record.preprocessing)
-    return Task(recipe, times, spec, source, preprocessing, record.device, record.precision)
+    steps = steps_from_document(record.rewrites)
+    return Task(recipe, times, spec, source, preprocessing, record.device, record.precision, steps)
 
 
 def other_hardware(record: RunRecord) -> list[str]:

@@ -15,11 +15,10 @@ from cardinet.data.admission import admitted
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
 from cardinet.networks.builder import build
-from cardinet.networks.registry import find
 from cardinet.runs.environment import device_of
 from cardinet.train.fitting import check, fit, kind_of
 from cardinet.train.listener import Listener
-from cardinet.train.recipe import Recipe, make_recipe, overrides, recipe_document
+from cardinet.train.recipe import NetworkSettings, Recipe, make_recipe, overrides, recipe_document
 from cardinet.train.task import Task
 from cardinet.weights.contents import Weights
 from cardinet.weights.match import match, settled
@@ -116,9 +115,9 @@ def _check_device(asked: Any) -> None:
 def _check_network(asked: Any) -> None:
     if not isinstance(asked, Mapping) or not isinstance(asked.get("delta", {}), Mapping):
         return  # make_recipe says so
-    name = asked.get("id", "auto")
-    if name != "auto":
-        find(str(name)).spec.but(**asked.get("delta", {}))
+    settings = validate(NetworkSettings, asked, "network.")
+    if settings.id != "auto" or settings.spec is not None:
+        settings.described().but(**settings.delta)
 
 
 def check_out(out: Path | None) -> None:

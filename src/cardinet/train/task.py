@@ -7,13 +7,17 @@ from typing import Any
 
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Source
+from cardinet.rewrite.registry import Step
 from cardinet.train.recipe import Recipe
 from cardinet.train.schedule import Clock
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained on what: all that stays the same during a run."""
+    """What is trained on what: all that stays the same during a run.
+
+    `rewrites` are applied to the network of `spec` before it trains.
+    """
 
     recipe: Recipe
     clock: Clock
@@ -22,8 +26,16 @@ class Task:
     preprocessing: Preprocessing
     device: str
     precision: str
+    rewrites: tuple[Step, ...] = ()
 
     @property
     def judge(self) -> str | None:
         """The split that is evaluated during training: validation, or test where there is no other."""
         return next((name for name in ("validation", "test") if name in self.source.splits), None)
+
+    @property
+    def selects(self) -> bool:
+        """Whether the best weights are kept and not the last: on validation data, and not of a network in pruning,
+        which is what was asked for only in the end.
+        """
+        return self.judge == "validation" and self.recipe.pruning.keep_macs is None

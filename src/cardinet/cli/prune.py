@@ -1,0 +1,123 @@
+"""`cardinet rewrite --prune`: a training run in which a model loses channels, and the smaller model of it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cardinet.cli.talk import duration, print_json, say, thousands
+
+if TYPE_CHECKING:
+    from cardinet.runs.folder import RunFolder
+    from cardinet.runs.model_file import Model
+
+
+def prune(
+    model: str,
+    before: Model,
+    data: str | None,
+    asked: Mapping[str, Any],
+    assignments: list[str] | None,
+    out: Path,
+    *,
+    as_json: bool,
+) -> None:
+    """Prune a model on its own pictures or those of --data; `asked` are keep_macs and epochs.
+
+    The run folder stays beside the file that is written. Raises RequestError with everything that does not fit before
+    any work, and WorkError where the target was not reached.
+    """
+    from cardinet.base.files import write_atomic
+    from cardinet.cli.progress import Screen
+    from cardinet.report.write import write_report
+    from cardinet.train.job import start
+    from cardinet.train.request import Request, resolve
+
+    started = time.monotonic()
+    settings = {**_of_model(model, before, data), "pruning.keep_macs": asked["keep_macs"]}
+    if asked["epochs"] is not None:
+        settings["training.length"] = f"{asked['epochs']:g} epochs"
+    request = Request(
+        recipe="prune",
+        settings=tuple(settings.items()),
+        assignments=tuple(assignments or ()),
+        weights=model,
+        command=shlex.join(["cardinet", *sys.argv[1:]]),
+    )
+    screen = Screen()
+    try:
+        resolved = resolve(request, screen)
+        for note in resolved.notes:
+            screen.said(note)
+        folder = start(resolved, screen)
+    finally:
+        screen.close()
+    write_report(folder)
+    write_atomic(out, folder.model.read_bytes())
+    _finish(before, folder, out, as_json=as_json)
+    say(f"Done in {duration(time.monotonic() - started)}.")
+
+
+def _of_model(model: str, before: Model, data: str | None) -> dict[str, Any]:
+    """The settings that a run has to share with the model: its description, preprocessing and pictures.
+
+    Raises RequestError for a rewritten model, and where no pictures are named.
+    """
+    from cardinet.base.errors import Findings, RequestError
+    from cardinet.networks.part import to_document
+    from cardinet.runs.folder import RunFolder
+
+    findings, about = Findings(), before.preprocessing
+    pictures: dict[str, Any] = {"data.source": data}
+    with findings:
+        if before.rewrites:
+            names = ", ".join(step.name for step in before.rewrites)
+            raise RequestError(f"{model} is rewritten already ({names}); prune the model from before that.")
+    with findings:
+        if data is None and not (Path(model) / "run.toml").exists():
+            raise RequestError("Name the pictures to prune on with --data; only a run folder knows its own.")
+        if data is None:
+            recorded = RunFolder(Path(model)).record().recipe.get("data", {})
+            pictures = {f"data.{key}": value for key, value in recorded.items() if value is not None}
+    findings.raise_if_any()
+    name = str(before.training.get("network", "model")).removesuffix("-pruned")
+    return pictures | {
+        "network.id": f"{name}-pruned",
+        "network.spec": to_document(before.spec),
+        "preprocessing.size": about.crop,
+        "preprocessing.resize": about.resize,
+        "preprocessing.mean": list(about.mean),
+        "preprocessing.std": list(about.std),
+        "preprocessing.interpolation": about.interpolation,
+        "preprocessing.antialias": about.antialias,
+    }
+
+
+def _finish(before: Model, folder: RunFolder, out: Path, *, as_json: bool) -> None:
+    """Print what was lost and what was kept."""
+    from cardinet.measure.counts import count
+    from cardinet.rewrite.flow import on_meta
+    from cardinet.runs.model_file import empty_network
+
+    side, channels = before.preprocessing.crop, before.preprocessing.channels
+    counts = [count(on_meta(one), side, channels) for one in (before.network, empty_network(folder.model))]
+    results: dict[str, Any] = json.loads(folder.evaluation.read_text())["results"]
+    earlier = {name: before.training[name] for name in results if before.training.get(name)}
+    if as_json:
+        then, now = ({"params": one.params, "macs": one.macs} for one in counts)
+        print_json({"model": str(out), "run": str(folder.path), "before": then | earlier, "after": now | results})
+        return
+    was, is_now = counts
+    share = f"{100 * is_now.macs / was.macs:.1f} % kept"
+    print(out)
+    print(f"parameters  {thousands(was.params)} before, {thousands(is_now.params)} after")
+    print(f"MACs        {thousands(was.macs)} before, {thousands(is_now.macs)} after: {share}")
+    for name, figures in results.items():
+        first = f"{100 * earlier[name]['error']:.2f} % before, " if name in earlier else ""
+        print(f"{name} error  {first}{100 * figures['error']:.2f} % after, of {figures['count']:,} pictures")
+    say(f"Run folder: {folder.path}")

@@ -1,0 +1,148 @@
+"""Fewer channels: the compactors of ResRep put in, and merged and narrowed when their rows have gone to zero.
+
+Ding et al. 2020, Sections 3.2 to 3.4 (arXiv 2007.03260). The job that trains them is `train.prune`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from cardinet.base.errors import RequestError, nearest
+from cardinet.blocks.compactor import Compactor
+from cardinet.rewrite.fold import fold
+from cardinet.rewrite.modules import replace
+from cardinet.rewrite.prunable import Prunable, prunable
+
+GONE = 1e-5
+"""The norm of a row below which its channel is dropped, as in the authors' code."""
+
+
+def compact(network: nn.Module) -> nn.Module:
+    """The same function with a compactor behind the BN of every prunable convolution.
+
+    The BN (or the convolution, where it has none) and its compactor stand in a Sequential in its place. Raises
+    RequestError where no convolution is prunable.
+    """
+    twin = copy.deepcopy(network)
+    places = prunable(network)
+    if not places:
+        raise RequestError(
+            "No convolution of this network can be narrowed: each is read by several layers, by a sum or a "
+            "concatenation, or has groups, whose channels are tied."
+        )
+    for place in places:
+        name = place.norm or place.conv
+        before = twin.get_submodule(name)
+        conv = twin.get_submodule(place.conv)
+        assert isinstance(conv, nn.Conv2d)
+        compactor = Compactor(conv.out_channels).to(conv.weight.device, conv.weight.dtype)
+        compactor.to(memory_format=torch.channels_last)
+        replace(twin, name, nn.Sequential(before, compactor).train(before.training))
+    return twin
+
+
+def compactors(network: nn.Module) -> dict[str, Compactor]:
+    """The compactors of a network by the name of the convolution that each stands behind, in call order."""
+    found = {}
+    plain, rows = without_compactors(network)
+    for place in prunable(plain):
+        if (name := place.norm or place.conv) in rows:
+            found[place.conv] = rows[name]
+    return found
+
+
+def without_compactors(network: nn.Module) -> tuple[nn.Module, dict[str, Compactor]]:
+    """A copy of the network as it was before `compact`, and its own compactors by the place where they stood."""
+    twin = copy.deepcopy(network)
+    found: dict[str, Compactor] = {}
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Sequential) and len(module) == 2 and isinstance(module[1], Compactor):
+            found[name] = module[1]
+            inner = twin.get_submodule(name)
+            assert isinstance(inner, nn.Sequential)
+            replace(twin, name, inner[0])
+    return twin, found
+
+
+def narrow(network: nn.Module, kept: Mapping[str, int]) -> nn.Module:
+    """The network with the first `kept` output channels of the named prunable convolutions, and what reads them cut.
+
+    Where the dropped channels are zero, as after `merge_compactors` has sorted them last, it is the same function.
+    Takes a network without BN behind these convolutions (`fold` first). Raises RequestError for a convolution that is
+    not prunable, a width that it does not have, or BN behind it.
+    """
+    twin, places = copy.deepcopy(network), {place.conv: place for place in prunable(network)}
+    found = []
+    for name, width in kept.items():
+        place = places.get(name)
+        if place is None:
+            found.append(f'"{name}" is no convolution that can be narrowed ({nearest(name, places)}).')
+            continue
+        conv = twin.get_submodule(name)
+        assert isinstance(conv, nn.Conv2d)
+        if not isinstance(width, int) or not 1 <= width <= conv.out_channels:
+            found.append(f"{name} = {width!r}: it has {conv.out_channels} channels; give 1 to {conv.out_channels}.")
+        if place.norm is not None:
+            found.append(f"{name} has BN behind it; fold it first.")
+    if found:
+        raise RequestError(*found)
+    for name, width in kept.items():
+        _keep(twin, places[name], torch.arange(width))
+    return twin
+
+
+def merge_compactors(network: nn.Module) -> tuple[nn.Module, dict[str, int]]:
+    """A network with compactors as one without: BN folded, compactors merged, channels whose row has gone dropped.
+
+    Returns it with the widths that were kept, by convolution: the arguments of `narrow`, which gives the same structure
+    to a folded network. At least one channel stays of each convolution. Computed in float64. What the dropped rows
+    still held, at most `GONE` in norm, is the difference between the two functions.
+    """
+    rows = {conv: compactor.weight.detach().double().flatten(1) for conv, compactor in compactors(network).items()}
+    plain, _ = without_compactors(network)
+    folded = fold(plain) if any(isinstance(m, nn.BatchNorm2d) for m in plain.modules()) else plain
+    places = {place.conv: place for place in prunable(folded)}
+    kept = {}
+    for name, weights in rows.items():
+        norms = weights.norm(dim=1)
+        stay = (norms >= GONE).nonzero().flatten()
+        if len(stay) == 0:
+            stay = norms.argmax()[None]
+        _mix(folded, name, weights)
+        _keep(folded, places[name], stay)
+        kept[name] = len(stay)
+    return folded, kept
+
+
+def _mix(network: nn.Module, name: str, rows: Tensor) -> None:
+    """Give a convolution the outputs that a compactor with these rows makes of its own."""
+    conv = network.get_submodule(name)
+    assert isinstance(conv, nn.Conv2d)
+    with torch.no_grad():
+        weight = torch.einsum("rc,cikl->rikl", rows, conv.weight.double())
+        conv.weight.copy_(weight)
+        if conv.bias is not None:
+            conv.bias.copy_(rows @ conv.bias.double())
+
+
+def _keep(network: nn.Module, place: Prunable, channels: Tensor) -> None:
+    """Keep some output channels of a convolution, and the same of what reads it."""
+    conv, reader = network.get_submodule(place.conv), network.get_submodule(place.reader)
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(reader, nn.Conv2d)
+    channels = channels.to(conv.weight.device)
+    conv.weight = _picked(conv.weight, 0, channels)
+    if conv.bias is not None:
+        conv.bias = _picked(conv.bias, 0, channels)
+    reader.weight = _picked(reader.weight, 1, channels)
+    conv.out_channels = reader.in_channels = len(channels)
+
+
+def _picked(parameter: Tensor, axis: int, channels: Tensor) -> nn.Parameter:
+    layout = torch.channels_last if parameter.dim() == 4 and not parameter.is_contiguous() else torch.contiguous_format
+    values = parameter.detach().index_select(axis, channels).contiguous(memory_format=layout)
+    return nn.Parameter(values, requires_grad=parameter.requires_grad)

@@ -1,0 +1,159 @@
+"""ResRep's rule for the compactors of a network in training (Ding et al. 2020, Sections 3.3 and 3.4; arXiv 2007.03260).
+
+The other parameters learn from the task as ever. A compactor's row also feels a penalty on its length, and the shortest
+rows of the whole network forget the task, so that nothing keeps them from going to zero; in the end `merge_compactors`
+drops them. Two things are ours, for runs that are shorter than the authors': a row that begins to forget loses its
+momentum as well, and one that has passed zero stays there.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+import torch
+from torch import Tensor, nn
+
+from cardinet.base.errors import WorkError
+from cardinet.blocks.classifier import Classifier
+from cardinet.blocks.compactor import Compactor
+from cardinet.measure.counts import count
+from cardinet.rewrite.flow import on_meta
+from cardinet.rewrite.narrow import compactors, merge_compactors, without_compactors
+from cardinet.rewrite.prunable import Budget, prunable
+from cardinet.rewrite.registry import Step
+from cardinet.train.recipe import PruningSettings
+from cardinet.train.schedule import Clock
+from cardinet.train.task import Task
+
+PAPERS_LASSO, WITHIN = 1e-4, 0.05
+"""The paper's strength of the penalty, and the part of a run within which a row is to reach zero."""
+
+TINY = 1e-30
+"""Below this length a row has no direction."""
+
+
+class Pruner:
+    """Changes the gradients of compactors before every update, and now and then which rows forget.
+
+    What it has decided stands in the compactors' masks, which are buffers of the network: a checkpoint has them.
+    """
+
+    def __init__(self, network: nn.Module, task: Task) -> None:
+        settings, clock = task.recipe.pruning, task.clock
+        assert settings.keep_macs is not None
+        plain, _ = without_compactors(network)
+        self.compactors = compactors(network)
+        self.budget = Budget(plain, task.preprocessing.crop, prunable(plain))
+        self.target = settings.keep_macs * self.budget.whole
+        self.settings = settings
+        self.lasso = lasso_of(task)
+        self.first, self.last, self.every = masking_steps(settings, clock)
+        rows, third = sum(c.out_channels for c in self.compactors.values()), clock.length / 3
+        self.most = settings.mask_rows or ceil(rows * self.every / third)
+        self.rows: dict[str, Tensor] = {}
+
+    def before_update(self, step: int, optimizer: torch.optim.Optimizer) -> None:
+        """After the backward pass of the step that follows `step` done ones: mask and penalise gradients."""
+        if self.first <= step <= self.last and (step - self.first) % self.every == 0:
+            remembered = {name: compactor.mask.clone() for name, compactor in self.compactors.items()}
+            self.choose()
+            for name, compactor in self.compactors.items():
+                _still(optimizer, compactor, (compactor.mask == 0) & (remembered[name] == 1))
+        for compactor in self.compactors.values():
+            rows = compactor.weight.detach()
+            lengths = compactor.norms().clamp_min(TINY).view(-1, 1, 1, 1)
+            if compactor.weight.grad is None:  # of a unit that stochastic depth closed
+                compactor.weight.grad = torch.zeros_like(compactor.weight)
+            compactor.weight.grad.mul_(compactor.mask.view(-1, 1, 1, 1))
+            compactor.weight.grad.add_(rows / lengths, alpha=self.lasso)
+        self.rows = {name: compactor.weight.detach().clone() for name, compactor in self.compactors.items()}
+
+    @torch.no_grad()
+    def after_update(self, optimizer: torch.optim.Optimizer) -> None:
+        """Stop every row that forgets at zero where its step has carried it past that.
+
+        Nothing but the penalty moves such a row, along itself, as its momentum has forgotten the task too. It would
+        swing around zero until the learning rate is gone, as it does in the authors' code, whose runs are hundreds of
+        epochs long; a short one would end with rows that are not small enough to be dropped.
+        """
+        for name, compactor in self.compactors.items():
+            past = (compactor.weight * self.rows[name]).flatten(1).sum(1) <= 0
+            stopped = past & (compactor.mask == 0)
+            compactor.weight[stopped] = 0
+            _still(optimizer, compactor, stopped)
+
+    def choose(self) -> None:
+        """Mask the shortest rows of the whole network until the target is met.
+
+        At most so many more rows than now, as long as it is not met yet; at least one row of a compactor stays.
+        """
+        masked = sum(int((compactor.mask == 0).sum()) for compactor in self.compactors.values())
+        met = self.budget.macs(self.widths()) <= self.target
+        most = None if met else masked + self.most
+        order = sorted(
+            (length, name, row)
+            for name, compactor in self.compactors.items()
+            for row, length in enumerate(compactor.norms().tolist())
+        )
+        widths = {name: compactor.out_channels for name, compactor in self.compactors.items()}
+        chosen: list[tuple[str, int]] = []
+        for _, name, row in order:
+            if self.budget.macs(widths) <= self.target or (most is not None and len(chosen) >= most):
+                break
+            if widths[name] > 1:
+                widths[name] -= 1
+                chosen.append((name, row))
+        for compactor in self.compactors.values():
+            compactor.mask.fill_(1)
+        for name, row in chosen:
+            self.compactors[name].mask[row] = 0
+
+    def widths(self) -> dict[str, int]:
+        """The rows of each compactor that do not forget."""
+        return {name: int(compactor.mask.sum()) for name, compactor in self.compactors.items()}
+
+
+def _still(optimizer: torch.optim.Optimizer, compactor: Compactor, rows: Tensor) -> None:
+    """Take the momentum from some rows of a compactor."""
+    momentum = optimizer.state[compactor.weight].get("momentum_buffer")
+    if momentum is not None:
+        momentum[rows] = 0
+
+
+def lasso_of(task: Task) -> float:
+    """The strength of the penalty.
+
+    A row of length 1 that nothing else moves loses about lr * lasso / (1 - momentum) at every step.
+    """
+    settings = task.recipe.pruning
+    if settings.lasso is not None:
+        return settings.lasso
+    steps = WITHIN * task.clock.length
+    return max(PAPERS_LASSO, (1 - settings.compactor_momentum) / (task.recipe.optimizer.lr * steps))
+
+
+def masking_steps(settings: PruningSettings, clock: Clock) -> tuple[int, int, int]:
+    """The first and the last step at which rows may be masked, and how many lie between two of them."""
+    units = {"steps_per_epoch": clock.steps_per_epoch, "batch_size": clock.batch_size, "whole": clock.length}
+    first, last, every = (d.steps(**units) for d in (settings.mask_from, settings.mask_until, settings.mask_every))
+    return first, last, max(1, every)
+
+
+def narrowed(network: Classifier, task: Task) -> tuple[nn.Module, tuple[Step, ...], float]:
+    """A trained network with compactors as the smaller one, the steps that make its structure, and its share of MACs.
+
+    Raises WorkError where too few rows have gone to zero for the target.
+    """
+    keep, side = task.recipe.pruning.keep_macs, task.preprocessing.crop
+    assert keep is not None
+    plain, _ = without_compactors(network)
+    before = count(on_meta(plain), side, network.spec.in_channels).macs
+    small, kept = merge_compactors(network)
+    share = count(on_meta(small), side, network.spec.in_channels).macs / before
+    if share > keep:
+        raise WorkError(
+            f"{100 * share:.1f} % of the MACs are left where {100 * keep:g} % were asked: too few rows "
+            "of the compactors have gone to zero. Train for longer, or with more of the penalty, as in "
+            f"--set lasso={3 * lasso_of(task):.1g}."
+        )
+    return small, (Step("fold"), Step("narrow", {"kept": kept})), share
