@@ -57,8 +57,8 @@ def untrained(row: Named, spec: Any = None) -> Subject:
     return Subject(row, network, torch.randn(2, row.spec.in_channels, side(row), side(row)))
 
 
-def subject(row: Named, spec: Any = None) -> Subject:
-    """The network with BN statistics from a few pictures, without which deep ones overflow in eval mode."""
+def subject(row: Named, spec: Any = None, pictures: int = 2) -> Subject:
+    """The network with BN statistics from four batches of pictures, without which deep ones overflow in eval mode."""
     it = untrained(row, spec)
     network = it.network
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
@@ -66,7 +66,7 @@ def subject(row: Named, spec: Any = None) -> Subject:
         for norm in norms:
             norm.momentum = 0.5
         for _ in range(4):
-            network.train()(torch.randn_like(it.x))
+            network.train()(torch.randn(pictures, *it.x.shape[1:]))
         for norm in norms:
             norm.momentum = 0.1
     network.eval()
