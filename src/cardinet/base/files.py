@@ -67,19 +67,20 @@ def publish_files(made: Mapping[Path, Path]) -> None:
     belong to comes last: who finds it finds all. Raises WorkError when one cannot be flushed or renamed.
     """
     placed: list[Path] = []
+    place = next(iter(made.values()))
     try:
         for source in made:
             with open(source, "rb") as file:
                 os.fsync(file.fileno())
-        for source, target in made.items():
-            os.replace(source, target)
-            placed.append(target)
+        for source, place in made.items():
+            os.replace(source, place)
+            placed.append(place)
         for folder in {target.parent for target in made.values()}:
             sync_folder(folder)
     except OSError as error:
         for target in placed:
             target.unlink(missing_ok=True)
-        raise WorkError(f"{target} could not be written: {error.strerror or error}.") from error
+        raise WorkError(f"{place} could not be written: {error.strerror or error}.") from error
 
 
 def remove_parts(folder: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,8 @@ def quantized_with_control(model: Any, calibration: Pictures, tuning: Pictures, 
     items = [(feed(x, tuning.preprocessing, dtype), int(t)) for x, t in zip(tuning.batches(1), labels, strict=True)]
 
     def accuracy(prepared: Any, chosen: Iterable[Any]) -> tuple[float, list[float]]:
-        right = [float(_logits(prepared, name, x).argmax() == truth) for x, truth in chosen]
+        says = _predictor(prepared, name)
+        right = [float(says(x).argmax() == truth) for x, truth in chosen]
         return float(np.mean(right)), right
 
     with _quiet() as nncf:
@@ -69,9 +70,12 @@ def _fed(name: str | None, pixels: Any) -> Any:
     return pixels if name is None else {name: pixels}
 
 
-def _logits(prepared: Any, name: str | None, pixels: Any) -> Any:
-    """Logits of what NNCF has made ready: a compiled model of OpenVINO's, or a session of ONNX Runtime's."""
-    return prepared(pixels)[0] if name is None else prepared.run(None, {name: pixels})[0]
+def _predictor(prepared: Any, name: str | None) -> Callable[[Any], Any]:
+    """Logits of what NNCF hands over to be validated: a compiled model of OpenVINO's, or an ONNX model as it is."""
+    if name is None:
+        return lambda pixels: prepared(pixels)[0]
+    session = library("onnxruntime").InferenceSession(prepared.SerializeToString(), providers=["CPUExecutionProvider"])
+    return lambda pixels: session.run(None, {name: pixels})[0]
 
 
 @contextlib.contextmanager

@@ -73,7 +73,7 @@ class Request:
     def _check_opset(self) -> None:
         if self.opset is None:
             return
-        if self.format != "onnx":
+        if self.format in SUFFIXES and self.format != "onnx":
             raise RequestError(f"--opset {self.opset} is ONNX's; leave it away, or use --format onnx.")
         if self.opset < OPSETS.start:
             raise RequestError(
@@ -86,11 +86,13 @@ class Request:
             )
 
     def _check_out(self) -> None:
+        if self.out.is_dir():
+            raise RequestError(f"--out {self.out} is a folder; name a file.")
         suffix = SUFFIXES.get(self.format)
         if suffix is not None and self.out.suffix != suffix:
             raise RequestError(
                 f"--out {self.out}: a file of the format {self.format} ends in {suffix}, such as "
-                f"{self.out.with_suffix(suffix) if self.out.name else f'model{suffix}'}."
+                f"{self.out.with_suffix(suffix)}."
             )
         for file in self.files:
             if file.exists():
