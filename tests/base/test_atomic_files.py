@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from cardinet.base.errors import WorkError
-from cardinet.base.files import locked, remove_parts, write_atomic
+from cardinet.base.files import beside, locked, publish_files, remove_parts, write_atomic
 
 HOLD = """
 import sys, pathlib
-from cardinet.base.files import locked
+from cardinet.base.files import beside, publish_files, locked
 with locked(pathlib.Path(sys.argv[1]), "taken"):
     print("held", flush=True)
     sys.stdin.read()
@@ -22,7 +22,7 @@ with locked(pathlib.Path(sys.argv[1]), "taken"):
 FULL = """
 import pathlib, resource, signal, sys
 from cardinet.base.errors import WorkError
-from cardinet.base.files import write_atomic
+from cardinet.base.files import beside, publish_files, write_atomic
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
@@ -105,4 +105,30 @@ def test_lock_of_another_process_is_refused_and_ends_with_it(tmp_path: Path) -> 
     with locked(tmp_path, "taken"), pytest.raises(WorkError, match="taken"), locked(tmp_path, "taken"):
         pass
     with locked(tmp_path, "taken"):
+        pass
+
+
+def test_files_in_the_making_are_gone_or_in_their_places(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.bin", tmp_path / "a.xml"
+    with beside(second) as folder:
+        (folder / "1").write_text("weights")
+        (folder / "2").write_text("graph")
+        publish_files({folder / "1": first, folder / "2": second})
+        (folder / "3").write_text("left")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "a.xml"]
+    assert (first.read_text(), second.read_text()) == ("weights", "graph")
+
+
+def test_of_several_files_none_stays_if_one_cannot_be_placed(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").mkdir()
+    with beside(tmp_path / "a.xml") as folder:
+        (folder / "1").write_text("weights")
+        (folder / "2").write_text("graph")
+        with pytest.raises(WorkError, match=r"a\.xml could not be written"):
+            publish_files({folder / "1": tmp_path / "a.bin", folder / "2": tmp_path / "a.xml"})
+    assert [path.name for path in tmp_path.iterdir()] == ["a.xml"]
+
+
+def test_a_folder_that_refuses_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(WorkError, match="cannot be written"), beside(tmp_path / "no" / "a.onnx"):
         pass

@@ -228,3 +228,30 @@ def test_python_entry_points() -> None:
     assert cardinet.count("resnext29_8x64d", num_classes=100).input == (3, 32, 32)
     with pytest.raises(RequestError, match='no network "resnxt"'):
         cardinet.create("resnxt")
+
+
+def test_an_exported_run_says_what_was_proven(cli: Cli, digits_run: Path, tmp_path: Path) -> None:
+    said = cli(
+        "export", digits_run, "--format", "openvino", "--out", "a net.xml", "--pictures", "100", "--threads", "1"
+    )
+    assert (said.code, said.out) == (0, "a net.xml\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a net.bin", "a net.xml"]
+    assert "on 100 of 360 test pictures of digits:" in said.err
+    assert "100.00 % the same prediction (0 differ)" in said.err
+    assert "Batch 8, 1 threads, median of" in said.err
+    found = document(
+        cli("export", "--json", digits_run, "--format", "onnx", "--int8", "--with-preprocessing", "--out", "q.onnx")
+    )
+    assert found["files"] == ["q.onnx"]
+    assert (found["input"], found["judged"]) == ("uint8", "int8")
+    parity = found["parity"]["int8"]  # type: ignore[index]
+    assert parity["count"] == 360
+    assert parity["error_after"] <= parity["error_before"] + 0.005
+    assert set(found["bytes"]) == {"torch", "float32", "int8"}  # type: ignore[call-overload]
+
+
+def test_a_model_file_without_pictures_is_proven_on_random_ones(cli: Cli, digits_run: Path) -> None:
+    words = cli("export", digits_run / "model.safetensors", "--format", "torch-export", "--out", "a.pt2")
+    assert words.code == 0
+    assert "on 64 random pictures (name real ones with --data to know its error):" in words.err
+    assert " -> " not in words.err

@@ -187,6 +187,45 @@ CASES: list[tuple[str, int, list[str]]] = [
     ),
     ("rewrite model.safetensors --form d --out x", 2, ["--form d: 'd' is not one of 'a', 'b', 'c'"]),
     ("rewrite model.safetensors --form a --out nodir/x", 2, ["its folder is not there"]),
+    # Exporting
+    ("export", 2, ["Missing argument 'MODEL'"]),
+    ("export model.safetensors --format onnx", 2, ["Missing option '--out'"]),
+    (
+        "export nothere --format onx --out red.png --opset 3 --data nodata --pictures 0",
+        2,
+        [
+            '"nothere" is not there',
+            'The source "nodata"',
+            'no format "onx" (nearest: onnx); use onnx, torch-export, openvino',
+            "--opset 3 is too old",
+            "--pictures 0: ",
+            "red.png exists; name a file that does not",
+        ],
+    ),
+    ("export model.safetensors --format onnx --out x.onnx --opset 17", 2, ["--opset 17 is too old"]),
+    ("export model.safetensors --format onnx --out x.onnx --opset 99", 2, ["--opset 99 is newer than what can be"]),
+    ("export model.safetensors --format openvino --out x.xml --opset 18", 2, ["--opset 18 is ONNX's; leave it away"]),
+    ("export model.safetensors --format onnx --out x.xml", 2, ["ends in .onnx, such as x.onnx"]),
+    ("export model.safetensors --format openvino --out nodir/x.xml", 2, ["its folder is not there"]),
+    ("export model.safetensors --format openvino --out two", 2, ["--out two is a folder; name a file"]),
+    ("export model.safetensors --format openvino --out .", 2, ["is a folder; name a file"]),
+    ("export model.safetensors --format onnx --out file/x.onnx", 2, ["its folder is not there"]),
+    (
+        "export model.safetensors --format torch-export --out x.pt2 --int8",
+        2,
+        ["--int8 is for the formats onnx and openvino, not for torch-export", "training pictures; name them with"],
+    ),
+    ("export model.safetensors --format onnx --out x.onnx --int8", 2, ["training pictures; name them with --data"]),
+    ("export model.safetensors --format onnx --out x.onnx --data two", 2, ["it does not know blue, red"]),
+    ("export model.safetensors --format onnx --out x.onnx --set limit=3", 2, ["name them with --data"]),
+    ("export model.safetensors --format onnx --out x.onnx --threads 0", 2, ["--threads 0: "]),
+    ("export resnet18 --format onnx --out x.onnx", 2, ["is a network's name and has no parameters"]),
+    (
+        "export half.safetensors --format onnx --out y",
+        2,
+        ["half.safetensors is damaged", "ends in .onnx, such as y.onnx"],
+    ),
+    ("export other-data --format onnx --out x.onnx", 1, ["The data digits has changed"]),
     ("check-data nothere", 2, ['The source "nothere"']),
     ("check-data empty", 1, ["empty holds no class folders"]),
     ("check-data two --set foo=3 --set lr=3", 2, ['no setting "foo"', 'no setting "lr"']),
@@ -225,4 +264,4 @@ def test_a_wrong_request_ends_in_sentences(
 
 # The same, once what was reported is mended elsewhere; a case that passes moves up.
 def test_number_of_cases() -> None:
-    assert len(CASES) == len({typed for typed, _, _ in CASES}) == 163
+    assert len(CASES) == len({typed for typed, _, _ in CASES}) == 182

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -40,6 +41,46 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A hidden folder beside `path`, for files in the making; what is left in it is removed at the end.
+
+    Raises WorkError when it cannot be made.
+    """
+    folder = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        folder.mkdir()
+    except OSError as error:
+        raise WorkError(f"{path} cannot be written: {error.strerror or error}.") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish_files(made: Mapping[Path, Path]) -> None:
+    """Give finished files (keys) their places (values) on the same file system, in order: all, or none if one fails.
+
+    They are flushed to disk first. A kill between two renames leaves the first ones, so the file that the others
+    belong to comes last: who finds it finds all. Raises WorkError when one cannot be flushed or renamed.
+    """
+    placed: list[Path] = []
+    place = next(iter(made.values()))
+    try:
+        for source in made:
+            with open(source, "rb") as file:
+                os.fsync(file.fileno())
+        for source, place in made.items():
+            os.replace(source, place)
+            placed.append(place)
+        for folder in {target.parent for target in made.values()}:
+            sync_folder(folder)
+    except OSError as error:
+        for target in placed:
+            target.unlink(missing_ok=True)
+        raise WorkError(f"{place} could not be written: {error.strerror or error}.") from error
 
 
 def remove_parts(folder: Path) -> None:

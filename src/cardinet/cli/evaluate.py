@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -157,18 +156,12 @@ def _statistics(mean: str | None, std: str | None) -> Statistics:
 def _source(model: str, data: str | None, settings: list[str] | None) -> Source:
     """The pictures that are asked for, else those of the run."""
     from cardinet.base.errors import RequestError
-    from cardinet.cli.options import data_settings
-    from cardinet.data.source import open_source
-    from cardinet.runs.folder import RunFolder
-    from cardinet.runs.pictures import open_pictures
+    from cardinet.cli.options import chosen_source
 
-    if data is not None:
-        return open_source(data, data_settings(settings))
-    if not (Path(model) / "run.toml").exists():
+    source = chosen_source(model, data, settings)
+    if source is None:
         raise RequestError("Name the pictures to evaluate on with --data; only a run folder knows its own.")
-    if settings:
-        raise RequestError("--set changes how the pictures of --data are read; a run's own are read as they were.")
-    return open_pictures(RunFolder(Path(model)).record())
+    return source
 
 
 def _maker(model: str, weights: str | None, delta: Mapping[str, Any], device: str) -> Callable[[Source], Model]:

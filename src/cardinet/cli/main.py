@@ -13,7 +13,7 @@ import typer
 
 import cardinet
 from cardinet.base.errors import CardinetError, RequestError
-from cardinet.cli import check_data, evaluate, info, listing, plan, predict, report, rewrite, train
+from cardinet.cli import check_data, evaluate, export, info, listing, plan, predict, report, rewrite, train
 from cardinet.cli.talk import discard, errors, say
 
 # typer carries its own click since 0.29; BadParameter -> UsageError -> ClickException holds either way.
@@ -38,6 +38,7 @@ app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("rewrite")(rewrite.rewrite)
+app.command("export")(export.export)
 app.command("report")(report.report)
 
 

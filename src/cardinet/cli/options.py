@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from cardinet.data.settings import DataSettings
+    from cardinet.data.source import Source
     from cardinet.runs.model_file import Model
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -60,6 +61,27 @@ def read_model(model: str, device: str = "cpu") -> Model:
             )
         raise RequestError(f'"{model}" is not there; give a run folder or a model file.')
     return load_model(path, device)
+
+
+def chosen_source(model: str, data: str | None, settings: list[str] | None) -> Source | None:
+    """The pictures that `--data` names, else those of the run that MODEL is; None where there are neither.
+
+    Raises RequestError for `--set` where it has nothing to change.
+    """
+    from cardinet.base.errors import RequestError
+    from cardinet.data.source import open_source
+    from cardinet.runs.folder import RunFolder
+    from cardinet.runs.pictures import open_pictures
+
+    if data is not None:
+        return open_source(data, data_settings(settings))
+    if not (Path(model) / "run.toml").exists():
+        if settings:
+            raise RequestError("--set changes how the pictures of --data are read; name them with --data.")
+        return None
+    if settings:
+        raise RequestError("--set changes how the pictures of --data are read; a run's own are read as they were.")
+    return open_pictures(RunFolder(Path(model)).record())
 
 
 def changed_spec(spec: Any, assignments: list[str] | None) -> Any:

@@ -95,12 +95,13 @@ class TrainBatches:
                 pictures.close()
 
 
-def evaluation_batches(
+def evaluation_pixels(
     split: Split, preprocessing: Preprocessing, *, batch_size: int, workers: int, device: torch.device | str
-) -> Iterator[Batch]:
-    """Every sample of the split exactly once, in order; the last batch may be smaller.
+) -> Iterator[tuple[torch.Tensor, npt.NDArray[np.int64]]]:
+    """The pixels of every sample exactly once, in order, uint8 (B, C, crop, crop), and which samples they are.
 
-    Raises WorkError that names a picture that cannot be decoded, and when a worker process has died.
+    The last batch may be smaller. Raises WorkError that names a picture that cannot be decoded, and when a worker
+    process has died.
     """
     device = torch.device(device)
     chunks = [np.arange(i, min(i + batch_size, len(split))) for i in range(0, len(split), batch_size)]
@@ -109,12 +110,20 @@ def evaluation_batches(
             pictures = ArrayPictures(
                 split.images[index[0] : index[-1] + 1], preprocessing, AugmentationSettings(), device
             )
-            pixels = pictures.evaluation(np.arange(len(index)))
-            yield _batch(pixels, split, index, preprocessing, device)
+            yield pictures.evaluation(np.arange(len(index))), index
         return
     work = Work(split, preprocessing, None, 0)
     loader = decoded(work, lambda: ((0, index) for index in chunks), workers=workers, device=device)
     for index, pixels in zip(chunks, loader, strict=True):
+        yield pixels, index
+
+
+def evaluation_batches(
+    split: Split, preprocessing: Preprocessing, *, batch_size: int, workers: int, device: torch.device | str
+) -> Iterator[Batch]:
+    """Every sample of the split exactly once, in order, as `evaluation_pixels` gives them, but normalised."""
+    device = torch.device(device)
+    for pixels, index in evaluation_pixels(split, preprocessing, batch_size=batch_size, workers=workers, device=device):
         yield _batch(pixels, split, index, preprocessing, device)
 
 

@@ -58,7 +58,10 @@ class Split:
         """The split without the pictures of these keys (`names.key(i)`, a picture's place within the source)."""
         if not keys:
             return self
-        rows = np.array([i for i in range(len(self)) if self.names.key(i) not in keys], dtype=np.int64)
+        return self.chosen(np.array([i for i in range(len(self)) if self.names.key(i) not in keys], dtype=np.int64))
+
+    def chosen(self, rows: npt.NDArray[np.int64]) -> Split:
+        """The split with only the pictures at these places, in this order."""
         return replace(
             self,
             labels=self.labels[rows],

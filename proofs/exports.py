@@ -1,0 +1,102 @@
+"""Proof: every network as ONNX, OpenVINO and torch.export files, which give its logits in their own runtimes.
+
+command   PYTHONPATH=tests python proofs/exports.py [PATTERN ...] [--formats NAME,...] [--results FILE] [--seconds N]
+expected  a row a network, no cell with "FAIL", and exit code 0; 1 where anything fails
+time      5 to 60 s a network on a CPU core, some minutes where there are hundreds of layers
+
+A cell is the largest difference of a logit, as a share of the network's largest, over 1, 3 and 8 random pictures as
+small as the network takes; BN has statistics of a few pictures. The input is uint8, with the preprocessing in the
+graph. With `--results` the rows are kept in FILE, and those that stand there are not run again, so that the proof can
+be run in parts: `--seconds` starts no network later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from cardinet.export import openvino_file
+from cardinet.export.about import describe
+from cardinet.export.graph import graph_of
+from cardinet.export.onnx_file import translate, write_onnx
+from cardinet.export.parity import TOLERANCE
+from cardinet.export.program_file import write_program
+from cardinet.export.request import SUFFIXES
+from cardinet.export.runner import TorchRunner, open_exported
+from cardinet.networks.family import Named
+from cardinet.networks.registry import NETWORKS
+from export.exported import model_of, pixels
+from networks.citizen import subject
+
+
+def results(row: Named, formats: list[str]) -> dict[str, str]:
+    """The difference of each format; what failed begins with FAIL."""
+    model = model_of(subject(row))
+    found = {"id": row.id}
+    about = describe(model, with_preprocessing=True)
+    torch_runner = TorchRunner(model.network, model.preprocessing)
+    with tempfile.TemporaryDirectory() as folder:
+        program = graph_of(model, with_preprocessing=True)
+        translated = translate(program) if {"onnx", "openvino"} & set(formats) else None
+        for format in formats:
+            path = Path(folder) / f"a{SUFFIXES[format]}"
+            try:
+                if format == "torch-export":
+                    write_program(program, about, path)
+                elif format == "onnx":
+                    write_onnx(translated, about, path)
+                else:
+                    openvino_file.write_openvino(openvino_file.from_onnx(translated), about, path)
+                runner, worst = open_exported(path), 0.0
+                for count in (1, 3, 8):
+                    x = pixels(model, count).numpy()
+                    expected, logits = torch_runner.logits(x), runner.logits(x)
+                    worst = max(worst, float(abs(logits - expected).max() / abs(expected).max()))
+                found[format] = f"{worst:.1e}" if worst <= TOLERANCE else f"FAIL {worst:.1e}"
+            except Exception as error:
+                found[format] = f"FAIL {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Export every network in every format and run the files.")
+    parser.add_argument("patterns", nargs="*", default=["*"], metavar="PATTERN")
+    parser.add_argument("--formats", default=",".join(SUFFIXES), help=f"of {', '.join(SUFFIXES)}")
+    parser.add_argument("--results", type=Path, help="a file of JSON lines that keeps the rows")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="start no network later")
+    options = parser.parse_args()
+    formats = options.formats.split(",")
+    if unknown := set(formats) - set(SUFFIXES):
+        parser.error(f"unknown formats: {', '.join(sorted(unknown))}")
+
+    done = {}
+    if options.results and options.results.exists():
+        done = {row["id"]: row for row in map(json.loads, options.results.read_text().splitlines())}
+    ids = [id for id in NETWORKS if any(fnmatch.fnmatch(id, pattern) for pattern in options.patterns)]
+    started, rows = time.perf_counter(), []
+    torch.set_grad_enabled(False)
+    print(" ".join([f"{'network':32}", *(f"{name:>13}" for name in (*formats, "seconds"))]))
+    for id in ids:
+        if id not in done and time.perf_counter() - started < options.seconds:
+            began = time.perf_counter()
+            done[id] = results(NETWORKS[id], formats)
+            done[id]["seconds"] = f"{time.perf_counter() - began:.0f}"
+            if options.results:
+                with options.results.open("a") as file:
+                    file.write(json.dumps(done[id]) + "\n")
+        if row := done.get(id):
+            rows.append(row)
+            print(" ".join([f"{id:32}", *(f"{row.get(name, ''):>13}" for name in (*formats, "seconds"))]), flush=True)
+    failed = [row["id"] for row in rows if any(cell.startswith("FAIL") for cell in row.values())]
+    print(f"{len(rows)} of {len(ids)} networks, {len(failed)} failed{': ' if failed else '.'}{', '.join(failed)}")
+    return int(bool(failed) or len(rows) < len(ids) or not ids)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

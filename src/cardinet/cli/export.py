@@ -1,0 +1,126 @@
+"""`cardinet export`: a model as a file of another runtime, which is run before it is called good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cardinet.cli.options import Json, Set, Workers
+from cardinet.cli.talk import print_json, say, thousands
+
+if TYPE_CHECKING:
+    from cardinet.export.job import Export
+    from cardinet.export.parity import Parity
+    from cardinet.runs.model_file import Model
+
+
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or model file.")],
+    format: Annotated[
+        str, typer.Option("--format", metavar="onnx|torch-export|openvino", help="The runtime's kind of file.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="The new file (.onnx, .pt2, .xml); must not exist.")
+    ],
+    int8: Annotated[bool, typer.Option("--int8", help="Quantize to 8 bits, calibrated on training pictures.")] = False,
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="SOURCE", help="What the file is run on; a run knows its own.")
+    ] = None,
+    opset: Annotated[int | None, typer.Option("--opset", metavar="N", help="ONNX's operators, 18 to 25.")] = None,
+    with_preprocessing: Annotated[
+        bool, typer.Option("--with-preprocessing", help="Scale and normalise in the graph: the input is uint8.")
+    ] = False,
+    pictures: Annotated[int, typer.Option("--pictures", metavar="N", help="At most so many prove the file.")] = 10_000,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, max=1024, metavar="N", help="For every runtime.")
+    ] = None,
+    settings: Set = None,
+    workers: Workers = 2,
+    as_json: Json = False,
+) -> None:
+    """Write a model for another runtime, run the file over validation pictures there, and say how it compares.
+
+    Nothing is written where a float file predicts other classes, or an int8 file's error grows by over 0.5 points.
+    """
+    from cardinet.base.errors import Findings
+    from cardinet.cli.options import chosen_source, read_model
+    from cardinet.cli.progress import Screen
+    from cardinet.export.job import check_request, export_model
+    from cardinet.export.request import Request
+
+    request = Request(
+        format=format,
+        out=out,
+        int8=int8,
+        opset=opset,
+        with_preprocessing=with_preprocessing,
+        pictures=pictures,
+        threads=threads,
+        workers=workers,
+    )
+    findings = Findings()
+    classifier, source, known = None, None, False
+    with findings:
+        classifier = read_model(model)
+    with findings:
+        source = chosen_source(model, data, settings)
+        known = True
+    with findings:
+        check_request(classifier, source, request, pictures_known=known)
+    findings.raise_if_any()
+    assert classifier is not None
+    screen = Screen()
+    try:
+        made = export_model(classifier, request, source, screen.progress)
+    finally:
+        screen.close()
+    if as_json:
+        print_json({"model": model, **made.to_document()})
+        return
+    print(out)
+    for sentence in sentences(made, classifier):
+        say(sentence)
+
+
+def sentences(made: Export, model: Model) -> list[str]:
+    """What was proven, in words."""
+    judged = made.parity[made.judged]
+    if made.split is None:
+        on = f"{judged.count:,} random pictures (name real ones with --data to know its error)"
+    else:
+        of = "" if judged.count == made.total else f" of {made.total:,}"
+        on = f"{judged.count:,}{of} {made.split} pictures of {made.source}"
+    found = [f"Run in its own runtime on {on}:"]
+    for name, parity in made.parity.items():
+        found.append(f"  {name:14} {_compared(parity)}")
+    if judged.disagreements and not made.request.int8:
+        found.append(f"Different predictions: {judged.listed()}")
+    if made.accuracy_aware:
+        found.append("Quantized as a whole, the error grew by more than 0.5 points; some layers were kept in float.")
+    found.append("Bytes: " + ", ".join(f"{name} {thousands(size)}" for name, size in made.sizes.items()) + ".")
+    for latency in made.latency:
+        times = ", ".join(f"{name} {value:.2f} ms" for name, value in latency.median.items())
+        found.append(
+            f"Batch {latency.batch}, {made.threads} threads, median of {latency.rounds} alternating runs: {times}."
+        )
+    if made.request.int8:
+        ratios = [f"{latency.ratio('float32', 'int8'):.2f}x at batch {latency.batch}" for latency in made.latency]
+        found.append(f"int8 does {' and '.join(ratios)} the pictures a second of the float32 file.")
+    p = model.preprocessing
+    pixels = f"{p.channels} x {p.crop} x {p.crop}, decoded, resized and cropped as in the file's metadata"
+    inside = ", scaled and normalised in the graph" if made.request.with_preprocessing else ", scaled and normalised"
+    found.append(f"Input: {made.dtype}, {pixels}{inside}; any number of pictures.")
+    return found
+
+
+def _compared(parity: Parity) -> str:
+    text = (
+        f"{100 * parity.agreement:.2f} % the same prediction ({parity.differing:,} differ), logits within "
+        f"{parity.relative:.1e} of the largest"
+    )
+    if parity.wrong_before is None or parity.wrong_after is None:
+        return text
+    before, after = (100 * wrong / parity.count for wrong in (parity.wrong_before, parity.wrong_after))
+    return f"{text}, error {before:.2f} % -> {after:.2f} %"

@@ -1,0 +1,1 @@
+"""Models as files for other runtimes: ONNX, torch.export, OpenVINO; INT8; each file is proven by running it."""

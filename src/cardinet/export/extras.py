@@ -1,0 +1,80 @@
+"""The optional libraries of an export: whether they are there, and how they are imported."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from cardinet.base.errors import RequestError
+
+NEEDED: dict[str, tuple[str, ...]] = {
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "torch-export": (),
+    "openvino": ("onnx", "onnxscript", "openvino"),
+}
+"""By format; OpenVINO reads the ONNX translation, so that one translation is proven for both."""
+
+TELEMETRY = "openvino_telemetry"
+
+
+def check_installed(format: str, int8: bool) -> None:
+    """Raise RequestError that names the libraries that are not installed, and the extra that brings them."""
+    needed = (*NEEDED[format], *(("nncf",) if int8 else ()))
+    missing = [name for name in needed if not _installed(name)]
+    if missing:
+        what = f"--format {format}{' --int8' if int8 else ''}"
+        verb = "is" if len(missing) == 1 else "are"
+        raise RequestError(
+            f'{what} needs {" and ".join(missing)}, which {verb} not installed: pip install "cardinet[export]".'
+        )
+
+
+def library(name: str) -> Any:
+    """A library of the extra, imported without its telemetry.
+
+    OpenVINO and NNCF report each import and each quantization to their maker where their telemetry package is
+    installed, as it always is; a user who exports a model has not agreed to that.
+    """
+    with isolated():
+        return importlib.import_module(name)
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Within it nothing that is imported reports to its maker, or says that a machine has no CUDA."""
+    with _without_telemetry(), _quiet("torch.utils.cpp_extension"):
+        yield
+
+
+def _installed(name: str) -> bool:
+    with suppress(ValueError):
+        return importlib.util.find_spec(name) is not None
+    return True  # already imported by a loader that keeps no specification
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    if TELEMETRY in sys.modules:  # the user's own import, or ours before: theirs to decide
+        yield
+        return
+    sys.modules[TELEMETRY] = None  # type: ignore[assignment]  # Python's own way to say that it cannot be imported
+    try:
+        yield
+    finally:
+        del sys.modules[TELEMETRY]
+
+
+@contextmanager
+def _quiet(logger: str) -> Iterator[None]:
+    named = logging.getLogger(logger)
+    before = named.level
+    named.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        named.setLevel(before)

@@ -1,0 +1,73 @@
+"""A model's network as one graph of torch's operators, for any number of pictures: what every format starts from."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from cardinet.data.preprocessing import Preprocessing
+from cardinet.runs.model_file import Model
+
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+
+NOTES = ("stack_trace", "source_fn_stack", "torch_fn")
+"""Of a node: where it stands in the source, with this machine's paths."""
+
+
+class Normalised(nn.Module):
+    """uint8 (N, C, H, W) -> x / 255 -> - mean -> / std -> the network's logits; as `Preprocessing.normalise`."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.network = network
+        for name, values in (("mean", preprocessing.mean), ("std", preprocessing.std)):
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        logits: Tensor = self.network((pixels.to(torch.float32) / 255 - self.mean) / self.std)
+        return logits
+
+
+def stripped(network: nn.Module) -> nn.Module:
+    """A float32 copy on the CPU as it works in eval mode, without layers that only training needs.
+
+    Rules that drop (stochastic depth, Swapout, drop-path) are in eval mode what they are at test time.
+    """
+    twin = copy.deepcopy(network).to("cpu", torch.float32).eval().requires_grad_(False)
+    for module in list(twin.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, DROPOUTS):
+                setattr(module, name, nn.Identity())
+    return twin.to(memory_format=torch.contiguous_format)
+
+
+def graph_of(model: Model, with_preprocessing: bool) -> ExportedProgram:
+    """The program of float32 (N, C, crop, crop), normalised, or with the preprocessing of uint8, to logits (N, K)."""
+    network = stripped(model.network)
+    p = model.preprocessing
+    pixels = torch.zeros(2, p.channels, p.crop, p.crop, dtype=torch.uint8 if with_preprocessing else torch.float32)
+    whole = Normalised(network, p).eval() if with_preprocessing else network
+    with torch.no_grad():
+        program = torch.export.export(whole, (pixels,), dynamic_shapes=({0: Dim("batch")},))
+    for node in program.graph.nodes:
+        for note in NOTES:
+            node.meta.pop(note, None)
+    return program
+
+
+@contextmanager
+def ignored(category: type[Warning], *messages: str) -> Iterator[None]:
+    """Within it, warnings of a library about itself that begin so are not shown."""
+    with warnings.catch_warnings():
+        for message in messages:
+            warnings.filterwarnings("ignore", message, category)
+        yield

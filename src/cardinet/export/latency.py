@@ -1,0 +1,86 @@
+"""How long a file takes for a batch beside the network and its other forms, all in turn."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cardinet.export.runner import Array, Runner
+
+BATCHES = (1, 8)
+SECONDS = 3.0
+LEAST, MOST = 5, 100
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of a batch, by contender: one for each of `rounds` rounds, in which all ran in turn."""
+
+    batch: int
+    times: Mapping[str, tuple[float, ...]]
+
+    @property
+    def rounds(self) -> int:
+        return len(next(iter(self.times.values())))
+
+    @property
+    def median(self) -> dict[str, float]:
+        return {name: statistics.median(times) for name, times in self.times.items()}
+
+    def quartiles(self, name: str) -> tuple[float, float]:
+        """The lower and the upper one of a contender's milliseconds."""
+        low, _, high = statistics.quantiles(self.times[name], n=4)
+        return low, high
+
+    def ratios(self, slow: str, fast: str) -> tuple[float, ...]:
+        """How many times as many pictures the second did, round by round."""
+        return tuple(a / b for a, b in zip(self.times[slow], self.times[fast], strict=True))
+
+    def ratio(self, slow: str, fast: str) -> float:
+        """The median of the ratios: other work on the machine meets both of a round, and cancels."""
+        return statistics.median(self.ratios(slow, fast))
+
+    def to_document(self) -> dict[str, Any]:
+        contenders = {
+            name: {"milliseconds": value, "quartiles": list(self.quartiles(name))}
+            for name, value in self.median.items()
+        }
+        return {"batch": self.batch, "rounds": self.rounds, **contenders}
+
+
+def latencies(
+    contenders: Mapping[str, Runner],
+    pixels: Array,
+    *,
+    batches: tuple[int, ...] = BATCHES,
+    seconds: float = SECONDS,
+    most: int = MOST,
+) -> tuple[Latency, ...]:
+    """The latency of every contender at each batch size, repeating the pictures given where they are fewer.
+
+    The contenders alternate, in an order that turns round by round, so that what else the machine does meets all of
+    them. A run just before the counted one warms the caches that the contender before has used. About `seconds` a
+    size, and at most `most` rounds.
+    """
+    return tuple(_latency(contenders, np.resize(pixels, (n, *pixels.shape[1:])), seconds, most) for n in batches)
+
+
+def _latency(contenders: Mapping[str, Runner], pixels: Array, seconds: float, most: int) -> Latency:
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for runner in contenders.values():
+        runner.logits(pixels)
+    end, names = time.perf_counter() + seconds, list(contenders)
+    for number in range(most):
+        if number >= LEAST and time.perf_counter() >= end:
+            break
+        for name in names if number % 2 == 0 else names[::-1]:
+            contenders[name].logits(pixels)
+            start = time.perf_counter()
+            contenders[name].logits(pixels)
+            times[name].append(1000 * (time.perf_counter() - start))
+    return Latency(len(pixels), {name: tuple(values) for name, values in times.items()})

@@ -1,0 +1,30 @@
+"""OpenVINO's intermediate representation: an .xml with the graph and the metadata, a .bin with the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cardinet.export.about import KEYS
+from cardinet.export.extras import library
+
+GROUP = "cardinet"
+"""Where the metadata stands in the representation's rt_info."""
+
+
+def from_onnx(model: Any) -> Any:
+    """An ONNX model as OpenVINO's."""
+    return library("openvino").Core().read_model(model.SerializeToString())
+
+
+def write_openvino(model: Any, about: Mapping[str, str], path: Path) -> None:
+    """Write the .xml and the .bin beside it; the weights keep their precision (the library's default is half)."""
+    for key, value in about.items():
+        model.set_rt_info(value, [GROUP, key])
+    library("openvino").save_model(model, str(path), compress_to_fp16=False)
+
+
+def read_metadata(model: Any) -> dict[str, str]:
+    """The metadata of a representation; none of one that Cardinet has not written."""
+    return {key: str(model.get_rt_info([GROUP, key]).astype(str)) for key in KEYS if model.has_rt_info([GROUP, key])}

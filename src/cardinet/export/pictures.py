@@ -1,0 +1,99 @@
+"""The pictures that prove an exported file, and those that calibrate a quantized one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from cardinet.base.errors import RequestError
+from cardinet.base.randomness import permutation
+from cardinet.data.batches import evaluation_pixels
+from cardinet.data.preprocessing import Preprocessing
+from cardinet.data.source import Source, Split
+from cardinet.evaluate.matching import choose_split
+
+RANDOM = 64
+"""How many random pictures prove a file where there are no real ones."""
+
+CALIBRATION = 300
+"""Pictures that calibrate, NNCF's default."""
+
+TUNING = 1000
+"""Pictures, others than those, on which the accuracy-aware quantization watches the error."""
+
+Pixels = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Pictures of a split, or random ones (`split` is None); `total` is the number of the whole split."""
+
+    split: Split | None
+    preprocessing: Preprocessing
+    count: int
+    total: int
+    workers: int = 0
+
+    @property
+    def labels(self) -> Labels | None:
+        return None if self.split is None else self.split.labels
+
+    def name(self, index: int) -> str:
+        """Where a picture stands."""
+        return f"random picture {index}" if self.split is None else str(self.split.names[index])
+
+    def batches(self, size: int) -> Iterator[Pixels]:
+        """All pictures once, in order, uint8 (B, C, crop, crop). Raises WorkError that names one that is damaged."""
+        if self.split is not None:
+            made = evaluation_pixels(
+                self.split, self.preprocessing, batch_size=size, workers=self.workers, device="cpu"
+            )
+            for pixels, _ in made:
+                yield pixels.contiguous().numpy()
+            return
+        p, generator = self.preprocessing, torch.Generator().manual_seed(0)
+        shape = (self.count, p.channels, p.crop, p.crop)
+        pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+        for first in range(0, self.count, size):
+            yield pixels[first : first + size].numpy()
+
+
+def proving(source: Source | None, preprocessing: Preprocessing, most: int, workers: int = 0) -> Pictures:
+    """At most `most` pictures of the test split (else validation, else train), spread evenly; random without source."""
+    if source is None:
+        return Pictures(None, preprocessing, RANDOM, RANDOM)
+    split = source.splits[choose_split(source, None)]
+    rows = np.unique(np.linspace(0, len(split) - 1, min(most, len(split))).round().astype(np.int64))
+    chosen = split if len(rows) == len(split) else split.chosen(rows)
+    return Pictures(chosen, preprocessing, len(rows), len(split), workers)
+
+
+def calibrating(source: Source, preprocessing: Preprocessing, workers: int = 0) -> tuple[Pictures, Pictures]:
+    """Training pictures in an order by seed 0: those that calibrate, and others for the accuracy-aware quantization.
+
+    The pictures that prove the file are not among them, unless the source has no other split than train. Raises
+    RequestError for a source with too few.
+    """
+    split = source.splits["train"]
+    order = permutation(0, 0, len(split))
+    if len(order) < 2:
+        raise RequestError(f"{source.text} has {len(order)} training pictures; calibration needs at least 2.")
+    first = min(CALIBRATION, max(1, len(order) // 2))
+    found = [
+        Pictures(split.chosen(np.sort(rows)), preprocessing, len(rows), len(split), workers)
+        for rows in (order[:first], order[first : first + TUNING])
+    ]
+    return found[0], found[1]
+
+
+def feed(pixels: Pixels, preprocessing: Preprocessing, dtype: str) -> npt.NDArray[np.generic]:
+    """Pixels as a file's input takes them: as they are, or float32 and normalised, in NCHW order."""
+    if dtype == "uint8":
+        return pixels
+    found: npt.NDArray[np.generic] = preprocessing.normalise(torch.from_numpy(pixels)).contiguous().numpy()
+    return found

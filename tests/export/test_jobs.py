@@ -1,0 +1,147 @@
+"""Exports as a whole: the file, what it says of itself, its proof, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from cardinet.base.errors import RequestError, WorkError
+from cardinet.data.source import Source
+from cardinet.export import job, runner
+from cardinet.export.job import export_model
+from cardinet.export.request import SUFFIXES, Request
+from cardinet.export.runner import open_exported
+from cardinet.runs.model_file import Model
+from export.exported import Broken, pixels, relative_difference
+
+pytestmark = pytest.mark.usefixtures("short")
+
+ODD = ("été", "日本🐈", 'a "b"', "c,d", "<e>&", "f\\g", "", " h", "i\nj", "k")
+PLACES = [str(Path(module.__file__ or "").parent).encode() for module in (torch, job)]
+FLOATS = ("float32", "bfloat16") if runner.has_bf16() else ("float32",)
+
+
+def asked(format: str, folder: Path, **more: Any) -> Request:
+    return Request(format=format, out=folder / f"a{SUFFIXES[format]}", threads=1, **more)
+
+
+def files(folder: Path) -> list[str]:
+    """Everything in a folder, hidden or not."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("format", SUFFIXES)
+def test_a_float_file_is_the_network(format: str, model: Model, digits: Source, tmp_path: Path) -> None:
+    before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
+    model.network.train()
+    made = export_model(model, asked(format, tmp_path), digits)
+    assert model.network.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.network.state_dict().items())
+    model.network.eval()
+
+    assert files(tmp_path) == (["a.bin", "a.xml"] if format == "openvino" else [f"a{SUFFIXES[format]}"])
+    parity = made.parity["float32"]
+    assert (parity.count, parity.differing, parity.finite) == (360, 0, True)
+    assert parity.relative < 1e-5
+    assert parity.wrong_before == parity.wrong_after
+    assert tuple(made.parity) == (FLOATS if format == "openvino" else FLOATS[:1])
+    assert made.sizes["float32"] == sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert [latency.batch for latency in made.latency] == [1, 8]
+    assert set(made.latency[0].median) == {"torch", *made.parity}
+
+    document = json.loads(json.dumps(made.to_document()))
+    assert document["pictures"] == {"source": "digits", "split": "test", "total": 360}
+    assert document["parity"]["float32"]["error_after"] == parity.wrong_after / 360  # type: ignore[operator]
+    assert document["files"][0] == str(tmp_path / f"a{SUFFIXES[format]}")
+
+
+@pytest.mark.parametrize("format", SUFFIXES)
+def test_a_file_takes_uint8_pictures_and_describes_itself(format: str, model: Model, tmp_path: Path) -> None:
+    model = replace(model, classes=ODD)
+    made = export_model(model, asked(format, tmp_path, with_preprocessing=True))
+    assert (made.dtype, made.source, made.split, made.total) == ("uint8", None, None, 64)
+    assert made.parity["float32"].wrong_before is None
+    opened = open_exported(made.request.out)
+    assert opened.about.classes == ODD
+    assert opened.about.preprocessing == model.preprocessing
+    assert opened.about.dtype == "uint8"
+    assert opened.about.input["shape"] == ["batch", 1, 8, 8]
+    for count in (1, 3, 8):
+        x = pixels(model, count)
+        normalised = model.preprocessing.normalise(x).numpy()
+        with torch.no_grad():
+            expected = model.network(torch.from_numpy(normalised)).numpy()
+        assert np.abs(opened.logits(x.numpy()) - expected).max() <= 1e-5 * np.abs(expected).max()
+    for path in made.request.files:  # nothing of this machine stands in them
+        assert not any(place in path.read_bytes() for place in PLACES)
+
+
+@pytest.mark.parametrize("opset", [21, 25])
+def test_opsets(opset: int, model: Model, tmp_path: Path) -> None:
+    made = export_model(model, asked("onnx", tmp_path, opset=opset))
+    found = onnx.load(made.request.out)
+    assert [(entry.domain, entry.version) for entry in found.opset_import] == [("", opset)]
+    assert found.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda logits: np.roll(logits, 1, axis=1), r"360 of 360 predictions differ .* at most 1 may; 0 of them are"),
+        (lambda logits: logits * np.float32(1.01), r"Its logits differ by up to 1\.0e-02 of the largest one"),
+        (lambda logits: logits * np.float32(np.nan), r"not numbers"),
+    ],
+    ids=["other classes", "other logits", "no numbers"],
+)
+def test_a_broken_file_is_not_written(
+    change: Any, reason: str, model: Model, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "open_exported", lambda path, **more: Broken(open_exported(path, **more), change))
+    with pytest.raises(WorkError, match=reason) as caught:
+        export_model(model, asked("onnx", tmp_path), digits)
+    assert "a.onnx was not written" in caught.value.findings[0]
+    assert files(tmp_path) == []
+
+
+def test_what_fails_on_the_way_leaves_nothing(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job, "compare", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        export_model(model, asked("openvino", tmp_path))
+    assert files(tmp_path) == []
+
+
+def test_files_of_others_are_refused(model: Model, tmp_path: Path) -> None:
+    request = asked("onnx", tmp_path)
+    export_model(model, request)
+    other = onnx.load(request.out)
+    del other.metadata_props[:]
+    onnx.save(other, tmp_path / "other.onnx")
+    with pytest.raises(WorkError, match=r"other\.onnx has no class names"):
+        open_exported(tmp_path / "other.onnx")
+    with pytest.raises(RequestError, match=r"end in \.onnx, \.pt2, \.xml"):
+        open_exported(tmp_path / "a.safetensors")
+    with pytest.raises(RequestError, match="There is no file"):
+        open_exported(tmp_path / "b.onnx")
+    with pytest.raises(RequestError, match=r"a\.onnx exists"):
+        export_model(model, request)
+
+
+def test_dropout_is_gone(model: Model, tmp_path: Path) -> None:
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5), torch.nn.Linear(64, 10)).train()
+    request = asked("torch-export", tmp_path)
+    export_model(replace(model, network=network), request)
+    opened = open_exported(request.out)
+    x = model.preprocessing.normalise(pixels(model, 3))
+    assert relative_difference(opened, network.eval(), x) < 1e-6
+    nodes = opened.module.graph.nodes  # type: ignore[attr-defined]
+    assert not [node for node in nodes if "dropout" in str(node.target)]
