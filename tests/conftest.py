@@ -11,6 +11,8 @@ import pytest
 
 # Read when torch loads OpenMP: threads that wait sleep, so that tests beside other work take 4 times less time.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: a core each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
