@@ -141,6 +141,7 @@ def test_json_is_one_document_and_talk_is_elsewhere(cli: Cli, digits_run: Path) 
         "eval": ["eval", digits_run],
         "predict": ["predict", digits_run, "red.png"],
         "rewrite": ["rewrite", digits_run, "--form", "b", "--out", "b.safetensors"],
+        "export": ["export", digits_run, "--format", "torch-export", "--out", "program.pt2", "--pictures", "8"],
         "report": ["report", digits_run],
     }
     assert list(typed) == [command.name for command in app.registered_commands]

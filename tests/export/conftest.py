@@ -38,5 +38,5 @@ def digits() -> Source:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Latencies of few rounds: these tests are about the files."""
-    monkeypatch.setattr(latency, "LEAST", 2)
+    monkeypatch.setattr("cardinet.measure.latency.LEAST", 2)
     monkeypatch.setattr(latency, "SECONDS", 0.0)

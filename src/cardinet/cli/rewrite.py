@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PICTURES = 16
 """Pictures of each kind in a proof."""
 
+SECONDS = 2.0
+"""For which before and after are timed, in turn."""
+
 
 def rewrite(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or model file.")],
@@ -184,20 +187,25 @@ def _real_pictures(model: str, data: str | None, classifier: Model) -> tuple[dic
 
 def _figures(before: Model, after: Model) -> tuple[_Figures, _Figures]:
     """The counts of both, and the median milliseconds for one picture, measured in turn."""
+    import statistics
+    from functools import partial
+
     import torch
 
     from cardinet.measure.counts import count
-    from cardinet.measure.latency import latencies
+    from cardinet.measure.latency import in_turn
     from cardinet.rewrite.flow import on_meta
 
     models = {"before": before, "after": after}
     sides = {when: (one.preprocessing.channels, one.preprocessing.crop) for when, one in models.items()}
     pixels = {when: torch.randn(1, channels, side, side) for when, (channels, side) in sides.items()}
-    times = latencies({when: one.network for when, one in models.items()}, pixels)
+    calls = {when: partial(one.network.eval(), pixels[when]) for when, one in models.items()}
+    with torch.inference_mode():
+        times = in_turn(calls, seconds=SECONDS, most=200)
     found = []
     for when, one in models.items():
         counts = count(on_meta(one.network), sides[when][1], sides[when][0])
-        found.append(_Figures(counts.params, counts.macs, times[when].median))
+        found.append(_Figures(counts.params, counts.macs, statistics.median(times[when])))
     return found[0], found[1]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +11,8 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from cardinet.data.preprocessing import Preprocessing
+from cardinet.rewrite.strip import strip
 from cardinet.runs.model_file import Model
-
-DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 NOTES = ("stack_trace", "source_fn_stack", "torch_fn")
 """Of a node: where it stands in the source, with this machine's paths."""
@@ -38,15 +36,8 @@ class Normalised(nn.Module):
 
 
 def stripped(network: nn.Module) -> nn.Module:
-    """A float32 copy on the CPU as it works in eval mode, without layers that only training needs.
-
-    Rules that drop (stochastic depth, Swapout, drop-path) are in eval mode what they are at test time.
-    """
-    twin = copy.deepcopy(network).to("cpu", torch.float32).eval().requires_grad_(False)
-    for module in list(twin.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, DROPOUTS):
-                setattr(module, name, nn.Identity())
+    """A float32 copy on the CPU as it works in eval mode, without what only training needs."""
+    twin = strip(network).to("cpu", torch.float32).eval().requires_grad_(False)
     return twin.to(memory_format=torch.contiguous_format)
 
 

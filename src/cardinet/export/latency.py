@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from cardinet.export.runner import Array, Runner
+from cardinet.measure.latency import in_turn
 
 BATCHES = (1, 8)
 SECONDS = 3.0
-LEAST, MOST = 5, 100
+MOST = 100
 
 
 @dataclass(frozen=True)
@@ -63,24 +64,11 @@ def latencies(
 ) -> tuple[Latency, ...]:
     """The latency of every contender at each batch size, repeating the pictures given where they are fewer.
 
-    The contenders alternate, in an order that turns round by round, so that what else the machine does meets all of
-    them. A run just before the counted one warms the caches that the contender before has used. About `seconds` a
-    size, and at most `most` rounds.
+    They run in turn, for about `seconds` a size and at most `most` rounds.
     """
     return tuple(_latency(contenders, np.resize(pixels, (n, *pixels.shape[1:])), seconds, most) for n in batches)
 
 
 def _latency(contenders: Mapping[str, Runner], pixels: Array, seconds: float, most: int) -> Latency:
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for runner in contenders.values():
-        runner.logits(pixels)
-    end, names = time.perf_counter() + seconds, list(contenders)
-    for number in range(most):
-        if number >= LEAST and time.perf_counter() >= end:
-            break
-        for name in names if number % 2 == 0 else names[::-1]:
-            contenders[name].logits(pixels)
-            start = time.perf_counter()
-            contenders[name].logits(pixels)
-            times[name].append(1000 * (time.perf_counter() - start))
-    return Latency(len(pixels), {name: tuple(values) for name, values in times.items()})
+    calls = {name: partial(runner.logits, pixels) for name, runner in contenders.items()}
+    return Latency(len(pixels), in_turn(calls, seconds=seconds, most=most))

@@ -1,53 +1,30 @@
-"""How long a network takes for pictures: contenders in turn, so that a drifting machine meets all of them alike."""
+"""How long something takes: contenders in turn, so that what else the machine does meets all of them alike."""
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
-import torch
-from torch import Tensor, nn
-
-SECONDS = 2.0
-"""Until all contenders together have run so long, after one pass of each that is not counted."""
-
-LEAST, MOST = 5, 200
-"""Passes of each contender, whatever they take."""
+LEAST = 5
+"""Rounds, however long they take."""
 
 
-@dataclass(frozen=True)
-class Latency:
-    """Milliseconds of a forward pass: the median and the quartiles of `passes`, on `threads`."""
+def in_turn(calls: Mapping[str, Callable[[], object]], *, seconds: float, most: int) -> dict[str, tuple[float, ...]]:
+    """Milliseconds of each call, one for each round in which all ran in turn; about `seconds`, at most `most` rounds.
 
-    median: float
-    lower: float
-    upper: float
-    passes: int
-    threads: int
-
-
-@torch.inference_mode()
-def latencies(networks: Mapping[str, nn.Module], pixels: Mapping[str, Tensor]) -> dict[str, Latency]:
-    """The latency of each network for its pictures, in eval mode; the modes are put back."""
-    modes = {name: network.training for name, network in networks.items()}
-    times: dict[str, list[float]] = {name: [] for name in networks}
-    for name, network in networks.items():
-        network.eval()(pixels[name])
-    started = time.perf_counter()
-    while len(next(iter(times.values()))) < MOST:
-        for name, network in networks.items():
-            began = time.perf_counter()
-            network(pixels[name])
-            times[name].append(1000 * (time.perf_counter() - began))
-        if time.perf_counter() - started > SECONDS and len(times[name]) >= LEAST:
+    The order turns round by round. A run just before the counted one warms the caches that the contender before has
+    used.
+    """
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    end, names = time.perf_counter() + seconds, list(calls)
+    for number in range(most):
+        if number >= LEAST and time.perf_counter() >= end:
             break
-    for name, network in networks.items():
-        network.train(modes[name])
-    return {name: _summary(found) for name, found in times.items()}
-
-
-def _summary(times: list[float]) -> Latency:
-    lower, median, upper = statistics.quantiles(times, n=4)
-    return Latency(median, lower, upper, len(times), torch.get_num_threads())
+        for name in names if number % 2 == 0 else names[::-1]:
+            calls[name]()
+            start = time.perf_counter()
+            calls[name]()
+            times[name].append(1000 * (time.perf_counter() - start))
+    return {name: tuple(found) for name, found in times.items()}
