@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import re
+import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,6 +94,7 @@ def look(target: Target) -> Present:
                 f"The Hub cannot be reached ({server}: {offline}). `--dry-run DIR` writes the same files to a folder."
             )
         hub = library.HfApi(endpoint=server, token=token)
+        commit = None
         try:
             found = hub.model_info(target.repo, files_metadata=True)
             if target.private and not found.private:
@@ -108,7 +111,7 @@ def look(target: Target) -> Present:
             if _status(error) == 401:
                 raise
             return Present({})
-    return Present({file.rfilename: _digest(file) for file in found.siblings}, found.sha, repo=True, branch=True)
+    return Present({file.rfilename: _digest(file) for file in found.siblings or ()}, found.sha, repo=True, branch=True)
 
 
 def check_replacing(target: Target, present: Present, files: Mapping[str, bytes]) -> None:
@@ -133,12 +136,13 @@ def upload(target: Target, present: Present, files: Mapping[str, bytes], message
     page = f"{server}/{target.repo}" + (f"/tree/{target.branch}" if target.branch else "")
     if all(name in present.files and _same(present.files[name], content) for name, content in files.items()):
         return Uploaded(page, None)
-    with quiet(), _answers(target, "written"):
+    with quiet(), _bars_for_eyes(library), warnings.catch_warnings(), _answers(target, "written"):
         hub = library.HfApi(endpoint=server, token=library.get_token())
         if not present.repo:
             hub.create_repo(target.repo, private=True if target.private else None)
         if target.branch is not None and not present.branch:
             hub.create_branch(target.repo, branch=target.branch, exist_ok=True)
+        warnings.simplefilter("ignore")  # the Hub's advice on the card, as Python prints it, is no sentence for users
         made = hub.create_commit(
             target.repo,
             [library.CommitOperationAdd(name, content) for name, content in files.items()],
@@ -164,6 +168,20 @@ def _status(error: BaseException) -> int | None:
 
 
 @contextmanager
+def _bars_for_eyes(library: Any) -> Iterator[None]:
+    """The client's progress bars only where stderr is a terminal, unless the user's environment decides."""
+    decided = importlib.import_module("huggingface_hub.constants").HF_HUB_DISABLE_PROGRESS_BARS is not None
+    if decided or sys.stderr.isatty() or library.utils.are_progress_bars_disabled():
+        yield
+        return
+    library.utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        library.utils.enable_progress_bars()
+
+
+@contextmanager
 def _answers(target: Target, doing: str) -> Iterator[None]:
     """What the client raises while it is `doing` something ("written"), as sentences."""
     try:
@@ -186,4 +204,13 @@ def _answers(target: Target, doing: str) -> Iterator[None]:
             raise WorkError(
                 f"{target.repo} was changed by somebody else in this moment, and is as they left it; try again."
             ) from error
-        raise WorkError(f"{target.repo} could not be {doing} ({in_short(error)}); what was there is intact.") from error
+        raise WorkError(f"{target.repo} could not be {doing} ({_reason(error)}); what was there is intact.") from error
+
+
+def _reason(error: BaseException) -> str:
+    """Why, in short: of a large file's upload the cause, of an answer its status and what the Hub says of it."""
+    if type(error) is RuntimeError and error.__cause__ is not None:
+        error = error.__cause__
+    said = str(getattr(error, "server_message", None) or "").strip().split("\n")[0].rstrip(".")
+    status = _status(error)
+    return in_short(error) if status is None else f"HTTP status {status}" + (f": {said}" if said else "")
