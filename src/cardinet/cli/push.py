@@ -124,8 +124,8 @@ def _message(model: Model) -> str:
 
 def _warn(model: Model, license: str | None) -> None:
     """What the user should know before others read the files."""
-    data = model.training.get("data")
-    if isinstance(data, str) and "/" in data:
-        say(f"The model file's own training summary, which is uploaded as it is, names the path {data}.")
+    told = [text for key in ("data", "recipe") if isinstance(text := model.training.get(key), str) and "/" in text]
+    if told:
+        say(f"The model file's own training summary, which is uploaded as it is, names the path {' and '.join(told)}.")
     if license is None:
         say("The card says that the licence is unknown; name one with --license.")

@@ -115,10 +115,11 @@ def front_matter(content: Content) -> str:
 
 
 def recipe_toml(record: RunRecord) -> str:
-    """The settings of a run, without the network's own description and the place of its pictures on a disk."""
+    """The settings of a run, without the network's own description and without places on a disk."""
     network = {key: value for key, value in record.recipe.get("network", {}).items() if key != "spec"}
     data = {key: value for key, value in record.recipe.get("data", {}).items() if key != "source"}
-    return dumps({**record.recipe, "network": network, "data": data})
+    name = facts.last_name(str(record.recipe.get("name", "")))
+    return dumps({**record.recipe, "name": name, "network": network, "data": data})
 
 
 def _stored(spec: Any) -> Any:
@@ -140,6 +141,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.globals.update(
         fence=fence,
+        last_name=facts.last_name,
         paper=facts.paper_link,
         deviations=facts.deviations,
         rewritten=facts.rewritten,

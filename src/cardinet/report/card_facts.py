@@ -115,12 +115,17 @@ def data_of(text: Any, classes: int) -> Data | None:
         return Data("the handwritten digits of scikit-learn (`digits`)", "digits")
     if text in HUB_DATA:
         return Data(f"{code(text)}, on the Hub {_link(HUB_DATA[text])}", text, HUB_DATA[text])
-    name = PurePath(rest if colon and kind in ("imagenet", "parquet") else text).name or "pictures"
+    name = last_name(rest if colon and kind in ("imagenet", "parquet") else text) or "pictures"
     if colon and kind == "imagenet":
         full = "ILSVRC/imagenet-1k" if classes == 1000 else None
         return Data(f"pictures in ImageNet's folders ({code(name)})", name, full)
     words = "parquet files" if colon and kind == "parquet" else "pictures in class folders"
     return Data(f"{words} ({code(name)})", name)
+
+
+def last_name(path: str) -> str:
+    """What of a path may be told."""
+    return PurePath(path).name
 
 
 def _link(dataset: str) -> str:
