@@ -226,6 +226,27 @@ CASES: list[tuple[str, int, list[str]]] = [
         ["half.safetensors is damaged", "ends in .onnx, such as y.onnx"],
     ),
     ("export other-data --format onnx --out x.onnx", 1, ["The data digits has changed"]),
+    # Pushing
+    ("push model.safetensors", 2, ["Missing argument 'REPO'"]),
+    (
+        "push nothere flowers --license apache --revision a/b --dry-run two",
+        2,
+        [
+            '"flowers" is no repository of the Hub: write OWNER/NAME, such as me/flowers',
+            '--revision "a/b": name a branch',
+            '--license "apache" is none that the Hub knows (nearest: apache-2.0',
+            '"nothere" is not there',
+            "two exists; give --dry-run a folder that does not",
+        ],
+    ),
+    ("push model.safetensors ./out", 2, ["to write the files to a folder, name it with --dry-run DIR"]),
+    ("push resnet18 me/x --dry-run out", 2, ["is a network's name and has no parameters"]),
+    ("push no-model me/x --dry-run out", 2, ["no-model has no model yet"]),
+    ("push half.safetensors me/x --dry-run nodir/out", 2, ["half.safetensors is damaged", "out cannot be made"]),
+    ("push other.pth me/x --dry-run out", 2, ["other.pth is a PyTorch checkpoint (a pickle)"]),
+    ("push damaged-toml me/x --dry-run out", 1, ["damaged-toml/run.toml is damaged"]),
+    ("push empty me/x --dry-run out", 2, ["empty is no run folder"]),
+    ("push model.safetensors me/x --message ''", 2, ['empty ("")']),
     ("check-data nothere", 2, ['The source "nothere"']),
     ("check-data empty", 1, ["empty holds no class folders"]),
     ("check-data two --set foo=3 --set lr=3", 2, ['no setting "foo"', 'no setting "lr"']),
@@ -264,4 +285,4 @@ def test_a_wrong_request_ends_in_sentences(
 
 # The same, once what was reported is mended elsewhere; a case that passes moves up.
 def test_number_of_cases() -> None:
-    assert len(CASES) == len({typed for typed, _, _ in CASES}) == 182
+    assert len(CASES) == len({typed for typed, _, _ in CASES}) == 192

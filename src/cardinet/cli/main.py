@@ -13,7 +13,7 @@ import typer
 
 import cardinet
 from cardinet.base.errors import CardinetError, RequestError
-from cardinet.cli import check_data, evaluate, export, info, listing, plan, predict, report, rewrite, train
+from cardinet.cli import check_data, evaluate, export, info, listing, plan, predict, push, report, rewrite, train
 from cardinet.cli.talk import discard, errors, say
 
 # typer carries its own click since 0.29; BadParameter -> UsageError -> ClickException holds either way.
@@ -40,6 +40,7 @@ app.command("predict")(predict.predict)
 app.command("rewrite")(rewrite.rewrite)
 app.command("export")(export.export)
 app.command("report")(report.report)
+app.command("push")(push.push)
 
 
 def _version(asked: bool) -> None:

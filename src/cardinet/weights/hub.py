@@ -37,14 +37,10 @@ def first_of(files: Sequence[str], repo: str, revision: str | None, source: str)
     Where the Hub cannot be reached, what is in the local cache is taken, and this is known within seconds.
     Raises as `fetch`.
     """
-    try:
-        library: Any = importlib.import_module("huggingface_hub")
-    except ImportError:
-        raise RequestError(f'"{source}" needs huggingface_hub: pip install "cardinet[hub]".') from None
+    library = client(f'"{source}"')
     errors: Any = importlib.import_module("huggingface_hub.errors")
-    with _quiet():
-        server = importlib.import_module("huggingface_hub.constants").ENDPOINT
-        offline = unreachable(lambda seconds: library.get_session().head(server, timeout=seconds))
+    with quiet():
+        server, offline = reached(library)
         for file in files:
             try:
                 return Path(library.hf_hub_download(repo, file, revision=revision, local_files_only=bool(offline)))
@@ -66,6 +62,20 @@ def first_of(files: Sequence[str], repo: str, revision: str | None, source: str)
     raise RequestError(f"{repo} has no {' or '.join(files)}; name a file of it: hub:{repo}/FILE.")
 
 
+def client(what: str) -> Any:
+    """The library that talks to the Hub. Raises RequestError, about `what` needs it, where it is not installed."""
+    try:
+        return importlib.import_module("huggingface_hub")
+    except ImportError:
+        raise RequestError(f'{what} needs huggingface_hub: pip install "cardinet[hub]".') from None
+
+
+def reached(library: Any) -> tuple[str, str]:
+    """The Hub's address, and why it cannot be reached, which is known within seconds; "" where it can."""
+    server = str(importlib.import_module("huggingface_hub.constants").ENDPOINT)
+    return server, unreachable(lambda seconds: library.get_session().head(server, timeout=seconds))
+
+
 def _no_download(source: str, reason: str) -> WorkError:
     return WorkError(
         f"{source} could not be fetched ({reason}). Where there is no network, fetch the file elsewhere and name it."
@@ -73,7 +83,7 @@ def _no_download(source: str, reason: str) -> WorkError:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the client's warnings: that it tries again, or that requests without a login have a lower limit."""
     logger = logging.getLogger("huggingface_hub")
     level = logger.level

@@ -1,0 +1,155 @@
+"""The model card of a classifier: the README.md of its repository on the Hugging Face Hub.
+
+YAML that the Hub understands, then plain sentences and tables. It is a function of the model file and the run, without
+a date, so that the same model has the same card.
+"""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from dataclasses import dataclass, fields
+from typing import Any
+
+import jinja2
+
+import cardinet
+from cardinet.measure.counts import Counts, count
+from cardinet.networks.family import Named
+from cardinet.networks.part import to_document
+from cardinet.report import card_facts as facts
+from cardinet.report import formats
+from cardinet.report.markdown import code, fence, visible
+from cardinet.rewrite.flow import on_meta
+from cardinet.runs.folder import RunRecord
+from cardinet.runs.model_file import Model
+from cardinet.runs.toml import dumps
+from cardinet.weights.hub import client
+from cardinet.weights.upload import NEEDS, Target
+
+TASK = "image-classification"
+SHOWN_CLASSES = 200
+"""So many class names stand in a card; all of them are in config.json."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that a card says; what is not known is None or empty."""
+
+    model: Model
+    target: Target
+    license: str | None
+    counts: Counts
+    row: Named | None
+    data: facts.Data | None
+    results: tuple[facts.Result, ...]
+    record: RunRecord | None
+    start: facts.Start | None
+
+    @property
+    def name(self) -> str:
+        """The repository's own name."""
+        return self.target.repo.partition("/")[2]
+
+
+def model_card(model: Model, target: Target, *, license: str | None = None, record: RunRecord | None = None) -> str:
+    """The card of a model for a repository, as Markdown. `record` is its run's, where there is one.
+
+    Raises RequestError where huggingface_hub, which writes the YAML, is not installed.
+    """
+    content = collect(model, target, license, record)
+    known = {f.name: getattr(content, f.name) for f in fields(Content)}
+    body = _environment().get_template("card.md.j2").render(title=content.name, **known)
+    return f"---\n{front_matter(content)}\n---\n\n{body.strip()}\n"
+
+
+def collect(model: Model, target: Target, license: str | None, record: RunRecord | None) -> Content:
+    """What is known of a model. A record of another network or other classes, as of a copied file, is none of its."""
+    if record is not None and (record.spec != _stored(model.spec) or record.classes != model.classes):
+        record = None
+    p = model.preprocessing
+    return Content(
+        model=model,
+        target=target,
+        license=license,
+        counts=count(on_meta(model.network), p.crop, p.channels),
+        row=facts.row_of(model.training),
+        data=facts.data_of(model.training.get("data"), len(model.classes)),
+        results=facts.results(model.training),
+        record=record,
+        start=facts.start_of(record) if record is not None else None,
+    )
+
+
+def front_matter(content: Content) -> str:
+    """The card's YAML, by the Hub's own client."""
+    library = client(NEEDS)
+    data = content.data
+    evaluations = [
+        library.EvalResult(
+            task_type=TASK,
+            dataset_type=data.dataset or visible(data.name),
+            dataset_name=visible(data.name),
+            dataset_split=result.split,
+            metric_type=kind,
+            metric_value=value,
+            metric_name=f"{kind} on {result.count} pictures",
+        )
+        for result in content.results
+        for kind, value in (("accuracy", result.accuracy), ("error", result.error))
+        if data is not None
+    ]
+    row = content.row
+    about = library.ModelCardData(
+        license=content.license,
+        library_name="cardinet",
+        pipeline_tag=TASK,
+        tags=[TASK, *([row.family.lower(), row.id] if row is not None else [])],
+        datasets=[data.dataset] if data is not None and data.dataset else None,
+        base_model=content.start.base_model if content.start is not None else None,
+        metrics=["accuracy"] if evaluations else None,
+        model_name=content.name if evaluations else None,
+        eval_results=evaluations or None,
+    )
+    return str(about.to_yaml()).strip()
+
+
+def recipe_toml(record: RunRecord) -> str:
+    """The settings of a run, without the network's own description and without places on a disk."""
+    network = {key: value for key, value in record.recipe.get("network", {}).items() if key != "spec"}
+    data = {key: value for key, value in record.recipe.get("data", {}).items() if key != "source"}
+    name = facts.last_name(str(record.recipe.get("name", "")))
+    return dumps({**record.recipe, "name": name, "network": network, "data": data})
+
+
+def _stored(spec: Any) -> Any:
+    """A description as run.toml gives it back: without what is None, as TOML has no word for that."""
+    return tomllib.loads(dumps({"spec": to_document(spec)}))["spec"]
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    """Markdown is not HTML: what comes from a file is made code by a filter and not escaped by itself."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cardinet.report"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(
+        code=code, count=formats.count, short=formats.short, percent=formats.percent, significant=formats.significant
+    )
+    environment.globals.update(
+        fence=fence,
+        last_name=facts.last_name,
+        paper=facts.paper_link,
+        deviations=facts.deviations,
+        rewritten=facts.rewritten,
+        preprocessing_words=facts.preprocessing_words,
+        recipe_toml=recipe_toml,
+        spec_toml=lambda spec: dumps(to_document(spec)),
+        shown_classes=SHOWN_CLASSES,
+        version=cardinet.__version__,
+        plural=formats.plural,
+    )
+    return environment

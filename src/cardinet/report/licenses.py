@@ -1,0 +1,26 @@
+"""The licences that the Hub knows by an identifier; any other is "other"."""
+
+from __future__ import annotations
+
+from cardinet.base.errors import RequestError, nearest
+
+_NAMES = """
+apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigscience-bloom-rail-1.0 bigcode-openrail-m
+afl-3.0 artistic-2.0 bsl-1.0 bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear c-uda cc cc0-1.0 cc-by-2.0 cc-by-2.5
+cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0
+cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cdla-sharing-1.0 cdla-permissive-1.0
+cdla-permissive-2.0 wtfpl ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 agpl-3.0 gfdl gpl gpl-2.0 gpl-3.0 lgpl
+lgpl-2.1 lgpl-3.0 isc lppl-1.3c ms-pl mpl-2.0 odc-by odbl openrail++ osl-3.0 postgresql ofl-1.1 ncsa unlicense
+zlib pddl lgpl-lr deepfloyd-if-license llama2 gemma unknown other
+"""
+LICENSES = tuple(_NAMES.split())
+
+
+def license_named(name: str) -> str:
+    """The Hub's identifier of a licence: its SPDX name in small letters. Raises RequestError for any other."""
+    if name.lower() in LICENSES:
+        return name.lower()
+    raise RequestError(
+        f'--license "{name}" is none that the Hub knows ({nearest(name, LICENSES)}); give its identifier, such as '
+        'apache-2.0, or "other".'
+    )

@@ -1,0 +1,73 @@
+"""The files of a model's repository: the model file as it is, its card, and its description for everybody else."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from cardinet.base.errors import RequestError, WorkError
+from cardinet.base.files import beside, sync_folder
+from cardinet.networks.part import to_document
+from cardinet.report.card import model_card
+from cardinet.runs.folder import RunRecord
+from cardinet.runs.model_file import SCHEMA, Model
+from cardinet.weights.upload import Target
+
+MODEL, CARD, CONFIG = "model.safetensors", "README.md", "config.json"
+
+
+def repository_files(
+    content: bytes, model: Model, target: Target, *, license: str | None = None, record: RunRecord | None = None
+) -> dict[str, bytes]:
+    """The files by name; `content` is the model file's, byte for byte, and `model` what is in it.
+
+    Raises RequestError where huggingface_hub is not installed.
+    """
+    card = model_card(model, target, license=license, record=record)
+    # a half of a surrogate pair, which UTF-8 has not, becomes the escape that JSON has for it
+    return {
+        MODEL: content,
+        CARD: card.encode("utf-8", "backslashreplace"),
+        CONFIG: config(model).encode("utf-8", "backslashreplace"),
+    }
+
+
+def config(model: Model) -> str:
+    """The description of a model as JSON: what its file says, without what is about its training."""
+    document = {
+        "format": "cardinet",
+        "schema": SCHEMA,
+        "version": model.version,
+        "spec": to_document(model.spec),
+        "rewrites": [step.to_document() for step in model.rewrites],
+        "classes": list(model.classes),
+        "preprocessing": model.preprocessing.model_dump(mode="json"),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def check_folder(folder: Path) -> None:
+    """Raise RequestError where a folder cannot be made because it is there or cannot be written."""
+    if os.path.lexists(folder):
+        raise RequestError(f"{folder} exists; give --dry-run a folder that does not.")
+    if not folder.parent.is_dir():
+        raise RequestError(f"{folder} cannot be made: the folder that it is to be in is not there.")
+    if not os.access(folder.parent, os.W_OK):
+        raise RequestError(f"{folder} cannot be made: the folder that it is to be in is read-only.")
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Make a folder of these files, whole or not at all. Raises WorkError when it cannot be written."""
+    with beside(folder) as making:
+        try:
+            for name, content in files.items():
+                with open(making / name, "xb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.rename(making, folder)
+            sync_folder(folder.parent)
+        except OSError as error:
+            raise WorkError(f"{folder} could not be written: {error.strerror or error}.") from error

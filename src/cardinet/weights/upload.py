@@ -1,0 +1,216 @@
+"""Files into a repository of the Hugging Face Hub: looked at first, then all in one commit or none."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import re
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from cardinet.base.errors import RequestError, WorkError
+from cardinet.weights.hub import client, quiet, reached
+from cardinet.weights.reach import in_short
+
+NEEDS = "`cardinet push`"
+
+_WORD = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
+_REPO = re.compile(rf"(?=.{{3,96}}\Z){_WORD}/{_WORD}")
+_BRANCH = re.compile(_WORD)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where files go: a repository, a branch of it (None: its main one), and what may happen to what is there."""
+
+    repo: str
+    branch: str | None = None
+    private: bool = False
+    replace: bool = False
+
+    @property
+    def source(self) -> str:
+        """The words by which `cardinet predict` and `cardinet.load` find it again."""
+        return f"hub:{self.repo}" + (f"@{self.branch}" if self.branch else "")
+
+
+@dataclass(frozen=True)
+class Present:
+    """What is at a target now: the digests of its files, the commit they are of, and whether the place is there."""
+
+    files: Mapping[str, str]
+    commit: str | None = None
+    repo: bool = False
+    branch: bool = False
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """The repository's page, and the commit; None where it had the same files already."""
+
+    page: str
+    commit: str | None
+
+
+def check_repo(repo: str) -> None:
+    """Raise RequestError for what is no OWNER/NAME of the Hub."""
+    if not _REPO.fullmatch(repo) or "--" in repo or ".." in repo or repo.endswith(".git"):
+        path = repo.startswith((".", "/", "~")) or repo.count("/") > 1
+        folder = "; to write the files to a folder, name it with --dry-run DIR" if path else ""
+        raise RequestError(
+            f'"{repo}" is no repository of the Hub: write OWNER/NAME, such as me/flowers, of letters, digits, '
+            f'"-", "_" and ".", up to 96 in all{folder}.'
+        )
+
+
+def check_branch(branch: str | None) -> None:
+    """Raise RequestError for a branch by whose name `hub:REPO@REVISION` would not find it."""
+    if branch is not None and (not _BRANCH.fullmatch(branch) or ".." in branch or branch.endswith(".lock")):
+        raise RequestError(f'--revision "{branch}": name a branch of letters, digits, "-", "_" and ".", such as v2.')
+
+
+def look(target: Target) -> Present:
+    """What is at a target. Nothing is changed.
+
+    Raises RequestError where huggingface_hub or a token is missing, the token is not accepted, or the repository is
+    public and was to be private; WorkError where the Hub cannot be reached, which is known within seconds.
+    """
+    library = client(NEEDS)
+    errors: Any = importlib.import_module("huggingface_hub.errors")
+    with quiet(), _answers(target, "looked at"):
+        token = library.get_token()
+        if not token:
+            raise RequestError(
+                "No token for the Hub was found, neither in HF_TOKEN nor where `hf auth login` keeps one. Make one "
+                "that may write on the page of your account, and give it in HF_TOKEN or to `hf auth login`."
+            )
+        server, offline = reached(library)
+        if offline:
+            raise WorkError(
+                f"The Hub cannot be reached ({server}: {offline}). `--dry-run DIR` writes the same files to a folder."
+            )
+        hub = library.HfApi(endpoint=server, token=token)
+        commit = None
+        try:
+            found = hub.model_info(target.repo, files_metadata=True)
+            if target.private and not found.private:
+                raise RequestError(
+                    f"{target.repo} is there already and is public, so nothing in it is private; make it private on "
+                    "its page, or name another repository."
+                )
+            if target.branch is not None:
+                commit = found.sha
+                found = hub.model_info(target.repo, revision=target.branch, files_metadata=True)
+        except errors.RevisionNotFoundError:
+            return Present({}, commit, repo=True)
+        except errors.RepositoryNotFoundError as error:
+            if _status(error) == 401:
+                raise
+            return Present({})
+    return Present({file.rfilename: _digest(file) for file in found.siblings or ()}, found.sha, repo=True, branch=True)
+
+
+def check_replacing(target: Target, present: Present, files: Mapping[str, bytes]) -> None:
+    """Raise RequestError where files of another content would be replaced and `replace` was not said."""
+    others = [name for name in files if name in present.files and not _same(present.files[name], files[name])]
+    if others and not target.replace:
+        verb = "is" if len(others) == 1 else "are"
+        raise RequestError(
+            f"{target.source} has {' and '.join(others)} already, and what is there {verb} not what would be uploaded; "
+            "say --replace to replace it (the Hub keeps the old commit), or name another repository or --revision."
+        )
+
+
+def upload(target: Target, present: Present, files: Mapping[str, bytes], message: str) -> Uploaded:
+    """Put all files into a repository in one commit, on top of what `look` saw; it is made where it is not there.
+
+    Raises RequestError where the token may not write there, WorkError where the upload fails or somebody else has
+    changed the repository since; it is then as it was.
+    """
+    library = client(NEEDS)
+    server = str(importlib.import_module("huggingface_hub.constants").ENDPOINT)
+    page = f"{server}/{target.repo}" + (f"/tree/{target.branch}" if target.branch else "")
+    if all(name in present.files and _same(present.files[name], content) for name, content in files.items()):
+        return Uploaded(page, None)
+    with quiet(), _bars_for_eyes(library), warnings.catch_warnings(), _answers(target, "written"):
+        hub = library.HfApi(endpoint=server, token=library.get_token())
+        if not present.repo:
+            hub.create_repo(target.repo, private=True if target.private else None)
+        if target.branch is not None and not present.branch:
+            hub.create_branch(target.repo, branch=target.branch, exist_ok=True)
+        warnings.simplefilter("ignore")  # the Hub's advice on the card, as Python prints it, is no sentence for users
+        made = hub.create_commit(
+            target.repo,
+            [library.CommitOperationAdd(name, content) for name, content in files.items()],
+            commit_message=message,
+            revision=target.branch,
+            parent_commit=present.commit,
+        )
+    return Uploaded(page, str(made.oid))
+
+
+def _digest(file: Any) -> str:
+    """What the Hub says of a file's content: the SHA-256 of a large one, Git's name of a small one."""
+    return str(file.lfs.sha256 if file.lfs is not None else file.blob_id)
+
+
+def _same(digest: str, content: bytes) -> bool:
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    return digest in (hashlib.sha256(content).hexdigest(), blob)
+
+
+def _status(error: BaseException) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
+@contextmanager
+def _bars_for_eyes(library: Any) -> Iterator[None]:
+    """The client's progress bars only where stderr is a terminal, unless the user's environment decides."""
+    decided = importlib.import_module("huggingface_hub.constants").HF_HUB_DISABLE_PROGRESS_BARS is not None
+    if decided or sys.stderr.isatty() or library.utils.are_progress_bars_disabled():
+        yield
+        return
+    library.utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        library.utils.enable_progress_bars()
+
+
+@contextmanager
+def _answers(target: Target, doing: str) -> Iterator[None]:
+    """What the client raises while it is `doing` something ("written"), as sentences."""
+    try:
+        yield
+    except (RequestError, WorkError):
+        raise
+    except Exception as error:  # whatever its HTTP client raises
+        status = _status(error)
+        if status == 401:
+            raise RequestError(
+                "The Hub does not accept the token (HTTP status 401): it is wrong or has expired. Make another on the "
+                "page of your account, and give it in HF_TOKEN or to `hf auth login`."
+            ) from error
+        if status == 403:
+            raise RequestError(
+                f"The token may not write to {target.repo} (HTTP status 403): give one that has the right to write, or "
+                "name a repository of your own or of an organisation that you belong to."
+            ) from error
+        if status in (409, 412):
+            raise WorkError(
+                f"{target.repo} was changed by somebody else in this moment, and is as they left it; try again."
+            ) from error
+        raise WorkError(f"{target.repo} could not be {doing} ({_reason(error)}); what was there is intact.") from error
+
+
+def _reason(error: BaseException) -> str:
+    """Why, in short: of a large file's upload the cause, of an answer its status and what the Hub says of it."""
+    if type(error) is RuntimeError and error.__cause__ is not None:
+        error = error.__cause__
+    said = str(getattr(error, "server_message", None) or "").strip().split("\n")[0].rstrip(".")
+    status = _status(error)
+    return in_short(error) if status is None else f"HTTP status {status}" + (f": {said}" if said else "")
