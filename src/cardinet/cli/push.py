@@ -13,6 +13,7 @@ from cardinet.cli.talk import print_json, say, thousands
 if TYPE_CHECKING:
     from cardinet.runs.folder import RunRecord
     from cardinet.runs.model_file import Model
+    from cardinet.weights.upload import Present, Target
 
 
 def push(
@@ -40,17 +41,50 @@ def push(
     config.json. To see them first, --dry-run DIR; REPO is always a name on the Hub. The token is looked for in HF_TOKEN
     and where `hf auth login` keeps it.
     """
-    from cardinet.base.errors import Findings
-    from cardinet.report.licenses import license_named
-    from cardinet.report.repository import check_folder, repository_files, write_files
-    from cardinet.weights.upload import Target, check_branch, check_replacing, check_repo, look, upload
+    from cardinet.report.repository import write_files
+    from cardinet.weights.upload import Target, upload
 
     target = Target(repo, revision, private, replace)
-    findings, present, read, chosen = Findings(), None, None, None
+    classifier, files, present = _checked(model, target, license, dry_run)
+    _warn(classifier, license)
+    document = {"model": model, "repo": repo, "revision": revision, "files": {k: len(v) for k, v in files.items()}}
+    if present is None:
+        assert dry_run is not None
+        write_files(dry_run, files)
+        document |= {"folder": str(dry_run)}
+        place, said = str(dry_run), f"Nothing was uploaded. Without --dry-run these files go to {repo}:"
+    else:
+        done = upload(target, present, files, message or _message(classifier))
+        document |= {"page": done.page, "commit": done.commit}
+        place = done.page
+        said = f"{repo} has these files already:" if done.commit is None else f"Uploaded in commit {done.commit[:8]}:"
+    if as_json:
+        print_json(document)
+        return
+    print(place)
+    say("\n".join([said, *(f"  {name:18} {thousands(len(file)):>13} bytes" for name, file in files.items())]))
+    if dry_run is None:
+        say(f"Try it: cardinet predict {target.source} cat.jpg")
+
+
+def _checked(
+    model: str, target: Target, license: str | None, dry_run: Path | None
+) -> tuple[Model, dict[str, bytes], Present | None]:
+    """The model, the files of its repository, and what is there now (None: they go to a folder).
+
+    Raises with everything that is wrong, before anything is written or uploaded.
+    """
+    from cardinet.base.errors import Findings
+    from cardinet.report.licenses import license_named
+    from cardinet.report.repository import check_folder, repository_files
+    from cardinet.weights.upload import check_branch, check_replacing, check_repo, look
+
+    findings, read, present, chosen = Findings(), None, None, None
+    files: dict[str, bytes] = {}
     with findings:
-        check_repo(repo)
+        check_repo(target.repo)
     with findings:
-        check_branch(revision)
+        check_branch(target.branch)
     named = not findings
     with findings:
         chosen = license_named(license) if license is not None else None
@@ -61,7 +95,6 @@ def push(
             check_folder(dry_run)
         elif named:
             present = look(target)
-    files: dict[str, bytes] = {}
     with findings:
         if read is not None and named:
             content, classifier, record = read
@@ -70,25 +103,7 @@ def push(
             check_replacing(target, present, files)
     findings.raise_if_any()
     assert read is not None
-    _warn(read[1], license)
-    document = {"model": model, "repo": repo, "revision": revision, "files": {k: len(v) for k, v in files.items()}}
-    if dry_run is not None:
-        write_files(dry_run, files)
-        document |= {"folder": str(dry_run)}
-        page, said = str(dry_run), f"Nothing was uploaded. Without --dry-run these files go to {repo}:"
-    else:
-        assert present is not None
-        done = upload(target, present, files, message or _message(read[1]))
-        document |= {"page": done.page, "commit": done.commit}
-        page = done.page
-        said = f"{repo} has these files already:" if done.commit is None else f"Uploaded in commit {done.commit[:8]}:"
-    if as_json:
-        print_json(document)
-        return
-    print(page)
-    say("\n".join([said, *(f"  {name:18} {thousands(len(file)):>13} bytes" for name, file in files.items())]))
-    if dry_run is None:
-        say(f"Try it: cardinet predict {target.source} cat.jpg")
+    return read[1], files, present
 
 
 def _read(model: str) -> tuple[bytes, Model, RunRecord | None]:

@@ -118,9 +118,8 @@ def check_replacing(target: Target, present: Present, files: Mapping[str, bytes]
     """Raise RequestError where files of another content would be replaced and `replace` was not said."""
     others = [name for name in files if name in present.files and not _same(present.files[name], files[name])]
     if others and not target.replace:
-        verb = "is" if len(others) == 1 else "are"
         raise RequestError(
-            f"{target.source} has {' and '.join(others)} already, and what is there {verb} not what would be uploaded; "
+            f"{target.source} has {', '.join(others)} already, and not as it would be uploaded; "
             "say --replace to replace it (the Hub keeps the old commit), or name another repository or --revision."
         )
 
