@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import Findings, RequestError
-from cardinet.rewrite.anew import alike, drawn_from
+from cardinet.rewrite.anew import alike, drawn_from, seeded
 from cardinet.rewrite.modules import layout_of, replace
 
 NEW = -1
@@ -47,10 +47,12 @@ def classes(network: nn.Module, rows: Sequence[int], seed: int = 0) -> nn.Module
     found = Findings()
     with found:
         _check(rows, fc.out_features)
-    with found, drawn_from(seed):
-        device = "meta" if fc.weight.is_meta else "cpu"
-        new = nn.Linear(fc.in_features, max(1, len(rows)), bias=fc.bias is not None, device=device)
+    with found:
+        seeded(seed)
     found.raise_if_any()
+    with drawn_from(seed):
+        device = "meta" if fc.weight.is_meta else "cpu"
+        new = nn.Linear(fc.in_features, len(rows), bias=fc.bias is not None, device=device)
     new = alike(new, fc.weight, layout_of(network))
     kept = [i for i, row in enumerate(rows) if row != NEW]
     with torch.no_grad():

@@ -78,12 +78,8 @@ def _described(spec: Residual, asked: Mapping[str, Any]) -> Residual:
         if problems := list(_of_values(spec, grown)):
             raise RequestError(*problems)
     found.raise_if_any()
-    if problems := [
-        *_of_stem(grown, spec),
-        *_of_shapes(spec, grown),
-        *_of_padding(spec, grown),
-        *_of_groups(spec, grown),
-    ]:
+    checks = (_of_stem, _of_shapes, _of_padding, _of_groups)
+    if problems := [text for check in checks for text in check(spec, grown)]:
         raise RequestError(*problems)
     return grown
 
