@@ -20,7 +20,7 @@ def trained(spec: Any, side: int) -> nn.Module:
     """A network in float32 whose BN parameters and statistics are no defaults, in eval mode. Only to be read."""
     torch.manual_seed(0)
     network = build(spec).train()
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d) and module.affine]
     with torch.no_grad():
         for norm in norms:
             norm.weight.uniform_(0.5, 1.5)
