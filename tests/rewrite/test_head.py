@@ -49,15 +49,16 @@ def test_what_is_drawn_is_drawn_as_torch_does() -> None:
     assert float(found.detach().mean().abs()) < 1e-3
 
 
+def test_number_of_families() -> None:
+    assert len(FAMILIES) == 25
+
+
 @pytest.mark.parametrize("id", FAMILIES)
 def test_every_family(id: str) -> None:
     """On the meta device, where the structure has to follow from the rows alone."""
     spec = find(id).spec.but(**FAMILIES[id])
-    as_its_description_builds_it(
-        apply(build(spec, device="meta"), [Step("classes", {"rows": [1, -1, 0]})]),
-        spec,
-        [Step("classes", {"rows": [1, -1, 0]})],
-    )
+    steps = [Step("classes", {"rows": [1, -1, 0]})]
+    as_its_description_builds_it(apply(build(spec, device="meta"), steps), spec, steps)
 
 
 def test_proofs() -> None:
@@ -66,14 +67,9 @@ def test_proofs() -> None:
         found = proof(network, Step("classes", {"rows": rows}), 8)
         assert found.float64 <= 1e-10
         assert found.float32 <= 1e-5
-    apart, _, _ = training(network, Step("classes", {"rows": [3, 2, 1, 0]}), 8)
-    assert apart > 0.1  # other logits: `training` compares them as they stand
     broken = apply(network, [Step("classes", {"rows": [0, -1]})])
     with torch.no_grad():
         broken.get_parameter("fc.weight")[0] += 1
-    from cardinet.rewrite.proof import difference
-    from cardinet.rewrite.registry import REWRITES
-
     pair = REWRITES["classes"].same(network, broken, rows=[0, -1], seed=0)
     assert difference(pair.before, pair.after, pictures(network, 8), torch.float64) > 1e-3
 

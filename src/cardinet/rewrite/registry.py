@@ -13,6 +13,7 @@ from torch import nn
 from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.rewrite.branches import merge_branches, unmerged
 from cardinet.rewrite.deepen import deepen
+from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.fold import fold, unfolded
 from cardinet.rewrite.forms import to_form
 from cardinet.rewrite.head import classes, kept_logits
@@ -139,3 +140,15 @@ def apply(network: nn.Module, steps: Iterable[Step]) -> nn.Module:
     for step in steps:
         network = REWRITES[step.name].apply(network, **step.arguments)
     return network
+
+
+def check(network: nn.Module, steps: Iterable[Step]) -> None:
+    """Raise RequestError with everything for which steps refuse a network, found on a copy without values.
+
+    A step that refuses is left out for those after it.
+    """
+    found, empty = Findings(), on_meta(network)
+    for step in steps:
+        with found:
+            empty = apply(empty, [step])
+    found.raise_if_any()
