@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from growing import as_its_description_builds_it, pictures, proof, trained, training
+from growing import as_its_description_builds_it, pictures, proof, trained
 from torch import nn
 
 from cardinet.base.errors import RequestError
@@ -14,7 +14,8 @@ from cardinet.networks.builder import build
 from cardinet.networks.registry import find
 from cardinet.networks.residual import Residual, Stem
 from cardinet.rewrite.head import classes
-from cardinet.rewrite.registry import Step, apply
+from cardinet.rewrite.proof import difference
+from cardinet.rewrite.registry import REWRITES, Step, apply
 from networks.test_citizen import SMALL as FAMILIES
 
 SMALL = Residual(depths=(1, 1), widths=(8, 16), stem=Stem(layout="cifar", width=8), num_classes=4)
