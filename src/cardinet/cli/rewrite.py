@@ -15,6 +15,7 @@ from cardinet.cli.talk import print_json, say, thousands
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from cardinet.cli.growth import Growth
     from cardinet.rewrite.proof import Proven
     from cardinet.rewrite.registry import Step
     from cardinet.runs.model_file import Model
@@ -30,6 +31,21 @@ def rewrite(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or model file.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The new model file; must not exist.")],
     strip: Annotated[bool, typer.Option("--strip", help="Without dropout, drop-path and other draws.")] = False,
+    classes: Annotated[
+        str | None,
+        typer.Option("--classes", metavar="A,B,C", help="Other classes; those that it has stay."),
+    ] = None,
+    in_channels: Annotated[
+        int | None, typer.Option("--in-channels", metavar="N", help="For grey pictures (1) or colour (3).")
+    ] = None,
+    deepen: Annotated[
+        str | None, typer.Option("--deepen", metavar="3,4,6,3", help="More units in the stages, that start closed.")
+    ] = None,
+    widen: Annotated[
+        list[str] | None,
+        typer.Option("--widen", metavar="KEY=VALUE", help="More widths, base_width or cardinality. Repeatable."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="From which new weights are drawn.")] = 0,
     form: Annotated[
         Literal["a", "b", "c"] | None, typer.Option("--form", help="ResNeXt's Figure 3 (a), (b) or (c).")
     ] = None,
@@ -57,13 +73,15 @@ def rewrite(
     """Rewrite a model, and prove that it is the same function.
 
     Several rewrites are applied in the order of this list. Each is proven in float64 and float32, on random pictures
-    and on real ones where there are some; what differs by more than rounding is not written. --prune trains: it keeps
-    not the function but, as far as it can, the error; --set changes its recipe, and `train --resume` continues it.
+    and on real ones where there are some; what differs by more than rounding is not written. Other classes are proven
+    on those that stay, other channels on repeated ones. A deeper or wider model starts as the function that it was, to
+    be trained on (`train --weights`). --prune trains: it keeps not the function but, as far as it can, the error; --set
+    changes its recipe, and `train --resume` continues it.
     """
     from cardinet.base.errors import Findings, RequestError
+    from cardinet.cli.growth import Growth, growth
     from cardinet.cli.options import read_model
     from cardinet.cli.prune import prune as run_pruning
-    from cardinet.rewrite.registry import Step
 
     asked: list[tuple[str, Any, dict[str, Any]]] = [
         ("strip", strip, {}),
@@ -73,29 +91,55 @@ def rewrite(
         ("pack", pack, {"width": pack}),
         ("unpack", unpack, {}),
     ]
-    findings, note = Findings(), ""
+    grows = any(option is not None for option in (classes, in_channels, deepen, widen))
+    named = grows or any(given for _, given, _ in asked)
+    findings, note, wanted = Findings(), "", Growth()
+    before: Model | None = None
+    steps: list[Step] = []
     real: dict[int, Tensor] = {}
     with findings:
         _check_out(out)
     with findings:
-        if not any(given for _, given, _ in asked) and not prune:
+        wanted = growth(classes, in_channels, deepen, widen, seed)
+    with findings:
+        if not named and not prune:
             raise RequestError("Name at least one rewrite, such as --fold; `cardinet rewrite --help` lists them.")
-        if prune and any(given for _, given, _ in asked):
+        if prune and named:
             raise RequestError("--prune is a run of its own; rewrite the model that comes of it in a second command.")
         if not prune and (epochs is not None or settings):
             raise RequestError("--epochs and --set are for the training of --prune; leave them out.")
     with findings:
         before = read_model(model)
-        if not prune:
+    if before is not None and not prune:
+        with findings:
+            steps = _steps(before, wanted, asked)
+        with findings:
             real, note = _real_pictures(model, data, before)
     findings.raise_if_any()
+    assert before is not None
     if prune:
         run_pruning(model, before, data, {"keep_macs": keep_macs, "epochs": epochs}, settings, out, as_json=as_json)
         return
     if note:
         say(note)
+    _work(before, steps, wanted, real, out, as_json=as_json)
+
+
+def _steps(model: Model, wanted: Growth, asked: list[tuple[str, Any, dict[str, Any]]]) -> list[Step]:
+    """All rewrites in order. Raises RequestError with everything for which they refuse the model."""
+    from cardinet.base.errors import Findings
+    from cardinet.rewrite.registry import Step, check
+
     steps = [Step(name, arguments) for name, given, arguments in asked if given]
-    _work(model, before, steps, real, out, as_json=as_json)
+    stripped = [step for step in steps if step.name == "strip"]
+    steps = [*stripped, *wanted.steps(model), *(step for step in steps if step.name != "strip")]
+    found = Findings()
+    with found:
+        wanted.check(model)
+    with found:
+        check(model.network, steps)
+    found.raise_if_any()
+    return steps
 
 
 @dataclass(frozen=True)
@@ -107,7 +151,9 @@ class _Figures:
     milliseconds: float
 
 
-def _work(name: str, before: Model, steps: list[Step], real: Mapping[int, Tensor], out: Path, *, as_json: bool) -> None:
+def _work(
+    before: Model, steps: list[Step], wanted: Growth, real: Mapping[int, Tensor], out: Path, *, as_json: bool
+) -> None:
     """Apply and prove step after step, write the file, and print what was gained."""
     import dataclasses
 
@@ -122,7 +168,8 @@ def _work(name: str, before: Model, steps: list[Step], real: Mapping[int, Tensor
             found.append(proven(network, step, lambda channels: _pictures(channels, side, real)))
             network = found[-1].network
             bar(i + 1, len(steps))
-    after = dataclasses.replace(before, network=network, rewrites=(*before.rewrites, *steps))
+    rewrites = (*before.rewrites, *steps)
+    after = dataclasses.replace(before, network=network, rewrites=rewrites, **wanted.changes(before, network))
     figures = _figures(before, after)
     save_model(out, after)
     if as_json:

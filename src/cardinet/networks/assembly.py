@@ -89,7 +89,7 @@ def _unit(spec: Residual, stage: int, index: int, stride: int) -> nn.Module:
     order = spec.order
     around = Around(
         pre="" if order.skips_pre(first=first) else order.pre,
-        after="" if _sum_goes_on(spec, stage, index) else order.after,
+        after="" if sum_goes_on(spec, stage, index) else order.after,
         shares_pre=order.shares_pre(first=first, same=w_in == w_out and stride == 1),
         copies=spec.transform.copies,
     )
@@ -108,7 +108,7 @@ def _unit(spec: Residual, stage: int, index: int, stride: int) -> nn.Module:
     return unit
 
 
-def _sum_goes_on(spec: Residual, stage: int, index: int) -> bool:
+def sum_goes_on(spec: Residual, stage: int, index: int) -> bool:
     """Whether the sum of a unit is the end of a level too, after which the activation comes instead."""
     if spec.levels is None or index < spec.depths[stage] - 1:
         return False

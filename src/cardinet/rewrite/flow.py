@@ -43,6 +43,7 @@ class Flow:
 
     calls: list[Call] = field(default_factory=list)
     output: int = -1
+    picture: int = 0
 
     def __post_init__(self) -> None:
         self.makers = {value: call for call in self.calls for value in call.makes}
@@ -160,7 +161,8 @@ def _recorded(empty: nn.Module, channels: int, side: int) -> Flow:
     }
     x = torch.empty(1, channels, side, side, device="meta", dtype=next(empty.parameters()).dtype)
     recorder = _Recorder(owners)
+    picture = recorder.number(x)
     recorder.watch(empty)
     with torch.no_grad(), recorder:
         y = empty(x)
-    return Flow(recorder.calls, recorder.numbers[id(y)])
+    return Flow(recorder.calls, recorder.numbers[id(y)], picture)

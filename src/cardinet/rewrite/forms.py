@@ -19,6 +19,7 @@ from cardinet.base.errors import RequestError, nearest
 from cardinet.blocks.classifier import Classifier
 from cardinet.networks.builder import build
 from cardinet.networks.residual import Residual
+from cardinet.rewrite.modules import layout_of
 
 Form: TypeAlias = Literal["a", "b", "c"]
 
@@ -42,7 +43,7 @@ def to_form(network: nn.Module, form: str) -> Classifier:
     """
     spec = _splittable(getattr(network, "spec", None), form)
     state = convert(network.state_dict(), spec, form)
-    layout = torch.channels_last if _channels_last(network) else torch.contiguous_format
+    layout = layout_of(network)
     converted = build(spec.but(**{"transform.form": form}), device="meta")
     converted.load_state_dict({name: tensor.clone() for name, tensor in state.items()}, assign=True)
     converted.to(memory_format=layout)
@@ -120,10 +121,6 @@ def _splittable(spec: object, form: str) -> Residual:
             f"this network's transform has kernels {','.join(map(str, kernels))} and the spatial part {spatial}."
         )
     return spec
-
-
-def _channels_last(network: nn.Module) -> bool:
-    return all(p.is_contiguous(memory_format=torch.channels_last) for p in network.parameters() if p.dim() == 4)
 
 
 def _copy_modes(source: nn.Module, target: nn.Module) -> None:

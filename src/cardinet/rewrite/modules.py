@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 
+import torch
 from torch import nn
 
 from cardinet.base.errors import RequestError
@@ -26,6 +27,13 @@ def replaced(network: nn.Module, kind: type | tuple[type, ...], make: Callable[.
     for name, module in found:
         replace(twin, name, made[id(module)])
     return twin
+
+
+def layout_of(network: nn.Module) -> torch.memory_format:
+    """The memory layout of a network's convolutions: channels_last, or contiguous unless all of them are that."""
+    four = [p for p in network.parameters() if p.dim() == 4]
+    last = all(p.is_contiguous(memory_format=torch.channels_last) for p in four)
+    return torch.channels_last if last else torch.contiguous_format
 
 
 def grouped(reasons: Mapping[str, str], most: int = 3) -> Iterator[tuple[str, str]]:

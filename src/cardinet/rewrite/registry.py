@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +12,16 @@ from torch import nn
 
 from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.rewrite.branches import merge_branches, unmerged
+from cardinet.rewrite.deepen import deepen
+from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.fold import fold, unfolded
 from cardinet.rewrite.forms import to_form
+from cardinet.rewrite.head import classes, kept_logits
+from cardinet.rewrite.inputs import in_channels, repeated
 from cardinet.rewrite.narrow import compact, narrow
 from cardinet.rewrite.packing import pack, unpack
 from cardinet.rewrite.strip import strip
+from cardinet.rewrite.widen import widen
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,21 @@ class Rewrite:
     stays: Callable[[nn.Module], Mapping[str, str]] = lambda network: {}
 
 
+def _kept(before: nn.Module, after: nn.Module, rows: Sequence[int], seed: int = 0) -> Same:
+    return Same(*kept_logits(before, after, rows))
+
+
+def _repeated(before: nn.Module, after: nn.Module, channels: int) -> Same:
+    spec: Any = before.spec
+    return Same(*repeated(before, after, spec.in_channels, channels), min(spec.in_channels, channels))
+
+
 REWRITES: dict[str, Rewrite] = {
     "strip": Rewrite(strip),
+    "classes": Rewrite(classes, _kept),
+    "in_channels": Rewrite(in_channels, _repeated),
+    "deepen": Rewrite(deepen),
+    "widen": Rewrite(widen),
     "form": Rewrite(to_form),
     "merge_branches": Rewrite(merge_branches, stays=unmerged),
     "fold": Rewrite(fold, stays=unfolded),
@@ -122,3 +140,15 @@ def apply(network: nn.Module, steps: Iterable[Step]) -> nn.Module:
     for step in steps:
         network = REWRITES[step.name].apply(network, **step.arguments)
     return network
+
+
+def check(network: nn.Module, steps: Iterable[Step]) -> None:
+    """Raise RequestError with everything for which steps refuse a network, found on a copy without values.
+
+    A step that refuses is left out for those after it.
+    """
+    found, empty = Findings(), on_meta(network)
+    for step in steps:
+        with found:
+            empty = apply(empty, [step])
+    found.raise_if_any()

@@ -21,6 +21,11 @@ def strip(network: nn.Module) -> nn.Module:
     return replaced(network, (*DROPOUT, Drawn, Paths), _without)
 
 
+def draws(network: nn.Module) -> bool:
+    """Whether anything that `strip` takes away is in a network."""
+    return any(isinstance(module, (*DROPOUT, Drawn)) for module in network.modules())
+
+
 def _without(module: nn.Module) -> nn.Module:
     if isinstance(module, Drawn):
         return module.expected()

@@ -1,0 +1,154 @@
+"""What `cardinet rewrite` is asked for beyond the same function in another form: growth, other classes and channels."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cardinet.data.preprocessing import Preprocessing
+    from cardinet.rewrite.registry import Step
+    from cardinet.runs.model_file import Model
+
+WIDER = ("widths", "base_width", "cardinality")
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The classes, channels, depths and widths that were asked for, and the seed of what is drawn anew."""
+
+    classes: tuple[str, ...] = ()
+    channels: int | None = None
+    depths: list[int] = field(default_factory=list)
+    wider: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+    def steps(self, model: Model) -> list[Step]:
+        """The rewrites of a model, in the order in which they are applied."""
+        from cardinet.rewrite.registry import Step
+
+        known = {name: row for row, name in enumerate(model.classes)}
+        rows = [known.get(name, -1) for name in self.classes]
+        found: list[tuple[str, bool, dict[str, Any]]] = [
+            ("classes", bool(rows), {"rows": rows, "seed": self.seed}),
+            ("in_channels", self.channels is not None, {"channels": self.channels}),
+            ("deepen", bool(self.depths), {"depths": self.depths, "seed": self.seed}),
+            ("widen", bool(self.wider), self.wider | {"seed": self.seed}),
+        ]
+        return [Step(name, arguments) for name, given, arguments in found if given]
+
+    def check(self, model: Model) -> None:
+        """Raise RequestError where the model has these classes in this order already."""
+        from cardinet.base.errors import RequestError
+
+        if self.classes and self.classes == model.classes:
+            raise RequestError(
+                f"--classes: the model has these {len(self.classes)} classes in this order; leave it out."
+            )
+
+    def changes(self, model: Model, network: nn.Module) -> dict[str, Any]:
+        """The fields of the model file that follow: class names, preprocessing and what is said of its training.
+
+        A model of other classes or channels is not the one whose error was measured, so that what was measured stands
+        under `before` there; a deeper or wider one computes the same, and only its network's name is another.
+        """
+        training = dict(model.training)
+        if self.depths or self.wider:
+            training["network"] = _name(network)
+        if self.classes or self.channels is not None:
+            before = {"classes": list(model.classes), "channels": model.preprocessing.channels, **model.training}
+            training = {"network": training.get("network", "custom"), "before": before}
+        found: dict[str, Any] = {"training": training}
+        if self.classes:
+            found["classes"] = self.classes
+        if self.channels is not None:
+            found["preprocessing"] = with_channels(model.preprocessing, self.channels)
+        return found
+
+
+def growth(
+    classes: str | None, in_channels: int | None, deepen: str | None, widen: list[str] | None, seed: int
+) -> Growth:
+    """The options as values. Raises RequestError with everything that is wrong whatever the model is."""
+    from cardinet.base.errors import Findings, RequestError
+
+    found = Findings()
+    names: tuple[str, ...] = ()
+    depths: list[int] = []
+    wider: dict[str, Any] = {}
+    with found:
+        names = _names(classes) if classes is not None else ()
+    with found:
+        if in_channels not in (None, 1, 3):
+            raise RequestError(f"--in-channels {in_channels}: pictures have 1 channel (grey) or 3 (RGB); give 1 or 3.")
+    with found:
+        words = [word.strip() for word in deepen.split(",")] if deepen is not None else []
+        if not all(word.isdecimal() and word.isascii() and 0 < int(word) <= 10_000 for word in words):
+            raise RequestError(f'--deepen "{deepen}": give the number of units of every stage, as in 3,4,6,3.')
+        depths = [int(word) for word in words]
+    with found:
+        wider = _wider(widen or [])
+    found.raise_if_any()
+    return Growth(names, in_channels, depths, wider, seed)
+
+
+def with_channels(preprocessing: Preprocessing, channels: int) -> Preprocessing:
+    """The preprocessing for grey or colour pictures: the mean of the three means and deviations, or the one thrice."""
+    values = {
+        name: (sum(own) / len(own),) * channels if channels == 1 else own * channels
+        for name, own in (("mean", preprocessing.mean), ("std", preprocessing.std))
+    }
+    return type(preprocessing)(**(preprocessing.model_dump() | {"channels": channels} | values))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """The names between the commas; one that has a comma itself stands in quotes."""
+    from cardinet.base.errors import RequestError
+
+    names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    wrong = [f'--classes "{name}" is given twice; give it once.' for name in twice]
+    if "" in names:
+        wrong = [f'--classes "{text}": a name is empty; give names between commas, as in cat,dog.']
+    if len(names) < 2:
+        wrong = [f'--classes "{text}": a classifier needs two classes or more, as in cat,dog.']
+    if wrong:
+        raise RequestError(*wrong)
+    return tuple(names)
+
+
+def _wider(words: list[str]) -> dict[str, Any]:
+    """`KEY=VALUE` words as arguments of the rewrite."""
+    from cardinet.base.errors import RequestError, nearest
+    from cardinet.base.settings import parse_value
+
+    found: dict[str, Any] = {}
+    wrong = []
+    for word in words:
+        key, equals, text = (part.strip() for part in word.partition("="))
+        if not equals or not text:
+            wrong.append(f'--widen "{word}": write it as key=value, such as base_width=128 or widths=128,256,512,1024.')
+        elif key not in WIDER:
+            wrong.append(f'--widen "{key}": there is no such width ({nearest(key, WIDER)}).')
+        elif key in found:
+            wrong.append(f'--widen "{key}" is given twice; give it once.')
+        else:
+            found[key] = parse_value(text)
+    if wrong:
+        raise RequestError(*wrong)
+    return found
+
+
+def _name(network: Any) -> str:
+    """The name of a network that is as described, for whatever pictures and classes, if it has one."""
+    from cardinet.networks.registry import NETWORKS
+
+    spec = network.spec
+    own = {"num_classes": spec.num_classes, "in_channels": spec.in_channels}
+    for row in NETWORKS.values():
+        if type(row.spec) is type(spec) and row.spec.but(**own) == spec:
+            return row.id
+    return "custom"

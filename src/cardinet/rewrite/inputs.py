@@ -1,0 +1,108 @@
+"""Another number of input channels: the convolutions that read the picture, with their weights summed or shared."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cardinet.base.errors import RequestError
+from cardinet.rewrite.flow import Call, Flow, flow_of
+from cardinet.rewrite.modules import layout_of
+
+VIEWS = ("slice", "clone", "_to_copy", "alias", "detach", "max_pool2d_with_indices", "avg_pool2d")
+"""Operations that do to each channel what they do to every other."""
+
+
+class Repeated(nn.Module):
+    """A network on pictures whose channels are repeated, one set of them after the other."""
+
+    def __init__(self, network: nn.Module, times: int) -> None:
+        super().__init__()
+        self.network, self.times = network, times
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network(x.repeat(1, self.times, 1, 1))
+        return logits
+
+
+def in_channels(network: nn.Module, channels: int) -> nn.Module:
+    """The network for pictures of another number of channels.
+
+    Fewer, of which the old number n is a multiple: the weights of the channels that become one are summed, so that it
+    does what the old network does with the new channels repeated (3 to 1: with a grey picture as RGB). More, a multiple
+    of n: each weight is divided among the repetitions of its channel (1 to 3: what the old one does with the mean). In
+    train mode too. Every convolution that reads the picture is changed, and the description follows; dtype, device (the
+    meta device too), layout, modes and `requires_grad` are kept. Raises RequestError for other numbers, and for a
+    network that reads its picture by anything but convolutions.
+    """
+    spec: Any = getattr(network, "spec", None)
+    if spec is None:
+        raise RequestError("Only a network with its description can read other channels; this one carries none.")
+    old = spec.in_channels
+    if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
+        raise RequestError(f"in_channels = {channels!r}: give a whole number from 1.")
+    if channels == old:
+        raise RequestError(f"in_channels = {channels}: that is what the network reads; leave it out.")
+    if channels % old and old % channels:
+        raise RequestError(
+            f"in_channels = {channels}: weights for {old} can be summed or repeated, so give a multiple or a divisor, "
+            f"such as {1 if old > 1 else 3}."
+        )
+    names = readers(network)
+    twin: Any = copy.deepcopy(network)
+    for name in names:
+        _change(twin.get_submodule(name), channels, layout_of(network))
+    twin.spec = spec.but(in_channels=channels)
+    return twin  # type: ignore[no-any-return]
+
+
+def repeated(before: nn.Module, after: nn.Module, old: int, new: int) -> tuple[nn.Module, nn.Module]:
+    """Two modules that give the same for each picture of the smaller number of channels."""
+    fewer = min(old, new)
+    return Repeated(before, old // fewer), Repeated(after, new // fewer)
+
+
+def readers(network: nn.Module) -> list[str]:
+    """The convolutions that read the picture, in call order. Raises RequestError where anything else does."""
+    flow = flow_of(network)
+    found: dict[str, list[Call]] = {}
+    for call in _first_calls(flow, flow.picture):
+        conv = network.get_submodule(call.layer) if call.layer is not None else None
+        if not isinstance(conv, nn.Conv2d) or conv.groups > 1 or call.operation != "convolution":
+            what = call.layer or call.inside or call.operation
+            raise RequestError(
+                f"This network's picture is read by {what}, which is no convolution without groups; only such weights "
+                "can be summed or repeated."
+            )
+        found.setdefault(str(call.layer), []).append(call)
+    if shared := [name for name, calls in found.items() if len(calls) < len(flow.of_layer[name])]:
+        raise RequestError(f"{shared[0]} reads more than the picture, so its input channels cannot be changed.")
+    return list(found)
+
+
+def _first_calls(flow: Flow, picture: int) -> list[Call]:
+    """The calls that read the picture, or a view of it that leaves its channels apart."""
+    found = []
+    for call in flow.readers[picture]:
+        of_channels = call.operation == "slice" and call.scalars[:1] == (1.0,)
+        if call.operation in VIEWS and not of_channels:
+            found += _first_calls(flow, call.makes[0])
+        else:
+            found.append(call)
+    return found
+
+
+def _change(conv: nn.Conv2d, channels: int, layout: torch.memory_format) -> None:
+    """Give a convolution another number of input channels; computed in float64."""
+    own = conv.weight
+    out, had = own.shape[:2]
+    weight = own.detach().double()
+    if channels < had:
+        weight = weight.reshape(out, had // channels, channels, *own.shape[2:]).sum(1)
+    else:
+        weight = weight.repeat(1, channels // had, 1, 1) * (had / channels)
+    conv.in_channels = channels
+    conv.weight = nn.Parameter(weight.to(own.dtype, memory_format=layout), requires_grad=own.requires_grad)

@@ -1,0 +1,151 @@
+"""The state of a wider residual network from that of a narrower one, layer after layer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cardinet.base.errors import RequestError
+from cardinet.blocks.carry import ShortcutGate
+from cardinet.blocks.copies import CopiesUnit
+from cardinet.blocks.gates import SqueezeExcite
+from cardinet.blocks.levels import Level, LevelStage
+from cardinet.blocks.shortcut import ZeroPad
+from cardinet.networks.residual import Residual
+from cardinet.rewrite.replicas import by_group, copied, evenly, padded, shared
+
+
+def streams(spec: Residual) -> list[int]:
+    """The channels of the stem and of each stage: what shortcuts carry."""
+    return [spec.stem.w_out, *(width * spec.transform.expansion for width in spec.widths)]
+
+
+def reads_or_makes_groups(spec: Residual, grown: Residual) -> bool:
+    """Whether a convolution in groups reads or makes what shortcuts carry, in one network or the other."""
+    at_an_end = spec.transform.at in (0, len(spec.transform.kernels) - 1)
+    return at_an_end and max(one.transform.spatial.cardinality for one in (spec, grown)) > 1
+
+
+def grouped(width: int, wider: int, groups: int, more: int) -> bool:
+    """Whether channels in groups can be copied group by group."""
+    return width % groups == wider % more == 0 and wider // more >= width // groups
+
+
+class WideState:
+    """Goes through a network and the wider one beside it, which has the same modules, and finds the wider one's state.
+
+    Channels are known by those that they copy, (new channels,).
+    """
+
+    def __init__(self, network: Any, wide: Any, generator: torch.Generator) -> None:
+        self.network, self.wide = network, wide
+        self.generator = generator
+        self.spec: Residual = self.network.spec
+        self.grown: Residual = self.wide.spec
+        self.cardinality = self.spec.transform.spatial.cardinality
+        self.groups = evenly(self.cardinality, self.grown.transform.spatial.cardinality, generator)
+        self.on_streams = reads_or_makes_groups(self.spec, self.grown)
+        self.found: dict[str, Tensor] = {}
+
+    def state(self) -> dict[str, Tensor]:
+        """The state of the wider network. Raises RequestError where it has a tensor of an unknown part."""
+        body = self.network.body_names
+        children = body[: body.index("layer1")]
+        (old, *_), (new, *_) = streams(self.spec), streams(self.grown)
+        x = stem = self.made(old, new, in_groups=self.on_streams)
+        leaves = [n for n, m in self.network.named_modules() if not list(m.children()) and n.split(".")[0] in children]
+        self.line(leaves, torch.arange(self.spec.in_channels), stem)
+        for stage in range(len(self.spec.depths)):
+            x = self.stage(stage, x)
+        if isinstance(getattr(self.network, "root", None), Level):
+            self.level("root", stem, x)
+        self.line([name for name in body if name.startswith("closing")], x, x)
+        self.layer("fc", x, torch.arange(self.spec.num_classes))
+        if missing := [name for name in self.wide.state_dict() if name not in self.found]:
+            raise RequestError(f"{missing[0]} is of a part that widening does not know, so it cannot be widened.")
+        return self.found
+
+    def stage(self, stage: int, x: Tensor) -> Tensor:
+        """The units of a stage and the level around them; the channels that leave it."""
+        at = f"layer{stage + 1}"
+        child = self.network.get_submodule(at)
+        within = f"{at}.units" if isinstance(child, LevelStage) else at
+        out = self.passed(stage, f"{within}.0", x)
+        start = x
+        for index in range(self.spec.depths[stage]):
+            self.unit(f"{within}.{index}", x, out)
+            x = out
+        if isinstance(getattr(child, "level", None), Level):
+            self.level(f"{at}.level", start, out)
+        return out
+
+    def passed(self, stage: int, first: str, x: Tensor) -> Tensor:
+        """The channels that leave a stage; the shortcut of its first unit may say which they are."""
+        way = self.network.get_submodule(first).downsample
+        if isinstance(way, nn.Identity):
+            return x
+        if isinstance(way, ZeroPad):
+            zeros = self.wide.get_submodule(first).downsample.channels
+            return padded(x, streams(self.spec)[stage], way.channels, zeros, self.generator)
+        return self.made(streams(self.spec)[stage + 1], streams(self.grown)[stage + 1], in_groups=self.on_streams)
+
+    def unit(self, at: str, x: Tensor, out: Tensor) -> None:
+        """Transform, shortcut, and what weighs them."""
+        unit = self.network.get_submodule(at)
+        spatial = self.spec.transform.at
+        chains = [f"{at}.copies.{i}" for i in range(len(unit.copies))] if isinstance(unit, CopiesUnit) else [at]
+        if isinstance(unit, CopiesUnit):
+            self.line([f"{at}.{name}" for name in unit.pre_names], x, out)
+            self.line([f"{at}.{name}" for name in unit.after_names], out, out)
+        for name in chains:
+            chain = self.network.get_submodule(name)
+            after = () if chain is not unit else chain.after_names
+            names = [*chain.pre_names, *(word for step in chain.steps for word in step), *after]
+            self.line([f"{name}.{word}" for word in names], x, out, in_groups=(spatial, spatial + 1))
+        if isinstance(unit.downsample, nn.Sequential):
+            self.line([f"{at}.downsample.{i}" for i in range(len(unit.downsample))], x, out)
+        if isinstance(unit.carry, ShortcutGate):
+            self.line([f"{at}.carry.conv"], out, out)
+        if isinstance(unit.gate, SqueezeExcite):
+            self.line([f"{at}.gate.fc1", f"{at}.gate.fc2"], out, out)
+
+    def level(self, at: str, x: Tensor, out: Tensor) -> None:
+        """The projection of a level, and the BN after its sum."""
+        level = self.network.get_submodule(at)
+        names = [f"{at}.downsample.{i}" for i in range(len(level.downsample))]
+        self.line([*names, *([f"{at}.bn"] if "bn" in level.words else [])], x, out)
+
+    def line(self, names: Sequence[str], x: Tensor, out: Tensor, in_groups: Collection[int] = ()) -> None:
+        """Layers one after another, from the channels x; the last convolution makes `out`.
+
+        What the convolutions number `in_groups` make (from 1 on) is in groups.
+        """
+        convs = [name for name in names if isinstance(self.network.get_submodule(name), nn.Conv2d)]
+        for name in names:
+            module = self.network.get_submodule(name)
+            if isinstance(module, nn.Conv2d):
+                wider, number = self.wide.get_submodule(name).out_channels, convs.index(name) + 1
+                last = name == convs[-1]
+                makes = out if last else self.made(module.out_channels, wider, in_groups=number in in_groups)
+                self.layer(name, x, makes)
+                x = makes
+            elif isinstance(module, nn.BatchNorm2d):
+                for leaf, tensor in module.state_dict().items():
+                    self.found[f"{name}.{leaf}"] = copied(tensor, x) if tensor.dim() else tensor.clone()
+
+    def layer(self, name: str, reads: Tensor, makes: Tensor) -> None:
+        """The weight and bias of a convolution or of the classifier."""
+        old, new = self.network.get_submodule(name), self.wide.get_submodule(name)
+        groups, more = getattr(old, "groups", 1), getattr(new, "groups", 1)
+        self.found[f"{name}.weight"] = shared(old.weight, reads, makes, groups, more, self.generator)
+        if old.bias is not None:
+            self.found[f"{name}.bias"] = copied(old.bias.detach(), makes)
+
+    def made(self, old: int, new: int, *, in_groups: bool) -> Tensor:
+        """Channels that nothing else decides, group by group where they lie in groups."""
+        if in_groups and grouped(old, new, self.cardinality, len(self.groups)):
+            return by_group(old, new, self.groups, self.cardinality, self.generator)
+        return evenly(old, new, self.generator)
