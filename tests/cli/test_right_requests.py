@@ -143,6 +143,7 @@ def test_json_is_one_document_and_talk_is_elsewhere(cli: Cli, digits_run: Path) 
         "rewrite": ["rewrite", digits_run, "--form", "b", "--out", "b.safetensors"],
         "export": ["export", digits_run, "--format", "torch-export", "--out", "program.pt2", "--pictures", "8"],
         "report": ["report", digits_run],
+        "push": ["push", digits_run, "me/digits", "--dry-run", "card"],
     }
     assert list(typed) == [command.name for command in app.registered_commands]
     for words in typed.values():

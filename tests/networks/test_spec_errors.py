@@ -153,7 +153,7 @@ REFUSED_TEXTS = [
     ({"gate": "SqueezeExcite(reduktion=8)"}, ['no setting "SqueezeExcite.reduktion" (nearest: reduction)']),
     ({"gate": SqueezeExcite}, ["gate = SqueezeExcite: give a part"]),
     ({"stem": Stem}, ["stem = "]),
-    ({"gate": "Compactor()"}, ["gate = Compactor: it is for compactor"]),
+    ({"gate": "Levels()"}, ["gate = Levels: it is for levels"]),
     ({"kind": "B", "shortcut.kind": "C"}, ['"kind" and "shortcut.kind" are one setting']),
     ({"merge": "none"}, ["merge = None: give a part"]),
 ]
