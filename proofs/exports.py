@@ -12,11 +12,7 @@ be run in parts: `--seconds` starts no network later.
 
 from __future__ import annotations
 
-import argparse
-import fnmatch
-import json
 import tempfile
-import time
 from pathlib import Path
 
 import torch
@@ -30,15 +26,15 @@ from cardinet.export.program_file import write_program
 from cardinet.export.request import SUFFIXES
 from cardinet.export.runner import TorchRunner, open_exported
 from cardinet.networks.family import Named
-from cardinet.networks.registry import NETWORKS
 from export.exported import model_of, pixels
 from networks.citizen import subject
+from table import FAIL, arguments, failure, prove
 
 
-def results(row: Named, formats: list[str]) -> dict[str, str]:
-    """The difference of each format; what failed begins with FAIL."""
+def cells(row: Named, formats: list[str]) -> dict[str, str]:
+    """The difference of each format."""
     model = model_of(subject(row))
-    found = {"id": row.id}
+    found = {}
     about = describe(model, with_preprocessing=True)
     torch_runner = TorchRunner(model.network, model.preprocessing)
     with tempfile.TemporaryDirectory() as folder:
@@ -58,44 +54,21 @@ def results(row: Named, formats: list[str]) -> dict[str, str]:
                     x = pixels(model, count).numpy()
                     expected, logits = torch_runner.logits(x), runner.logits(x)
                     worst = max(worst, float(abs(logits - expected).max() / abs(expected).max()))
-                found[format] = f"{worst:.1e}" if worst <= TOLERANCE else f"FAIL {worst:.1e}"
+                found[format] = f"{worst:.1e}" if worst <= TOLERANCE else f"{FAIL} {worst:.1e}"
             except Exception as error:
-                found[format] = f"FAIL {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+                found[format] = failure(error)
     return found
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Export every network in every format and run the files.")
-    parser.add_argument("patterns", nargs="*", default=["*"], metavar="PATTERN")
+    parser = arguments("Export every network in every format and run the files.")
     parser.add_argument("--formats", default=",".join(SUFFIXES), help=f"of {', '.join(SUFFIXES)}")
-    parser.add_argument("--results", type=Path, help="a file of JSON lines that keeps the rows")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="start no network later")
     options = parser.parse_args()
     formats = options.formats.split(",")
     if unknown := set(formats) - set(SUFFIXES):
         parser.error(f"unknown formats: {', '.join(sorted(unknown))}")
-
-    done = {}
-    if options.results and options.results.exists():
-        done = {row["id"]: row for row in map(json.loads, options.results.read_text().splitlines())}
-    ids = [id for id in NETWORKS if any(fnmatch.fnmatch(id, pattern) for pattern in options.patterns)]
-    started, rows = time.perf_counter(), []
     torch.set_grad_enabled(False)
-    print(" ".join([f"{'network':32}", *(f"{name:>13}" for name in (*formats, "seconds"))]))
-    for id in ids:
-        if id not in done and time.perf_counter() - started < options.seconds:
-            began = time.perf_counter()
-            done[id] = results(NETWORKS[id], formats)
-            done[id]["seconds"] = f"{time.perf_counter() - began:.0f}"
-            if options.results:
-                with options.results.open("a") as file:
-                    file.write(json.dumps(done[id]) + "\n")
-        if row := done.get(id):
-            rows.append(row)
-            print(" ".join([f"{id:32}", *(f"{row.get(name, ''):>13}" for name in (*formats, "seconds"))]), flush=True)
-    failed = [row["id"] for row in rows if any(cell.startswith("FAIL") for cell in row.values())]
-    print(f"{len(rows)} of {len(ids)} networks, {len(failed)} failed{': ' if failed else '.'}{', '.join(failed)}")
-    return int(bool(failed) or len(rows) < len(ids) or not ids)
+    return prove(options, formats, lambda row: cells(row, formats))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,6 +36,22 @@ def model(run: Path) -> Model:
 @pytest.fixture(scope="session")
 def digits() -> Source:
     return open_source("digits", DataSettings(validation=0.1))
+
+
+class SignalStack(ctypes.Structure):
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+@pytest.fixture(autouse=True)
+def signals_have_a_stack() -> Iterator[None]:
+    """The stack that signal handlers run on is memory: OpenVINO changes it, and a Ctrl-C afterwards needs it."""
+    yield
+    if sys.platform != "linux":
+        return
+    stack = SignalStack()
+    assert ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack)) == 0
+    areas = [line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines()]
+    assert not stack.start or any(int(low, 16) <= stack.start < int(high, 16) for low, high in areas)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,20 @@ GROUP = "cardinet"
 """Where the metadata stands in the representation's rt_info."""
 
 
+@cache
+def core() -> Any:
+    """The one core of this process, which lives as long as it.
+
+    Each core changes the stack that signal handlers run on (for AMX, which needs a larger one) and sets back at its end
+    the one that it found. Of two whose lives overlap that may be the freed one of the other, and the next signal, a
+    Ctrl-C in a training say, is a segmentation fault.
+    """
+    return library("openvino").Core()
+
+
 def from_onnx(model: Any) -> Any:
     """An ONNX model as OpenVINO's."""
-    return library("openvino").Core().read_model(model.SerializeToString())
+    return core().read_model(model.SerializeToString())
 
 
 def write_openvino(model: Any, about: Mapping[str, str], path: Path) -> None:

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from cardinet.export.extras import isolated, library
+from cardinet.export.openvino_file import core
 from cardinet.export.parity import POINTS
 from cardinet.export.pictures import Pictures, feed
 
 
 def quantized(model: Any, calibration: Pictures, dtype: str) -> Any:
     """A copy of the model in int8, its ranges from the calibration pictures."""
-    with _quiet() as nncf:
+    with _quiet() as nncf, _one_core(model):
         return nncf.quantize(model, _calibration(nncf, model, calibration, dtype), **_settings(nncf, calibration))
 
 
@@ -40,7 +41,7 @@ def quantized_with_control(model: Any, calibration: Pictures, tuning: Pictures, 
         right = [float(says(x).argmax() == truth) for x, truth in chosen]
         return float(np.mean(right)), right
 
-    with _quiet() as nncf:
+    with _quiet() as nncf, _one_core(model):
         return nncf.quantize_with_accuracy_control(
             model,
             _calibration(nncf, model, calibration, dtype),
@@ -76,6 +77,21 @@ def _predictor(prepared: Any, name: str | None) -> Callable[[Any], Any]:
         return lambda pixels: prepared(pixels)[0]
     session = library("onnxruntime").InferenceSession(prepared.SerializeToString(), providers=["CPUExecutionProvider"])
     return lambda pixels: session.run(None, {name: pixels})[0]
+
+
+@contextlib.contextmanager
+def _one_core(model: Any) -> Iterator[None]:
+    """Within it NNCF, which makes a core for each model that it runs, gets this process's own (`core` says why)."""
+    if hasattr(model, "graph"):
+        yield
+        return
+    openvino = library("openvino")
+    before = openvino.Core, openvino.compile_model
+    openvino.Core, openvino.compile_model = core, core().compile_model
+    try:
+        yield
+    finally:
+        openvino.Core, openvino.compile_model = before
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from cardinet.base.errors import RequestError
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.export.about import About, read_about
 from cardinet.export.extras import check_installed, library
+from cardinet.export.openvino_file import core, read_metadata
 from cardinet.export.request import SUFFIXES
 
 Array = npt.NDArray[Any]
@@ -86,16 +87,13 @@ class OpenVinoRunner:
     """
 
     def __init__(self, path: Path, threads: int, precision: str = "f32") -> None:
-        from cardinet.export.openvino_file import read_metadata
-
-        core = library("openvino").Core()
-        model = core.read_model(str(path))
+        model = core().read_model(str(path))
         settings = {
             "INFERENCE_PRECISION_HINT": precision,
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
         }
-        self.compiled = core.compile_model(model, "CPU", settings)
+        self.compiled = core().compile_model(model, "CPU", settings)
         self.about = read_about(read_metadata(model), path)
 
     def logits(self, pixels: Array) -> Array:
@@ -104,7 +102,7 @@ class OpenVinoRunner:
 
 def has_bf16() -> bool:
     """Whether OpenVINO computes in bfloat16 on this CPU, which it then does by default."""
-    return "BF16" in library("openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def open_exported(path: Path, *, threads: int = 1, precision: str = "f32") -> FileRunner:
