@@ -27,6 +27,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -37,11 +38,11 @@ from cardinet.export.about import describe
 from cardinet.export.graph import graph_of
 from cardinet.export.latency import Latency, latencies
 from cardinet.export.onnx_file import translate, write_onnx
-from cardinet.export.openvino_file import from_onnx, write_openvino
+from cardinet.export.openvino_file import core, from_onnx, write_openvino
 from cardinet.export.parity import Parity, compare
 from cardinet.export.pictures import Pictures, calibrating, feed, proving
 from cardinet.export.quantize import quantized
-from cardinet.export.runner import Runner, TorchRunner, has_bf16, open_exported
+from cardinet.export.runner import Array, Runner, TorchRunner, has_bf16, open_exported
 from cardinet.networks.builder import build
 from cardinet.networks.registry import find
 from cardinet.runs.environment import hardware, versions
@@ -76,18 +77,49 @@ def fresh(arguments: argparse.Namespace) -> Model:
     return Model(network.eval(), row.spec, tuple(map(str, range(network.num_classes))), p)
 
 
-def contenders(model: Model, calibration: Pictures, folder: Path, format: str, threads: int) -> dict[str, Runner]:
+class Streams:
+    """An OpenVINO file in several streams of one thread each: as many parts of a batch side by side."""
+
+    def __init__(self, path: Path, streams: int, precision: str) -> None:
+        settings = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": streams,
+            "NUM_STREAMS": streams,
+            "PERFORMANCE_HINT": "THROUGHPUT",
+        }
+        compiled = core().compile_model(core().read_model(str(path)), "CPU", settings)
+        self.requests = [compiled.create_infer_request() for _ in range(streams)]
+
+    def logits(self, pixels: Array) -> Array:
+        parts = np.array_split(pixels, len(self.requests))
+        started = [(request, part) for request, part in zip(self.requests, parts, strict=True) if len(part)]
+        for request, part in started:
+            request.start_async([part])
+        for request, _ in started:
+            request.wait()
+        return np.concatenate([request.get_output_tensor(0).data for request, _ in started])
+
+
+def contenders(
+    model: Model, calibration: Pictures, folder: Path, format: str, threads: int, streams: int
+) -> dict[str, Runner]:
     """The float and the int8 file of a network, opened, each in every precision that the runtime has for it."""
+
+    def opened(path: Path, precision: str) -> Runner:
+        if streams > 1:
+            return Streams(path, streams, precision)
+        return open_exported(path, threads=threads, precision=precision)
+
     about, translated = describe(model, with_preprocessing=False), translate(graph_of(model, with_preprocessing=False))
     found: dict[str, Runner] = {}
     first = translated if format == "onnx" else from_onnx(translated)
     for name, made in (("float32", first), ("int8", quantized(first, calibration, "float32"))):
         path = folder / f"{name}{'.onnx' if format == 'onnx' else '.xml'}"
         (write_onnx if format == "onnx" else write_openvino)(made, about, path)
-        found[name] = open_exported(path, threads=threads)
+        found[name] = opened(path, "f32")
         if format == "openvino" and has_bf16():
             half = "bfloat16" if name == "float32" else f"{name}+bfloat16"
-            found[half] = open_exported(path, threads=threads, precision="bf16")
+            found[half] = opened(path, "bf16")
     return found
 
 
@@ -132,7 +164,9 @@ def report(result: dict[str, Any]) -> bool:
                     f"{f['median']:.2f}x {other} ({f['quartiles'][0]:.2f} to {f['quartiles'][1]:.2f}; {quiet:.2f}x)"
                 )
         print(f"{name:14} {', '.join(cells)}")
-    print(f"batch {result['batch']}, {result['threads']} threads, {result['rounds']} rounds")
+    print(
+        f"batch {result['batch']}, {result['threads']} threads, {result['streams']} streams, {result['rounds']} rounds"
+    )
     print(f"command   {result['command']}")
     print("versions  " + ", ".join(f"{name} {version}" for name, version in result["versions"].items()))
     print(f"hardware  {', '.join(result['hardware'].values())}")
@@ -157,10 +191,13 @@ def main() -> int:
     parser.add_argument("--format", choices=["openvino", "onnx"], default="openvino")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--streams", type=int, default=1, help="batches side by side, a thread each (openvino)")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rounds", type=int, default=1000, help="at most")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     arguments = parser.parse_args()
+    if arguments.streams > 1 and (arguments.format != "openvino" or arguments.streams != arguments.threads):
+        parser.error("--streams: OpenVINO alone has streams, and as many as there are threads")
     torch.set_num_threads(arguments.threads)
     parity: dict[str, Parity] = {}
     if arguments.weights:
@@ -171,18 +208,27 @@ def main() -> int:
         model = fresh(arguments)
         proof = calibration = Pictures(None, model.preprocessing, 32, 32)
     with tempfile.TemporaryDirectory() as folder:
-        files = contenders(model, calibration, Path(folder), arguments.format, arguments.threads)
+        files = contenders(model, calibration, Path(folder), arguments.format, arguments.threads, arguments.streams)
         if arguments.weights:
             network = TorchRunner(model.network, model.preprocessing)
             parity = compare(network, files, proof, model.classes, "float32")
         pixels = feed(next(iter(proof.batches(arguments.batch))), model.preprocessing, "float32")
         (latency,) = latencies(
-            files, pixels, batches=(arguments.batch,), seconds=arguments.seconds, most=arguments.rounds
+            files,
+            pixels,
+            batches=(arguments.batch * arguments.streams,),
+            seconds=arguments.seconds,
+            most=arguments.rounds,
         )
     result: dict[str, Any] = {"command": shlex.join(["python", *sys.argv]), "batch": arguments.batch}
     libraries = ("onnx", "onnxscript", "onnxruntime", "openvino", "nncf")
     result |= {"versions": versions() | {name: metadata.version(name) for name in libraries}}
-    result |= {"hardware": hardware("cpu"), "threads": arguments.threads, "rounds": latency.rounds}
+    result |= {
+        "hardware": hardware("cpu"),
+        "threads": arguments.threads,
+        "streams": arguments.streams,
+        "rounds": latency.rounds,
+    }
     result["parity"] = {name: found.to_document() for name, found in parity.items()}
     result["speed"] = {name: summarise(latency, name) for name in files}
     met = report(result)

@@ -68,6 +68,7 @@ def test_a_model_file_alone_needs_pictures(cli: Cli, trained: Path) -> None:
 
 
 def test_settings_of_training_need_prune(cli: Cli, trained: Path) -> None:
-    done = cli("rewrite", trained, "--fold", "--epochs", "3", "--out", "small.safetensors")
-    assert done.code == 2
-    assert "--epochs and --set are for the training of --prune" in done.err
+    for words in (["--epochs", "3"], ["--keep-macs", "0.3"], ["--set", "lr=0.1"]):
+        done = cli("rewrite", trained, "--fold", *words, "--out", "small.safetensors")
+        assert done.code == 2
+        assert "--keep-macs, --epochs and --set are for the training of --prune" in done.err

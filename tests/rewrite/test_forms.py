@@ -19,8 +19,8 @@ from cardinet.rewrite.forms import convert, to_form
 
 TOLERANCE = 1e-12
 NETWORKS: dict[str, tuple[Residual, int]] = {
-    "resnext50_32x4d": (find("resnext50_32x4d").spec, 64),
-    "resnext29_32x4d": (find("resnext29_32x4d").spec, 32),
+    "resnext50_32x4d": (find("resnext50_32x4d").spec.but(depths=(1, 2, 1, 1)), 64),
+    "resnext29_32x4d": (find("resnext29_32x4d").spec.but(depths=(1, 2, 1)), 32),
     "cardinality 1": (find("resnext29_1x64d").spec.but(depths=(1, 1, 1)), 32),
     "gate, stride in the first 1x1": (
         find("resnext11_8x16d_digits").spec.but(stride_at=0, gate=SqueezeExcite(reduction=4), in_channels=3),

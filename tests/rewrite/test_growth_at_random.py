@@ -21,7 +21,7 @@ ODD = (
 )
 """What is as in `SMALL` but for some of it, as few combinations of all have a meaning and grow."""
 
-EXAMPLES = 40
+EXAMPLES = 25
 SIDE = 8
 FACTOR = st.sampled_from([1, 1, 1.5, 2])
 ARGUMENTS: dict[str, st.SearchStrategy[Any]] = {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -12,6 +14,21 @@ if TYPE_CHECKING:
     from cardinet.data.preprocessing import Preprocessing
     from cardinet.rewrite.registry import Step
     from cardinet.runs.model_file import Model
+
+Classes = Annotated[
+    str | None, typer.Option("--classes", metavar="A,B,C", help="Other classes; those that it has stay.")
+]
+InChannels = Annotated[
+    int | None, typer.Option("--in-channels", metavar="N", help="For grey pictures (1) or colour (3).")
+]
+Deepen = Annotated[
+    str | None, typer.Option("--deepen", metavar="3,4,6,3", help="More units in the stages, that start closed.")
+]
+Widen = Annotated[
+    list[str] | None,
+    typer.Option("--widen", metavar="KEY=VALUE", help="More widths, base_width or cardinality. Repeatable."),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="From which new weights are drawn.")]
 
 WIDER = ("widths", "base_width", "cardinality")
 

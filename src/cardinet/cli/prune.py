@@ -8,13 +8,24 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from cardinet.cli.talk import duration, print_json, say, thousands
 
 if TYPE_CHECKING:
     from cardinet.runs.folder import RunFolder
     from cardinet.runs.model_file import Model
+
+Prune = Annotated[
+    bool, typer.Option("--prune", help="Fewer channels by ResRep: a training run of its own, by --recipe prune.")
+]
+KeepMacs = Annotated[
+    float | None,
+    typer.Option("--keep-macs", metavar="X", help="With --prune: the share of the MACs that stays (0.5)."),
+]
+Epochs = Annotated[float | None, typer.Option("--epochs", metavar="N", help="With --prune: how long.")]
 
 
 def prune(
@@ -27,7 +38,8 @@ def prune(
     *,
     as_json: bool,
 ) -> None:
-    """Prune a model on its own pictures or those of --data; `asked` are keep_macs and epochs.
+    """Prune a model on its own pictures or those of --data; `asked` are keep_macs and epochs, None where the
+    recipe's hold.
 
     The run folder stays beside the file that is written. Raises RequestError with everything that does not fit before
     any work, and WorkError where the target was not reached.
@@ -39,7 +51,9 @@ def prune(
     from cardinet.train.request import Request, resolve
 
     started = time.monotonic()
-    settings = {**_of_model(model, before, data), "pruning.keep_macs": asked["keep_macs"]}
+    settings = _of_model(model, before, data)
+    if asked["keep_macs"] is not None:
+        settings["pruning.keep_macs"] = asked["keep_macs"]
     if asked["epochs"] is not None:
         settings["training.length"] = f"{asked['epochs']:g} epochs"
     request = Request(

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cardinet.cli.growth import Classes, Deepen, Growth, InChannels, Seed, Widen, growth
 from cardinet.cli.options import Json, Set
+from cardinet.cli.prune import Epochs, KeepMacs, Prune
 from cardinet.cli.talk import print_json, say, thousands
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from cardinet.cli.growth import Growth
     from cardinet.rewrite.proof import Proven
     from cardinet.rewrite.registry import Step
     from cardinet.runs.model_file import Model
@@ -27,43 +28,35 @@ SECONDS = 2.0
 """For which before and after are timed, in turn."""
 
 
+Strip = Annotated[bool, typer.Option("--strip", help="Without dropout, drop-path and other draws.")]
+Form = Annotated[Literal["a", "b", "c"] | None, typer.Option("--form", help="ResNeXt's Figure 3 (a), (b) or (c).")]
+MergeBranches = Annotated[
+    bool, typer.Option("--merge-branches", help="Parallel linear branches as one convolution (RepVGG).")
+]
+Fold = Annotated[bool, typer.Option("--fold", help="BN folded into the layers around it.")]
+Pack = Annotated[
+    int | None, typer.Option("--pack", min=1, metavar="N", help="Groups joined until each has N channels.")
+]
+Unpack = Annotated[bool, typer.Option("--unpack", help="Packed groups as they were.")]
+
+
 def rewrite(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or model file.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The new model file; must not exist.")],
-    strip: Annotated[bool, typer.Option("--strip", help="Without dropout, drop-path and other draws.")] = False,
-    classes: Annotated[
-        str | None,
-        typer.Option("--classes", metavar="A,B,C", help="Other classes; those that it has stay."),
-    ] = None,
-    in_channels: Annotated[
-        int | None, typer.Option("--in-channels", metavar="N", help="For grey pictures (1) or colour (3).")
-    ] = None,
-    deepen: Annotated[
-        str | None, typer.Option("--deepen", metavar="3,4,6,3", help="More units in the stages, that start closed.")
-    ] = None,
-    widen: Annotated[
-        list[str] | None,
-        typer.Option("--widen", metavar="KEY=VALUE", help="More widths, base_width or cardinality. Repeatable."),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="From which new weights are drawn.")] = 0,
-    form: Annotated[
-        Literal["a", "b", "c"] | None, typer.Option("--form", help="ResNeXt's Figure 3 (a), (b) or (c).")
-    ] = None,
-    merge_branches: Annotated[
-        bool, typer.Option("--merge-branches", help="Parallel linear branches as one convolution (RepVGG).")
-    ] = False,
-    fold: Annotated[bool, typer.Option("--fold", help="BN folded into the layers around it.")] = False,
-    pack: Annotated[
-        int | None, typer.Option("--pack", min=1, metavar="N", help="Groups joined until each has N channels.")
-    ] = None,
-    unpack: Annotated[bool, typer.Option("--unpack", help="Packed groups as they were.")] = False,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Fewer channels by ResRep: a training run of its own, by --recipe prune.")
-    ] = False,
-    keep_macs: Annotated[
-        float, typer.Option("--keep-macs", metavar="X", help="With --prune: the share of the MACs that stays.")
-    ] = 0.5,
-    epochs: Annotated[float | None, typer.Option("--epochs", metavar="N", help="With --prune: how long.")] = None,
+    strip: Strip = False,
+    classes: Classes = None,
+    in_channels: InChannels = None,
+    deepen: Deepen = None,
+    widen: Widen = None,
+    seed: Seed = 0,
+    form: Form = None,
+    merge_branches: MergeBranches = False,
+    fold: Fold = False,
+    pack: Pack = None,
+    unpack: Unpack = False,
+    prune: Prune = False,
+    keep_macs: KeepMacs = None,
+    epochs: Epochs = None,
     settings: Set = None,
     data: Annotated[
         str | None, typer.Option("--data", metavar="SOURCE", help="Real pictures; a run knows its own.")
@@ -79,7 +72,6 @@ def rewrite(
     changes its recipe, and `train --resume` continues it.
     """
     from cardinet.base.errors import Findings, RequestError
-    from cardinet.cli.growth import Growth, growth
     from cardinet.cli.options import read_model
     from cardinet.cli.prune import prune as run_pruning
 
@@ -106,8 +98,8 @@ def rewrite(
             raise RequestError("Name at least one rewrite, such as --fold; `cardinet rewrite --help` lists them.")
         if prune and named:
             raise RequestError("--prune is a run of its own; rewrite the model that comes of it in a second command.")
-        if not prune and (epochs is not None or settings):
-            raise RequestError("--epochs and --set are for the training of --prune; leave them out.")
+        if not prune and (keep_macs is not None or epochs is not None or settings):
+            raise RequestError("--keep-macs, --epochs and --set are for the training of --prune; leave them out.")
     with findings:
         before = read_model(model)
     if before is not None and not prune:
