@@ -82,6 +82,9 @@ def test_other_classes(cli: Cli, digits_run: Path) -> None:
     }
     assert "error" not in cli("info", "three.safetensors").out
     assert "validation" in old.training
+    lines = cli("rewrite", digits_run, "--classes", "7\neel\n1\n", "--seed", "3", "--out", "lines.safetensors")
+    assert lines.code == 0, lines.err
+    assert cardinet.load("lines.safetensors").classes == ("7", "eel", "1")
     quoted = cli("rewrite", digits_run, "--classes", '"a, b",1', "--out", "two.safetensors")
     assert quoted.code == 0
     assert cardinet.load("two.safetensors").classes == ("a, b", "1")

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cli_runner import Cli
+from hostile_files import class_folder
+
+import cardinet
+from cardinet.cli.prune import measured_before, pruning_settings, settings_of_model
+from cardinet.train.interrupt import Interrupted
 
 SMALL = ["--set", "depths=[1,1,1]", "--set", "threads=1", "--set", "evaluate_every=100 %"]
 
@@ -47,13 +53,16 @@ WRONG = {
     "with others": (["--fold"], "--prune is a run of its own"),
     "no share": (["--keep-macs", "1.5"], "pruning.keep_macs = 1.5"),
     "unknown setting": (["--set", "lassso=3"], 'no setting "lassso"'),
-    "other classes": (["--data", "nothere"], 'The source "nothere"'),
+    "no such data": (["--data", "nothere"], 'The source "nothere"'),
+    "other classes": (["--data", "two"], "The model was trained on the classes 0, 1, 2, 3, 4, ... (10)"),
+    "too little": (["--keep-macs", "0.001"], "of its MACs remain; give more than that."),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
 def test_refused_before_any_work(cli: Cli, trained: Path, case: str) -> None:
     words, message = WRONG[case]
+    class_folder(Path("two"), tuple("abcdefghij"), 10)
     done = cli("rewrite", trained, "--prune", *words, "--out", "small.safetensors")
     assert (done.code, done.out) == (2, "")
     assert message in done.err
@@ -72,3 +81,42 @@ def test_settings_of_training_need_prune(cli: Cli, trained: Path) -> None:
         done = cli("rewrite", trained, "--fold", *words, "--out", "small.safetensors")
         assert done.code == 2
         assert "--keep-macs, --epochs and --set are for the training of --prune" in done.err
+
+
+def test_a_stopped_pruning_says_where_the_model_will_be(
+    cli: Cli, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise Interrupted("Stopped after step 3 of 9; saved. Go on with: cardinet train --resume runs/a")
+
+    monkeypatch.setattr("cardinet.train.job.start", stopped)
+    done = cli("rewrite", trained, "--prune", "--out", "small.safetensors")
+    assert (done.code, done.out) == (130, "")
+    assert (
+        "--resume runs/a\nThe smaller model is model.safetensors there in the end; small.safetensors is not" in done.err
+    )
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "team/net", "", "."])
+def test_a_model_file_does_not_choose_the_folder(name: str, trained: Path) -> None:
+    model = replace(cardinet.load(trained), training={"network": name})
+    assert settings_of_model(str(trained), model, "digits")["network.id"] == "model-pruned"
+
+
+def test_options_are_settings_with_all_their_digits() -> None:
+    assert pruning_settings(None, 1_000_000, 7) == {"training.length": "1000000 epochs", "machine.seed": 7}
+    assert pruning_settings(0.3, 0.00001, None) == {"training.length": "0.00001 epochs", "pruning.keep_macs": 0.3}
+
+
+def test_what_was_measured_on_other_pictures_is_not_compared(trained: Path) -> None:
+    model = cardinet.load(trained)
+    own = model.training["test"]
+    assert measured_before(model, {"test": own}) == {"test": own}
+    assert measured_before(model, {"test": {**own, "count": 7}}) == {}
+    assert measured_before(replace(model, training={"test": "good"}), {"test": own}) == {}
+
+
+def test_a_seed_that_draws_nothing_is_refused(cli: Cli, trained: Path) -> None:
+    done = cli("rewrite", trained, "--fold", "--seed", "3", "--out", "small.safetensors")
+    assert done.code == 2
+    assert "--seed: nothing is drawn in these rewrites" in done.err

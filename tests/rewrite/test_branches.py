@@ -14,12 +14,12 @@ from cardinet.blocks.shortcut import Absent
 from cardinet.measure.counts import count
 from cardinet.networks.builder import build
 from cardinet.networks.gate import SqueezeExcite
-from cardinet.networks.merge import Swapout
+from cardinet.networks.merge import StochasticDepth, Swapout
 from cardinet.networks.registry import find
 from cardinet.networks.repvgg import RepVGG
 from cardinet.networks.shortcut import ExclusiveGate, Scaled, Shortcut
 from cardinet.networks.transform import Transform
-from cardinet.rewrite.branches import Branch, NotLinear, merge_branches, one_convolution
+from cardinet.rewrite.branches import Branch, NotLinear, merge_branches, one_convolution, unmerged
 from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.strip import strip
 
@@ -86,6 +86,20 @@ def test_what_a_rule_that_drops_comes_to_is_merged_after_strip() -> None:
     with pytest.raises(RequestError, match="it drops at random in training; strip it first"):
         merge_branches(network)
     assert difference(network, merge_branches(strip(network))) <= 1e-13
+
+
+def test_a_block_without_a_shallow_line_merges_no_sum() -> None:
+    """Nothing is dropped where nothing stands beside the deep lines, and nothing weighed."""
+    torch.manual_seed(0)
+    spec = FUSED.but(branches=2, shallow="identity", merge=StochasticDepth(last=0.5, rule="uniform"))
+    alone = [
+        n for n, m in build(spec, device="meta").named_modules() if hasattr(m, "lines") and "shallow" not in m.lines
+    ]
+    assert alone
+    network = drawn(strip(build(spec)))
+    merged = merge_branches(network)
+    assert difference(network, merged) <= 1e-13
+    assert not set(alone) & set(unmerged(network))
 
 
 def test_averaged_columns_without_nonlinearity() -> None:

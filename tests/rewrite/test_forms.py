@@ -12,10 +12,15 @@ from torch.nn import functional as F
 
 from cardinet.base.errors import RequestError
 from cardinet.networks.builder import build
+from cardinet.networks.levels import Levels
+from cardinet.networks.merge import StochasticDepth
 from cardinet.networks.registry import find
 from cardinet.networks.residual import Residual, SqueezeExcite
 from cardinet.networks.transform import SelectiveKernel
+from cardinet.rewrite.deepen import deepen
 from cardinet.rewrite.forms import convert, to_form
+from cardinet.rewrite.registry import Step, apply
+from cardinet.rewrite.strip import draws, strip
 
 TOLERANCE = 1e-12
 NETWORKS: dict[str, tuple[Residual, int]] = {
@@ -50,7 +55,7 @@ def trained(spec: Residual) -> nn.Module:
 
 def distance(found: Tensor, expected: Tensor) -> float:
     """The largest difference relative to the largest element."""
-    return float((found - expected).abs().max() / expected.abs().max())
+    return float((found - expected).detach().abs().max() / expected.detach().abs().max())
 
 
 def step(name: str, form: str, training: bool) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
@@ -140,6 +145,36 @@ def test_dtype_layout_mode_and_frozen_parameters_are_kept(form: str) -> None:
     assert all(torch.equal(t, before[n]) for n, t in network.state_dict().items())
     last = to_form(build(network.spec), form)
     assert all(p.is_contiguous(memory_format=torch.channels_last) for p in last.parameters() if p.dim() == 4)
+
+
+def test_levels_have_forms() -> None:
+    network = trained(find("resnext11_8x16d_digits").spec.but(depths=(2, 2, 2), levels=Levels()))
+    x = torch.randn(2, 1, 8, 8, dtype=torch.float64)
+    expected = network.eval()(x)
+    for form in ("a", "b"):
+        assert distance(to_form(network, form)(x), expected) < TOLERANCE
+
+
+@pytest.mark.parametrize("deeper", [False, True])
+def test_what_strip_took_away_stays_away(deeper: bool) -> None:
+    """Also the weights that a deeper network keeps from before: the description would give others."""
+    spec = find("resnext11_8x16d_digits").spec
+    network: nn.Module = strip(trained(spec.but(merge=StochasticDepth(last=0.5), head_dropout=0.3)))
+    if deeper:
+        network = deepen(network, [2, *spec.depths[1:]])
+    x = torch.randn(2, 1, 8, 8, dtype=torch.float64)
+    expected = network.eval()(x)
+    for form in ("a", "b", "c"):
+        converted = to_form(network, form)
+        assert not draws(converted)
+        assert distance(converted(x), expected) < TOLERANCE
+
+
+@pytest.mark.parametrize("before", [Step("fold"), Step("pack", {"width": 64})], ids=["fold", "pack"])
+def test_what_was_rewritten_before_is_refused(before: Step) -> None:
+    network = apply(build(find("resnext11_8x16d_digits").spec), [before])
+    with pytest.raises(RequestError, match="apply form first"):
+        to_form(network, "b")
 
 
 REFUSED: dict[str, tuple[nn.Module, str, str]] = {

@@ -88,6 +88,22 @@ def test_a_rewrite_that_changes_the_function_is_caught(monkeypatch: pytest.Monke
     assert proven(build(SPEC), Step("wrong"), pictures).proofs["random"].float64 > 1e-6
 
 
+def test_weights_that_are_no_numbers_in_float32_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """float64 is proven on a copy of its own; the network that is written is the one in float32."""
+
+    def overflowing(network: nn.Module) -> nn.Module:
+        twin = copy.deepcopy(network)
+        with torch.no_grad():
+            twin.get_parameter("fc.weight")[0, 0] *= 1e30
+            twin.get_parameter("fc.weight")[0, 0] *= 1e30
+            twin.get_parameter("fc.weight")[0, 0] /= 1e60
+        return twin
+
+    monkeypatch.setitem(registry.REWRITES, "overflowing", Rewrite(overflowing))
+    with pytest.raises(WorkError, match=r"differ by nan in float32, where 1e-03 is allowed"):
+        proven(build(SPEC), Step("overflowing"), pictures)
+
+
 def test_refusals() -> None:
     network = build(SPEC)
     with pytest.raises(RequestError, match="at least one picture"):

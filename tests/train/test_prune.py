@@ -23,7 +23,7 @@ from cardinet.runs.model_file import load_model
 from cardinet.train.interrupt import Interrupted
 from cardinet.train.job import resume, start, trainable
 from cardinet.train.listener import Listener
-from cardinet.train.prune import Pruner, lasso_of, masking_steps
+from cardinet.train.prune import Pruner, lasso_of, masking_steps, narrowed
 from cardinet.train.request import Request, resolve
 from cardinet.train.task import Task
 
@@ -110,7 +110,8 @@ def test_the_shortest_rows_are_masked_until_the_target_is_met() -> None:
 
 
 def test_one_row_of_each_compactor_stays() -> None:
-    pruner, _, _ = ready(mask_rows=10_000, keep_macs=0.01)
+    pruner, _, _ = ready(mask_rows=10_000)
+    pruner.target = 0.01 * pruner.budget.whole
     pruner.choose()
     assert set(pruner.widths().values()) == {1}
 
@@ -202,3 +203,23 @@ def test_refusals() -> None:
         task_of(**{"network.id": "resnext29_8x64d", "network.delta": {}})
     with pytest.raises(RequestError, match=r"keep_macs = 1\.5"):
         task_of(keep_macs=1.5)
+    with pytest.raises(RequestError, match=r"one channel left in each of the 3 .* 0\.052 of its MACs remain"):
+        task_of(keep_macs=0.05)
+    with pytest.raises(RequestError, match=r'mask_from = "90 %" and mask_until = "10 %" are steps 144 and 16 of 160'):
+        task_of(mask_from="90 %", mask_until="10 %")
+
+
+def test_a_network_without_bn_is_narrowed_as_it_is() -> None:
+    """There is nothing to fold, and a step that says so could not be done again when the file is read."""
+    delta = {"depths": [2, 1], "widths": [4, 4]}
+    task = task_of(keep_macs=0.9995, **{"network.id": "vgg16", "network.delta": delta})
+    torch.manual_seed(0)
+    network, _ = trainable(task, build(task.spec))
+    for compactor in compactors(network).values():
+        with torch.no_grad():
+            compactor.weight[1:] = 0
+    small, steps, share = narrowed(network, task)
+    assert share < 0.9995
+    assert [step.name for step in steps] == ["narrow"]
+    again = apply(build(task.spec, device="meta"), steps)
+    assert {n: t.shape for n, t in again.state_dict().items()} == {n: t.shape for n, t in small.state_dict().items()}

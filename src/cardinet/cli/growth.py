@@ -28,7 +28,7 @@ Widen = Annotated[
     list[str] | None,
     typer.Option("--widen", metavar="KEY=VALUE", help="More widths, base_width or cardinality. Repeatable."),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="From which new weights are drawn.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, metavar="N", help="From which is drawn what is new.")]
 
 WIDER = ("widths", "base_width", "cardinality")
 
@@ -87,7 +87,7 @@ class Growth:
 
 
 def growth(
-    classes: str | None, in_channels: int | None, deepen: str | None, widen: list[str] | None, seed: int
+    classes: str | None, in_channels: int | None, deepen: str | None, widen: list[str] | None, seed: int | None
 ) -> Growth:
     """The options as values. Raises RequestError with everything that is wrong whatever the model is."""
     from cardinet.base.errors import Findings, RequestError
@@ -109,7 +109,7 @@ def growth(
     with found:
         wider = _wider(widen or [])
     found.raise_if_any()
-    return Growth(names, in_channels, depths, wider, seed)
+    return Growth(names, in_channels, depths, wider, seed or 0)
 
 
 def with_channels(preprocessing: Preprocessing, channels: int) -> Preprocessing:
@@ -125,7 +125,8 @@ def _names(text: str) -> tuple[str, ...]:
     """The names between the commas; one that has a comma itself stands in quotes."""
     from cardinet.base.errors import RequestError
 
-    names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    one_line = ",".join(text.splitlines())  # a list with a name a line is one, too
+    names = [name.strip() for name in next(csv.reader([one_line], skipinitialspace=True), [])]
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     wrong = [f'--classes "{name}" is given twice; give it once.' for name in twice]
     if "" in names:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +21,12 @@ Set = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:N.")]
 Workers = Annotated[int, typer.Option("--workers", min=0, max=256, metavar="N", help="How many decode at once.")]
+
+
+def plain(number: float) -> str:
+    """A number with all its digits and without an exponent."""
+
+    return f"{Decimal(repr(number)).normalize():f}" if math.isfinite(number) else str(number)
 
 
 def model_path(model: str) -> Path | None:

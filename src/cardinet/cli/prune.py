@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 import time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cardinet.cli.options import plain
 from cardinet.cli.talk import duration, print_json, say, thousands
 
 if TYPE_CHECKING:
@@ -28,6 +30,16 @@ KeepMacs = Annotated[
 Epochs = Annotated[float | None, typer.Option("--epochs", metavar="N", help="With --prune: how long.")]
 
 
+def pruning_settings(keep_macs: float | None, epochs: float | None, seed: int | None) -> dict[str, Any]:
+    """The options of a pruning as settings of its run; what was not given is the recipe's."""
+    asked = {
+        "pruning.keep_macs": keep_macs,
+        "training.length": None if epochs is None else f"{plain(epochs)} epochs",
+        "machine.seed": seed,
+    }
+    return {key: value for key, value in asked.items() if value is not None}
+
+
 def prune(
     model: str,
     before: Model,
@@ -38,24 +50,22 @@ def prune(
     *,
     as_json: bool,
 ) -> None:
-    """Prune a model on its own pictures or those of --data; `asked` are keep_macs and epochs, None where the
-    recipe's hold.
+    """Prune a model on its own pictures or those of --data; `asked` are settings of the run.
 
-    The run folder stays beside the file that is written. Raises RequestError with everything that does not fit before
-    any work, and WorkError where the target was not reached.
+    The run folder stays in runs/. Raises RequestError with everything that does not fit before any work, WorkError
+    where the target was not reached, and Interrupted where the user stops it, after which no `out` is written.
     """
+    from cardinet.base.errors import WorkError
     from cardinet.base.files import write_atomic
     from cardinet.cli.progress import Screen
+    from cardinet.evaluate.matching import check_classes
     from cardinet.report.write import write_report
+    from cardinet.train.interrupt import Interrupted
     from cardinet.train.job import start
     from cardinet.train.request import Request, resolve
 
     started = time.monotonic()
-    settings = _of_model(model, before, data)
-    if asked["keep_macs"] is not None:
-        settings["pruning.keep_macs"] = asked["keep_macs"]
-    if asked["epochs"] is not None:
-        settings["training.length"] = f"{asked['epochs']:g} epochs"
+    settings = {**settings_of_model(model, before, data), **asked}
     request = Request(
         recipe="prune",
         settings=tuple(settings.items()),
@@ -66,25 +76,32 @@ def prune(
     screen = Screen()
     try:
         resolved = resolve(request, screen)
+        check_classes(before, resolved.task.source)
         for note in resolved.notes:
             screen.said(note)
         folder = start(resolved, screen)
+    except Interrupted as stopped:
+        then = f"The smaller model is model.safetensors there in the end; {out} is not written."
+        raise Interrupted(*stopped.findings, then) from None
     finally:
         screen.close()
-    write_report(folder)
+    if out.exists():
+        raise WorkError(f"{out} was made by something else meanwhile, and stays; the smaller model is {folder.model}.")
     write_atomic(out, folder.model.read_bytes())
+    write_report(folder)
     _finish(before, folder, out, as_json=as_json)
     say(f"Done in {duration(time.monotonic() - started)}.")
 
 
-def _of_model(model: str, before: Model, data: str | None) -> dict[str, Any]:
+def settings_of_model(model: str, before: Model, data: str | None) -> dict[str, Any]:
     """The settings that a run has to share with the model: its description, preprocessing and pictures.
 
-    Raises RequestError for a rewritten model, and where no pictures are named.
+    Raises RequestError for a rewritten model and where no pictures are named, WorkError where a run's own have changed.
     """
     from cardinet.base.errors import Findings, RequestError
     from cardinet.networks.part import to_document
     from cardinet.runs.folder import RunFolder
+    from cardinet.runs.pictures import open_pictures
 
     findings, about = Findings(), before.preprocessing
     pictures: dict[str, Any] = {"data.source": data}
@@ -96,19 +113,35 @@ def _of_model(model: str, before: Model, data: str | None) -> dict[str, Any]:
         if data is None and not (Path(model) / "run.toml").exists():
             raise RequestError("Name the pictures to prune on with --data; only a run folder knows its own.")
         if data is None:
-            recorded = RunFolder(Path(model)).record().recipe.get("data", {})
+            record = RunFolder(Path(model)).record()
+            open_pictures(record)
+            recorded = record.recipe.get("data", {})
             pictures = {f"data.{key}": value for key, value in recorded.items() if value is not None}
     findings.raise_if_any()
     name = str(before.training.get("network", "model")).removesuffix("-pruned")
+    name = (
+        name if re.fullmatch(r"[\w-][\w.-]*", name) else "model"
+    )  # a folder's name: a file of others may say anything
     return pictures | {
         "network.id": f"{name}-pruned",
         "network.spec": to_document(before.spec),
+        "network.delta": {"in_channels": before.spec.in_channels},
         "preprocessing.size": about.crop,
         "preprocessing.resize": about.resize,
         "preprocessing.mean": list(about.mean),
         "preprocessing.std": list(about.std),
         "preprocessing.interpolation": about.interpolation,
         "preprocessing.antialias": about.antialias,
+    }
+
+
+def measured_before(model: Model, results: Mapping[str, Any]) -> dict[str, Any]:
+    """What the model file says of its error on the same pictures: splits with as many of them."""
+    known = {name: model.training.get(name) for name in results}
+    return {
+        name: figures
+        for name, figures in known.items()
+        if isinstance(figures, dict) and "error" in figures and figures.get("count") == results[name]["count"]
     }
 
 
@@ -121,7 +154,7 @@ def _finish(before: Model, folder: RunFolder, out: Path, *, as_json: bool) -> No
     side, channels = before.preprocessing.crop, before.preprocessing.channels
     counts = [count(on_meta(one), side, channels) for one in (before.network, empty_network(folder.model))]
     results: dict[str, Any] = json.loads(folder.evaluation.read_text())["results"]
-    earlier = {name: before.training[name] for name in results if before.training.get(name)}
+    earlier = measured_before(before, results)
     if as_json:
         then, now = ({"params": one.params, "macs": one.macs} for one in counts)
         print_json({"model": str(out), "run": str(folder.path), "before": then | earlier, "after": now | results})

@@ -48,7 +48,7 @@ def rewrite(
     in_channels: InChannels = None,
     deepen: Deepen = None,
     widen: Widen = None,
-    seed: Seed = 0,
+    seed: Seed = None,
     form: Form = None,
     merge_branches: MergeBranches = False,
     fold: Fold = False,
@@ -74,6 +74,7 @@ def rewrite(
     from cardinet.base.errors import Findings, RequestError
     from cardinet.cli.options import read_model
     from cardinet.cli.prune import prune as run_pruning
+    from cardinet.cli.prune import pruning_settings
 
     asked: list[tuple[str, Any, dict[str, Any]]] = [
         ("strip", strip, {}),
@@ -100,6 +101,8 @@ def rewrite(
             raise RequestError("--prune is a run of its own; rewrite the model that comes of it in a second command.")
         if not prune and (keep_macs is not None or epochs is not None or settings):
             raise RequestError("--keep-macs, --epochs and --set are for the training of --prune; leave them out.")
+        if seed is not None and not prune and (classes, deepen, widen) == (None, None, None):
+            raise RequestError("--seed: nothing is drawn in these rewrites; leave it out.")
     with findings:
         before = read_model(model)
     if before is not None and not prune:
@@ -110,7 +113,7 @@ def rewrite(
     findings.raise_if_any()
     assert before is not None
     if prune:
-        run_pruning(model, before, data, {"keep_macs": keep_macs, "epochs": epochs}, settings, out, as_json=as_json)
+        run_pruning(model, before, data, pruning_settings(keep_macs, epochs, seed), settings, out, as_json=as_json)
         return
     if note:
         say(note)

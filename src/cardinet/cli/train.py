@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 import sys
 import time
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cardinet.cli.options import Json, Set
+from cardinet.cli.options import Json, Set, plain
 from cardinet.cli.talk import duration, in_short, print_json, say
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def train(
     started = time.monotonic()
     flags = {
         "data.source": data,
-        "training.length": None if epochs is None else f"{_plain(epochs)} epochs",
+        "training.length": None if epochs is None else f"{plain(epochs)} epochs",
         "machine.device": device,
         "machine.seed": seed,
         "training.batch_size": batch_size,
@@ -73,13 +72,6 @@ def train(
         command=shlex.join(["cardinet", *sys.argv[1:]]),
     )
     _start(request, dry_run=dry_run, as_json=as_json, started=started)
-
-
-def _plain(number: float) -> str:
-    """A number with all its digits and without an exponent."""
-    from decimal import Decimal
-
-    return f"{Decimal(repr(number)).normalize():f}" if math.isfinite(number) else str(number)
 
 
 def _start(request: Request, *, dry_run: bool, as_json: bool, started: float) -> None:

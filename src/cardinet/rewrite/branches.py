@@ -162,7 +162,7 @@ def _branches(block: nn.Module) -> list[Branch]:
 
 
 def _of_lines(block: FusedBlock) -> list[Branch]:
-    skip, branch = _factors(block.merge)
+    skip, branch = _factors(block.merge) if "shallow" in block.lines else (1.0, 1.0)  # without, no sum is merged
     lines = {name: getattr(block, name) for name in block.lines}
     return [
         Branch(list(line) if isinstance(line, nn.Sequential) else [line], skip if name == "shallow" else branch)

@@ -143,9 +143,11 @@ def on_meta(network: nn.Module) -> nn.Module:
 def flow_of(network: nn.Module) -> Flow:
     """The flow of a network in eval mode, for a picture of three strides of its description, or more if it needs more.
 
-    Raises RequestError where it takes no picture.
+    Raises RequestError where it takes no picture, or carries no description.
     """
-    spec: Any = network.spec
+    spec: Any = getattr(network, "spec", None)
+    if spec is None:
+        raise RequestError("Only a network with its description can be followed; this one carries none.")
     for strides in (3, 6, 12, 24):
         with suppress(RuntimeError):
             return _recorded(on_meta(network), spec.in_channels, strides * spec.stride)

@@ -7,9 +7,10 @@ of the grouped layers is branch k, and the last 1x1 splits along its input chann
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import torch
@@ -19,7 +20,8 @@ from cardinet.base.errors import RequestError, nearest
 from cardinet.blocks.classifier import Classifier
 from cardinet.networks.builder import build
 from cardinet.networks.residual import Residual
-from cardinet.rewrite.modules import layout_of
+from cardinet.rewrite.modules import as_described, layout_of, replace
+from cardinet.rewrite.strip import RULES
 
 Form: TypeAlias = Literal["a", "b", "c"]
 
@@ -30,8 +32,8 @@ BRANCHED: dict[str, tuple[str, ...]] = {
 }
 """The layers that stand in the branches of each form; all others are written once."""
 
-_WHOLE = re.compile(r"(layer\d+\.\d+)\.(conv[123]|bn[123])\.(\w+)")
-_BRANCH = re.compile(r"(layer\d+\.\d+)\.branches\.(\d+)\.(conv[123]|bn[123])\.(\w+)")
+_WHOLE = re.compile(r"(layer\d+(?:\.units)?\.\d+)\.(conv[123]|bn[123])\.(\w+)")
+_BRANCH = re.compile(r"(layer\d+(?:\.units)?\.\d+)\.branches\.(\d+)\.(conv[123]|bn[123])\.(\w+)")
 
 
 def to_form(network: nn.Module, form: str) -> Classifier:
@@ -39,12 +41,17 @@ def to_form(network: nn.Module, form: str) -> Classifier:
 
     Keeps dtype, device (the meta device too), memory layout, train or eval mode and `requires_grad`; a tensor
     joined from branches is trainable if any of them was. Raises RequestError for an unknown form, and for a
-    network whose transform is no bottleneck with a grouped spatial convolution.
+    network whose transform is no bottleneck with a grouped spatial convolution, or that was folded, packed or given
+    compactors before.
     """
     spec = _splittable(getattr(network, "spec", None), form)
+    as_described(network, "form")
     state = convert(network.state_dict(), spec, form)
     layout = layout_of(network)
     converted = build(spec.but(**{"transform.form": form}), device="meta")
+    rules = {_whole(name): module for name, module in network.named_modules() if isinstance(module, RULES)}
+    for name in [name for name, _ in converted.named_modules() if _whole(name) in rules]:
+        replace(converted, name, copy.deepcopy(rules[_whole(name)]))
     converted.load_state_dict({name: tensor.clone() for name, tensor in state.items()}, assign=True)
     converted.to(memory_format=layout)
 
@@ -114,7 +121,7 @@ def _splittable(spec: object, form: str) -> Residual:
         raise RequestError(f'There is no form "{form}" ({nearest(form, BRANCHED)}).')
     if not isinstance(spec, Residual):
         raise RequestError("Only a residual network has the forms a, b and c; this one carries no such description.")
-    if replace(spec.transform, form="b").problems():
+    if dataclasses.replace(spec.transform, form="b").problems():
         kernels, spatial = spec.transform.kernels, type(spec.transform.spatial).__name__
         raise RequestError(
             "Only a bottleneck with a grouped 3x3 has the forms a, b and c; "
@@ -125,6 +132,11 @@ def _splittable(spec: object, form: str) -> Residual:
 
 def _copy_modes(source: nn.Module, target: nn.Module) -> None:
     """Give every module the train or eval mode of the one that it was made from."""
-    modes = {re.sub(r"\.branches(\.\d+)?", "", name): module.training for name, module in source.named_modules()}
+    modes = {_whole(name): module.training for name, module in source.named_modules()}
     for name, module in target.named_modules():
-        module.training = modes[re.sub(r"\.branches(\.\d+)?", "", name)]
+        module.training = modes[_whole(name)]
+
+
+def _whole(name: str) -> str:
+    """The name that a module of a branch has in form c."""
+    return re.sub(r"\.branches(\.\d+)?", "", name)

@@ -95,6 +95,11 @@ def narrow(network: nn.Module, kept: Mapping[str, int]) -> nn.Module:
     return twin
 
 
+def has_norms(network: nn.Module) -> bool:
+    """Whether there is BN that `merge_compactors` folds before it narrows."""
+    return any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+
+
 def merge_compactors(network: nn.Module) -> tuple[nn.Module, dict[str, int]]:
     """A network with compactors as one without: BN folded, compactors merged, channels whose row has gone dropped.
 
@@ -104,7 +109,7 @@ def merge_compactors(network: nn.Module) -> tuple[nn.Module, dict[str, int]]:
     """
     rows = {conv: compactor.weight.detach().double().flatten(1) for conv, compactor in compactors(network).items()}
     plain, _ = without_compactors(network)
-    folded = fold(plain) if any(isinstance(m, nn.BatchNorm2d) for m in plain.modules()) else plain
+    folded = fold(plain) if has_norms(plain) else plain
     places = {place.conv: place for place in prunable(folded)}
     kept = {}
     for name, weights in rows.items():

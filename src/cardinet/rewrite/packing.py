@@ -44,7 +44,10 @@ def unpack(network: nn.Module) -> nn.Module:
     Raises RequestError where nothing is packed, and where the weights between joined groups are no zeros any more, with
     the layer and the largest of them.
     """
-    plain = dict(build(network.spec, device="meta").named_modules())  # type: ignore[arg-type]
+    spec = getattr(network, "spec", None)
+    if spec is None:
+        raise RequestError("Only a network with its description can be unpacked; this one carries none.")
+    plain = dict(build(spec, device="meta").named_modules())
     twin = copy.deepcopy(network)
     packed = {}
     for name, conv in twin.named_modules():

@@ -58,12 +58,12 @@ def shared(
     """
     out, inner = weight.shape[:2]
     per_group = len(reads) // more_groups
+    if weight.is_meta:
+        return weight.new_empty(len(makes), per_group, *weight.shape[2:])
     rows = torch.arange(len(makes)) // (len(makes) // more_groups)
     read = reads.view(more_groups, per_group)[rows]  # (new out, new in / groups), as old inputs of the whole layer
     columns = read - (makes // (out // groups) * inner)[:, None]
     assert bool((columns >= 0).all() and (columns < inner).all()), "a copy of an output reads another group"
-    if weight.is_meta:
-        return weight.new_empty(len(makes), per_group, *weight.shape[2:])
     low, high = SHARES
     drawn = low + (high - low) * torch.rand(columns.shape, generator=generator, dtype=torch.float64)
     total = torch.zeros(len(makes), inner, dtype=torch.float64).scatter_add_(1, columns, drawn)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from torch import nn
 
 from cardinet.blocks.fractalnet import Paths
-from cardinet.blocks.merge import Drawn
+from cardinet.blocks.merge import Add, Drawn, Weighted
 from cardinet.rewrite.modules import replaced
 
 DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+RULES = (*DROPOUT, nn.Identity, Drawn, Weighted, Add)
+"""What draws, and what stands where `strip` and `deepen` took that away: the description does not say which of both."""
 
 
 def strip(network: nn.Module) -> nn.Module:

@@ -15,13 +15,12 @@ from torch import nn
 
 from cardinet.base.errors import Findings, RequestError
 from cardinet.blocks.classifier import Classifier
-from cardinet.blocks.merge import Add, Drawn, Weighted
 from cardinet.networks.builder import build
 from cardinet.networks.residual import Residual
 from cardinet.networks.transform import Grouped
 from cardinet.rewrite.anew import seeded
 from cardinet.rewrite.modules import as_described, layout_of, replace
-from cardinet.rewrite.strip import DROPOUT
+from cardinet.rewrite.strip import RULES
 from cardinet.rewrite.wide_state import WideState, grouped, reads_or_makes_groups, streams
 
 PATHS = {"widths": "widths", "base_width": "transform.base_width", "cardinality": "transform.spatial.cardinality"}
@@ -54,7 +53,7 @@ def widen(
     as_described(network, "widen")
     wide = build(grown, device="meta")
     for name, module in network.named_modules():
-        if isinstance(module, (*DROPOUT, nn.Identity, Drawn, Weighted, Add)):  # as `strip` and `deepen` may leave them
+        if isinstance(module, RULES):
             replace(wide, name, copy.deepcopy(module))
     wide.load_state_dict(WideState(network, wide, generator).state(), assign=True)
     wide.to(memory_format=layout_of(network))

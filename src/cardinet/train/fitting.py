@@ -15,9 +15,9 @@ from cardinet.data.source import Source
 from cardinet.measure.fit import fitting, too_deep
 from cardinet.networks.builder import build
 from cardinet.networks.registry import find
-from cardinet.rewrite.registry import Step, apply
 from cardinet.runs.environment import device_of, precision_of
 from cardinet.train.inputs import choose_preprocessing, choose_size
+from cardinet.train.prune import COMPACT, check_pruning
 from cardinet.train.recipe import Recipe
 from cardinet.train.schedule import Clock, clock
 from cardinet.train.task import Task
@@ -26,8 +26,6 @@ TINY = 16
 ROOMY = 3
 """With so many strides on a side no picture is used up by convolutions that lose a border (Inception: 75 / 32)."""
 BN = (nn.BatchNorm1d, nn.BatchNorm2d)
-COMPACT = Step("compact")
-"""The rewrite with which a network begins to be pruned."""
 
 
 def kind_of(source: Source) -> str:
@@ -69,14 +67,15 @@ def check(recipe: Recipe, source: Source) -> Fit:
         size, _ = choose_size(recipe.preprocessing, source)
         if too_deep(spec, size):
             raise RequestError(_too_deep(name, spec.stride, size))
-        if recipe.pruning.keep_macs is not None:
-            apply(build(spec, device="meta"), (COMPACT,))
         _check_step(name, spec, size, batch_size, min(recipe.optimizer.accumulate, batch_size))
     with findings:
         device = device_of(recipe.machine.device)
         precision = precision_of(recipe.machine.precision, device)
     with findings:
         times = clock(recipe, train // batch_size, batch_size)
+    if recipe.pruning.keep_macs is not None and spec is not None and times is not None:
+        with findings:
+            check_pruning(recipe.pruning, build(spec, device="meta"), size, times)
     findings.raise_if_any()
     assert times is not None
     return Fit(name, spec, size, device, precision, times)

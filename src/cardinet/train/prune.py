@@ -13,14 +13,15 @@ from math import ceil
 import torch
 from torch import Tensor, nn
 
-from cardinet.base.errors import WorkError
+from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.blocks.classifier import Classifier
 from cardinet.blocks.compactor import Compactor
 from cardinet.measure.counts import count
 from cardinet.rewrite.flow import on_meta
-from cardinet.rewrite.narrow import compactors, merge_compactors, without_compactors
+from cardinet.rewrite.narrow import compactors, has_norms, merge_compactors, without_compactors
+from cardinet.rewrite.proof import difference
 from cardinet.rewrite.prunable import Budget, prunable
-from cardinet.rewrite.registry import Step
+from cardinet.rewrite.registry import Step, apply
 from cardinet.train.recipe import PruningSettings
 from cardinet.train.schedule import Clock
 from cardinet.train.task import Task
@@ -28,6 +29,13 @@ from cardinet.train.task import Task
 PAPERS_LASSO, WITHIN = 1e-4, 0.05
 """The paper's strength of the penalty, and the part of a run within which a row is to reach zero."""
 
+COMPACT = Step("compact")
+"""The rewrite with which a network begins to be pruned."""
+
+LOST = 1e-3
+"""By how much the logits of the smaller network may differ, relative to the largest: it lacks rows near zero."""
+
+PICTURES = 8
 TINY = 1e-30
 """Below this length a row has no direction."""
 
@@ -120,6 +128,39 @@ def _still(optimizer: torch.optim.Optimizer, compactor: Compactor, rows: Tensor)
         momentum[rows] = 0
 
 
+def check_pruning(settings: PruningSettings, empty: Classifier, side: int, clock: Clock) -> None:
+    """Raise RequestError where pruning a network (on the meta device) for pictures of `side` pixels cannot end well.
+
+    That is where no convolution can be narrowed, where too few can for the target, where the smaller network could not
+    be loaded again, and where rows would be masked too late or never.
+    """
+    assert settings.keep_macs is not None
+    findings = Findings()
+    with findings:
+        kept = dict.fromkeys(compactors(apply(empty, (COMPACT,))), 1)
+        apply(empty, narrowing(empty, kept))
+        budget = Budget(empty, side, prunable(empty))
+        least = budget.macs(kept) / budget.whole
+        if least > settings.keep_macs:
+            raise RequestError(
+                f"keep_macs = {settings.keep_macs:g}: with one channel left in each of the {len(kept)} convolutions of "
+                f"this network that can be narrowed, {least:.3f} of its MACs remain; give more than that."
+            )
+    with findings:
+        first, last, _ = masking_steps(settings, clock)
+        if not first < last <= clock.length:
+            raise RequestError(
+                f'pruning.mask_from = "{settings.mask_from}" and mask_until = "{settings.mask_until}" are steps '
+                f"{first} and {last} of {clock.length}: give times that rise, the last within the run."
+            )
+    findings.raise_if_any()
+
+
+def narrowing(plain: nn.Module, kept: dict[str, int]) -> tuple[Step, ...]:
+    """The steps that give a network the structure that `merge_compactors` leaves."""
+    return (*((Step("fold"),) if has_norms(plain) else ()), Step("narrow", {"kept": kept}))
+
+
 def lasso_of(task: Task) -> float:
     """The strength of the penalty.
 
@@ -136,7 +177,7 @@ def masking_steps(settings: PruningSettings, clock: Clock) -> tuple[int, int, in
     """The first and the last step at which rows may be masked, and how many lie between two of them."""
     units = {"steps_per_epoch": clock.steps_per_epoch, "batch_size": clock.batch_size, "whole": clock.length}
     first, last, every = (d.steps(**units) for d in (settings.mask_from, settings.mask_until, settings.mask_every))
-    return first, last, max(1, every)
+    return max(1, first), last, max(1, every)  # before the first step all rows are of one length
 
 
 def narrowed(network: Classifier, task: Task) -> tuple[nn.Module, tuple[Step, ...], float]:
@@ -149,11 +190,24 @@ def narrowed(network: Classifier, task: Task) -> tuple[nn.Module, tuple[Step, ..
     plain, _ = without_compactors(network)
     before = count(on_meta(plain), side, network.spec.in_channels).macs
     small, kept = merge_compactors(network)
+    _check_merged(network, small, side)
     share = count(on_meta(small), side, network.spec.in_channels).macs / before
     if share > keep:
+        masked = {name: int(compactor.mask.sum()) for name, compactor in compactors(network).items()}
+        budget = Budget(plain, side, prunable(plain))
+        why = "too few rows were masked in time. Mask until later, or more of them at once (mask_until, mask_rows)."
+        if budget.macs(masked) <= keep * budget.whole:
+            why = "too few rows of the compactors have gone to zero. Train for longer, or with more of the penalty, as "
+            why += f"in --set lasso={3 * lasso_of(task):.1g}."
+        raise WorkError(f"{100 * share:.1f} % of the MACs are left where {100 * keep:g} % were asked: {why}")
+    return small, narrowing(plain, kept), share
+
+
+def _check_merged(network: Classifier, small: nn.Module, side: int) -> None:
+    """Raise WorkError where the smaller network is not the function of the one with compactors."""
+    pixels = torch.randn(PICTURES, network.spec.in_channels, side, side, generator=torch.Generator().manual_seed(0))
+    lost = difference(network, small, pixels, torch.float64)
+    if not lost <= LOST:  # also when it is no number
         raise WorkError(
-            f"{100 * share:.1f} % of the MACs are left where {100 * keep:g} % were asked: too few rows "
-            "of the compactors have gone to zero. Train for longer, or with more of the penalty, as in "
-            f"--set lasso={3 * lasso_of(task):.1g}."
+            f"The smaller network is not what was trained: its logits differ by {lost:.1e}. Please report this."
         )
-    return small, (Step("fold"), Step("narrow", {"kept": kept})), share
