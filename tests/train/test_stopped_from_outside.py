@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from runs_to_compare import DIGITS, PHOTOGRAPHS, differences, train
 
-LONG = DIGITS | {"length": "250 steps", "evaluate_every": "60 steps", "checkpoint_seconds": 0.1}
-TWO_WORKERS = PHOTOGRAPHS | {"length": "80 steps", "evaluate_every": "30 steps", "checkpoint_seconds": 0.1}
+LONG = DIGITS | {"length": "130 steps", "evaluate_every": "30 steps", "checkpoint_seconds": 0.1}
+TWO_WORKERS = PHOTOGRAPHS | {"length": "48 steps", "evaluate_every": "18 steps", "checkpoint_seconds": 0.1}
 
 
 def command(settings: dict[str, Any], out: Path) -> list[str]:
@@ -70,10 +70,10 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, whole: Path, numbe
     assert shown == ""
     last = said.splitlines()[-1]
     assert last.startswith("Stopped after step ")
-    assert last.endswith(f" of 250; saved. Go on with: cardinet train --resume {out}")
+    assert last.endswith(f" of 130; saved. Go on with: cardinet train --resume {out}")
     step = int(last.removeprefix("Stopped after step ").split()[0])
     if number == signal.SIGINT:
-        assert f"Resuming {out} after step {step} of 250." in finish(out)
+        assert f"Resuming {out} after step {step} of 130." in finish(out)
         assert differences(whole, out) == []
 
 
@@ -97,7 +97,7 @@ def test_killed_twice_with_two_workers(tmp_path: Path, two_workers: dict[str, An
     process.kill()
     process.communicate()
     process = launch(["train", "--resume", str(out)])
-    when_working(process, out, 12)
+    when_working(process, out, 8)
     process.kill()
     process.communicate()
     finish(out)
