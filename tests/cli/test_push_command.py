@@ -198,9 +198,12 @@ def test_a_path_in_the_model_file_is_told(cli: Cli, digits_run: Path) -> None:
     from cardinet.runs.model_file import save_model
 
     model = cardinet.load(digits_run)
-    about = {**model.training, "data": "/home/alice/secret/digits", "recipe": "/home/alice/mine"}
+    before = {"data": "/home/alice/older", "recipe": "/home/alice/mine"}
+    about = {**model.training, "data": "/home/alice/secret/digits", "recipe": "/home/alice/mine", "before": before}
     save_model(Path("m.safetensors"), dataclasses.replace(model, training=about))
     done = cli("push", "m.safetensors", "me/digits", "--dry-run", "look", "--license", "mit")
-    assert "names the path /home/alice/secret/digits and /home/alice/mine." in done.err
+    (said,) = [line for line in done.err.splitlines() if "names the path" in line]
+    named = said.partition(" names the path ")[2].rstrip(".").split(" and ")
+    assert sorted(named) == ["/home/alice/mine", "/home/alice/older", "/home/alice/secret/digits"]
     for name in ("README.md", "config.json"):
         assert "alice" not in (Path("look") / name).read_text()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -139,8 +140,16 @@ def _message(model: Model) -> str:
 
 def _warn(model: Model, license: str | None) -> None:
     """What the user should know before others read the files."""
-    told = [text for key in ("data", "recipe") if isinstance(text := model.training.get(key), str) and "/" in text]
-    if told:
+    if told := list(dict.fromkeys(_paths(model.training))):
         say(f"The model file's own training summary, which is uploaded as it is, names the path {' and '.join(told)}.")
     if license is None:
         say("The card says that the licence is unknown; name one with --license.")
+
+
+def _paths(summary: Mapping[str, Any]) -> Iterator[str]:
+    """The places on a disk that a training summary names, also that of the model which this one was made from."""
+    for key, value in summary.items():
+        if isinstance(value, Mapping):
+            yield from _paths(value)
+        elif key in ("data", "recipe") and isinstance(value, str) and "/" in value:
+            yield value
