@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,14 +17,14 @@ from cardinet.data.preprocessing import Preprocessing
 from cardinet.measure.counts import count
 from cardinet.networks.registry import FAMILIES, find
 from cardinet.report.card import model_card
-from cardinet.report.card_facts import data_of, deviations, results, start_of
+from cardinet.report.card_facts import REWRITTEN, data_of, deviations, results, rewritten, start_of
 from cardinet.report.licenses import LICENSES, license_named
 from cardinet.report.markdown import code, fence
-from cardinet.report.repository import config
+from cardinet.report.repository import check_folder, config
 from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.narrow import narrow
 from cardinet.rewrite.prunable import prunable
-from cardinet.rewrite.registry import Step, apply
+from cardinet.rewrite.registry import REWRITES, Step, apply
 from cardinet.runs.folder import RunRecord
 from cardinet.runs.model_file import Model
 from cardinet.weights.upload import Target, check_branch, check_repo
@@ -116,6 +117,36 @@ def test_a_rewritten_model_has_the_counts_of_the_smaller_network() -> None:
     assert "keep the function of the network up to rounding" in model_card(folded, TARGET)
     without = dataclasses.replace(pruned, training=TRAINING)
     assert "before or after the network was pruned is unknown" in model_card(without, TARGET)
+
+
+def test_every_rewrite_has_its_words() -> None:
+    assert set(REWRITTEN) == set(REWRITES)
+    for step, words in (
+        (
+            Step("classes", {"rows": [4, -1, -1]}),
+            "for 3\u00a0classes; 1 of them had a row in the old one and keep it, 2",
+        ),
+        (Step("in_channels", {"channels": 1}), "it reads pictures of 1\u00a0channel."),
+        (Step("deepen", {"depths": [1, 2, 1]}), "were added: `[1, 2, 1]` in the stages."),
+        (Step("widen", {"base_width": 128, "seed": 3}), "shared among the copies: `base_width = 128`."),
+        (Step("compact"), "behind every convolution that can be pruned."),
+        (Step("pack", {"width": 8}), "joined until each has `8` channels."),
+    ):
+        assert words in rewritten(step)
+
+
+def test_a_grown_network_is_the_one_that_it_has_become() -> None:
+    steps = (Step("deepen", {"depths": [3, 3, 3]}), Step("classes", {"rows": [0, -1, 2]}))
+    before = drawn("resnet20_cifar", depths=(1, 1, 1), num_classes=7)
+    made = Model(apply(before, steps), before.spec, ("a", "b", "c"), RGB, steps, {"network": "resnet20_cifar"})
+    card = model_card(made, TARGET)
+    assert "It is `resnet20_cifar` as Cardinet has it by that name, for 3\u00a0classes and 3\u00a0channels." in card
+    assert "`deepen`" in card
+    assert "for 3\u00a0classes; 2 of them had a row" in card
+    trained = dataclasses.replace(made, training=TRAINING)
+    assert "training summary in the model file, taken after its classes or channels were changed." in model_card(
+        trained, TARGET
+    )
 
 
 HOSTILE = (
@@ -237,6 +268,7 @@ def test_deviations_from_the_named_network() -> None:
     [
         ("cardinet train resnet18", "drawn at random", None),
         ("cardinet train --weights timm:resnet18.a1_in1k", "`timm:resnet18.a1_in1k`", "timm/resnet18.a1_in1k"),
+        ("cardinet train --weights timm:resnet18", "`timm:resnet18`", None),
         ("cardinet train --weights=hub:me/x@v1/a.bin", "`hub:me/x@v1/a.bin`", "me/x"),
         ("cardinet train --weights torchvision:resnet18", "`torchvision:resnet18`", None),
         ("cardinet train --weights '/home/alice/a b.pth'", "a file of weights", None),
@@ -252,15 +284,25 @@ def test_initial_weights(command: str, words: str, base: str | None) -> None:
 
 def test_licences() -> None:
     assert license_named("Apache-2.0") == "apache-2.0"
-    assert len(LICENSES) == len(set(LICENSES)) == 69
+    assert len(LICENSES) == len(set(LICENSES)) == 83
     with pytest.raises(
         RequestError, match=r'--license "gpl3" is none that the Hub knows \(nearest: gpl, lgpl, gpl-3.0\)'
     ):
         license_named("gpl3")
 
 
+def test_a_folder_that_cannot_be_asked_for_is_a_wrong_request(tmp_path: Path) -> None:
+    for name in ("x" * 300, f"{'x' * 300}/y"):
+        with pytest.raises(RequestError, match="cannot be made: File name too long; give --dry-run another"):
+            check_folder(tmp_path / name)
+    check_folder(tmp_path / "y")
+    (tmp_path / "z").symlink_to("nowhere")
+    with pytest.raises(RequestError, match="exists"):
+        check_folder(tmp_path / "z")
+
+
 def test_names_of_repositories_and_branches() -> None:
-    for name in ("me/x", "me-2/a.b_c", "Me/0"):
+    for name in ("me/x", "me-2/a.b_c", "Me/0", "me/" + "x" * 96):
         check_repo(name)
     for name in (
         "x",
@@ -275,6 +317,8 @@ def test_names_of_repositories_and_branches() -> None:
         "me/x\n",
         "m e/x",
         "é/x",
+        "me/" + "x" * 97,
+        "m" * 97 + "/x",
     ):
         with pytest.raises(RequestError, match="is no repository of the Hub: write OWNER/NAME"):
             check_repo(name)

@@ -145,6 +145,7 @@ def _environment() -> jinja2.Environment:
         paper=facts.paper_link,
         deviations=facts.deviations,
         rewritten=facts.rewritten,
+        spec_of=facts.spec_of,
         preprocessing_words=facts.preprocessing_words,
         recipe_toml=recipe_toml,
         spec_toml=lambda spec: dumps(to_document(spec)),

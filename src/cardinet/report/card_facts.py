@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -20,6 +20,7 @@ from cardinet.report.formats import plural
 from cardinet.report.markdown import code
 from cardinet.rewrite.registry import Step
 from cardinet.runs.folder import RunRecord
+from cardinet.runs.model_file import Model
 
 HUB_DATA = {
     "cifar10": "uoft-cs/cifar10",
@@ -82,6 +83,11 @@ def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
+def spec_of(model: Model) -> Any:
+    """The description of a model's network as it is now: rewrites that change classes, depth or width change it too."""
+    return getattr(model.network, "spec", model.spec)
+
+
 def row_of(training: Mapping[str, Any]) -> Named | None:
     """The named network that a training summary says it began with."""
     name = training.get("network")
@@ -139,18 +145,38 @@ def paper_link(paper: str) -> str:
 
 def rewritten(step: Step) -> str:
     """What a rewrite has done to a network."""
-    arguments = step.arguments
-    words = {
-        "strip": "dropout, drop-path and whatever else draws is gone, as it only acts in training",
-        "form": f"the aggregated transforms stand in the paper's form {code(arguments.get('form'))}",
-        "merge_branches": "parallel linear branches are one convolution each",
-        "fold": "batch normalisation is folded into the layers around it, wherever their order allows",
-        "compact": "a compactor (ResRep) stands behind every convolution that can be pruned",
-        "narrow": f"{plural(len(arguments.get('kept', ())), 'convolution')} have fewer channels: the network is pruned",
-        "pack": f"groups of convolutions are joined until each has {code(arguments.get('width'))} channels",
-        "unpack": "the groups of convolutions are those of the description again",
-    }
-    return f"`{step.name}`: {words[step.name]}."
+    return f"`{step.name}`: {REWRITTEN[step.name](step.arguments)}."
+
+
+def _classes(arguments: Mapping[str, Any]) -> str:
+    rows = arguments["rows"]
+    kept = sum(row >= 0 for row in rows)
+    return (
+        f"the classifier is for {plural(len(rows), 'class')}; {kept} of them had a row in the old one and keep it, "
+        f"{len(rows) - kept} are new"
+    )
+
+
+def _wider(arguments: Mapping[str, Any]) -> str:
+    widths = [f"{key} = {value}" for key, value in arguments.items() if key != "seed" and value is not None]
+    return f"channels were copied and what reads them was shared among the copies: {', '.join(map(code, widths))}"
+
+
+REWRITTEN: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "strip": lambda a: "dropout, drop-path and whatever else draws is gone, as it only acts in training",
+    "classes": _classes,
+    "in_channels": lambda a: f"it reads pictures of {plural(a['channels'], 'channel')}",
+    "deepen": lambda a: f"units that change nothing at first were added: {code(list(a['depths']))} in the stages",
+    "widen": _wider,
+    "form": lambda a: f"the aggregated transforms stand in the paper's form {code(a['form'])}",
+    "merge_branches": lambda a: "parallel linear branches are one convolution each",
+    "fold": lambda a: "batch normalisation is folded into the layers around it, wherever their order allows",
+    "compact": lambda a: "a compactor (ResRep) stands behind every convolution that can be pruned",
+    "narrow": lambda a: f"{plural(len(a['kept']), 'convolution')} have fewer channels: the network is pruned",
+    "pack": lambda a: f"groups of convolutions are joined until each has {code(a.get('width'))} channels",
+    "unpack": lambda a: "the groups of convolutions are those of the description again",
+}
+"""What each rewrite has done, by its arguments."""
 
 
 def preprocessing_words(p: Preprocessing) -> list[str]:
@@ -197,7 +223,8 @@ def start_of(record: RunRecord) -> Start | None:
         return Start("a file of weights")
     if kind == "hub" and (found := re.match(r"[\w.-]+/[\w.-]+", name)):
         return Start(code(given[-1]), found[0])
-    return Start(code(given[-1]), f"timm/{name}" if kind == "timm" and re.fullmatch(r"[\w.-]+", name) else None)
+    tagged = kind == "timm" and re.fullmatch(r"[\w-]+\.[\w.-]+", name)  # without its tag it is no repository's name
+    return Start(code(given[-1]), f"timm/{name}" if tagged else None)
 
 
 def _weights(word: str) -> bool:

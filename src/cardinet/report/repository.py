@@ -50,11 +50,16 @@ def config(model: Model) -> str:
 
 def check_folder(folder: Path) -> None:
     """Raise RequestError where a folder cannot be made because it is there or cannot be written."""
-    if os.path.lexists(folder):
+    try:
+        os.lstat(folder)
         raise RequestError(f"{folder} exists; give --dry-run a folder that does not.")
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:  # a name that is too long, a folder that may not be searched
+        raise RequestError(f"{folder} cannot be made: {error.strerror or error}; give --dry-run another.") from None
     if not folder.parent.is_dir():
         raise RequestError(f"{folder} cannot be made: the folder that it is to be in is not there.")
-    if not os.access(folder.parent, os.W_OK):
+    if not os.access(folder.parent, os.W_OK | os.X_OK):
         raise RequestError(f"{folder} cannot be made: the folder that it is to be in is read-only.")
 
 

@@ -19,7 +19,7 @@ from cardinet.weights.reach import in_short
 NEEDS = "`cardinet push`"
 
 _WORD = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
-_REPO = re.compile(rf"(?=.{{3,96}}\Z){_WORD}/{_WORD}")
+_REPO = re.compile(rf"(?=[^/]{{1,96}}/[^/]{{1,96}}\Z){_WORD}/{_WORD}")
 _BRANCH = re.compile(_WORD)
 
 
@@ -63,7 +63,7 @@ def check_repo(repo: str) -> None:
         folder = "; to write the files to a folder, name it with --dry-run DIR" if path else ""
         raise RequestError(
             f'"{repo}" is no repository of the Hub: write OWNER/NAME, such as me/flowers, of letters, digits, '
-            f'"-", "_" and ".", up to 96 in all{folder}.'
+            f'"-", "_" and ".", each up to 96{folder}.'
         )
 
 
