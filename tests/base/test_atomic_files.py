@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -127,6 +128,60 @@ def test_of_several_files_none_stays_if_one_cannot_be_placed(tmp_path: Path) -> 
         with pytest.raises(WorkError, match=r"a\.xml could not be written"):
             publish_files({folder / "1": tmp_path / "a.bin", folder / "2": tmp_path / "a.xml"})
     assert [path.name for path in tmp_path.iterdir()] == ["a.xml"]
+
+
+def no_links(*_: object) -> None:
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+
+def pair(folder: Path) -> tuple[dict[Path, Path], Path, Path]:
+    """Two finished files, and the places that they are to have."""
+    (folder / "making").mkdir()
+    first, second = folder / "a.bin", folder / "a.xml"
+    for name in "12":
+        (folder / "making" / name).write_text(name)
+    return {folder / "making" / "1": first, folder / "making" / "2": second}, first, second
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_what_has_appeared_meanwhile_is_not_replaced(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, first, second = pair(tmp_path)
+    if not links:
+        monkeypatch.setattr("cardinet.base.files.os.link", no_links)
+    second.write_text("theirs")
+    with pytest.raises(WorkError, match=r"a\.xml could not be written: it appeared meanwhile; name another file\."):
+        publish_files(made)
+    assert second.read_text() == "theirs"
+    assert not first.exists()
+
+
+def test_without_links_files_have_their_places_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, first, second = pair(tmp_path)
+    monkeypatch.setattr("cardinet.base.files.os.link", no_links)
+    publish_files(made)
+    assert (first.read_text(), second.read_text()) == ("1", "2")
+    assert not any((tmp_path / "making").iterdir())
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_stopped_between_two_places_none_stays(links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, first, second = pair(tmp_path)
+    place = os.link if links else os.replace
+
+    def stopped(source: Path, target: Path) -> None:
+        place(source, target)
+        if target == second:
+            raise KeyboardInterrupt
+
+    if not links:
+        monkeypatch.setattr("cardinet.base.files.os.link", no_links)
+    monkeypatch.setattr(f"cardinet.base.files.os.{place.__name__}", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        publish_files(made)
+    assert not first.exists()
+    assert not second.exists()
 
 
 def test_a_folder_that_refuses_is_reported(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -10,6 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cardinet.base.errors import WorkError
+
+NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+"""With these a file system says that it has no hard links."""
 
 
 def sync_folder(folder: Path) -> None:
@@ -63,24 +67,53 @@ def beside(path: Path) -> Iterator[Path]:
 def publish_files(made: Mapping[Path, Path]) -> None:
     """Give finished files (keys) their places (values) on the same file system, in order: all, or none if one fails.
 
-    They are flushed to disk first. A kill between two renames leaves the first ones, so the file that the others
-    belong to comes last: who finds it finds all. Raises WorkError when one cannot be flushed or renamed.
+    They are flushed to disk first, and nothing that stands in a place is replaced. A kill in between leaves the first
+    ones, so the file that the others belong to comes last: who finds it finds all. Raises WorkError when one cannot be
+    flushed or placed.
     """
-    placed: list[Path] = []
+    reserved: set[Path] = set()
     place = next(iter(made.values()))
     try:
         for source in made:
             with open(source, "rb") as file:
                 os.fsync(file.fileno())
         for source, place in made.items():
-            os.replace(source, place)
-            placed.append(place)
+            _place(source, place, reserved)
         for folder in {target.parent for target in made.values()}:
             sync_folder(folder)
+    except BaseException as error:  # also a Ctrl-C
+        for source, target in made.items():
+            if target in reserved or _is_same(source, target):  # what else stands there is somebody's
+                target.unlink(missing_ok=True)
+        if isinstance(error, FileExistsError):
+            raise WorkError(f"{place} could not be written: it appeared meanwhile; name another file.") from error
+        if isinstance(error, OSError):
+            raise WorkError(f"{place} could not be written: {error.strerror or error}.") from error
+        raise
+    for source in made:
+        source.unlink(missing_ok=True)
+
+
+def _place(source: Path, target: Path, reserved: set[Path]) -> None:
+    """Link a file to its place, as a rename would replace what has appeared there. Raises OSError.
+
+    Where the file system has no links, the place is taken by an empty file first, which the rename replaces.
+    """
+    try:
+        os.link(source, target)
     except OSError as error:
-        for target in placed:
-            target.unlink(missing_ok=True)
-        raise WorkError(f"{place} could not be written: {error.strerror or error}.") from error
+        if error.errno not in NO_LINKS:
+            raise
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        reserved.add(target)
+        os.replace(source, target)
+
+
+def _is_same(source: Path, target: Path) -> bool:
+    try:
+        return os.path.samestat(os.lstat(source), os.lstat(target))
+    except OSError:
+        return False
 
 
 def remove_parts(folder: Path) -> None:
