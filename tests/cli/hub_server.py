@@ -38,6 +38,8 @@ class HubServer:
         self.objects: dict[str, bytes] = {}
         self.requests: list[str] = []
         self.refuse: dict[str, int] = {}
+        self.card_errors: list[str] = []
+        self.gated: set[str] = set()
         self.address = ""
 
     def commits(self, repo: str, branch: str = "main") -> list[str]:
@@ -47,13 +49,16 @@ class HubServer:
     def api(self, method: str, path: list[str], body: bytes) -> tuple[int, Any]:
         """The answer to a request below /api."""
         if path[0] == "validate-yaml":
-            return 200, {"warnings": [{"message": "advice"}], "errors": []}
+            wrong = [{"message": message} for message in self.card_errors]
+            return 400 if wrong else 200, {"warnings": [{"message": "advice"}], "errors": wrong}
         if path == ["repos", "create"]:
             asked = json.loads(body)
             name = f"{asked['organization']}/{asked['name']}"
             self.repos[name] = Repo(private=asked.get("visibility") == "private" or bool(asked.get("private")))
             return 200, {"url": f"{self.address}/{name}"}
         name, what = "/".join(path[1:3]), path[3:] or ["info"]
+        if name in self.gated:
+            return 403, "GatedRepo"
         repo = self.repos.get(name)
         if repo is None:
             return 404, "RepoNotFound"

@@ -12,9 +12,10 @@ import huggingface_hub.constants
 import pytest
 import torch
 from cli_runner import Cli
-from hub_server import TOKEN, HubServer, served
+from hub_server import TOKEN, HubServer, Repo, served
 
 import cardinet
+from cardinet.weights.upload import _reason
 
 NAMES = {"model.safetensors", "README.md", "config.json"}
 
@@ -129,9 +130,10 @@ def test_somebody_else_was_there_in_between(
 REFUSALS = {
     "GET /api/models": (401, 2, "does not accept the token (HTTP status 401)"),
     "POST /api/repos/create": (403, 2, "The token may not write to me/digits (HTTP status 403)"),
-    "/preupload/": (403, 2, "The token may not write to me/digits"),
-    "PUT /lfs/": (400, 1, "me/digits could not be written (HTTP status 400: refused);"),
-    "/commit/": (500, 1, "me/digits could not be written (HTTP status 500: refused);"),
+    "/repos/create": (409, 2, "me/digits is there already, but this token may not see it (HTTP status 409); give a"),
+    "/preupload/": (403, 2, "The token may not write to me/digits (HTTP status 403); an empty repository was made"),
+    "PUT /lfs/": (400, 1, "me/digits could not be written (HTTP status 400: refused); an empty repository was made"),
+    "/commit/": (500, 1, "me/digits could not be written (HTTP status 500: refused); an empty repository was made"),
     "HEAD /": (503, 1, "cannot be reached ("),
 }
 
@@ -145,6 +147,52 @@ def test_what_the_hub_refuses_is_a_sentence(cli: Cli, hub: HubServer, digits_run
     assert (done.code, done.out) == (code, "")
     assert sentence in line
     assert not hub.repos.get("me/digits") or hub.commits("me/digits") == []
+
+
+def test_a_repository_that_was_there_is_intact(cli: Cli, hub: HubServer, digits_run: Path) -> None:
+    hub.repos["me/digits"] = Repo()
+    hub.refuse["/commit/"] = 500
+    done = cli("push", digits_run, "me/digits")
+    assert done.code == 1
+    assert "me/digits could not be written (HTTP status 500: refused); what was there is intact." in done.err
+
+
+def test_no_repository_is_made_for_a_card_that_the_hub_does_not_accept(
+    cli: Cli, hub: HubServer, digits_run: Path
+) -> None:
+    hub.card_errors = ['"license" must be one of [mit].', '"tags" are none.']
+    done = cli("push", digits_run, "me/digits")
+    assert done.code == 1
+    assert (
+        'error: The Hub does not accept the card ("license" must be one of [mit]; "tags" are none); nothing was '
+        "uploaded. `--dry-run DIR` shows the card.\n"
+    ) in done.err
+    assert hub.repos == {}
+
+
+def test_a_gated_repository_is_there(cli: Cli, hub: HubServer, digits_run: Path) -> None:
+    hub.gated.add("me/digits")
+    done = cli("push", digits_run, "me/digits")
+    assert done.code == 2
+    assert "me/digits is there already and is gated, and this token has no access to it" in done.err
+    assert hub.repos == {}
+
+
+@pytest.mark.parametrize("letter", ["\x07", " ", "é", "\x7f"])
+def test_a_token_that_cannot_be_is_not_printed(
+    letter: str, cli: Cli, hub: HubServer, digits_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", f"hf_sec{letter}ret")
+    done = cli("push", digits_run, "me/digits")
+    assert (done.code, hub.requests) == (2, [])
+    assert "has a character that no token has" in done.err
+    assert "hf_" not in done.err
+
+
+def test_reasons_are_whole_and_without_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    said = _reason(ValueError(f"Invalid metadata of {TOKEN}.\n- license is none.\nSee there\n- tags are none"))
+    assert said == "Invalid metadata of TOKEN: license is none; tags are none"
 
 
 def test_a_public_repository_is_not_private(cli: Cli, hub: HubServer, digits_run: Path) -> None:

@@ -13,9 +13,9 @@ from cardinet.networks.part import to_document
 from cardinet.report.card import model_card
 from cardinet.runs.folder import RunRecord
 from cardinet.runs.model_file import SCHEMA, Model
-from cardinet.weights.upload import Target
+from cardinet.weights.upload import CARD, Target
 
-MODEL, CARD, CONFIG = "model.safetensors", "README.md", "config.json"
+MODEL, CONFIG = "model.safetensors", "config.json"
 
 
 def repository_files(

@@ -7,8 +7,8 @@ import importlib
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from cardinet.weights.hub import client, quiet, reached
 from cardinet.weights.reach import in_short
 
 NEEDS = "`cardinet push`"
+CARD = "README.md"
+"""The file whose first lines the Hub reads, and may not accept."""
 
 _WORD = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _REPO = re.compile(rf"(?=[^/]{{1,96}}/[^/]{{1,96}}\Z){_WORD}/{_WORD}")
@@ -82,12 +84,7 @@ def look(target: Target) -> Present:
     library = client(NEEDS)
     errors: Any = importlib.import_module("huggingface_hub.errors")
     with quiet(), _answers(target, "looked at"):
-        token = library.get_token()
-        if not token:
-            raise RequestError(
-                "No token for the Hub was found, neither in HF_TOKEN nor where `hf auth login` keeps one. Make one "
-                "that may write on the page of your account, and give it in HF_TOKEN or to `hf auth login`."
-            )
+        token = _token(library)
         server, offline = reached(library)
         if offline:
             raise WorkError(
@@ -107,6 +104,11 @@ def look(target: Target) -> Present:
                 found = hub.model_info(target.repo, revision=target.branch, files_metadata=True)
         except errors.RevisionNotFoundError:
             return Present({}, commit, repo=True)
+        except errors.GatedRepoError:
+            raise RequestError(
+                f"{target.repo} is there already and is gated, and this token has no access to it; ask for it on its "
+                "page, or name a repository of your own."
+            ) from None
         except errors.RepositoryNotFoundError as error:
             if _status(error) == 401:
                 raise
@@ -128,28 +130,76 @@ def upload(target: Target, present: Present, files: Mapping[str, bytes], message
     """Put all files into a repository in one commit, on top of what `look` saw; it is made where it is not there.
 
     Raises RequestError where the token may not write there, WorkError where the upload fails or somebody else has
-    changed the repository since; it is then as it was.
+    changed the repository since; it is then as it was, or new and empty, which the message says.
     """
     library = client(NEEDS)
     server = str(importlib.import_module("huggingface_hub.constants").ENDPOINT)
     page = f"{server}/{target.repo}" + (f"/tree/{target.branch}" if target.branch else "")
     if all(name in present.files and _same(present.files[name], content) for name, content in files.items()):
         return Uploaded(page, None)
-    with quiet(), _bars_for_eyes(library), warnings.catch_warnings(), _answers(target, "written"):
-        hub = library.HfApi(endpoint=server, token=library.get_token())
+    made: list[str] = []
+    with quiet(), _bars_for_eyes(library), warnings.catch_warnings(), _answers(target, "written", made):
+        token = _token(library)
+        hub = library.HfApi(endpoint=server, token=token)
+        _check_card(library, server, token, files[CARD])
         if not present.repo:
-            hub.create_repo(target.repo, private=True if target.private else None)
+            _create(hub, target)
+            made.append("repository")
         if target.branch is not None and not present.branch:
             hub.create_branch(target.repo, branch=target.branch, exist_ok=True)
         warnings.simplefilter("ignore")  # the Hub's advice on the card, as Python prints it, is no sentence for users
-        made = hub.create_commit(
+        done = hub.create_commit(
             target.repo,
             [library.CommitOperationAdd(name, content) for name, content in files.items()],
             commit_message=message,
             revision=target.branch,
             parent_commit=present.commit,
         )
-    return Uploaded(page, str(made.oid))
+    return Uploaded(page, str(done.oid))
+
+
+def _token(library: Any) -> str:
+    """The user's token. Raises RequestError where there is none, or one that cannot be: it is never printed."""
+    token = library.get_token()
+    if not token:
+        raise RequestError(
+            "No token for the Hub was found, neither in HF_TOKEN nor where `hf auth login` keeps one. Make one "
+            "that may write on the page of your account, and give it in HF_TOKEN or to `hf auth login`."
+        )
+    if not all("!" <= letter <= "~" for letter in token):
+        raise RequestError(
+            "The token for the Hub has a character that no token has: a space, a control character or a letter beyond "
+            "ASCII. Copy it again from the page of your account, and give it in HF_TOKEN or to `hf auth login`."
+        )
+    return str(token)
+
+
+def _check_card(library: Any, server: str, token: str, card: bytes) -> None:
+    """Raise WorkError where the Hub does not accept a card, before a repository is made for it."""
+    answer = library.get_session().post(
+        f"{server}/api/validate-yaml",
+        json={"content": card.decode(), "repoType": "model"},
+        headers=library.utils.build_hf_headers(token=token),
+    )
+    if answer.status_code == 400 and (wrong := answer.json().get("errors")):
+        reasons = "; ".join(str(error.get("message")).rstrip(".") for error in wrong)
+        raise WorkError(
+            f"The Hub does not accept the card ({reasons}); nothing was uploaded. `--dry-run DIR` shows the card."
+        )
+    library.utils.hf_raise_for_status(answer)
+
+
+def _create(hub: Any, target: Target) -> None:
+    """Make a repository that `look` has not seen. Raises RequestError where it is there all the same."""
+    try:
+        hub.create_repo(target.repo, private=True if target.private else None)
+    except Exception as error:
+        if _status(error) != 409:
+            raise
+        raise RequestError(
+            f"{target.repo} is there already, but this token may not see it (HTTP status 409); give a token that may, "
+            "or name another repository."
+        ) from error
 
 
 def _digest(file: Any) -> str:
@@ -181,14 +231,15 @@ def _bars_for_eyes(library: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _answers(target: Target, doing: str) -> Iterator[None]:
-    """What the client raises while it is `doing` something ("written"), as sentences."""
+def _answers(target: Target, doing: str, made: Sequence[str] = ()) -> Iterator[None]:
+    """What the client raises while it is `doing` something ("written"), as sentences; `made` is what it leaves."""
     try:
         yield
     except (RequestError, WorkError):
         raise
     except Exception as error:  # whatever its HTTP client raises
         status = _status(error)
+        left = "an empty repository was made, which stays until you push again or delete it on its page" if made else ""
         if status == 401:
             raise RequestError(
                 "The Hub does not accept the token (HTTP status 401): it is wrong or has expired. Make another on the "
@@ -196,20 +247,36 @@ def _answers(target: Target, doing: str) -> Iterator[None]:
             ) from error
         if status == 403:
             raise RequestError(
-                f"The token may not write to {target.repo} (HTTP status 403): give one that has the right to write, or "
-                "name a repository of your own or of an organisation that you belong to."
+                f"The token may not write to {target.repo} (HTTP status 403){'; ' + left if left else ''}: give one "
+                "that has the right to write, or name a repository of your own or of an organisation that you belong "
+                "to."
             ) from error
         if status in (409, 412):
             raise WorkError(
                 f"{target.repo} was changed by somebody else in this moment, and is as they left it; try again."
             ) from error
-        raise WorkError(f"{target.repo} could not be {doing} ({_reason(error)}); what was there is intact.") from error
+        raise WorkError(
+            f"{target.repo} could not be {doing} ({_reason(error)}); {left or 'what was there is intact'}."
+        ) from error
 
 
 def _reason(error: BaseException) -> str:
-    """Why, in short: of a large file's upload the cause, of an answer its status and what the Hub says of it."""
+    """Why, in short: of a large file's upload the cause, of an answer its status and what the Hub says of it.
+
+    That is the first line, and the lines behind it that list reasons.
+    """
     if type(error) is RuntimeError and error.__cause__ is not None:
         error = error.__cause__
-    said = str(getattr(error, "server_message", None) or "").strip().split("\n")[0].rstrip(".")
-    status = _status(error)
-    return in_short(error) if status is None else f"HTTP status {status}" + (f": {said}" if said else "")
+    status, said = _status(error), str(getattr(error, "server_message", None) or "")
+    first = in_short(error) if status is None else said.strip().split("\n")[0].rstrip(".")
+    listed = [line[2:].strip().rstrip(".") for line in (said or str(error)).splitlines()[1:] if line.startswith("- ")]
+    words = [*([] if status is None else [f"HTTP status {status}"]), *filter(None, [first, "; ".join(listed)])]
+    return _without_token(": ".join(words))
+
+
+def _without_token(text: str) -> str:
+    """A text of the client's, which may quote the request, without the user's token."""
+    with suppress(Exception):  # whatever stops the client from finding one
+        token = client(NEEDS).get_token()
+        return text.replace(token, "TOKEN") if token else text
+    return text
