@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 import cardinet
@@ -15,6 +17,9 @@ from cardinet.runs.model_file import Model
 
 KEYS = ("classes", "preprocessing", "input", "spec", "rewrites", "training", "version")
 """Of the metadata; each value is JSON."""
+
+PLACES = ("data", "recipe")
+"""What in a training summary can be a path."""
 
 FLOAT = "decoded, resized and cropped, scaled to [0, 1] and normalised as preprocessing says"
 UINT8 = "decoded, resized and cropped as preprocessing says; scaling and normalisation are in the graph"
@@ -49,10 +54,22 @@ def describe(model: Model, with_preprocessing: bool) -> dict[str, str]:
         "input": entry,
         "spec": to_document(model.spec),
         "rewrites": [step.to_document() for step in model.rewrites],
-        "training": model.training,
+        "training": _told(model.training),
         "version": cardinet.__version__,
     }
-    return {key: json.dumps(values[key], ensure_ascii=False) for key in KEYS}
+    # in ASCII, as a class can be named by bytes that are no UTF-8, which Python holds as halves of surrogate pairs
+    return {key: json.dumps(values[key], allow_nan=False) for key in KEYS}
+
+
+def _told(value: Any, key: str = "") -> Any:
+    """What of a training summary leaves this machine: of a path its last name; what is no number is null."""
+    if isinstance(value, Mapping):
+        return {name: _told(item, name) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_told(item) for item in value]
+    if isinstance(value, str) and key in PLACES:
+        return PurePath(value).name
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_about(metadata: Mapping[str, str], path: object) -> About:

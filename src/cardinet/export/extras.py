@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from cardinet.base.errors import RequestError
+from cardinet.weights.reach import in_short
 
 NEEDED: dict[str, tuple[str, ...]] = {
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
@@ -35,19 +36,25 @@ def check_installed(format: str, int8: bool) -> None:
 
 
 def library(name: str) -> Any:
-    """A library of the extra, imported without its telemetry.
+    """A library of the extra, imported without its telemetry. Raises RequestError where it is there but broken.
 
     OpenVINO and NNCF report each import and each quantization to their maker where their telemetry package is
     installed, as it always is; a user who exports a model has not agreed to that.
     """
     with isolated():
-        return importlib.import_module(name)
+        try:
+            return importlib.import_module(name)
+        except (ImportError, OSError) as error:  # a part of it is missing, or a shared library that it needs
+            raise RequestError(
+                f"{name} is installed but cannot be imported ({in_short(error)}); install it anew: "
+                'pip install --force-reinstall "cardinet[export]".'
+            ) from error
 
 
 @contextmanager
 def isolated() -> Iterator[None]:
     """Within it nothing that is imported reports to its maker, or says that a machine has no CUDA."""
-    with _without_telemetry(), _quiet("torch.utils.cpp_extension"):
+    with _without_telemetry(), quiet("torch.utils.cpp_extension"):
         yield
 
 
@@ -70,7 +77,8 @@ def _without_telemetry() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet(logger: str) -> Iterator[None]:
+def quiet(logger: str) -> Iterator[None]:
+    """Within it only errors are logged there."""
     named = logging.getLogger(logger)
     before = named.level
     named.setLevel(logging.ERROR)

@@ -21,7 +21,7 @@ MOST_BYTES = 2**31 - 2**24
 def translate(program: ExportedProgram, opset: int | None = None) -> Any:
     """The ONNX model (a ModelProto) of a graph: input "pixels", output "logits", the batch dynamic.
 
-    Raises WorkError for parameters that one file cannot hold.
+    Raises WorkError for parameters that one file cannot hold, and for an opset that was asked for and not reached.
     """
     size = sum(tensor.nbytes for tensor in program.state_dict.values())
     if size > MOST_BYTES:
@@ -43,11 +43,23 @@ def translate(program: ExportedProgram, opset: int | None = None) -> Any:
         )
     assert made is not None
     model: Any = made.model_proto
+    check_opset(model, opset)
     _without_notes(model)
     model.producer_name, model.producer_version = "cardinet", cardinet.__version__
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     return model
+
+
+def check_opset(model: Any, asked: int | None) -> None:
+    """Raise WorkError where the model has other operators than asked for, which older exporters do not say."""
+    reached = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    if asked is not None and reached != [asked]:
+        got = reached[0] if reached else "none"
+        raise WorkError(
+            f"--opset {asked} was not reached: the exporter wrote opset {got}. Ask for that one, or install a newer "
+            'onnxscript: pip install --upgrade "cardinet[export]".'
+        )
 
 
 def write_onnx(model: Any, about: Mapping[str, str], path: Path) -> None:

@@ -31,10 +31,18 @@ def from_onnx(model: Any) -> Any:
 
 
 def write_openvino(model: Any, about: Mapping[str, str], path: Path) -> None:
-    """Write the .xml and the .bin beside it; the weights keep their precision (the library's default is half)."""
+    """Write the .xml and the .bin beside it; the weights keep their precision (the library's default is half).
+
+    Raises OSError where they cannot be written, as a disk is full.
+    """
     for key, value in about.items():
         model.set_rt_info(value, [GROUP, key])
-    library("openvino").save_model(model, str(path), compress_to_fp16=False)
+    try:
+        library("openvino").save_model(model, str(path), compress_to_fp16=False)
+    except RuntimeError as error:
+        if "iostream" not in str(error):
+            raise
+        raise OSError("the disk is full, or takes no file of this size") from error
 
 
 def read_metadata(model: Any) -> dict[str, str]:

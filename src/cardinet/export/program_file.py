@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch.export import ExportedProgram
 
+from cardinet.base.errors import WorkError
+from cardinet.export.extras import quiet
+
 METADATA = "cardinet.json"
 
 
 def write_program(program: ExportedProgram, about: Mapping[str, str], path: Path) -> None:
     """Write a program; the metadata is one JSON object of JSON texts."""
-    torch.export.save(program, path, extra_files={METADATA: json.dumps(dict(about), ensure_ascii=False)})
+    file = io.BytesIO()  # where the disk is full torch's own writing to it ends the process
+    torch.export.save(program, file, extra_files={METADATA: json.dumps(dict(about))})
+    path.write_bytes(file.getbuffer())
 
 
 def load_program(path: Path) -> tuple[ExportedProgram, dict[str, str]]:
-    """The program and its metadata; none for a file that Cardinet has not written."""
+    """The program and its metadata; none for a file that Cardinet has not written. Raises WorkError for no archive."""
+    if not zipfile.is_zipfile(path):
+        raise WorkError(f"{path} is no archive, so it is no program of torch.export, or it is cut.")
     extra = {METADATA: ""}
-    program = torch.export.load(path, extra_files=extra)
+    with quiet("torch.export"):  # which logs a traceback and then raises
+        program = torch.export.load(path, extra_files=extra)
     return program, json.loads(extra[METADATA] or "{}")

@@ -86,6 +86,14 @@ class Request:
             )
 
     def _check_out(self) -> None:
+        try:
+            self._check_place()
+        except OSError as error:  # a name that is too long, a folder that may not be searched
+            raise RequestError(
+                f"--out {self.out} cannot be written: {error.strerror or error}; name another file."
+            ) from None
+
+    def _check_place(self) -> None:
         if self.out.is_dir():
             raise RequestError(f"--out {self.out} is a folder; name a file.")
         suffix = SUFFIXES.get(self.format)
@@ -95,7 +103,7 @@ class Request:
                 f"{self.out.with_suffix(suffix)}."
             )
         for file in self.files:
-            if file.exists():
+            if file.exists() or file.is_symlink():
                 raise RequestError(f"{file} exists; name a file that does not.")
         if not self.out.parent.is_dir():
             raise RequestError(f"{self.out} cannot be written: its folder is not there.")

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from cardinet.base.errors import RequestError
+from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.export.about import About, read_about
 from cardinet.export.extras import check_installed, library
@@ -108,15 +108,31 @@ def has_bf16() -> bool:
 def open_exported(path: Path, *, threads: int = 1, precision: str = "f32") -> FileRunner:
     """The runner of an exported file by its suffix; `precision` ("f32", "bf16") is OpenVINO's.
 
-    Raises RequestError for another suffix, a missing file or library, WorkError for a file of another program.
+    Raises RequestError for another suffix, a missing file or library, WorkError for a file of another program, or one
+    that its runtime cannot read.
     """
     formats = {suffix: name for name, suffix in SUFFIXES.items()}
     if path.suffix not in formats:
         raise RequestError(f"{path} is no exported file; they end in {', '.join(formats)}.")
-    if not path.exists():
-        raise RequestError(f"There is no file {path}.")
-    format = formats[path.suffix]
+    if not path.is_file():
+        raise RequestError(f"{path} is a folder; name a file." if path.is_dir() else f"There is no file {path}.")
+    format, weights = formats[path.suffix], path.with_suffix(".bin")
+    if format == "openvino" and not weights.is_file():
+        raise RequestError(f"{path} has its weights in {weights.name}, which is not beside it; put it there.")
     check_installed(format, int8=False)
-    if format == "onnx":
-        return OnnxRunner(path, threads)
-    return ProgramRunner(path) if format == "torch-export" else OpenVinoRunner(path, threads, precision)
+    try:
+        if format == "onnx":
+            return OnnxRunner(path, threads)
+        return ProgramRunner(path) if format == "torch-export" else OpenVinoRunner(path, threads, precision)
+    except (CardinetError, MemoryError):
+        raise
+    except Exception as error:  # each runtime has its own
+        raise WorkError(
+            f"{path} cannot be opened by its runtime ({reason(error)}); it is damaged, or no file of this format."
+        ) from error
+
+
+def reason(error: Exception) -> str:
+    """The first line of a runtime's error that does not only say where in its source it was raised."""
+    lines = [line.strip() for line in str(error).splitlines() if not line.startswith("Exception from ")]
+    return next(filter(None, lines), type(error).__name__).rstrip(".")
