@@ -15,6 +15,7 @@ import torch
 from cardinet.base.errors import WorkError
 from cardinet.data.source import Source
 from cardinet.export import job, pictures, runner
+from cardinet.export.about import describe, read_about
 from cardinet.export.job import export_model
 from cardinet.export.request import SUFFIXES, Request
 from cardinet.export.runner import open_exported
@@ -95,6 +96,50 @@ def test_a_file_that_loses_too_much_is_tried_with_control_and_refused(
         export_model(model, asked("onnx", tmp_path), digits)
     assert len(tried) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broken_translation_is_found_before_it_is_quantized(
+    model: Model, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Translated(runner.TorchRunner):
+        def __init__(self, path: Path, **more: object) -> None:
+            super().__init__(copy.deepcopy(model.network), model.preprocessing)
+            self.about = read_about(describe(model, with_preprocessing=False), path)
+
+        def logits(self, pixels: Any) -> Any:
+            return -super().logits(pixels)
+
+    monkeypatch.setattr(job, "graph_of", lambda *_: None)
+    monkeypatch.setattr(job, "translate", lambda *_: None)
+    monkeypatch.setattr(job, "write_onnx", lambda *_: None)
+    monkeypatch.setattr(runner, "open_exported", Translated)
+    monkeypatch.setattr(job, "quantized", pytest.fail)
+    with pytest.raises(WorkError, match="360 of 360 predictions differ"):
+        export_model(model, asked("onnx", tmp_path), digits)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_its_runtime_does_not_open_is_not_written(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "graph_of", lambda *_: None)
+    monkeypatch.setattr(job, "translate", lambda *_: None)
+    monkeypatch.setattr(job, "write_onnx", lambda made, about, path: path.write_text("hello"))
+    with pytest.raises(WorkError, match=r"a\.onnx was not written: its own runtime does not open it\."):
+        export_model(model, replace(asked("onnx", tmp_path), int8=False))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_picture_is_found_before_any_work(
+    model: Model, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*_: object) -> None:
+        raise WorkError("cut.jpg is damaged.")
+
+    monkeypatch.setattr(pictures.Pictures, "batches", damaged)
+    monkeypatch.setattr(job, "graph_of", pytest.fail)
+    with pytest.raises(WorkError, match=r"cut\.jpg is damaged"):
+        export_model(model, asked("onnx", tmp_path), digits)
 
 
 @pytest.mark.parametrize("format", ["onnx", "openvino"])

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import resource
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +20,10 @@ import torch
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.source import Source
 from cardinet.export import job, runner
+from cardinet.export.about import describe
+from cardinet.export.extras import library
 from cardinet.export.job import export_model
+from cardinet.export.openvino_file import write_openvino
 from cardinet.export.request import SUFFIXES, Request
 from cardinet.export.runner import open_exported
 from cardinet.runs.model_file import Model
@@ -23,7 +31,7 @@ from export.exported import Broken, pixels, relative_difference
 
 pytestmark = pytest.mark.usefixtures("short")
 
-ODD = ("été", "日本🐈", 'a "b"', "c,d", "<e>&", "f\\g", "", " h", "i\nj", "k")
+ODD = ("été", "日本🐈", 'a "b"', "c,d", "<e>&", "f\\g", "", " h", "i\nj", "caf\udce9")
 PLACES = [str(Path(module.__file__ or "").parent).encode() for module in (torch, job)]
 FLOATS = ("float32", "bfloat16") if runner.has_bf16() else ("float32",)
 
@@ -69,7 +77,7 @@ def test_a_file_takes_uint8_pictures_and_describes_itself(format: str, model: Mo
     assert (made.dtype, made.source, made.split, made.total) == ("uint8", None, None, 64)
     assert made.parity["float32"].wrong_before is None
     opened = open_exported(made.request.out)
-    assert opened.about.classes == ODD
+    assert opened.about.classes == ODD  # the last one is what a folder named in Latin-1 is called
     assert opened.about.preprocessing == model.preprocessing
     assert opened.about.dtype == "uint8"
     assert opened.about.input["shape"] == ["batch", 1, 8, 8]
@@ -110,6 +118,50 @@ def test_a_broken_file_is_not_written(
     assert files(tmp_path) == []
 
 
+def test_a_network_of_no_numbers_is_not_the_files_fault(model: Model, digits: Source, tmp_path: Path) -> None:
+    network = copy.deepcopy(model.network)
+    with torch.no_grad():
+        network.get_parameter("fc.bias")[3] = float("nan")
+    with pytest.raises(
+        WorkError, match=r"The network's own logits are not numbers, for .+ first: the model is damaged"
+    ):
+        export_model(replace(model, network=network), asked("torch-export", tmp_path), digits)
+    assert files(tmp_path) == []
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Within it no file grows beyond 50 kB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_a_sentence(model: Model, tmp_path: Path) -> None:
+    with full_disk(), pytest.raises(WorkError, match=r"a\.pt2 could not be written: File too large\."):
+        export_model(model, asked("torch-export", tmp_path))
+    assert files(tmp_path) == []
+
+
+def test_a_full_disk_is_an_os_error_of_openvino_too(tmp_path: Path) -> None:
+    operators = library("openvino").opset13
+    x, weight = operators.parameter([2, 300], np.float32), operators.constant(np.ones((300, 300), np.float32))
+    made = library("openvino").Model([operators.matmul(x, weight, False, False)], [x], "a")
+    with full_disk(), pytest.raises(OSError, match="the disk is full"):
+        write_openvino(made, {}, tmp_path / "a.xml")
+
+
+def test_what_a_file_says_of_itself_is_compared(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(model, classes=model.classes[::-1])
+    monkeypatch.setattr(job, "describe", lambda model, raw: describe(other, not raw))
+    with pytest.raises(WorkError, match="metadata has other class names and type of input than the model"):
+        export_model(model, asked("torch-export", tmp_path), None)
+    assert files(tmp_path) == []
+
+
 def test_what_fails_on_the_way_leaves_nothing(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -132,6 +184,24 @@ def test_files_of_others_are_refused(model: Model, tmp_path: Path) -> None:
         open_exported(tmp_path / "a.safetensors")
     with pytest.raises(RequestError, match="There is no file"):
         open_exported(tmp_path / "b.onnx")
+    (tmp_path / "d.pt2").mkdir()
+    with pytest.raises(RequestError, match=r"d\.pt2 is a folder; name a file"):
+        open_exported(tmp_path / "d.pt2")
+    for name in ("e.onnx", "e.pt2", "e.xml"):
+        (tmp_path / name).write_text("hello")
+    with pytest.raises(RequestError, match=r"e\.xml has its weights in e\.bin, which is not beside it; put it there"):
+        open_exported(tmp_path / "e.xml")
+    (tmp_path / "e.bin").touch()
+    with zipfile.ZipFile(tmp_path / "f.pt2", "w") as archive:
+        archive.writestr("a", "b")
+    for name, reason in (
+        ("e.onnx", r"opened by its runtime \(.*parsing failed\)"),
+        ("e.pt2", "is no archive, so it is no program of torch.export"),
+        ("f.pt2", "opened by its runtime"),
+        ("e.xml", r"opened by its runtime \(Unable to read the model"),
+    ):
+        with pytest.raises(WorkError, match=reason):
+            open_exported(tmp_path / name)
     with pytest.raises(RequestError, match=r"a\.onnx exists"):
         export_model(model, request)
 

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from cardinet.base.errors import RequestError
-from cardinet.export.extras import isolated
+from cardinet.base.errors import RequestError, WorkError
+from cardinet.cli.export import sentences
+from cardinet.data.source import Source
+from cardinet.export import job
+from cardinet.export.about import describe
+from cardinet.export.extras import isolated, library
+from cardinet.export.job import Export, check_request
 from cardinet.export.latency import latencies
+from cardinet.export.onnx_file import check_opset
 from cardinet.export.parity import Disagreement, Parity, compare
-from cardinet.export.pictures import Pictures
+from cardinet.export.pictures import Pictures, calibrating
 from cardinet.export.request import Request
 from cardinet.runs.model_file import Model
 
@@ -45,14 +55,63 @@ def test_how_much_logits_and_errors_may_differ() -> None:
     assert "from 10.00 % to 10.60 % on 1,000 pictures" in parity(1000, growth=6).int8_problems()[0]
 
 
+class Says:
+    """A runner that gives the same logits for a picture in whatever batch, unless `change` says otherwise."""
+
+    def __init__(self, rows: Any, change: Any = None) -> None:
+        self.rows, self.change = np.array(rows, np.float32), change or (lambda logits: logits)
+
+    def logits(self, pixels: Any) -> Any:
+        return self.change(np.resize(self.rows, (len(pixels), self.rows.shape[1])))
+
+
+def fixed(logits: Any) -> Any:
+    """As a file does whose batch is not dynamic."""
+    if len(logits) != 5:
+        raise RuntimeError("Exception from core.cpp:84:\nGot 1, expected 5.")
+    return logits
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (fixed, r"The float32 file fails in its runtime for 1 picture at once \(Got 1, expected 5\)\."),
+        (lambda logits: logits[:, 0], r"gives logits of the shape \(5,\) for 5 pictures at once, and not \(5, 2\)\."),
+        (
+            lambda logits: logits if len(logits) > 1 else logits[0],
+            r"of the shape \(2,\) for 1 picture at once, and not",
+        ),
+    ],
+    ids=["a fixed batch", "another shape", "another shape for one"],
+)
+def test_a_file_has_to_take_any_number_of_pictures(change: Any, sentence: str, model: Model) -> None:
+    rows, five = [[1.0, 0.0]], Pictures(None, model.preprocessing, 5, 5)
+    with pytest.raises(WorkError, match=sentence):
+        compare(Says(rows), {"float32": Says(rows, change)}, five, ("cat", "dog"), "float32")
+
+
+def test_logits_may_not_depend_on_the_other_pictures(model: Model) -> None:
+    rows, five = [[1.0, 0.0]], Pictures(None, model.preprocessing, 5, 5)
+
+    def found(step: float) -> Parity:
+        uneven = Says(rows, lambda logits: logits * np.float32(1 + step if len(logits) == 3 else 1))
+        return compare(Says(rows), {"file": uneven}, five, ("cat", "dog"), "float32")["file"]
+
+    assert not found(1e-4).float_problems()
+    assert "depend on how many others are with it, by up to 1.0e-02 of the" in found(0.01).float_problems()[0]
+    assert not found(0.01).int8_problems()
+    assert "depend on how many others are with it" in found(0.5).int8_problems()[0]
+    assert not found(float("nan")).finite
+
+
+def test_a_network_without_numbers_is_named(model: Model) -> None:
+    five = Pictures(None, model.preprocessing, 5, 5)
+    rows = [[1.0, 0.0], [1.0, float("inf")]]
+    with pytest.raises(WorkError, match="network's own logits are not numbers, for random picture 1 first"):
+        compare(Says(rows), {"float32": Says(rows)}, five, ("cat", "dog"), "float32")
+
+
 def test_near_ties_are_those_of_the_network(model: Model) -> None:
-    class Says:
-        def __init__(self, rows: list[list[float]]) -> None:
-            self.rows = np.array(rows, np.float32)
-
-        def logits(self, pixels: Any) -> Any:
-            return self.rows[: len(pixels)]
-
     before = Says([[1.0, 0.9995, 0.0], [1.0, 0.5, 0.0], [0.0, 2.0, 1.0]])
     after = Says([[1.0, 1.0005, 0.0], [0.5, 1.0, 0.0], [0.0, 2.0, 1.0]])
     three = Pictures(None, model.preprocessing, 3, 3)
@@ -112,6 +171,93 @@ def test_torch_export_needs_no_library(tmp_path: Path, monkeypatch: pytest.Monke
     for name in ("onnx", "onnxscript", "onnxruntime", "openvino", "nncf"):
         monkeypatch.setitem(sys.modules, name, None)
     Request(format="torch-export", out=tmp_path / "a.pt2").check()
+
+
+def test_a_library_that_is_there_but_broken_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_library.py").write_text("import a_part_that_is_missing")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(RequestError, match=r"broken_library is installed but cannot be imported \(No module named 'a_"):
+        library("broken_library")
+
+
+def test_versions_are_those_of_the_imported_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the package is called that brought them: onnxruntime-gpu, openvino-nightly."""
+    modules = {"onnx": SimpleNamespace(__version__="1"), "onnxscript": SimpleNamespace(__version__="2")}
+    monkeypatch.setattr(job, "library", lambda name: modules.get(name, object()))
+    found = job._versions(Request(format="onnx", out=tmp_path / "a.onnx"))
+    assert {"onnx": "1", "onnxscript": "2", "onnxruntime": "unknown"}.items() <= found.items()
+    assert found["torch"] == torch.__version__
+
+
+def test_an_opset_that_was_not_reached_is_found() -> None:
+    model = SimpleNamespace(opset_import=[SimpleNamespace(domain="", version=18)])
+    check_opset(model, 18)
+    check_opset(model, None)
+    with pytest.raises(WorkError, match="--opset 21 was not reached: the exporter wrote opset 18"):
+        check_opset(model, 21)
+
+
+def test_places_that_cannot_be_asked_for_are_found_with_all_else(tmp_path: Path) -> None:
+    for out in (tmp_path / ("x" * 300 + ".onnx"), tmp_path / ("x" * 300) / "a.onnx"):
+        with pytest.raises(RequestError) as caught:
+            Request(format="onnx", out=out, pictures=0).check()
+        assert len(caught.value.findings) == 2
+        assert caught.value.findings[1].endswith("cannot be written: File name too long; name another file.")
+    (tmp_path / "a.onnx").symlink_to("nowhere")
+    with pytest.raises(RequestError, match=r"a\.onnx exists"):
+        Request(format="onnx", out=tmp_path / "a.onnx").check()
+
+
+def test_the_summary_in_a_file_has_no_paths_and_is_json(model: Model) -> None:
+    before = {"data": "imagenet:/home/alice/secret", "classes": ["a/b"], "losses": [float("inf"), 1.0]}
+    training = {"data": "/home/alice/cats", "recipe": "/home/alice/mine.toml", "loss": float("nan"), "before": before}
+    written = describe(replace(model, training=training), with_preprocessing=False)["training"]
+    assert json.loads(written, parse_constant=pytest.fail) == {
+        "data": "cats",
+        "recipe": "mine.toml",
+        "loss": None,
+        "before": {"data": "secret", "classes": ["a/b"], "losses": [None, 1.0]},
+    }
+
+
+@pytest.mark.parametrize("splits", ["test", "validation"])
+def test_accuracy_control_watches_pictures_that_the_network_has_not_learnt(
+    splits: str, model: Model, digits: Source
+) -> None:
+    source = digits
+    if splits == "validation":
+        source = replace(digits, splits={k: v for k, v in digits.splits.items() if k != "test"})
+    calibration, tuning = calibrating(source, model.preprocessing)
+    assert calibration.split is not None
+    assert tuning.split is not None
+    assert calibration.split.name == "train"
+    assert tuning.split.name == ("validation" if splits == "test" else "train")
+    held = tuning.held()
+    assert held.pixels is not None
+    assert [len(batch) for batch in held.batches(100)] == [len(batch) for batch in tuning.batches(100)]
+    assert np.array_equal(held.pixels, np.concatenate(list(tuning.batches(7))))
+
+
+def test_too_few_pictures_to_calibrate_are_a_wrong_request(model: Model, digits: Source, tmp_path: Path) -> None:
+    one = replace(digits, splits={**digits.splits, "train": digits.splits["train"].chosen(np.arange(1))})
+    with pytest.raises(RequestError, match="digits has 1 training pictures; calibration needs at least 2"):
+        check_request(model, one, Request(format="onnx", int8=True, out=tmp_path / "a.onnx"))
+
+
+def test_what_the_figures_do_not_show_is_said(model: Model, tmp_path: Path) -> None:
+    def said(count: int, growth: int, int8: bool = True) -> str:
+        found = {"float32": parity(count), "int8": parity(count), "int8+bfloat16": parity(count, growth=growth)}
+        made = Export(
+            Request(format="openvino", int8=int8, out=tmp_path / "a.xml"),
+            "float32", "digits", "test", count, False, found if int8 else {"float32": parity(count)}, {}, (), 1, {},
+        )  # fmt: skip
+        return "\n".join(sentences(made, model))
+
+    assert "199 pictures cannot measure half a point, as one is 0.5" in said(199, 0)
+    assert "cannot measure" not in said(200, 0)
+    assert "cannot measure" not in said(10, 0, int8=False)
+    assert "bfloat16 on this CPU" not in said(200, 1)
+    assert "bfloat16 on this CPU, and that costs too much: The error grows from 50.00 % to 51.00 %" in said(200, 2)
 
 
 def test_a_weights_file_in_the_way_is_found(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from cardinet.export.job import Export
     from cardinet.export.parity import Parity
     from cardinet.runs.model_file import Model
+
+FEW = 200
+"""Below so many pictures one is more than half a point."""
 
 
 def export(
@@ -98,7 +102,11 @@ def sentences(made: Export, model: Model) -> list[str]:
     if judged.disagreements and not made.request.int8:
         found.append(f"Different predictions: {judged.listed()}")
     if made.accuracy_aware:
-        found.append("Quantized as a whole, the error grew by more than 0.5 points; some layers were kept in float.")
+        found.append(
+            "Quantized as a whole, the error grew by more than 0.5 points; this is the file of accuracy control, which "
+            "keeps layers in float where that helps."
+        )
+    found += _doubts(made)
     found.append("Bytes: " + ", ".join(f"{name} {thousands(size)}" for name, size in made.sizes.items()) + ".")
     for latency in made.latency:
         times = ", ".join(f"{name} {value:.2f} ms" for name, value in latency.median.items())
@@ -113,6 +121,21 @@ def sentences(made: Export, model: Model) -> list[str]:
     inside = ", scaled and normalised in the graph" if made.request.with_preprocessing else ", scaled and normalised"
     found.append(f"Input: {made.dtype}, {pixels}{inside}; any number of pictures.")
     return found
+
+
+def _doubts(made: Export) -> Iterator[str]:
+    """What the figures of an int8 file do not show."""
+    judged, half = made.parity[made.judged], made.parity.get("int8+bfloat16")
+    if made.request.int8 and judged.count < FEW:
+        yield (
+            f"{judged.count:,} pictures cannot measure half a point, as one is {100 / judged.count:.1f}; more would "
+            "tell more."
+        )
+    if half is not None and (problems := half.int8_problems()):
+        yield (
+            "By itself OpenVINO computes what is not quantized in bfloat16 on this CPU, and that costs too much: "
+            f"{' '.join(problems)} Set INFERENCE_PRECISION_HINT to f32, as it was here."
+        )
 
 
 def _compared(parity: Parity) -> str:

@@ -7,25 +7,25 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.export import ExportedProgram
 
+import cardinet
 from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.base.files import beside, publish_files
 from cardinet.data.source import Source
 from cardinet.evaluate.matching import check_classes
 from cardinet.export import openvino_file, runner
-from cardinet.export.about import describe
-from cardinet.export.extras import NEEDED
+from cardinet.export.about import About, describe
+from cardinet.export.extras import NEEDED, library
 from cardinet.export.graph import graph_of
 from cardinet.export.latency import Latency, latencies
 from cardinet.export.onnx_file import translate, write_onnx
 from cardinet.export.parity import Parity, compare
-from cardinet.export.pictures import calibrating, feed, proving
+from cardinet.export.pictures import Pictures, calibrating, feed, proving
 from cardinet.export.program_file import write_program
 from cardinet.export.quantize import quantized, quantized_with_control
 from cardinet.export.request import SUFFIXES, Request
@@ -43,7 +43,8 @@ class Export:
 
     `parity`, `sizes` (bytes) and the medians in `latency` are by contender: "float32" and "int8" are files,
     "bfloat16" and "int8+bfloat16" the same files as OpenVINO computes them by default, "torch" is the network itself.
-    `split` is None where random pictures had to do. `accuracy_aware` says that layers were kept in float.
+    `split` is None where random pictures had to do. `accuracy_aware` says that the file was made
+    with accuracy control, which can keep layers in float.
     """
 
     request: Request
@@ -98,6 +99,9 @@ def check_request(model: Model | None, source: Source | None, request: Request, 
     with findings:
         if model is not None and source is not None:
             check_classes(model, source)
+    with findings:
+        if model is not None and source is not None and request.int8:
+            calibrating(source, model.preprocessing)
     findings.raise_if_any()
 
 
@@ -115,22 +119,29 @@ def export_model(
     threads = request.threads or torch.get_num_threads()
     dtype = "uint8" if request.with_preprocessing else "float32"
     pictures = proving(source, model.preprocessing, request.pictures, request.workers)
+    calibration = _calibration(source, model, request)
     with beside(request.out) as folder, _threads(threads):
-        maker = _Maker(model, request, source, folder, said)
+        maker = _Maker(model, request, folder, threads, said)
         network = runner.TorchRunner(copy.deepcopy(model.network).to("cpu"), model.preprocessing)
-        files, aware = maker.float_files(threads), False
-        if request.int8:
-            files |= maker.int8_files(threads)
-        parity = compare(network, files, pictures, model.classes, dtype, _step(said, "running the file"))
-        if request.int8 and parity["int8"].int8_problems():
-            files |= maker.int8_files(threads, aware=True)
-            parity = compare(network, files, pictures, model.classes, dtype, _step(said, "running the file"))
-            aware = True
-        _judge(parity, request)
+
+        def proven(files: Files) -> dict[str, Parity]:
+            return compare(network, files, pictures, model.classes, dtype, _step(said, "running the file"))
+
+        files, aware = maker.float_files(), False
+        parity = proven(files)
+        _judge(request, parity["float32"].float_problems())
+        if calibration is not None:
+            made = maker.int8_files(*calibration)
+            found = proven(made)
+            if aware := bool(found["int8"].int8_problems()):
+                made = maker.int8_files(*calibration, aware=True)
+                found = proven(made)
+            _judge(request, found["int8"].int8_problems())
+            files, parity = files | made, parity | found
         said("measuring latency", 0, 1)
         pixels = feed(next(iter(pictures.batches(8))), model.preprocessing, dtype)
         measured = latencies({"torch": network, **files}, pixels)
-        sizes = maker.sizes()
+        sizes, versions = maker.sizes(), _versions(request)
         publish_files(dict(zip(maker.written("int8" if request.int8 else "float32"), request.files, strict=True)))
     return Export(
         request=request,
@@ -143,42 +154,45 @@ def export_model(
         sizes=sizes,
         latency=measured,
         threads=threads,
-        versions=_versions(request),
+        versions=versions,
     )
+
+
+def _calibration(source: Source | None, model: Model, request: Request) -> tuple[Pictures, Pictures] | None:
+    """The pictures of an int8 file, decoded before any work, so that a damaged one is found at once."""
+    if source is None or not request.int8:
+        return None
+    calibration, tuning = calibrating(source, model.preprocessing, request.workers)
+    return calibration.held(), tuning.held()
 
 
 class _Maker:
     """Makes the files of an export in a folder, and opens each in its runtime."""
 
-    def __init__(self, model: Model, request: Request, source: Source | None, folder: Path, progress: Progress) -> None:
-        self.model, self.request, self.source = model, request, source
-        self.folder, self.progress = folder, progress
+    def __init__(self, model: Model, request: Request, folder: Path, threads: int, progress: Progress) -> None:
+        self.model, self.request = model, request
+        self.folder, self.threads, self.progress = folder, threads, progress
         self.about = describe(model, request.with_preprocessing)
         self.dtype = "uint8" if request.with_preprocessing else "float32"
         self.translated: Any = None
 
-    def float_files(self, threads: int) -> Files:
+    def float_files(self) -> Files:
         """Translate and write the float file; its runners by contender."""
         self.progress("translating", 0, 1)
         program = graph_of(self.model, self.request.with_preprocessing)
-        if self.request.format == "torch-export":
-            write_program(program, self.about, self._path("float32"))
-        else:
-            self.translated = self._translated(program)
-            self._write("float32", self.translated)
-        return self._opened("float32", threads)
+        self.translated = program if self.request.format == "torch-export" else self._translated(program)
+        self._write("float32", self.translated)
+        return self._opened("float32")
 
-    def int8_files(self, threads: int, aware: bool = False) -> Files:
+    def int8_files(self, calibration: Pictures, tuning: Pictures, aware: bool = False) -> Files:
         """Quantize what was translated and write it; its runners by contender."""
-        assert self.source is not None
-        calibration, tuning = calibrating(self.source, self.model.preprocessing, self.request.workers)
         self.progress("quantizing with accuracy control" if aware else "quantizing", 0, 1)
         if aware:
             made = quantized_with_control(self.translated, calibration, tuning, self.dtype)
         else:
             made = quantized(self.translated, calibration, self.dtype)
         self._write("int8", made)
-        return self._opened("int8", threads)
+        return self._opened("int8")
 
     def written(self, name: str) -> tuple[Path, ...]:
         """The files of a contender, in the order of `Request.files`."""
@@ -199,23 +213,44 @@ class _Maker:
         return self.folder / f"{name}{SUFFIXES[self.request.format]}"
 
     def _write(self, name: str, made: Any) -> None:
-        write = write_onnx if self.request.format == "onnx" else openvino_file.write_openvino
-        write(made, self.about, self._path(name))
+        write = {"onnx": write_onnx, "openvino": openvino_file.write_openvino, "torch-export": write_program}
+        try:
+            write[self.request.format](made, self.about, self._path(name))
+        except OSError as error:
+            raise WorkError(f"{self.request.out} could not be written: {error.strerror or error}.") from error
 
-    def _opened(self, name: str, threads: int) -> Files:
+    def _opened(self, name: str) -> Files:
         path = self._path(name)
-        found: Files = {name: runner.open_exported(path, threads=threads)}
+        try:
+            file = runner.open_exported(path, threads=self.threads)
+        except WorkError as error:  # as of operators that are newer than the runtime
+            raise WorkError(
+                f"{self.request.out} was not written: its own runtime does not open it.", *error.findings
+            ) from error
+        self._check_about(file.about)
+        found: Files = {name: file}
         if self.request.format == "openvino" and runner.has_bf16():
             half = "bfloat16" if name == "float32" else f"{name}+bfloat16"
-            found[half] = runner.open_exported(path, threads=threads, precision="bf16")
+            found[half] = runner.open_exported(path, threads=self.threads, precision="bf16")
         return found
 
+    def _check_about(self, about: About) -> None:
+        """Raise WorkError where a file does not say of itself what it is."""
+        p = self.model.preprocessing
+        pairs = {
+            "class names": (about.classes, self.model.classes),
+            "preprocessing": (about.preprocessing, p),
+            "type of input": (about.dtype, self.dtype),
+        }
+        if wrong := [what for what, (written, right) in pairs.items() if written != right]:
+            raise WorkError(
+                f"{self.request.out} was not written: read again, its metadata has other {' and '.join(wrong)} than "
+                "the model."
+            )
 
-def _judge(parity: Mapping[str, Parity], request: Request) -> None:
+
+def _judge(request: Request, problems: tuple[str, ...]) -> None:
     """Raise WorkError where a file must not be called good."""
-    problems = list(parity["float32"].float_problems())
-    if request.int8:
-        problems += parity["int8"].int8_problems()
     if problems:
         first = f"{request.out} was not written: what was made is not the network that it was made from."
         raise WorkError(first, *problems)
@@ -236,5 +271,8 @@ def _threads(number: int) -> Iterator[None]:
 
 
 def _versions(request: Request) -> dict[str, str]:
-    names = ("cardinet", "torch", *NEEDED[request.format], *(("nncf",) if request.int8 else ()))
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
+    """As the libraries say it, which come in packages of several names."""
+    names = (*NEEDED[request.format], *(("nncf",) if request.int8 else ()))
+    found = {name: str(getattr(library(name), "__version__", "unknown")) for name in names}
+    own = {"cardinet": cardinet.__version__, "torch": str(torch.__version__)}
+    return {"python": platform.python_version(), **own, **found}

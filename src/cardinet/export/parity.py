@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cardinet.base.errors import CardinetError, WorkError
 from cardinet.export.pictures import Pictures, feed
-from cardinet.export.runner import Runner
+from cardinet.export.runner import Runner, reason
 
 SHARE = 0.001
 """Of the predictions: so many may differ in a float file, or one."""
@@ -21,8 +22,13 @@ TOLERANCE = 1e-3
 POINTS = 0.005
 """By so much (0.5 points) the error of an int8 file may be above the network's."""
 
+UNEVEN = 0.1
+"""Relative to the largest logit: by so much an int8 file's logits of a picture may differ between batches."""
+
 LISTED = 10
 BATCH = 64
+OTHERS = (1, 3)
+"""Batches in which the first pictures are seen again, as a file must take any number."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class Parity:
 
     `largest` is the largest difference of a logit, `relative` the same as a share of the network's largest logit;
     `finite` says that all logits are numbers. The numbers of wrong predictions are None where nobody knows the truth.
+    `uneven` is the largest difference, as a share too, between what the file says of a picture in batches of 1, 3 and
+    up to 64.
     """
 
     count: int
@@ -51,6 +59,7 @@ class Parity:
     finite: bool
     wrong_before: int | None
     wrong_after: int | None
+    uneven: float = 0.0
 
     @property
     def differing(self) -> int:
@@ -85,18 +94,27 @@ class Parity:
                 f"Its logits differ by up to {self.relative:.1e} of the largest one, and at most {TOLERANCE:.0e} is "
                 "rounding."
             )
-        return tuple(found)
+        return (*found, *self._uneven(TOLERANCE))
 
     def int8_problems(self) -> tuple[str, ...]:
         """Why an int8 file is too far from the network, in sentences; none if it is not."""
         if not self.finite:
             return ("Some of its logits are not numbers.",)
         if self.growth is None or self.growth <= POINTS:
-            return ()
+            return self._uneven(UNEVEN)
         before, after = (100 * (wrong or 0) / self.count for wrong in (self.wrong_before, self.wrong_after))
         return (
+            *self._uneven(UNEVEN),
             f"The error grows from {before:.2f} % to {after:.2f} % on {self.count:,} pictures, and at most "
             f"{100 * POINTS:g} points are allowed.",
+        )
+
+    def _uneven(self, limit: float) -> tuple[str, ...]:
+        if not self.finite or self.uneven <= limit:
+            return ()
+        return (
+            f"Its logits of a picture depend on how many others are with it, by up to {self.uneven:.1e} of the largest "
+            "one.",
         )
 
     def listed(self) -> str:
@@ -121,6 +139,7 @@ class Parity:
             "disagreements": [vars(d) for d in others[:LISTED]],
             "largest_difference": self.largest,
             "relative_difference": self.relative,
+            "difference_between_batches": self.uneven,
             "finite": self.finite,
             "error_before": None if self.wrong_before is None else self.wrong_before / count,
             "error_after": None if self.wrong_after is None else self.wrong_after / count,
@@ -133,12 +152,17 @@ class _Tally:
     def __init__(self, count: int) -> None:
         self.best = np.zeros(count, np.int64)
         self.difference = np.zeros(count)
-        self.finite = True
+        self.finite, self.uneven = True, 0.0
 
     def add(self, rows: slice, logits: npt.NDArray[Any], expected: npt.NDArray[Any]) -> None:
         self.finite = self.finite and bool(np.isfinite(logits).all())
         self.best[rows] = logits.argmax(1)
         self.difference[rows] = np.abs(logits.astype(np.float64) - expected).max(1)
+
+    def again(self, logits: npt.NDArray[Any], before: npt.NDArray[Any]) -> None:
+        """What it says of pictures that it has seen, in a batch of another size."""
+        self.finite = self.finite and bool(np.isfinite(logits).all())
+        self.uneven = max(self.uneven, float(np.abs(logits.astype(np.float64) - before).max()))
 
 
 def compare(
@@ -149,7 +173,11 @@ def compare(
     dtype: str,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Parity]:
-    """The parity of each file with the network, over all pictures, each once; `dtype` is what the files take."""
+    """The parity of each file with the network, over all pictures, each once; `dtype` is what the files take.
+
+    Raises WorkError where a file takes no batch of some size, or gives no row of logits for each picture, and where the
+    network's own logits are not numbers.
+    """
     tallies = {name: _Tally(pictures.count) for name in files}
     best, margin, scale = np.zeros(pictures.count, np.int64), np.zeros(pictures.count), np.zeros(pictures.count)
     done = 0
@@ -157,14 +185,41 @@ def compare(
         given = feed(pixels, pictures.preprocessing, dtype)
         rows = slice(done, done + len(pixels))
         expected = network.logits(given).astype(np.float64)
+        if not np.isfinite(expected).all():
+            first = pictures.name(done + int(np.flatnonzero(~np.isfinite(expected).all(1))[0]))
+            raise WorkError(
+                f"The network's own logits are not numbers, for {first} first: the model is damaged, and so would be "
+                "every file of it. Train it again."
+            )
         top = np.sort(expected, 1)[:, -2:]
         best[rows], margin[rows], scale[rows] = expected.argmax(1), top[:, -1] - top[:, 0], np.abs(expected).max(1)
         for name, runner in files.items():
-            tallies[name].add(rows, runner.logits(given), expected)
+            logits = _run(name, runner, given, expected.shape)
+            tallies[name].add(rows, logits, expected)
+            for size in OTHERS if done == 0 else ():
+                few = np.resize(given, (size, *given.shape[1:]))
+                own = np.resize(logits, (size, *logits.shape[1:]))
+                tallies[name].again(_run(name, runner, few, own.shape), own)
         done += len(pixels)
         if progress is not None:
             progress(done, pictures.count)
     return {name: _parity(tally, best, margin, scale, pictures, classes) for name, tally in tallies.items()}
+
+
+def _run(name: str, runner: Runner, given: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """A file's logits. Raises WorkError where it fails, or where they are not of this shape."""
+    pictures = f"{len(given)} {'picture' if len(given) == 1 else 'pictures'}"
+    try:
+        logits = runner.logits(given)
+    except (CardinetError, MemoryError):
+        raise
+    except Exception as error:  # each runtime has its own
+        raise WorkError(f"The {name} file fails in its runtime for {pictures} at once ({reason(error)}).") from error
+    if logits.shape != shape:
+        raise WorkError(
+            f"The {name} file gives logits of the shape {logits.shape} for {pictures} at once, and not {shape}."
+        )
+    return logits
 
 
 def _parity(
@@ -195,8 +250,15 @@ def _parity(
         count=pictures.count,
         disagreements=apart,
         largest=largest,
-        relative=0.0 if largest == 0 else largest / reference if reference > 0 else float("inf"),
-        finite=tally.finite and bool(np.isfinite(scale).all()),
+        relative=_share(largest, reference),
+        finite=tally.finite,
         wrong_before=None if truth is None else int((best != truth).sum()),
         wrong_after=None if truth is None else int((tally.best != truth).sum()),
+        uneven=_share(tally.uneven, reference),
     )
+
+
+def _share(difference: float, largest: float) -> float:
+    if difference == 0:
+        return 0.0
+    return difference / largest if largest > 0 else float("inf")

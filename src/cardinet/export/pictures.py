@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,13 +31,17 @@ Labels = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Pictures of a split, or random ones (`split` is None); `total` is the number of the whole split."""
+    """Pictures of a split, or random ones (`split` is None); `total` is the number of the whole split.
+
+    `pixels` are the pictures decoded, where they are held.
+    """
 
     split: Split | None
     preprocessing: Preprocessing
     count: int
     total: int
     workers: int = 0
+    pixels: Pixels | None = None
 
     @property
     def labels(self) -> Labels | None:
@@ -49,18 +53,25 @@ class Pictures:
 
     def batches(self, size: int) -> Iterator[Pixels]:
         """All pictures once, in order, uint8 (B, C, crop, crop). Raises WorkError that names one that is damaged."""
-        if self.split is not None:
+        if self.split is not None and self.pixels is None:
             made = evaluation_pixels(
                 self.split, self.preprocessing, batch_size=size, workers=self.workers, device="cpu"
             )
-            for pixels, _ in made:
-                yield pixels.contiguous().numpy()
+            for decoded, _ in made:
+                yield decoded.contiguous().numpy()
             return
+        pixels = self._random() if self.pixels is None else self.pixels
+        for first in range(0, self.count, size):
+            yield pixels[first : first + size]
+
+    def held(self) -> Pictures:
+        """The same, decoded now. Raises as `batches`."""
+        return replace(self, pixels=np.concatenate(list(self.batches(64))))
+
+    def _random(self) -> Pixels:
         p, generator = self.preprocessing, torch.Generator().manual_seed(0)
         shape = (self.count, p.channels, p.crop, p.crop)
-        pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-        for first in range(0, self.count, size):
-            yield pixels[first : first + size].numpy()
+        return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).numpy()
 
 
 def proving(source: Source | None, preprocessing: Preprocessing, most: int, workers: int = 0) -> Pictures:
@@ -76,19 +87,24 @@ def proving(source: Source | None, preprocessing: Preprocessing, most: int, work
 def calibrating(source: Source, preprocessing: Preprocessing, workers: int = 0) -> tuple[Pictures, Pictures]:
     """Training pictures in an order by seed 0: those that calibrate, and others for the accuracy-aware quantization.
 
-    The pictures that prove the file are not among them, unless the source has no other split than train. Raises
-    RequestError for a source with too few.
+    The latter are validation pictures where the test's prove the file, as a network that knows its training pictures by
+    heart loses nothing on those. The pictures that prove the file are not among them, unless the source has no other
+    split than train. Raises RequestError for a source with too few.
     """
     split = source.splits["train"]
     order = permutation(0, 0, len(split))
     if len(order) < 2:
         raise RequestError(f"{source.text} has {len(order)} training pictures; calibration needs at least 2.")
     first = min(CALIBRATION, max(1, len(order) // 2))
-    found = [
-        Pictures(split.chosen(np.sort(rows)), preprocessing, len(rows), len(split), workers)
-        for rows in (order[:first], order[first : first + TUNING])
-    ]
-    return found[0], found[1]
+    tuning, rest = split, order[first:]
+    if choose_split(source, None) == "test" and len(source.splits.get("validation", ())):
+        tuning = source.splits["validation"]
+        rest = permutation(0, 0, len(tuning))
+
+    def some(split: Split, rows: npt.NDArray[np.int64]) -> Pictures:
+        return Pictures(split.chosen(np.sort(rows)), preprocessing, len(rows), len(split), workers)
+
+    return some(split, order[:first]), some(tuning, rest[:TUNING])
 
 
 def feed(pixels: Pixels, preprocessing: Preprocessing, dtype: str) -> npt.NDArray[np.generic]:
