@@ -211,7 +211,9 @@ def test_places_that_cannot_be_asked_for_are_found_with_all_else(tmp_path: Path)
 def test_the_summary_in_a_file_has_no_paths_and_is_json(model: Model) -> None:
     before = {"data": "imagenet:/home/alice/secret", "classes": ["a/b"], "losses": [float("inf"), 1.0]}
     training = {"data": "/home/alice/cats", "recipe": "/home/alice/mine.toml", "loss": float("nan"), "before": before}
-    written = describe(replace(model, training=training), with_preprocessing=False)["training"]
+    described = describe(replace(model, training=training, classes=("caf\udce9",)), with_preprocessing=False)
+    assert all(text.isascii() for text in described.values())
+    written = described["training"]
     assert json.loads(written, parse_constant=pytest.fail) == {
         "data": "cats",
         "recipe": "mine.toml",

@@ -124,10 +124,10 @@ def test_every_rewrite_has_its_words() -> None:
     for step, words in (
         (
             Step("classes", {"rows": [4, -1, -1]}),
-            "for 3\u00a0classes; 1 of them had a row in the old one and keep it, 2",
+            "for 3\u00a0classes, of which 1 came with a row of the old one.",
         ),
         (Step("in_channels", {"channels": 1}), "it reads pictures of 1\u00a0channel."),
-        (Step("deepen", {"depths": [1, 2, 1]}), "were added: `[1, 2, 1]` in the stages."),
+        (Step("deepen", {"depths": [1, 2, 1]}), "were added; the stages have `[1, 2, 1]`."),
         (Step("widen", {"base_width": 128, "seed": 3}), "shared among the copies: `base_width = 128`."),
         (Step("compact"), "behind every convolution that can be pruned."),
         (Step("pack", {"width": 8}), "joined until each has `8` channels."),
@@ -142,7 +142,7 @@ def test_a_grown_network_is_the_one_that_it_has_become() -> None:
     card = model_card(made, TARGET)
     assert "It is `resnet20_cifar` as Cardinet has it by that name, for 3\u00a0classes and 3\u00a0channels." in card
     assert "`deepen`" in card
-    assert "for 3\u00a0classes; 2 of them had a row" in card
+    assert "for 3\u00a0classes, of which 2 came with a row" in card
     trained = dataclasses.replace(made, training=TRAINING)
     assert "training summary in the model file, taken after its classes or channels were changed." in model_card(
         trained, TARGET

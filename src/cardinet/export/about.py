@@ -54,15 +54,15 @@ def describe(model: Model, with_preprocessing: bool) -> dict[str, str]:
         "input": entry,
         "spec": to_document(model.spec),
         "rewrites": [step.to_document() for step in model.rewrites],
-        "training": _told(model.training),
+        "training": model.training,
         "version": cardinet.__version__,
     }
     # in ASCII, as a class can be named by bytes that are no UTF-8, which Python holds as halves of surrogate pairs
-    return {key: json.dumps(values[key], allow_nan=False) for key in KEYS}
+    return {key: json.dumps(_told(values[key]), allow_nan=False) for key in KEYS}
 
 
 def _told(value: Any, key: str = "") -> Any:
-    """What of a training summary leaves this machine: of a path its last name; what is no number is null."""
+    """What leaves this machine: of a path in the training summary its last name; what is no number is null."""
     if isinstance(value, Mapping):
         return {name: _told(item, name) for name, item in value.items()}
     if isinstance(value, list | tuple):

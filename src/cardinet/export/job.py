@@ -119,7 +119,7 @@ def export_model(
     threads = request.threads or torch.get_num_threads()
     dtype = "uint8" if request.with_preprocessing else "float32"
     pictures = proving(source, model.preprocessing, request.pictures, request.workers)
-    calibration = _calibration(source, model, request)
+    calibration = _calibration(source, model, request, said)
     with beside(request.out) as folder, _threads(threads):
         maker = _Maker(model, request, folder, threads, said)
         network = runner.TorchRunner(copy.deepcopy(model.network).to("cpu"), model.preprocessing)
@@ -158,10 +158,13 @@ def export_model(
     )
 
 
-def _calibration(source: Source | None, model: Model, request: Request) -> tuple[Pictures, Pictures] | None:
+def _calibration(
+    source: Source | None, model: Model, request: Request, progress: Progress
+) -> tuple[Pictures, Pictures] | None:
     """The pictures of an int8 file, decoded before any work, so that a damaged one is found at once."""
     if source is None or not request.int8:
         return None
+    progress("decoding pictures to calibrate on", 0, 1)
     calibration, tuning = calibrating(source, model.preprocessing, request.workers)
     return calibration.held(), tuning.held()
 

@@ -151,10 +151,7 @@ def rewritten(step: Step) -> str:
 def _classes(arguments: Mapping[str, Any]) -> str:
     rows = arguments["rows"]
     kept = sum(row >= 0 for row in rows)
-    return (
-        f"the classifier is for {plural(len(rows), 'class')}; {kept} of them had a row in the old one and keep it, "
-        f"{len(rows) - kept} are new"
-    )
+    return f"the classifier is for {plural(len(rows), 'class')}, of which {kept} came with a row of the old one"
 
 
 def _wider(arguments: Mapping[str, Any]) -> str:
@@ -166,7 +163,7 @@ REWRITTEN: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "strip": lambda a: "dropout, drop-path and whatever else draws is gone, as it only acts in training",
     "classes": _classes,
     "in_channels": lambda a: f"it reads pictures of {plural(a['channels'], 'channel')}",
-    "deepen": lambda a: f"units that change nothing at first were added: {code(list(a['depths']))} in the stages",
+    "deepen": lambda a: f"units that change nothing at first were added; the stages have {code(list(a['depths']))}",
     "widen": _wider,
     "form": lambda a: f"the aggregated transforms stand in the paper's form {code(a['form'])}",
     "merge_branches": lambda a: "parallel linear branches are one convolution each",
