@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.rewrite.registry import REWRITES, Step
 
-ROUNDING = 1e-3
-"""What float32 may come to, relative to the largest logit, in the deepest networks; beyond it the weights are wrong."""
+ROUNDING, TIMES = 1e-3, 10
+"""How far apart float32 may be: so much of the largest logit, or so many times what the network rounds itself."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,14 @@ def proven(network: nn.Module, step: Step, pictures: Pictures) -> Proven:
     for kind, pixels in pictures(pair.channels or spec.in_channels).items():
         if len(pixels) == 0:
             raise RequestError("A proof needs at least one picture.")
+        exactly, single = _logits(pair64.before, pixels, torch.float64), _logits(pair.before, pixels, torch.float32)
         proofs[kind] = Proof(
-            float64=difference(pair64.before, pair64.after, pixels, torch.float64),
-            float32=difference(pair.before, pair.after, pixels, torch.float32),
+            float64=_apart(exactly, _logits(pair64.after, pixels, torch.float64)),
+            float32=_apart(single, _logits(pair.after, pixels, torch.float32)),
             pictures=len(pixels),
         )
-        for precision, limit in (("float64", rewrite.limit), ("float32", max(rewrite.limit, ROUNDING))):
+        rounding = max(ROUNDING, TIMES * _apart(exactly, single))
+        for precision, limit in (("float64", rewrite.limit), ("float32", max(rewrite.limit, rounding))):
             if not getattr(proofs[kind], precision) <= limit:  # also when it is no number
                 raise WorkError(
                     f'The rewrite "{step.name}" changed the function: on {kind} pictures the logits differ by '
@@ -89,7 +91,10 @@ def difference(before: nn.Module, after: nn.Module, pixels: Tensor, dtype: torch
 
     Both work on copies and stay as they are. Raises RequestError where the logits have different shapes.
     """
-    expected, found = _logits(before, pixels, dtype), _logits(after, pixels, dtype)
+    return _apart(_logits(before, pixels, dtype), _logits(after, pixels, dtype))
+
+
+def _apart(expected: Tensor, found: Tensor) -> float:
     if expected.shape != found.shape:
         raise RequestError(f"The logits differ in shape: {tuple(expected.shape)} before, {tuple(found.shape)} after.")
     largest = (found - expected).abs().max()
