@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -95,6 +97,7 @@ def test_other_channels_there_and_back(cli: Cli, digits_run: Path) -> None:
     there = cli("rewrite", digits_run, "--in-channels", "3", "--out", "colour.safetensors")
     assert there.code == 0
     assert "in_channels(channels=3): largest relative difference of the logits" in there.err
+    assert "The grey value is now the mean of red, green and blue" in there.err
     grey, colour = cardinet.load(digits_run), cardinet.load("colour.safetensors")
     assert colour.preprocessing.channels == 3
     assert colour.preprocessing.mean == grey.preprocessing.mean * 3
@@ -105,6 +108,7 @@ def test_other_channels_there_and_back(cli: Cli, digits_run: Path) -> None:
     assert len(colour.predict(path, 10).classes) == 10
     back = cli("rewrite", "colour.safetensors", "--in-channels", "1", "--fold", "--out", "grey.safetensors", "--json")
     assert [step["name"] for step in document(back)["steps"]] == ["in_channels", "fold"]  # type: ignore[attr-defined]
+    assert "normalised" not in back.err  # its three means are one
     again = cardinet.load("grey.safetensors")
     assert again.preprocessing.mean == pytest.approx(grey.preprocessing.mean)
     assert [step.name for step in again.rewrites] == ["in_channels", "in_channels", "fold"]
@@ -119,6 +123,8 @@ def test_mean_and_deviation_of_grey_are_the_means_of_the_three() -> None:
     assert (grey.channels, grey.resize, grey.antialias) == (1, 9, False)
     assert grey.mean == pytest.approx((0.3,))
     assert grey.std == pytest.approx((0.2,))
+    model: Any = SimpleNamespace(preprocessing=colour)
+    assert "no longer channel by channel" in str(Growth(channels=1).note(model))
 
 
 def test_all_findings_of_a_model_at_once(cli: Cli, digits_run: Path) -> None:

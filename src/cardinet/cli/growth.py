@@ -85,6 +85,21 @@ class Growth:
             found["preprocessing"] = with_channels(model.preprocessing, self.channels)
         return found
 
+    def note(self, model: Model) -> str | None:
+        """Where the proof, which is over normalised numbers, does not speak of pictures."""
+        p = model.preprocessing
+        if self.channels == 1 and len({*p.mean}) + len({*p.std}) > 2:
+            return (
+                "A grey picture is now normalised by the mean of the three means and deviations, no longer channel by "
+                "channel, so some predictions change: evaluate it, and train on where that counts."
+            )
+        if self.channels == 3:
+            return (
+                "The grey value is now the mean of red, green and blue, where a decoder weighs green most, so some "
+                "predictions change: evaluate it, and train on where that counts."
+            )
+        return None
+
 
 def growth(
     classes: str | None, in_channels: int | None, deepen: str | None, widen: list[str] | None, seed: int | None

@@ -71,7 +71,7 @@ def rewrite(
     be trained on (`train --weights`). --prune trains: it keeps not the function but, as far as it can, the error; --set
     changes its recipe, and `train --resume` continues it.
     """
-    from cardinet.base.errors import Findings, RequestError
+    from cardinet.base.errors import Findings
     from cardinet.cli.options import read_model
     from cardinet.cli.prune import prune as run_pruning
     from cardinet.cli.prune import pruning_settings
@@ -95,14 +95,12 @@ def rewrite(
     with findings:
         wanted = growth(classes, in_channels, deepen, widen, seed)
     with findings:
-        if not named and not prune:
-            raise RequestError("Name at least one rewrite, such as --fold; `cardinet rewrite --help` lists them.")
-        if prune and named:
-            raise RequestError("--prune is a run of its own; rewrite the model that comes of it in a second command.")
-        if not prune and (keep_macs is not None or epochs is not None or settings):
-            raise RequestError("--keep-macs, --epochs and --set are for the training of --prune; leave them out.")
-        if seed is not None and not prune and (classes, deepen, widen) == (None, None, None):
-            raise RequestError("--seed: nothing is drawn in these rewrites; leave it out.")
+        _check_words(
+            named=named,
+            prune=prune,
+            trains=keep_macs is not None or epochs is not None or bool(settings),
+            idle_seed=seed is not None and (classes, deepen, widen) == (None, None, None),
+        )
     with findings:
         before = read_model(model)
     if before is not None and not prune:
@@ -118,6 +116,20 @@ def rewrite(
     if note:
         say(note)
     _work(before, steps, wanted, real, out, as_json=as_json)
+
+
+def _check_words(*, named: bool, prune: bool, trains: bool, idle_seed: bool) -> None:
+    """Raise RequestError where options do not go together: a pruning is a run of its own."""
+    from cardinet.base.errors import RequestError
+
+    if not named and not prune:
+        raise RequestError("Name at least one rewrite, such as --fold; `cardinet rewrite --help` lists them.")
+    if prune and named:
+        raise RequestError("--prune is a run of its own; rewrite the model that comes of it in a second command.")
+    if not prune and trains:
+        raise RequestError("--keep-macs, --epochs and --set are for the training of --prune; leave them out.")
+    if not prune and idle_seed:
+        raise RequestError("--seed: nothing is drawn in these rewrites; leave it out.")
 
 
 def _steps(model: Model, wanted: Growth, asked: list[tuple[str, Any, dict[str, Any]]]) -> list[Step]:
@@ -167,6 +179,8 @@ def _work(
     after = dataclasses.replace(before, network=network, rewrites=rewrites, **wanted.changes(before, network))
     figures = _figures(before, after)
     save_model(out, after)
+    if note := wanted.note(before):
+        say(note)
     if as_json:
         document = {"model": str(out), "steps": [one.to_document() for one in found]}
         print_json(document | {when: asdict(one) for when, one in zip(("before", "after"), figures, strict=True)})
