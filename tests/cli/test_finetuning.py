@@ -12,6 +12,8 @@ import torchvision
 from cli_runner import Cli
 from hostile_files import class_folder
 
+import cardinet
+
 Save = Callable[[dict[str, torch.Tensor], str], object]
 COMMON = ["--data", "two", "--epochs", "1", "--set", "size=32", "--set", "machine.threads=1", "--workers", "0"]
 
@@ -74,3 +76,30 @@ def test_a_named_network_is_evaluated_with_the_weights_of_a_file(
     torch.save(safetensors.torch.load_file(digits_run / "model.safetensors"), "digits.pth")
     by_name = cli("eval", "resnext11_8x16d_digits", "--data", "digits", "--weights", "digits.pth")
     assert by_name.out == cli("eval", digits_run).out
+
+
+@pytest.mark.parametrize("words", [["--fold"], ["--strip", "--deepen", "2,1,1"]])
+def test_a_rewritten_model_trains_on_as_it_is(words: list[str], cli: Cli, digits_run: Path) -> None:
+    """No name describes it, so the file does; what was done to it stands in the model that comes of it."""
+    assert cli("rewrite", digits_run, *words, "--out", "rewritten.safetensors").code == 0
+    before = cardinet.load("rewritten.safetensors")
+    said = cli("train", "--weights", "rewritten.safetensors", "--epochs", "1", "--lr", "1e-30", "--out", "more")
+    assert said.code == 0, said.err
+    assert ("This model has no BN" in said.err) == (words == ["--fold"])
+    after = cardinet.load("more")
+    assert (after.spec, after.rewrites) == (before.spec, before.rewrites)
+    own, learnt = dict(before.network.named_parameters()), dict(after.network.named_parameters())
+    assert learnt.keys() == own.keys()
+    assert all(torch.allclose(p, own[name], rtol=0, atol=1e-20) for name, p in learnt.items())
+    assert "is finished" in cli("train", "--resume", "more").err
+
+
+def test_what_a_rewritten_model_is_not_trained_on(cli: Cli, digits_run: Path) -> None:
+    class_folder(Path("two"))
+    assert cli("rewrite", digits_run, "--classes", "b,a,c", "--out", "three.safetensors").code == 0
+    refused = cli("train", "--weights", "three.safetensors", "--out", "more", "--data", "two")
+    assert refused.code == 2
+    assert "The model has 3 classes and two 2; give it those first" in refused.err
+    refused = cli("train", "--weights", "three.safetensors", "--set", "order=e", "--out", "more")
+    assert refused.code == 2
+    assert "order: a rewritten model's network is as it is; leave its settings out." in refused.err

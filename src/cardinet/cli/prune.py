@@ -96,7 +96,7 @@ def prune(
 def settings_of_model(model: str, before: Model, data: str | None) -> dict[str, Any]:
     """The settings that a run has to share with the model: its description, preprocessing and pictures.
 
-    Raises RequestError for a rewritten model and where no pictures are named, WorkError where a run's own have changed.
+    Raises RequestError for a folded model and where no pictures are named, WorkError where a run's own have changed.
     """
     from cardinet.base.errors import Findings, RequestError
     from cardinet.networks.part import to_document
@@ -106,9 +106,12 @@ def settings_of_model(model: str, before: Model, data: str | None) -> dict[str, 
     findings, about = Findings(), before.preprocessing
     pictures: dict[str, Any] = {"data.source": data}
     with findings:
-        if before.rewrites:
+        if any(step.name == "fold" for step in before.rewrites):
             names = ", ".join(step.name for step in before.rewrites)
-            raise RequestError(f"{model} is rewritten already ({names}); prune the model from before that.")
+            raise RequestError(
+                f"{model} is rewritten already ({names}), and without BN it would not train; prune the model from "
+                "before that."
+            )
     with findings:
         if data is None and not (Path(model) / "run.toml").exists():
             raise RequestError("Name the pictures to prune on with --data; only a run folder knows its own.")
@@ -125,7 +128,8 @@ def settings_of_model(model: str, before: Model, data: str | None) -> dict[str, 
     return pictures | {
         "network.id": f"{name}-pruned",
         "network.spec": to_document(before.spec),
-        "network.delta": {"in_channels": before.spec.in_channels},
+        "network.rewrites": [step.to_document() for step in before.rewrites],
+        "network.delta": {} if before.rewrites else {"in_channels": before.spec.in_channels},
         "preprocessing.size": about.crop,
         "preprocessing.resize": about.resize,
         "preprocessing.mean": list(about.mean),

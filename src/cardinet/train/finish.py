@@ -33,7 +33,9 @@ def finish(task: Task, folder: RunFolder, listener: Listener) -> None:
     """
     model = load_model(folder.model, task.device)
     about: dict[str, Any] = {}
-    if task.rewrites and model.rewrites == task.rewrites:  # not yet narrowed, as it is where this is done again
+    if (
+        task.recipe.pruning.keep_macs is not None and model.rewrites == task.rewrites
+    ):  # not yet narrowed, as it is where this is done again
         network, steps, share = narrowed(cast(Classifier, model.network), task)
         about = {"macs_kept": share}
         model = replace(model, network=network, rewrites=steps)

@@ -15,6 +15,7 @@ from cardinet.data.source import Source
 from cardinet.measure.fit import fitting, too_deep
 from cardinet.networks.builder import build
 from cardinet.networks.registry import find
+from cardinet.rewrite.registry import apply
 from cardinet.runs.environment import device_of, precision_of
 from cardinet.train.inputs import choose_preprocessing, choose_size
 from cardinet.train.prune import COMPACT, check_pruning
@@ -41,6 +42,7 @@ class Fit:
 
     network: str
     spec: Any
+    channels: int
     size: int
     device: str
     precision: str
@@ -57,13 +59,16 @@ def check(recipe: Recipe, source: Source) -> Fit:
     with findings:
         _check_kind(recipe, source)
     size, device, precision, spec, times = 0, "cpu", "float32", None, None
+    empty: Any = None
     train = len(source.splits["train"])
     batch_size = min(recipe.training.batch_size, train)
     with findings:
         if recipe.network.id == "auto":
             raise RequestError("Name a network: the recipe leaves it open. `cardinet list` shows all.")
         name = recipe.network.id if recipe.network.spec is not None else find(recipe.network.id).id
-        spec = _spec(recipe.network.described(), recipe.network.delta, source)
+        spec = _spec(recipe.network.described(), recipe.network.delta, source, bool(recipe.network.rewrites))
+        empty = apply(build(spec, device="meta"), recipe.network.steps())
+        _check_rewritten(empty, source)
         size, _ = choose_size(recipe.preprocessing, source)
         if too_deep(spec, size):
             raise RequestError(_too_deep(name, spec.stride, size))
@@ -73,12 +78,13 @@ def check(recipe: Recipe, source: Source) -> Fit:
         precision = precision_of(recipe.machine.precision, device)
     with findings:
         times = clock(recipe, train // batch_size, batch_size)
-    if recipe.pruning.keep_macs is not None and spec is not None and times is not None:
+    if recipe.pruning.keep_macs is not None and empty is not None and times is not None:
         with findings:
-            check_pruning(recipe.pruning, build(spec, device="meta"), size, times)
+            check_pruning(recipe.pruning, empty, size, times)
     findings.raise_if_any()
+    assert empty is not None
     assert times is not None
-    return Fit(name, spec, size, device, precision, times)
+    return Fit(name, spec, empty.spec.in_channels, size, device, precision, times)
 
 
 def fit(recipe: Recipe, source: Source, flips_asked: bool) -> tuple[Task, list[str]]:
@@ -87,15 +93,19 @@ def fit(recipe: Recipe, source: Source, flips_asked: bool) -> tuple[Task, list[s
     Raises RequestError as `check` does.
     """
     found, notes = check(recipe, source), _notes(source)
-    preprocessing = choose_preprocessing(recipe.preprocessing, source, found.spec.in_channels)
+    preprocessing = choose_preprocessing(recipe.preprocessing, source, found.channels)
     if found.clock.batch_size < recipe.training.batch_size:
         notes.append(f"The batch is {found.clock.batch_size}: there are no more training pictures.")
+    if any(step.name == "fold" for step in recipe.network.steps()):
+        notes.append(
+            "This model has no BN, which was folded; without it only a small learning rate, as 0.0001, will do."
+        )
     if not source.flips and not flips_asked and recipe.augmentation.flip > 0:
         notes.append("No mirror images: they would change what these pictures mean.")
         recipe = recipe.but("augmentation", flip=0.0)
     recipe = recipe.but("network", id=found.network).but("data", source=absolute(recipe.data.source))
     recipe = recipe.but("machine", threads=recipe.machine.threads or torch.get_num_threads())
-    rewrites = (COMPACT,) if recipe.pruning.keep_macs is not None else ()
+    rewrites = (*recipe.network.steps(), *((COMPACT,) if recipe.pruning.keep_macs is not None else ()))
     return Task(recipe, found.clock, found.spec, source, preprocessing, found.device, found.precision, rewrites), notes
 
 
@@ -161,7 +171,11 @@ def _check_kind(recipe: Recipe, source: Source) -> None:
         )
 
 
-def _spec(spec: Any, delta: dict[str, Any], source: Source) -> Any:
+def _spec(spec: Any, delta: dict[str, Any], source: Source, rewritten: bool) -> Any:
+    if rewritten:  # by steps that know its classes and channels, and may have changed them
+        if delta:
+            raise RequestError(f"{', '.join(delta)}: a rewritten model's network is as it is; leave its settings out.")
+        return spec
     made = spec.but(**{"num_classes": len(source.classes), "in_channels": source.channels, **delta})
     if made.num_classes != len(source.classes):
         raise RequestError(
@@ -170,6 +184,15 @@ def _spec(spec: Any, delta: dict[str, Any], source: Source) -> Any:
     if made.in_channels not in (1, 3):
         raise RequestError(f"in_channels = {made.in_channels}: pictures have 1 (grey) or 3 (colour) channels.")
     return made
+
+
+def _check_rewritten(network: Any, source: Source) -> None:
+    """Raise RequestError where a rewritten model is for other pictures; a plain network follows them."""
+    if network.spec.num_classes != len(source.classes):
+        raise RequestError(
+            f"The model has {network.spec.num_classes} classes and {source.text} {len(source.classes)}; give it those "
+            "first: cardinet rewrite MODEL --classes A,B,C."
+        )
 
 
 def _too_deep(name: str, stride: int, size: int) -> str:

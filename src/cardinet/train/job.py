@@ -32,12 +32,13 @@ def start(resolved: Resolved, listener: Listener) -> RunFolder:
     """Run a resolved request to its end. Returns the run folder; its last checkpoint exists from the first moment."""
     task = resolved.task
     prepare_machine(task)
-    built = build(task.spec, init=task.recipe.network.init)
+    given_steps = task.recipe.network.steps()
+    built = cast(Classifier, apply(build(task.spec, init=task.recipe.network.init), given_steps))
     if resolved.weights is not None:
         given = given_settings(task.recipe.network.delta)
         for sentence in load(built, resolved.weights, given).sentences():
             listener.said(sentence)
-    network, optimizer = trainable(task, built)
+    network, optimizer = trainable(task, built, done=len(given_steps))
     data = Path(task.source.text.rpartition(":")[2]).name.split(".")[0] or "data"
     out = resolved.request.out
     with new_run(out, f"{task.recipe.network.id}-{data}") as (making, target):
@@ -79,9 +80,9 @@ def resume(path: Path, listener: Listener) -> RunFolder:
     return folder
 
 
-def trainable(task: Task, built: Classifier) -> tuple[Classifier, torch.optim.SGD]:
-    """The network of a task's description after the task's rewrites, on its device, and the optimizer of it."""
-    network = cast(Classifier, apply(built, task.rewrites)).to(task.device)
+def trainable(task: Task, built: Classifier, done: int = 0) -> tuple[Classifier, torch.optim.SGD]:
+    """The network of a task's description after the task's rewrites, of which some are `done`, and its optimizer."""
+    network = cast(Classifier, apply(built, task.rewrites[done:])).to(task.device)
     return network, make_optimizer(network, task.recipe.optimizer, task.recipe.pruning.compactor_momentum)
 
 

@@ -128,7 +128,7 @@ def _still(optimizer: torch.optim.Optimizer, compactor: Compactor, rows: Tensor)
         momentum[rows] = 0
 
 
-def check_pruning(settings: PruningSettings, empty: Classifier, side: int, clock: Clock) -> None:
+def check_pruning(settings: PruningSettings, empty: nn.Module, side: int, clock: Clock) -> None:
     """Raise RequestError where pruning a network (on the meta device) for pictures of `side` pixels cannot end well.
 
     That is where no convolution can be narrowed, where too few can for the target, where the smaller network could not
@@ -200,7 +200,7 @@ def narrowed(network: Classifier, task: Task) -> tuple[nn.Module, tuple[Step, ..
             why = "too few rows of the compactors have gone to zero. Train for longer, or with more of the penalty, as "
             why += f"in --set lasso={3 * lasso_of(task):.1g}."
         raise WorkError(f"{100 * share:.1f} % of the MACs are left where {100 * keep:g} % were asked: {why}")
-    return small, narrowing(plain, kept), share
+    return small, (*task.recipe.network.steps(), *narrowing(plain, kept)), share
 
 
 def _check_merged(network: Classifier, small: nn.Module, side: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,9 @@ from cardinet.networks.part import PARTS, from_document
 from cardinet.networks.registry import find
 from cardinet.networks.spec import NetworkSpec
 
+if TYPE_CHECKING:
+    from cardinet.rewrite.registry import Step
+
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Kind = Literal["tiny", "small", "photographs"]
@@ -29,13 +32,21 @@ KINDS: tuple[Kind, ...] = ("tiny", "small", "photographs")
 class NetworkSettings(Settings):
     """`id` names the network, `delta` changes settings of its description, `init` draws its weights.
 
-    `spec` is a whole description instead of the one that `id` names, as of a model file.
+    `spec` is a whole description instead of the one that `id` names, as of a model file, and `rewrites` are what was
+    done to that network, whose weights are given.
     """
 
     id: str = "auto"
     init: Literal["torchvision", "paper"] = "torchvision"
     delta: dict[str, Any] = {}
     spec: dict[str, Any] | None = None
+    rewrites: tuple[dict[str, Any], ...] = ()
+
+    def steps(self) -> tuple[Step, ...]:
+        """The rewrites. Raises RequestError for one that is not known."""
+        from cardinet.rewrite.registry import steps_from_document  # it imports torch, and a list of recipes needs none
+
+        return steps_from_document(self.rewrites)
 
     def described(self) -> Any:
         """The description before the delta. Raises RequestError for an unknown network, or a description of none."""

@@ -15,6 +15,8 @@ from cardinet.data.admission import admitted
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
 from cardinet.networks.builder import build
+from cardinet.networks.part import to_document
+from cardinet.rewrite.registry import apply
 from cardinet.runs.environment import device_of
 from cardinet.train.fitting import check, fit, kind_of
 from cardinet.train.listener import Listener
@@ -82,6 +84,7 @@ def resolve(request: Request, listener: Listener) -> Resolved:
         weights = None if request.weights is None else read_weights(request.weights)
     findings.raise_if_any()
 
+    delta = _with_rewritten(delta, weights)
     recipe = make_recipe(merge(recipe_document(request.recipe, kind_of(source)), delta))
     found = check(recipe, source)
     said: tuple[str, ...] = ()
@@ -101,9 +104,20 @@ def _with_settled(recipe: Recipe, spec: Any, weights: Weights) -> tuple[Recipe, 
     Raises RequestError for weights that do not fit the network.
     """
     given = given_settings(recipe.network.delta)
+    if steps := recipe.network.steps():
+        match(apply(build(spec, device="meta"), steps), weights, given)
+        return recipe, ()
     fixed, said = settled(spec, weights, given)
     match(build(spec.but(**fixed), device="meta"), weights, given)
     return recipe.but("network", delta={**recipe.network.delta, **fixed}), said
+
+
+def _with_rewritten(delta: dict[str, Any], weights: Weights | None) -> dict[str, Any]:
+    """The settings, where they name no network, with that of a model file that was rewritten: no name describes it."""
+    if weights is None or not weights.rewrites or {"id", "spec"} & delta.get("network", {}).keys():
+        return delta
+    own = {"id": "rewritten", "spec": to_document(weights.spec), "rewrites": list(weights.rewrites)}
+    return merge(delta, {"network": own})
 
 
 def _check_device(asked: Any) -> None:

@@ -14,10 +14,10 @@ class Weights:
     """Tensors under the names that their source gives them.
 
     `ordered` says whether they stand in the order in which they were registered (safetensors does not keep it).
-    `spec` is the network that the source itself states, where it does; `settings` are single ones of it, such as
-    {"pad": "end"}; `graph` is the network that a .t7 file describes beside its tensors; `model_file` says that it is a
-    whole model file. `notes` are sentences on how it was read; `skipped` are the entries that are no tensors, by name,
-    with what they are.
+    `spec` is the network that the source itself states, where it does, and `rewrites` are documents of what was done to
+    it since; `settings` are single ones of it, such as {"pad": "end"}; `graph` is the network that a .t7 file describes
+    beside its tensors; `model_file` says that it is a whole model file. `notes` are sentences on how it was read;
+    `skipped` are the entries that are no tensors, by name, with what they are.
     """
 
     source: str
@@ -25,6 +25,7 @@ class Weights:
     ordered: bool = True
     spec: Any = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    rewrites: tuple[Any, ...] = ()
     graph: nn.Module | None = None
     model_file: bool = False
     notes: tuple[str, ...] = ()

@@ -86,7 +86,11 @@ def read_file(path: Path) -> Weights:
     if is_checkpoint(start):
         return _unwrapped(path, read_checkpoint(path))
     header, tensors = read_header(path), _with_names(path, read_tensors(path))
-    return Weights(str(path), tensors, ordered=False, spec=_stated(path, header), model_file=KEY in header)
+    spec = _stated(path, header)
+    rewrites = json.loads(header[KEY]).get("rewrites", ()) if spec is not None and KEY in header else ()
+    return Weights(
+        str(path), tensors, ordered=False, spec=spec, rewrites=tuple(rewrites or ()), model_file=KEY in header
+    )
 
 
 def _unwrapped(path: Path, state: Any) -> Weights:
