@@ -5,7 +5,8 @@ expected  a row a network, no cell with "FAIL", and exit code 0; 1 where anythin
 time      5 to 60 s a network on a CPU core, some minutes where there are hundreds of layers
 
 A cell is the largest difference of a logit, as a share of the network's largest, over 1, 3 and 8 random pictures as
-small as the network takes; BN has statistics of a few pictures. The input is uint8, with the preprocessing in the
+small as the network takes; BN has statistics of a few pictures. More than 1e-3 fails where it is also more than ten
+times what the network itself rounds. The input is uint8, with the preprocessing in the
 graph. With `--results` the rows are kept in FILE, and those that stand there are not run again, so that the proof can
 be run in parts: `--seconds` starts no network later.
 """
@@ -21,7 +22,7 @@ from cardinet.export import openvino_file
 from cardinet.export.about import describe
 from cardinet.export.graph import graph_of
 from cardinet.export.onnx_file import translate, write_onnx
-from cardinet.export.parity import TOLERANCE
+from cardinet.export.parity import TIMES, TOLERANCE
 from cardinet.export.program_file import write_program
 from cardinet.export.request import SUFFIXES
 from cardinet.export.runner import TorchRunner, open_exported
@@ -54,7 +55,8 @@ def cells(row: Named, formats: list[str]) -> dict[str, str]:
                     x = pixels(model, count).numpy()
                     expected, logits = torch_runner.logits(x), runner.logits(x)
                     worst = max(worst, float(abs(logits - expected).max() / abs(expected).max()))
-                found[format] = f"{worst:.1e}" if worst <= TOLERANCE else f"{FAIL} {worst:.1e}"
+                good = worst <= TOLERANCE or worst <= TIMES * torch_runner.rounding(pixels(model, 8).numpy())
+                found[format] = f"{worst:.1e}" if good else f"{FAIL} {worst:.1e}"
             except Exception as error:
                 found[format] = failure(error)
     return found

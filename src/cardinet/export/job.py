@@ -129,7 +129,8 @@ def export_model(
 
         files, aware = maker.float_files(), False
         parity = proven(files)
-        _judge(request, parity["float32"].float_problems())
+        pixels = feed(next(iter(pictures.batches(8))), model.preprocessing, dtype)
+        _judge(request, parity["float32"].float_problems(lambda: network.rounding(pixels)))
         if calibration is not None:
             made = maker.int8_files(*calibration)
             found = proven(made)
@@ -139,7 +140,6 @@ def export_model(
             _judge(request, found["int8"].int8_problems())
             files, parity = files | made, parity | found
         said("measuring latency", 0, 1)
-        pixels = feed(next(iter(pictures.batches(8))), model.preprocessing, dtype)
         measured = latencies({"torch": network, **files}, pixels)
         sizes, versions = maker.sizes(), _versions(request)
         publish_files(dict(zip(maker.written("int8" if request.int8 else "float32"), request.files, strict=True)))

@@ -19,6 +19,9 @@ SHARE = 0.001
 TOLERANCE = 1e-3
 """Relative to the largest logit: by so much a float file's logits may differ, and two best logits are a near-tie."""
 
+TIMES = 10
+"""More than that only where the network itself rounds a tenth of it, as a thousand layers do."""
+
 POINTS = 0.005
 """By so much (0.5 points) the error of an int8 file may be above the network's."""
 
@@ -77,8 +80,13 @@ class Parity:
             return None
         return (self.wrong_after - self.wrong_before) / self.count
 
-    def float_problems(self) -> tuple[str, ...]:
-        """Why a float file is not the network, in sentences; none if it is."""
+    def float_problems(self, rounding: Callable[[], float] = lambda: 0.0) -> tuple[str, ...]:
+        """Why a float file is not the network, in sentences; none if it is.
+
+        `rounding` says what the network itself rounds in float32, relative to its largest logit; it is asked only where
+        the logits differ by more than most networks round.
+        """
+        limit = TOLERANCE if max(self.relative, self.uneven) <= TOLERANCE else max(TOLERANCE, TIMES * rounding())
         allowed = max(1, int(SHARE * self.count))
         found = []
         if not self.finite:
@@ -89,12 +97,12 @@ class Parity:
                 f"{self.differing:,} of {self.count:,} predictions differ from the network's, and at most {allowed:,} "
                 f"may; {ties:,} of them are near-ties. {self.listed()}"
             )
-        if self.finite and not self.relative <= TOLERANCE:
+        if self.finite and not self.relative <= limit:
             found.append(
-                f"Its logits differ by up to {self.relative:.1e} of the largest one, and at most {TOLERANCE:.0e} is "
+                f"Its logits differ by up to {self.relative:.1e} of the largest one, and at most {limit:.0e} is "
                 "rounding."
             )
-        return (*found, *self._uneven(TOLERANCE))
+        return (*found, *self._uneven(limit))
 
     def int8_problems(self) -> tuple[str, ...]:
         """Why an int8 file is too far from the network, in sentences; none if it is not."""

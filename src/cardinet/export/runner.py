@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,6 +45,14 @@ class TorchRunner:
         x = self.preprocessing.normalise(x) if x.dtype == torch.uint8 else x.to(memory_format=torch.channels_last)
         found: Array = self.network(x).numpy()
         return found
+
+    @torch.inference_mode()
+    def rounding(self, pixels: Array) -> float:
+        """How far the network's logits lie from the same in float64, as a share of the largest."""
+        x = torch.from_numpy(pixels)
+        x = self.preprocessing.normalise(x) if x.dtype == torch.uint8 else x
+        exact = copy.deepcopy(self.network).double()(x.double())
+        return float((self.network(x).double() - exact).abs().max() / exact.abs().max())
 
 
 class OnnxRunner:
