@@ -16,7 +16,7 @@ from cardinet.export.onnx_file import translate, write_onnx
 from cardinet.export.runner import open_exported
 from cardinet.networks.registry import NETWORKS, find
 from export.exported import model_of, pixels, relative_difference
-from networks.test_citizen import SMALL, of
+from networks.test_citizen import SMALL, shortest
 
 ONE_EACH = {find(id).family: id for id in reversed(SMALL)}
 """One small network a family."""
@@ -32,7 +32,7 @@ def test_every_family_is_there() -> None:
 
 @pytest.mark.parametrize("id", ONE_EACH.values(), ids=list(ONE_EACH))
 def test_files_give_the_networks_logits(id: str, tmp_path: Path) -> None:
-    model = model_of(of(id))
+    model = model_of(shortest(id))
     translated, about = translate(graph_of(model, with_preprocessing=False)), describe(model, False)
     kinds = {node.op_type for node in translated.graph.node}
     assert not kinds & {"Dropout", "RandomUniform", "RandomUniformLike", "RandomNormalLike", "Bernoulli"}

@@ -26,7 +26,7 @@ LARGE = (
     *("*densenet161", "*densenet169", "*densenet190*", "*densenet2*", "*densenet100_k24*", "timm:densenet121"),
     *("timm:vgg16", "timm:legacy_senet154", "torchvision:wide_resnet50_2", "pytorchcv:senet*", "*inception*resnet*v2"),
     *("pytorchcv:*50*", "pytorchcv:inceptionv[34]", "pytorchcv:*34*", "timm:resnet50[cds]", "timm:*resnet50d*"),
-    *("torchvision:vgg11", "*densenet100_k12*", "pytorchcv:alexnet", "*wrn16_10*", "timm:resnest50d_4s2x40d"),
+    *("torchvision:vgg11*", "*densenet100_k12*", "pytorchcv:alexnet", "*wrn16_10*", "timm:resnest50d_4s2x40d"),
     *("pytorchcv:seresnet164bn*", "pytorchcv:resnext20_32x4d*", "timm:skresnext50*"),
 )
 """Patterns of the pairs that take long, which `proofs/peers.py` compares and `make test` does not."""
