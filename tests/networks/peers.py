@@ -27,7 +27,14 @@ LARGE = (
     *("timm:vgg16", "timm:legacy_senet154", "torchvision:wide_resnet50_2", "pytorchcv:senet*", "*inception*resnet*v2"),
     *("pytorchcv:*50*", "pytorchcv:inceptionv[34]", "pytorchcv:*34*", "timm:resnet50[cds]", "timm:*resnet50d*"),
     *("torchvision:vgg11*", "*densenet100_k12*", "pytorchcv:alexnet", "*wrn16_10*", "timm:resnest50d_4s2x40d"),
-    *("pytorchcv:seresnet164bn*", "pytorchcv:resnext20_32x4d*", "timm:skresnext50*"),
+    *("pytorchcv:seresnet164bn*", "pytorchcv:resnext20_32x4d*", "timm:skresnext50*", "timm:inception_v4"),
+    *(
+        "timm:legacy_seresnext50*",
+        "pytorchcv:alexnetb",
+        "timm:seresnet50",
+        "timm:resnetv2_50",
+        "pytorchcv:resnext29_32x4d*",
+    ),
 )
 """Patterns of the pairs that take long, which `proofs/peers.py` compares and `make test` does not."""
 

@@ -22,7 +22,7 @@ NAMES = (
     "wide_resnet50_2",
     "wide_resnet101_2",
 )
-PIXELS = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1)).to(memory_format=torch.channels_last)
+PIXELS = torch.randn(2, 3, 33, 33, generator=torch.Generator().manual_seed(1)).to(memory_format=torch.channels_last)
 
 
 def logits(network: nn.Module, training: bool) -> Tensor:

@@ -14,7 +14,7 @@ import pytest
 from runs_to_compare import DIGITS, PHOTOGRAPHS, differences, train
 
 LONG = DIGITS | {"length": "130 steps", "evaluate_every": "30 steps", "checkpoint_seconds": 0.1}
-TWO_WORKERS = PHOTOGRAPHS | {"length": "48 steps", "evaluate_every": "18 steps", "checkpoint_seconds": 0.1}
+TWO_WORKERS = PHOTOGRAPHS | {"length": "36 steps", "evaluate_every": "14 steps", "checkpoint_seconds": 0.1}
 
 
 def command(settings: dict[str, Any], out: Path) -> list[str]:
