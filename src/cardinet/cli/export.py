@@ -20,26 +20,32 @@ FEW = 200
 """Below so many pictures one is more than half a point."""
 
 
+Format = Annotated[
+    str, typer.Option("--format", metavar="onnx|torch-export|openvino", help="The runtime's kind of file.")
+]
+Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The new file (.onnx, .pt2, .xml); must not exist.")]
+Int8 = Annotated[bool, typer.Option("--int8", help="Quantize to 8 bits, calibrated on training pictures.")]
+Data = Annotated[
+    str | None, typer.Option("--data", metavar="SOURCE", help="What the file is run on; a run knows its own.")
+]
+Opset = Annotated[int | None, typer.Option("--opset", metavar="N", help="ONNX's operators, 18 to 25.")]
+WithPreprocessing = Annotated[
+    bool, typer.Option("--with-preprocessing", help="Scale and normalise in the graph: the input is uint8.")
+]
+Proving = Annotated[int, typer.Option("--pictures", metavar="N", help="At most so many prove the file.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, max=1024, metavar="N", help="For every runtime.")]
+
+
 def export(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or model file.")],
-    format: Annotated[
-        str, typer.Option("--format", metavar="onnx|torch-export|openvino", help="The runtime's kind of file.")
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="The new file (.onnx, .pt2, .xml); must not exist.")
-    ],
-    int8: Annotated[bool, typer.Option("--int8", help="Quantize to 8 bits, calibrated on training pictures.")] = False,
-    data: Annotated[
-        str | None, typer.Option("--data", metavar="SOURCE", help="What the file is run on; a run knows its own.")
-    ] = None,
-    opset: Annotated[int | None, typer.Option("--opset", metavar="N", help="ONNX's operators, 18 to 25.")] = None,
-    with_preprocessing: Annotated[
-        bool, typer.Option("--with-preprocessing", help="Scale and normalise in the graph: the input is uint8.")
-    ] = False,
-    pictures: Annotated[int, typer.Option("--pictures", metavar="N", help="At most so many prove the file.")] = 10_000,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, max=1024, metavar="N", help="For every runtime.")
-    ] = None,
+    format: Format,
+    out: Out,
+    int8: Int8 = False,
+    data: Data = None,
+    opset: Opset = None,
+    with_preprocessing: WithPreprocessing = False,
+    pictures: Proving = 10_000,
+    threads: Threads = None,
     settings: Set = None,
     workers: Workers = 2,
     as_json: Json = False,
