@@ -14,7 +14,7 @@ import cardinet
 from cardinet.cli.main import outcome
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
-from cardinet.export import latency
+from cardinet.export import job
 from cardinet.runs.model_file import Model
 
 
@@ -58,4 +58,4 @@ def signals_have_a_stack() -> Iterator[None]:
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Latencies of few rounds: these tests are about the files."""
     monkeypatch.setattr("cardinet.measure.latency.LEAST", 2)
-    monkeypatch.setattr(latency, "SECONDS", 0.0)
+    monkeypatch.setattr(job, "SECONDS", 0.0)

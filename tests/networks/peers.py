@@ -17,7 +17,7 @@ from cardinet.networks.registry import PEERS
 from cardinet.weights.names import LAYOUTS
 
 SIDES = {"DenseNet": 64, "Inception": 107, "AlexNet": 224}
-"""Sides of pictures by family, in pixels; else 56, where strided maps have odd sides (7 to 4), as far as they go."""
+"""Sides of pictures by family, in pixels; else 40, where odd maps (5 to 3 to 2) are strided too."""
 
 LARGE = (
     *("*101*", "*103", "*152*", "*200*", "*269*", "*272*", "*542*", "*1001*", "*1202*"),
@@ -73,36 +73,42 @@ def compare(name: str) -> Comparison:
     library, _, theirs = name.partition(":")
     row = PEERS[name]
     torch.manual_seed(0)
-    side = min(row.input_size, SIDES.get(row.family, 56))
+    side = min(row.input_size, SIDES.get(row.family, 40))
     x = torch.randn(3, row.spec.in_channels, side, side, dtype=torch.float64)
-    reference = randomised(peer(library, theirs).double(), x).eval()
-    network = build(row.spec).double().eval()
+    # In one memory layout, as another convolution algorithm rounds otherwise; pytorchcv's AlexNet takes one alone.
+    layout = torch.contiguous_format if fnmatch.fnmatch(name, "pytorchcv:alexnet*") else torch.channels_last
+    single_x = x.float().to(memory_format=layout)
+    reference = randomised(peer(library, theirs).to(memory_format=layout), single_x).eval()
+    network = build(row.spec, device="meta").to_empty(device="cpu").eval()  # no weights but those carried over
     names = carried(reference.state_dict(), network, library)
     with torch.no_grad():
-        # In one memory layout, as another convolution algorithm rounds otherwise; pytorchcv's AlexNet takes one alone.
-        layout = torch.contiguous_format if fnmatch.fnmatch(name, "pytorchcv:alexnet*") else torch.channels_last
-        reference.float().to(memory_format=layout)
-        one, other = (net(x.float().to(memory_format=layout)) for net in (reference, network.float()))
-        single = float((one - other).abs().max() / one.abs().max())
+        one, other = (net(single_x) for net in (reference, network))
+        single = largest(one - other) / largest(one)
         expected, logits = reference.double()(x), network.double()(x)
-    largest, weight = expected.abs().max(), torch.randn_like(expected)
+    weight = torch.randn_like(expected)
     there = trained(reference, x, weight)
     del reference  # the largest pair needs 15 GB otherwise
     here = trained(network, x, weight)
-    least = 1e-8 * max(float(tensor.abs().max()) for tensor in there.values())
+    sizes = {theirs: largest(tensor) for theirs, tensor in there.items()}
+    least = 1e-8 * max(sizes.values())
     differences = {}
     for ours, tensor in here.items():
         other = there[names[ours]].reshape(tensor.shape)
-        differences[ours] = float((tensor - other).abs().max() / (other.abs().max() + least))
+        differences[ours] = largest(tensor - other) / (sizes[names[ours]] + least)
     worst = max(differences, key=differences.__getitem__)
     return Comparison(
         params=sum(p.numel() for p in network.parameters()),
         single=single,
-        logits=float((logits - expected).abs().max() / largest),
-        spread=float((expected[0] - expected[1]).abs().max() / largest),
+        logits=largest(logits - expected) / largest(expected),
+        spread=largest(expected[0] - expected[1]) / largest(expected),
         trained=differences[worst],
         worst=worst,
     )
+
+
+def largest(tensor: Tensor) -> float:
+    """The largest magnitude; NaN where one is."""
+    return float(torch.linalg.vector_norm(tensor, torch.inf))
 
 
 def trained(network: nn.Module, x: Tensor, weight: Tensor) -> dict[str, Tensor]:

@@ -37,8 +37,7 @@ def test_every_family(id: str) -> None:
 @pytest.mark.parametrize("id", ["repvgg_a0", "fractalnet20", "highway10_mnist", "resnet20_cifar"])
 def test_proofs(id: str) -> None:
     row = find(id)
-    narrow = {"widths": (8,) * 5} if id == "fractalnet20" else {}
-    spec = row.spec.but(**FAMILIES[id] | narrow)
+    spec = row.spec.but(**FAMILIES[id])
     network = trained(spec, side(row))
     for channels in (1, 6) if spec.in_channels == 3 else (3, 2):
         found = proof(network, Step("in_channels", {"channels": channels}), side(row))

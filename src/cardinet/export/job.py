@@ -36,6 +36,9 @@ Progress = Callable[[str, int, int], None]
 
 Files = dict[str, runner.Runner]
 
+SECONDS = 3.0
+"""For the latencies of a batch size."""
+
 
 @dataclass(frozen=True)
 class Export:
@@ -140,7 +143,7 @@ def export_model(
             _judge(request, found["int8"].int8_problems())
             files, parity = files | made, parity | found
         said("measuring latency", 0, 1)
-        measured = latencies({"torch": network, **files}, pixels)
+        measured = latencies({"torch": network, **files}, pixels, seconds=SECONDS, most=100)
         sizes, versions = maker.sizes(), _versions(request)
         publish_files(dict(zip(maker.written("int8" if request.int8 else "float32"), request.files, strict=True)))
     return Export(

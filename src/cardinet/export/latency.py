@@ -14,8 +14,6 @@ from cardinet.export.runner import Array, Runner
 from cardinet.measure.latency import in_turn
 
 BATCHES = (1, 8)
-SECONDS = 3.0
-MOST = 100
 
 
 @dataclass(frozen=True)
@@ -59,8 +57,8 @@ def latencies(
     pixels: Array,
     *,
     batches: tuple[int, ...] = BATCHES,
-    seconds: float = SECONDS,
-    most: int = MOST,
+    seconds: float,
+    most: int,
 ) -> tuple[Latency, ...]:
     """The latency of every contender at each batch size, repeating the pictures given where they are fewer.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,9 +32,14 @@ class Layout:
 
     def theirs(self, name: str) -> str:
         """The library's name of our tensor."""
-        for pattern, replacement in self.rules:
-            name = re.sub(pattern, functools.partial(_filled, replacement), name)
+        for substitute, filled in self._substitutions:
+            name = substitute(filled, name)
         return name
+
+    @functools.cached_property
+    def _substitutions(self) -> list[tuple[Callable[..., str], Callable[[re.Match[str]], str]]]:
+        """The rules, compiled: a network has hundreds of names."""
+        return [(re.compile(pattern).sub, functools.partial(_filled, text)) for pattern, text in self.rules]
 
     def shaped(self, name: str, tensor: Tensor) -> Tensor:
         """Our tensor in the shape that the library's layer has."""
