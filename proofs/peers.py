@@ -2,11 +2,12 @@
 
 command   PYTHONPATH=tests python proofs/peers.py [PATTERN ...]     all pairs, or those whose name matches
 expected  a row a pair, no row with "differs", and exit code 0; 1 where anything differs
-time      about 15 minutes on one CPU core for all 238; 12 GB of memory for the largest (timm:resnext101_32x32d)
+time      about 15 minutes on one CPU core for all 239; 12 GB of memory for the largest (timm:resnext101_32x32d)
 
 The same comparison as `tests/networks/test_peers.py`, which leaves out the largest networks: both networks have the
 library's weights, BN parameters and statistics drawn at random. The columns are the largest difference of the logits
-in eval mode, and of gradients and BN statistics in train mode, relative to the largest value there, in float64.
+in eval mode, in float32, and of the logits, and of gradients and BN statistics, in train mode, in float64, relative to
+the largest value there.
 """
 
 from __future__ import annotations

@@ -43,17 +43,17 @@ LARGE = (
 class Comparison:
     """The largest differences between a library's network and ours, relative to the largest value there.
 
-    `logits` in eval mode, `single` the same in float32; `trained` in train mode, of all gradients and BN statistics,
-    that of `worst`. A gradient that is zero but for rounding (of a bias in front of BN) is measured against 1e-8 of
-    the largest of all. `spread` is how much the logits of two pictures differ: without it, equal ones would mean
-    nothing. All but `single` in float64, as training deep networks of random weights amplifies the rounding of
-    float32 beyond any tolerance.
+    `single` of the logits in eval mode, in float32, and `spread` how much there those of two pictures differ: without
+    it, equal ones would mean nothing. In train mode `logits`, and `trained` of all gradients and BN statistics, that of
+    `worst`, in float64, as training deep networks of random weights amplifies the rounding of float32 beyond any
+    tolerance. A gradient that is zero but for rounding (of a bias in front of BN) is measured against 1e-8 of the
+    largest of all.
     """
 
     params: int
     single: float
-    logits: float
     spread: float
+    logits: float
     trained: float
     worst: str
 
@@ -84,11 +84,10 @@ def compare(name: str) -> Comparison:
     with torch.no_grad():
         one, other = (net(single_x) for net in (reference, network))
         single = largest(one - other) / largest(one)
-        expected, logits = reference.double()(x), network.double()(x)
-    weight = torch.randn_like(expected)
-    there = trained(reference, x, weight)
+    weight = torch.randn(one.shape, dtype=torch.float64)
+    there, expected = trained(reference.double(), x, weight)
     del reference  # the largest pair needs 15 GB otherwise
-    here = trained(network, x, weight)
+    here, logits = trained(network.double(), x, weight)
     sizes = {theirs: largest(tensor) for theirs, tensor in there.items()}
     least = 1e-8 * max(sizes.values())
     differences = {}
@@ -99,8 +98,8 @@ def compare(name: str) -> Comparison:
     return Comparison(
         params=sum(p.numel() for p in network.parameters()),
         single=single,
+        spread=largest(one[0] - one[1]) / largest(one),
         logits=largest(logits - expected) / largest(expected),
-        spread=largest(expected[0] - expected[1]) / largest(expected),
         trained=differences[worst],
         worst=worst,
     )
@@ -111,15 +110,16 @@ def largest(tensor: Tensor) -> float:
     return float(torch.linalg.vector_norm(tensor, torch.inf))
 
 
-def trained(network: nn.Module, x: Tensor, weight: Tensor) -> dict[str, Tensor]:
-    """By name the gradients of the weighted sum of the logits in train mode, and the BN statistics after it."""
+def trained(network: nn.Module, x: Tensor, weight: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    """In train mode by name the gradients of the weighted sum of the logits, and the BN statistics; and the logits."""
     certain(network).train()
-    (network(x) * weight).sum().backward()
+    logits = network(x)
+    (logits * weight).sum().backward()
     found = {name: buffer for name, buffer in network.named_buffers() if buffer.is_floating_point()}
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None
         found[name] = parameter.grad
-    return found
+    return found, logits.detach()
 
 
 def peer(library: str, name: str) -> nn.Module:

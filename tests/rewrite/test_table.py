@@ -49,7 +49,7 @@ BN_LEFT = {
     "pre_ror3_164_sd": 5,
     "preact164_cifar": 2,
     "repvgg_a0": 2,
-    "swapout20_w4": 3,
+    "swapout20_w4": 2,
 }
 """BN layers that no convolution takes: behind concatenations and sums, and of identity branches."""
 
