@@ -49,6 +49,50 @@ def test_a_smaller_model(cli: Cli, trained: Path, tmp_path: Path) -> None:
     assert "is rewritten already (fold, narrow), and without BN it would not train" in refused.err
 
 
+def test_a_pruned_model_with_bn_again_trains_on_and_is_pruned_further(cli: Cli, trained: Path, tmp_path: Path) -> None:
+    settings = ("compactor_momentum=0.9", "lr=0.05", "threads=1", "evaluate_every=100 %")
+    words = [word for setting in settings for word in ("--set", setting)]
+    asked = ("--prune", "--epochs", "5", "--keep-macs")
+    assert cli("rewrite", trained, *asked, "0.7", *words, "--out", "small.safetensors").code == 0
+    assert cli("rewrite", "small.safetensors", "--unfold", "--out", "bn.safetensors").code == 2
+    done = cli("rewrite", "small.safetensors", "--unfold", "--data", "digits", "--out", "bn.safetensors", "--json")
+    assert done.code == 0, done.err
+    (step,) = json.loads(done.out)["steps"]
+    assert step["name"] == "unfold"
+    assert all(proof["float64"] <= 1e-10 for proof in step["proofs"].values())
+
+    wrong = {
+        name: json.loads(cli("eval", f"{name}.safetensors", "--data", "digits", "--json").out)["wrong"]
+        for name in ("small", "bn")
+    }
+    assert wrong["small"] == wrong["bn"]
+    said = cli(
+        "train",
+        "--weights",
+        "bn.safetensors",
+        "--data",
+        "digits",
+        "--epochs",
+        "3",
+        "--out",
+        "more",
+        "--set",
+        "lr=0.05",
+        "--set",
+        "threads=1",
+    )
+    assert said.code == 0, said.err
+    assert "no BN" not in said.err
+    more = json.loads(cli("eval", "more", "--json").out)["wrong"]
+    assert more < wrong["small"]
+
+    said = cli("rewrite", "bn.safetensors", *asked, "0.7", "--data", "digits", *words, "--out", "smaller.safetensors")
+    assert said.code == 0, said.err
+    counts = [json.loads(cli("info", f"{name}.safetensors", "--json").out) for name in ("small", "smaller")]
+    assert counts[1]["macs"] <= 0.7 * counts[0]["macs"]
+    assert [s["name"] for s in counts[1]["rewrites"]] == ["fold", "narrow", "unfold", "fold", "narrow"]
+
+
 WRONG = {
     "with others": (["--fold"], "--prune is a run of its own"),
     "no share": (["--keep-macs", "1.5"], "pruning.keep_macs = 1.5"),

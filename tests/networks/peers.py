@@ -16,7 +16,7 @@ from cardinet.networks.builder import build
 from cardinet.networks.registry import PEERS
 from cardinet.weights.names import LAYOUTS
 
-SIDES = {"DenseNet": 64, "Inception": 107, "AlexNet": 224}
+SIDES = {"DenseNet": 64, "Inception": 107, "AlexNet": 224, "RepVGG": 56}
 """Sides of pictures by family, in pixels; else 40, where odd maps (5 to 3 to 2) are strided too."""
 
 LARGE = (

@@ -100,17 +100,18 @@ def settings_of_model(model: str, before: Model, data: str | None) -> dict[str, 
     """
     from cardinet.base.errors import Findings, RequestError
     from cardinet.networks.part import to_document
+    from cardinet.rewrite.registry import folded
     from cardinet.runs.folder import RunFolder
     from cardinet.runs.pictures import open_pictures
 
     findings, about = Findings(), before.preprocessing
     pictures: dict[str, Any] = {"data.source": data}
     with findings:
-        if any(step.name == "fold" for step in before.rewrites):
+        if folded(before.rewrites):
             names = ", ".join(step.name for step in before.rewrites)
             raise RequestError(
                 f"{model} is rewritten already ({names}), and without BN it would not train; prune the model from "
-                "before that."
+                "before that, or what `cardinet rewrite --unfold` makes of this one."
             )
     with findings:
         if data is None and not (Path(model) / "run.toml").exists():

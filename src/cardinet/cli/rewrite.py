@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,6 +11,7 @@ import typer
 from cardinet.cli.growth import Classes, Deepen, Growth, InChannels, Seed, Widen, growth
 from cardinet.cli.options import Json, Set
 from cardinet.cli.prune import Epochs, KeepMacs, Prune
+from cardinet.cli.real_pictures import PROOF, RealPictures, real_pictures
 from cardinet.cli.talk import print_json, say, thousands
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from cardinet.rewrite.proof import Proven
     from cardinet.rewrite.registry import Step
     from cardinet.runs.model_file import Model
-
-PICTURES = 16
-"""Pictures of each kind in a proof."""
 
 SECONDS = 2.0
 """For which before and after are timed, in turn."""
@@ -34,6 +31,9 @@ MergeBranches = Annotated[
     bool, typer.Option("--merge-branches", help="Parallel linear branches as one convolution (RepVGG).")
 ]
 Fold = Annotated[bool, typer.Option("--fold", help="BN folded into the layers around it.")]
+Unfold = Annotated[
+    bool, typer.Option("--unfold", help="BN where --fold or --prune took it, with pictures' statistics; to train on.")
+]
 Pack = Annotated[
     int | None, typer.Option("--pack", min=1, metavar="N", help="Groups joined until each has N channels.")
 ]
@@ -52,6 +52,7 @@ def rewrite(
     form: Form = None,
     merge_branches: MergeBranches = False,
     fold: Fold = False,
+    unfold: Unfold = False,
     pack: Pack = None,
     unpack: Unpack = False,
     prune: Prune = False,
@@ -81,15 +82,16 @@ def rewrite(
         ("form", form, {"form": form}),
         ("merge_branches", merge_branches, {}),
         ("fold", fold, {}),
+        ("unfold", unfold, {}),
         ("pack", pack, {"width": pack}),
         ("unpack", unpack, {}),
     ]
     grows = any(option is not None for option in (classes, in_channels, deepen, widen))
     named = grows or any(given for _, given, _ in asked)
-    findings, note, wanted = Findings(), "", Growth()
+    findings, wanted = Findings(), Growth()
     before: Model | None = None
     steps: list[Step] = []
-    real: dict[int, Tensor] = {}
+    real: RealPictures | None = None
     with findings:
         _check_out(out)
     with findings:
@@ -107,14 +109,17 @@ def rewrite(
         with findings:
             steps = _steps(before, wanted, asked)
         with findings:
-            real, note = _real_pictures(model, data, before)
+            real = real_pictures(model, data, before.preprocessing)
+            if unfold:
+                real.check_typical(in_channels)
     findings.raise_if_any()
     assert before is not None
     if prune:
         run_pruning(model, before, data, pruning_settings(keep_macs, epochs, seed), settings, out, as_json=as_json)
         return
-    if note:
-        say(note)
+    assert real is not None
+    if real.note:
+        say(real.note)
     _work(before, steps, wanted, real, out, as_json=as_json)
 
 
@@ -158,9 +163,7 @@ class _Figures:
     milliseconds: float
 
 
-def _work(
-    before: Model, steps: list[Step], wanted: Growth, real: Mapping[int, Tensor], out: Path, *, as_json: bool
-) -> None:
+def _work(before: Model, steps: list[Step], wanted: Growth, real: RealPictures, out: Path, *, as_json: bool) -> None:
     """Apply and prove step after step, write the file, and print what was gained."""
     import dataclasses
 
@@ -172,7 +175,7 @@ def _work(
     network, found = before.network, []
     with Bar("proving") as bar:
         for i, step in enumerate(steps):
-            found.append(proven(network, step, lambda channels: _pictures(channels, side, real)))
+            found.append(proven(network, step, lambda channels: _pictures(channels, side, real), real.typical))
             network = found[-1].network
             bar(i + 1, len(steps))
     rewrites = (*before.rewrites, *steps)
@@ -203,42 +206,13 @@ def _check_out(out: Path) -> None:
         raise RequestError(f"{out} cannot be written: its folder is read-only.")
 
 
-def _pictures(channels: int, side: int, real: Mapping[int, Tensor]) -> dict[str, Tensor]:
+def _pictures(channels: int, side: int, real: RealPictures) -> dict[str, Tensor]:
     """Random pictures, and real ones where there are some of so many channels."""
     import torch
 
     generator = torch.Generator().manual_seed(0)
-    found = {"random": torch.randn(PICTURES, channels, side, side, generator=generator)}
-    return found | ({"real": real[channels]} if channels in real else {})
-
-
-def _real_pictures(model: str, data: str | None, classifier: Model) -> tuple[dict[int, Tensor], str]:
-    """Some pictures of --data, or of the run whose model it is, as they enter the network, by their channels.
-
-    Without --data there may be none, as of a run whose pictures have moved; then with a sentence that says why.
-    """
-    from cardinet.base.errors import CardinetError
-    from cardinet.data.batches import evaluation_batches
-    from cardinet.data.settings import DataSettings
-    from cardinet.data.source import open_source
-    from cardinet.evaluate.matching import choose_split
-    from cardinet.runs.folder import RunFolder
-    from cardinet.runs.pictures import open_pictures
-
-    try:
-        if data is not None:
-            source = open_source(data, DataSettings())
-        elif (Path(model) / "run.toml").exists():
-            source = open_pictures(RunFolder(Path(model)).record())
-        else:
-            return {}, "No real pictures in the proof: a model file alone has none; name some with --data."
-        split = source.splits[choose_split(source, None)]
-        batch = next(evaluation_batches(split, classifier.preprocessing, batch_size=PICTURES, workers=0, device="cpu"))
-    except CardinetError as error:
-        if data is not None:
-            raise
-        return {}, f"No real pictures in the proof: {error.findings[0]}"
-    return {classifier.preprocessing.channels: batch.pixels}, ""
+    found = {"random": torch.randn(PROOF, channels, side, side, generator=generator)}
+    return found if real.proof is None or real.proof.shape[1] != channels else found | {"real": real.proof}
 
 
 def _figures(before: Model, after: Model) -> tuple[_Figures, _Figures]:

@@ -171,6 +171,7 @@ REWRITTEN: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "compact": lambda a: "a compactor (ResRep) stands behind every convolution that can be pruned",
     "narrow": lambda a: f"{plural(len(a['kept']), 'convolution')} have fewer channels: the network is pruned",
     "pack": lambda a: f"groups of convolutions are joined until each has {code(a.get('width'))} channels",
+    "unfold": lambda a: "batch normalisation stands again where it was folded, with statistics of pictures",
     "unpack": lambda a: "the groups of convolutions are those of the description again",
 }
 """What each rewrite has done, by its arguments."""

@@ -74,6 +74,11 @@ def unfolded(network: nn.Module) -> dict[str, str]:
     return _plan(network).stays
 
 
+def taken(network: nn.Module) -> dict[str, list[str]]:
+    """The BN layers that `fold` takes into what stands in front, each with the names of those layers."""
+    return _plan(network).behind
+
+
 def affine(norm: nn.Module) -> tuple[Tensor, Tensor]:
     """s and t of a BN layer in float64, (channels,) each."""
     assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -52,18 +52,28 @@ Pictures = Callable[[int], Mapping[str, Tensor]]
 """Pictures (N, C, H, W) by kind, for a number of channels; a kind that has no such pictures is left out."""
 
 
-def proven(network: nn.Module, step: Step, pictures: Pictures) -> Proven:
+Typical = Callable[[], Iterable[Tensor]]
+"""Batches of pictures (N, C, H, W) like those that a network is for."""
+
+
+def proven(network: nn.Module, step: Step, pictures: Pictures, typical: Typical | None = None) -> Proven:
     """Apply a step and prove it on the spot; the network given stays as it is.
+
+    A rewrite whose values follow from pictures settles on the `typical` ones.
 
     In float64 the step is applied to a float64 copy, so that what is compared is the rewrite and not the rounding of
     its weights; in float32 it is the network that is returned. Raises RequestError where the step does not fit, and
     WorkError where the two networks differ by more than the rewrite allows.
     """
     rewrite = REWRITES[step.name]
-    after = rewrite.apply(network, **step.arguments)
-    exact = copy.deepcopy(network).double()
+
+    def applied(network: nn.Module) -> nn.Module:
+        after = rewrite.apply(network, **step.arguments)
+        return after if rewrite.settle is None or typical is None else rewrite.settle(after, typical())
+
+    after, exact = applied(network), copy.deepcopy(network).double()
     pair = rewrite.same(network, after, **step.arguments)
-    pair64 = rewrite.same(exact, rewrite.apply(exact, **step.arguments), **step.arguments)
+    pair64 = rewrite.same(exact, applied(exact), **step.arguments)
     spec: Any = network.spec
     proofs = {}
     for kind, pixels in pictures(pair.channels or spec.in_channels).items():

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.rewrite.branches import merge_branches, unmerged
@@ -21,6 +21,7 @@ from cardinet.rewrite.inputs import in_channels, repeated
 from cardinet.rewrite.narrow import compact, narrow
 from cardinet.rewrite.packing import pack, unpack
 from cardinet.rewrite.strip import strip
+from cardinet.rewrite.unfold import measured, unfold
 from cardinet.rewrite.widen import widen
 
 
@@ -41,13 +42,15 @@ class Rewrite:
     from the arguments and the old one's structure alone, so that the meta device works as well and a model file can be
     loaded; only its values follow from the old one's. `same(before, after, **arguments)` says what the two have in
     common (by default all logits), and `limit` by how much that may differ in float64, relative to the largest logit.
-    `stays(network)` names what the rewrite would leave as it is, each with the reason.
+    `stays(network)` names what the rewrite would leave as it is, each with the reason. `settle(after, batches)` gives
+    values that follow from pictures, and changes nothing of the function.
     """
 
     apply: Callable[..., nn.Module]
     same: Callable[..., Same] = lambda before, after, **arguments: Same(before, after)
     limit: float = 1e-10
     stays: Callable[[nn.Module], Mapping[str, str]] = lambda network: {}
+    settle: Callable[[nn.Module, Iterable[Tensor]], nn.Module] | None = None
 
 
 def _kept(before: nn.Module, after: nn.Module, rows: Sequence[int], seed: int = 0) -> Same:
@@ -70,6 +73,7 @@ REWRITES: dict[str, Rewrite] = {
     "fold": Rewrite(fold, stays=unfolded),
     "compact": Rewrite(compact),
     "narrow": Rewrite(narrow, limit=math.inf),
+    "unfold": Rewrite(unfold, settle=measured),
     "pack": Rewrite(pack),
     "unpack": Rewrite(unpack),
 }
@@ -140,6 +144,12 @@ def apply(network: nn.Module, steps: Iterable[Step]) -> nn.Module:
     for step in steps:
         network = REWRITES[step.name].apply(network, **step.arguments)
     return network
+
+
+def folded(steps: Iterable[Step]) -> bool:
+    """Whether BN was folded and not put back."""
+    last = [step.name for step in steps if step.name in ("fold", "unfold")][-1:]
+    return last == ["fold"]
 
 
 def check(network: nn.Module, steps: Iterable[Step]) -> None:

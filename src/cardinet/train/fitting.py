@@ -15,7 +15,7 @@ from cardinet.data.source import Source
 from cardinet.measure.fit import fitting, too_deep
 from cardinet.networks.builder import build
 from cardinet.networks.registry import find
-from cardinet.rewrite.registry import apply
+from cardinet.rewrite.registry import apply, folded
 from cardinet.runs.environment import device_of, precision_of
 from cardinet.train.inputs import choose_preprocessing, choose_size
 from cardinet.train.prune import COMPACT, check_pruning
@@ -96,9 +96,10 @@ def fit(recipe: Recipe, source: Source, flips_asked: bool) -> tuple[Task, list[s
     preprocessing = choose_preprocessing(recipe.preprocessing, source, found.channels)
     if found.clock.batch_size < recipe.training.batch_size:
         notes.append(f"The batch is {found.clock.batch_size}: there are no more training pictures.")
-    if any(step.name == "fold" for step in recipe.network.steps()):
+    if folded(recipe.network.steps()):
         notes.append(
-            "This model has no BN, which was folded; without it only a small learning rate, as 0.0001, will do."
+            "This model has no BN, which was folded; without it only a small learning rate, as 0.0001, will do. "
+            "`cardinet rewrite --unfold` puts it back."
         )
     if not source.flips and not flips_asked and recipe.augmentation.flip > 0:
         notes.append("No mirror images: they would change what these pictures mean.")
