@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from torch import Tensor
+
 from cardinet.base.errors import RequestError
 from cardinet.networks.builder import build
 from cardinet.networks.registry import PEERS
@@ -88,14 +90,21 @@ def of_size(spec: Any, size: Any) -> Any | None:
 
 def same_tensors(one: Any, other: Any) -> bool:
     """Whether the networks of two descriptions of one size have the same tensors, name by name."""
-    return _shapes(one) == _shapes(other)
+    mine, its = ({name: tensor.shape for name, tensor in tensors_of(_shallow(spec)).items()} for spec in (one, other))
+    return mine == its
 
 
-def _shapes(spec: Any) -> dict[str, Any]:
-    """The shapes of a network's tensors by name; of deep stages the first two units tell."""
-    if hasattr(spec, "depths"):
-        spec = dataclasses.replace(spec, depths=tuple(min(depth, 2) for depth in spec.depths))
-    return {name: tensor.shape for name, tensor in build(spec, device="meta").state_dict().items()}
+def _shallow(spec: Any) -> Any:
+    """The description without the third unit of a stage and those behind it, whose tensors are those of the second."""
+    if not hasattr(spec, "depths"):
+        return spec
+    return dataclasses.replace(spec, depths=tuple(min(depth, 2) for depth in spec.depths))
+
+
+@functools.lru_cache(maxsize=1024)
+def tensors_of(spec: Any) -> Mapping[str, Tensor]:
+    """A network's tensors by name, without values; each description is built once, as a search meets it many times."""
+    return build(spec, device="meta").state_dict()
 
 
 @functools.cache
