@@ -129,6 +129,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "no shortcut": (ONE.but(kind="none"), "it has no second branch"),
     "pre-activation": (ONE.but(order="e", boundary="timm", depths=(2,), widths=(16,)), "its branch holds a ReLU"),
     "fused": (find("fusenet_fuse3_26").spec, "a branch holds a ReLU"),
+    "fused, a bottleneck beside the identity": (find("resnet98_dfn_baseline").spec, "a branch holds a ReLU"),
     "dense": (find("densenet_bc_100_12").spec, "There are no parallel branches to merge in this network."),
 }
 
@@ -140,7 +141,7 @@ def test_refusals_name_the_blocks_and_the_reason(name: str) -> None:
         merge_branches(build(spec, device="meta"))
     assert any(why in text for text in error.value.findings)
     assert len(error.value.findings) <= 2
-    assert len(REFUSED) == 8
+    assert len(REFUSED) == 9
 
 
 def test_strides_and_paddings_have_to_fit() -> None:

@@ -100,17 +100,18 @@ def one_convolution(branches: Sequence[Branch]) -> nn.Conv2d:
         middle = tuple(side // 2 for side in conv.kernel_size if side % 2)
         if conv.padding != middle:
             raise NotLinear("a convolution does not keep the middle of its kernel on its pixel")
-    w_in, w_out = convs[0].in_channels, convs[0].out_channels
+    w_in = convs[0].in_channels
     strides = {branch.stride or _stride(branch) for branch in branches}
     if len(strides) > 1:
         raise NotLinear(f"its branches have the strides {sorted(strides)}")
     groups = gcd(*(conv.groups for conv in convs))
     side = max(max(conv.kernel_size) for conv in convs)
     like = convs[0].weight
+    kernels = [_kernel(branch, w_in, groups, like.device) for branch in branches]  # all are linear before one is added
+    w_out = convs[0].out_channels
     weight = torch.zeros(w_out, w_in // groups, side, side, dtype=torch.float64, device=like.device)
     bias = torch.zeros(w_out, dtype=torch.float64, device=like.device)
-    for branch in branches:
-        kernel, shift = _kernel(branch, w_in, groups, like.device)
+    for branch, (kernel, shift) in zip(branches, kernels, strict=True):
         border = (side - kernel.shape[-1]) // 2
         inner = slice(border, side - border)
         weight[:, :, inner, inner] += branch.factor * kernel
