@@ -73,7 +73,6 @@ def rewrite(
     changes its recipe, and `train --resume` continues it.
     """
     from cardinet.base.errors import Findings
-    from cardinet.cli.options import read_model
     from cardinet.cli.prune import prune as run_pruning
     from cardinet.cli.prune import pruning_settings
 
@@ -88,10 +87,7 @@ def rewrite(
     ]
     grows = any(option is not None for option in (classes, in_channels, deepen, widen))
     named = grows or any(given for _, given, _ in asked)
-    findings, wanted = Findings(), Growth()
-    before: Model | None = None
-    steps: list[Step] = []
-    real: RealPictures | None = None
+    findings, wanted, opened = Findings(), Growth(), None
     with findings:
         _check_out(out)
     with findings:
@@ -104,23 +100,40 @@ def rewrite(
             idle_seed=seed is not None and (classes, deepen, widen) == (None, None, None),
         )
     with findings:
-        before = read_model(model)
-    if before is not None and not prune:
-        with findings:
-            steps = _steps(before, wanted, asked)
-        with findings:
-            real = real_pictures(model, data, before.preprocessing)
-            if unfold:
-                real.check_typical(in_channels)
+        opened = _opened(model, data, wanted, asked, prune=prune)
     findings.raise_if_any()
-    assert before is not None
-    if prune:
+    assert opened is not None
+    before, steps, real = opened
+    if real is None:
         run_pruning(model, before, data, pruning_settings(keep_macs, epochs, seed), settings, out, as_json=as_json)
         return
-    assert real is not None
     if real.note:
         say(real.note)
     _work(before, steps, wanted, real, out, as_json=as_json)
+
+
+def _opened(
+    model: str, data: str | None, wanted: Growth, asked: list[tuple[str, Any, dict[str, Any]]], *, prune: bool
+) -> tuple[Model, list[Step], RealPictures | None]:
+    """The model, its rewrites in order and the pictures that prove them; a pruning has a way of its own to both.
+
+    Raises RequestError or WorkError with all that is wrong.
+    """
+    from cardinet.base.errors import Findings
+    from cardinet.cli.options import read_model
+
+    before, found = read_model(model), Findings()
+    steps: list[Step] = []
+    real: RealPictures | None = None
+    if not prune:
+        with found:
+            steps = _steps(before, wanted, asked)
+        with found:
+            real = real_pictures(model, data, before.preprocessing)
+            if any(given for name, given, _ in asked if name == "unfold"):
+                real.check_typical(wanted.channels)
+        found.raise_if_any()
+    return before, steps, real
 
 
 def _check_words(*, named: bool, prune: bool, trains: bool, idle_seed: bool) -> None:
