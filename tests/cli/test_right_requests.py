@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +21,7 @@ from cardinet.runs.model_file import save_model
 
 SMALL = ("network.depths=1,1,1", "network.widths=4,4,4", "network.width=4")
 TINY = ["resnet20_cifar", *(word for setting in SMALL for word in ("--set", setting)), "--set", "machine.threads=1"]
+PREDICTED = [(c, f"{i}.png") for c in ("blue", "red") for i in range(3)] + [("red", "cut.jpg")]
 ODD = ("-dash\\back", 'été "quoted"', "new\nline", "tab\t;x", "日本🐈", "a=b, c")
 
 
@@ -98,6 +101,42 @@ def test_the_pictures_of_a_folder_are_predicted_though_one_is_damaged(cli: Cli, 
     assert summary == "1 of 7 pictures could not be used."
     two = cli("predict", digits_run, "pictures/red/0.png", "pictures/blue/0.png", "--top", "1")
     assert [line for line in two.out.splitlines() if "/" in line] == ["pictures/red/0.png", "pictures/blue/0.png"]
+
+
+def test_predictions_as_a_table(cli: Cli, digits_run: Path) -> None:
+    class_folder(Path("pictures"), count=3)
+    truncated_jpeg(Path("pictures/red/cut.jpg"))
+    lines = [json.loads(line) for line in cli("predict", digits_run, "pictures", "--top", "2").out.splitlines()]
+    said = cli("predict", digits_run, "pictures", "--top", "2", "--out", "a.csv", "--batch-size", "2")
+    assert (said.code, said.out) == (1, "a.csv\n")
+    rows = list(csv.DictReader(Path("a.csv").read_text().splitlines()))
+    assert [row["path"] for row in rows] == [f"{c}/{n}" for c, n in PREDICTED]  # below the folder that was given
+    assert [row["predicted"] for row in rows if not row["problem"]] == [line["class"] for line in lines]
+    assert ["cut.jpg cannot be used" in row["problem"] for row in rows] == [n == "cut.jpg" for _, n in PREDICTED]
+    again = cli("predict", digits_run, "pictures", "--out", "a.csv")
+    assert (again.code, again.err) == (2, "error: a.csv exists; name a file that does not.\n")
+    found = document(cli("predict", digits_run, "pictures/blue", "pictures/red/*.png", "--out", "b.csv", "--json"))
+    assert found == {"out": "b.csv", "pictures": 6, "unusable": 0}
+    rows = list(csv.DictReader(Path("b.csv").read_text().splitlines()))
+    assert [row["path"] for row in rows] == [f"pictures/{c}/{n}" for c, n in PREDICTED if n != "cut.jpg"]
+
+
+def test_scores_of_the_classes(cli: Cli, digits_run: Path) -> None:
+    said = cli("eval", digits_run, "--out", "a.csv", "--top", "1")
+    found: Any = document(cli("eval", digits_run, "--json"))
+    first, top5, empty, head, *rows, mean = said.out.splitlines()
+    assert first.startswith(f"test error {100 * found['error']:.2f} %: {found['wrong']:,} of 360")
+    assert top5 == f"top-5 error {100 * found['top5_error']:.2f} %: {found['top5_wrong']} pictures"
+    assert (empty, head.split()[:6]) == ("", ["class", "pictures", "missed", "precision", "recall", "F1"])
+    counted = [[c["class"], str(c["pictures"]), str(c["missed"])] for c in found["classes"]]
+    assert [row.split()[:3] for row in rows] == counted
+    assert mean.split()[0] == "mean"
+    answers = list(csv.DictReader(Path("a.csv").read_text().splitlines()))
+    confusion = [[0] * 10 for _ in range(10)]
+    for row in answers:
+        confusion[int(row["truth"])][int(row["predicted"])] += 1
+    assert confusion == found["confusion"]
+    assert "a.csv" in said.err
 
 
 def test_info_of_a_run_agrees_with_the_network(cli: Cli, digits_run: Path) -> None:

@@ -176,8 +176,19 @@ def test_one_confusion_by_hand() -> None:
         confusion=np.array([[2, 1], [0, 1]]),
         top5_wrong=None,
         truth=np.array([0, 0, 0, 1]),
-        predicted=np.array([0, 0, 1, 1]),
-        confidence=np.ones(4),
+        top=np.array([[0, 1], [0, 1], [1, 0], [1, 0]]),
+        top_probabilities=np.array([[1.0, 0.0]] * 4),
         confidence_of_truth=np.ones(4),
     )
     assert (found.count, found.wrong, found.error) == (4, 1, 0.25)
+    assert found.predicted.tolist() == [0, 0, 1, 1]
+    assert found.to_document(["a", "b"]) == {
+        **found.summary(),
+        "classes": [
+            {"class": "a", "pictures": 3, "missed": 1, "precision": 1.0, "recall": 2 / 3, "f1": 0.8},
+            {"class": "b", "pictures": 1, "missed": 0, "precision": 0.5, "recall": 1.0, "f1": 2 / 3},
+        ],
+        "mean": {"precision": 0.75, "recall": (2 / 3 + 1) / 2, "f1": (0.8 + 2 / 3) / 2},
+        "confusions": [{"truth": "a", "predicted": "b", "count": 1, "share": 1 / 3}],
+        "confusion": [[2, 1], [0, 1]],
+    }

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from report_samples import digits_predictions
 
-from cardinet.report import classes, confusion, curves, formats, history, scales
+from cardinet.evaluate import scores
+from cardinet.report import confusion, curves, formats, history, scales
 
 
 def test_scores_agree_with_scikit_learn() -> None:
@@ -21,7 +22,7 @@ def test_scores_agree_with_scikit_learn() -> None:
     predicted = probabilities.argmax(1)
     predicted[predicted == 3] = 5  # a class that is never predicted
     matrix = confusion_matrix(truth, predicted, labels=range(10))
-    rows = classes.scores(matrix, [str(k) for k in range(10)])
+    rows = scores.scores(matrix, [str(k) for k in range(10)])
     assert rows[3].precision is None
     expected = precision_recall_fscore_support(truth, predicted, labels=range(10), zero_division=0)
     ours = [[getattr(r, key) or 0.0 for r in rows] for key in ("precision", "recall", "f1", "support")]
@@ -31,18 +32,18 @@ def test_scores_agree_with_scikit_learn() -> None:
 
 
 def test_scores_by_hand() -> None:
-    rows = classes.scores(np.array([[3, 1, 0], [0, 2, 0], [0, 0, 0]]), "abc")
+    rows = scores.scores(np.array([[3, 1, 0], [0, 2, 0], [0, 0, 0]]), "abc")
     assert (rows[0].precision, rows[0].recall, rows[0].f1) == (1.0, 0.75, 6 / 7)
     assert (rows[2].precision, rows[2].recall, rows[2].f1, rows[2].taken_for) == (None, None, None, "")
     assert (rows[0].taken_for, rows[0].taken) == ("b", 1)
-    assert [r.name for r in classes.ranked(rows)] == ["b", "a"]
-    assert classes.mean([1.0, None, 0.5]) == 0.75
-    assert classes.mean([None]) is None
+    assert [r.name for r in scores.ranked(rows)] == ["b", "a"]
+    assert scores.mean([1.0, None, 0.5]) == 0.75
+    assert scores.mean([None]) is None
 
 
 def test_pairs_and_shades() -> None:
     matrix = np.array([[8, 2, 0], [1, 9, 0], [0, 0, 0]])
-    found = [(p.truth, p.predicted, p.count, p.share) for p in confusion.pairs(matrix, "abc")]
+    found = [(p.truth, p.predicted, p.count, p.share) for p in scores.pairs(matrix, "abc")]
     assert found == [("a", "b", 2, 0.2), ("b", "a", 1, 0.1)]
     cells = confusion.cells(matrix)
     assert [c.count for c in cells[0]] == [8, 2, 0]

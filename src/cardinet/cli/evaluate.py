@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -41,6 +42,13 @@ def evaluate(
     passes: Annotated[
         int, typer.Option("--passes", min=1, max=10_000, metavar="N", help="Average N passes with Swapout's draws on.")
     ] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE.csv", help="Write a table of the answers, a row a picture; must not exist."
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, metavar="K", help="How many classes a row of it names.")] = 5,
     settings: Set = None,
     device: Device = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, metavar="N")] = 128,
@@ -49,8 +57,10 @@ def evaluate(
 ) -> None:
     """Evaluate on every picture of a split, each counted once."""
     from cardinet.cli.progress import Bar
+    from cardinet.evaluate.answers import answer_table
     from cardinet.evaluate.classification import evaluate as run
 
+    _check_table(out)
     place, source, classifier, chosen = _checked(
         model, weights, data, split, mean=mean, std=std, passes=passes, settings=settings, device=device
     )
@@ -62,17 +72,21 @@ def evaluate(
             len(source.classes),
             crops=crops,
             passes=passes,
+            top=top,
             batch_size=batch_size,
             workers=workers,
             device=place,
             progress=bar,
         )
+    if out is not None:
+        answer_table(result, source.splits[chosen], source.classes).write(out)
+        say(f"The answer to each picture is in {out}.")
     if as_json:
         about = classifier.preprocessing.model_dump(mode="json")
         how = {"crops": crops, "passes": passes, "preprocessing": about}
-        print_json({"model": model, "data": source.text, **result.summary(), **how})
+        print_json({"model": model, "data": source.text, **result.to_document(source.classes), **how})
     else:
-        _print(result, classifier)
+        _print(result, source.classes, classifier)
 
 
 def _checked(
@@ -118,16 +132,30 @@ def _checked(
     return place, source, classifier, chosen
 
 
-def _print(result: Evaluation, model: Model) -> None:
-    """The error, and what was done to the pictures, as that differs most often between libraries."""
+def _print(result: Evaluation, classes: Sequence[str], model: Model) -> None:
+    """The error, the scores of the classes, and what was done to the pictures, as that differs most often between
+    libraries.
+    """
+    from cardinet.cli.score_table import score_table
+
     print(
         f"{result.split} error {100 * result.error:.2f} %: {result.wrong:,} of {result.count:,} pictures wrong, "
         "each counted once"
     )
+    if result.top5_wrong is not None:
+        print(f"top-5 error {100 * result.top5_wrong / result.count:.2f} %: {result.top5_wrong:,} pictures")
+    print("", *score_table(result, classes), sep="\n")
     p = model.preprocessing
     resize = "as it is" if p.resize is None else f"shorter side {p.resize} ({p.interpolation}, antialias {p.antialias})"
     mean, std = (" ".join(f"{value:.4g}" for value in values) for values in (p.mean, p.std))
     say(f"loss {result.loss:.4f}; input {resize}, crop {p.crop}, mean {mean}, std {std}; float32.")
+
+
+def _check_table(out: Path | None) -> None:
+    from cardinet.runs.answer_table import check_table
+
+    if out is not None:
+        check_table(out)
 
 
 def _statistics(mean: str | None, std: str | None) -> Statistics:

@@ -2,82 +2,114 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardinet.cli.options import Device, Json
+from cardinet.cli.options import Device, Json, Workers
 from cardinet.cli.talk import errors, print_json, say
 
 if TYPE_CHECKING:
-    from cardinet.base.errors import Findings
-    from cardinet.runs.model_file import Prediction
+    from cardinet.runs.prediction import Prediction, Unusable
 
 
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or model file.")],
-    pictures: Annotated[list[Path], typer.Argument(metavar="IMAGE|FOLDER ...", help="Pictures, or folders of them.")],
+    pictures: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE|FOLDER ...", help="Pictures, folders of them, or patterns in quotes.")
+    ],
     top: Annotated[int, typer.Option("--top", min=1, metavar="K", help="How many classes to name.")] = 5,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.csv", help="Write a table, one row a picture; must not exist.")
+    ] = None,
     device: Device = "auto",
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, metavar="N")] = 128,
+    workers: Workers = 2,
     as_json: Json = False,
 ) -> int:
     """Name the most probable classes of each picture. A folder gives one JSON line a picture.
 
     A picture that cannot be used is named, the others are predicted, and the exit code is 1.
     """
-    from cardinet.base.errors import CardinetError, Findings
+    from cardinet.base.errors import Findings
     from cardinet.cli.options import read_model
+    from cardinet.data.given import given
+    from cardinet.runs.answer_table import check_table
     from cardinet.runs.environment import device_of
+    from cardinet.runs.prediction import predictions
 
     findings, place = Findings(), "cpu"
     with findings:
         place = device_of(device)
     with findings:
         classifier = read_model(model, place)
-    paths = _paths(pictures, findings)
+    with findings:
+        found = given(pictures)
+    with findings:
+        if out is not None:
+            check_table(out)
     findings.raise_if_any()
+    answers = predictions(classifier, found, top, batch_size=batch_size, workers=workers)
+    if out is not None:
+        only = pictures[0] if len(pictures) == 1 and pictures[0].is_dir() else None
+        columns = min(top, len(classifier.classes))
+        return _write(answers, len(found), columns, out, below=only, as_json=as_json)
     lines = as_json or any(path.is_dir() for path in pictures)
-    failed = 0
-    for path in paths:
-        try:
-            found = classifier.predict(path, top)
-        except CardinetError as error:
-            failed += 1
-            errors(error.findings)
-            continue
-        if lines:
-            print_json(found.to_document())
-        else:
-            _print(found, named=len(paths) > 1)
-    if failed and len(paths) > 1:
-        say(f"{failed:,} of {len(paths):,} pictures could not be used.")
-    return 1 if failed else 0
+    failed = sum(not _print(answer, lines=lines, named=len(found) > 1) for answer in answers)
+    return _failed(failed, len(found))
 
 
-def _paths(pictures: list[Path], findings: Findings) -> list[Path]:
-    """The pictures named, and those in the folders named, by name; what is not there is added to the findings."""
-    from cardinet.base.errors import RequestError
-    from cardinet.data.decode import EXTENSIONS
-    from cardinet.data.kinds.folder import files_below
+def _print(answer: Prediction | Unusable, *, lines: bool, named: bool) -> bool:
+    """Print an answer; False where there is none, as the picture cannot be used."""
+    from cardinet.runs.prediction import Unusable
 
-    paths: list[Path] = []
-    for path in pictures:
-        inside = [path]
-        if path.is_dir():
-            found = (Path(name) for name, _ in files_below(str(path), frozenset()))
-            inside = sorted(p for p in found if p.suffix.lower() in EXTENSIONS)
-        if not path.exists():
-            findings.errors.append(RequestError(f"There is no picture or folder {path}."))
-        elif not inside:
-            findings.errors.append(RequestError(f"The folder {path} holds no pictures ({', '.join(EXTENSIONS)})."))
-        paths += inside
-    return paths
-
-
-def _print(found: Prediction, *, named: bool) -> None:
+    if isinstance(answer, Unusable):
+        errors([answer.reason])
+        return False
+    if lines:
+        print_json(answer.to_document())
+        return True
     if named:
-        print(found.path)
-    widest = max(len(name) for name in found.classes)
-    for name, probability in zip(found.classes, found.probabilities, strict=True):
+        print(answer.path)
+    widest = max(len(name) for name in answer.classes)
+    for name, probability in zip(answer.classes, answer.probabilities, strict=True):
         print(f"{name:<{widest}}  {100 * probability:6.2f} %")
+    return True
+
+
+def _write(
+    answers: Iterator[Prediction | Unusable], total: int, columns: int, out: Path, *, below: Path | None, as_json: bool
+) -> int:
+    """Write the table; the paths are those below the one folder that was given, else as they were given."""
+    from cardinet.cli.progress import Bar
+    from cardinet.data.listing import writable
+    from cardinet.runs.answer_table import AnswerTable
+    from cardinet.runs.prediction import Unusable
+
+    table, failed = AnswerTable(columns, truth=False), 0
+    with Bar("predicting") as bar:
+        for done, answer in enumerate(answers, 1):
+            path = writable(answer.path if below is None else os.path.relpath(answer.path, below))
+            if isinstance(answer, Unusable):
+                failed += 1
+                errors([answer.reason])
+                table.refuse(path, answer.reason)
+            else:
+                table.add(path, answer.classes, answer.probabilities)
+            bar(done, total)
+    table.write(out)
+    if as_json:
+        print_json({"out": str(out), "pictures": total, "unusable": failed})
+    else:
+        print(out)
+    return _failed(failed, total)
+
+
+def _failed(failed: int, total: int) -> int:
+    """The exit code, and a sentence on what could not be used where there were several pictures."""
+    if failed and total > 1:
+        say(f"{failed:,} of {total:,} pictures could not be used.")
+    return 1 if failed else 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,12 @@ from torch.nn import functional as F
 
 from cardinet.base.errors import WorkError
 from cardinet.blocks.merge import stochastic_inference
-from cardinet.data.batches import evaluation_batches
+from cardinet.data.batches import Batch, evaluation_batches
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Split
+from cardinet.evaluate.scores import mean, pairs, scores
 from cardinet.evaluate.ten_crop import CROPS, ten_crop_batches
+from cardinet.runs.prediction import BATCH_SIZE, best, log_probabilities
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,21 @@ class Evaluation:
     confusion: npt.NDArray[np.int64]
     top5_wrong: int | None
     truth: npt.NDArray[np.int64]
-    predicted: npt.NDArray[np.int64]
-    confidence: npt.NDArray[np.float64]
+    top: npt.NDArray[np.int64]
+    """The most probable classes of each picture, (N, K), the first one first."""
+    top_probabilities: npt.NDArray[np.float64]
+    """Their probabilities, (N, K)."""
     confidence_of_truth: npt.NDArray[np.float64]
+
+    @property
+    def predicted(self) -> npt.NDArray[np.int64]:
+        """The answer to each picture, (N,)."""
+        return self.top[:, 0]
+
+    @property
+    def confidence(self) -> npt.NDArray[np.float64]:
+        """The probability of the answer, (N,)."""
+        return self.top_probabilities[:, 0]
 
     @property
     def count(self) -> int:
@@ -59,6 +73,20 @@ class Evaluation:
             figures |= {"top5_wrong": self.top5_wrong, "top5_error": self.top5_wrong / self.count}
         return figures
 
+    def to_document(self, classes: Sequence[str]) -> dict[str, Any]:
+        """Everything but the answer to each picture, as plain data: the summary, the classes, the confusion matrix.
+
+        Rates whose denominator is 0 are None; `mean` is that of the classes that have one.
+        """
+        rows = scores(self.confusion, classes)
+        return {
+            **self.summary(),
+            "classes": [row.to_document() for row in rows],
+            "mean": {key: mean([getattr(row, key) for row in rows]) for key in ("precision", "recall", "f1")},
+            "confusions": [asdict(pair) for pair in pairs(self.confusion, classes)],
+            "confusion": self.confusion.tolist(),
+        }
+
 
 @torch.inference_mode()
 def evaluate(
@@ -69,61 +97,82 @@ def evaluate(
     *,
     crops: int = 1,
     passes: int = 1,
-    batch_size: int = 128,
+    top: int = 5,
+    batch_size: int = BATCH_SIZE,
     workers: int = 0,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Evaluate a network in eval mode and float32 on every picture of a split, once.
 
-    `classes` is the number of classes of the source. With 10 `crops` the probabilities of a picture's ten crops
-    are averaged (and the loss is of the average); with several `passes` so are those of passes in which the rules
-    that draw in training draw again, from a seed of their own (Swapout's stochastic inference). Raises WorkError
-    when a picture cannot be decoded or was not counted exactly once.
+    `classes` is the number of classes of the source, `top` how many of them are kept for each picture. With 10 `crops`
+    the probabilities of a picture's ten crops are averaged (and the loss is of the average); with several `passes` so
+    are those of passes in which the rules that draw in training draw again, from a seed of their own (Swapout's
+    stochastic inference). Raises WorkError when a picture cannot be decoded or was not counted exactly once.
     """
     was_training = network.training
     network.eval()
-    n = len(split)
-    seen = np.zeros(n, dtype=np.int64)
-    predicted, confidence, of_truth = np.zeros(n, np.int64), np.zeros(n), np.zeros(n)
-    loss, top5_right, done = 0.0, 0, 0
+    tally = _Tally(split, classes, top)
     if crops == CROPS:
         batches = ten_crop_batches(split, preprocessing, batch_size=max(1, batch_size // CROPS), device=device)
     else:
         batches = evaluation_batches(split, preprocessing, batch_size=batch_size, workers=workers, device=device)
     for batch in batches:
-        logs = _log_probabilities(network, batch.pixels, crops, passes, done)
-        probabilities = logs.exp()
-        best, labels = probabilities.max(1), batch.labels
-        seen[batch.index] += 1
-        predicted[batch.index] = best.indices.cpu().numpy()
-        confidence[batch.index] = best.values.cpu().numpy()
-        of_truth[batch.index] = probabilities.gather(1, labels[:, None])[:, 0].cpu().numpy()
-        loss += F.nll_loss(logs, labels, reduction="sum").item()
-        if classes > 5:
-            top5_right += int((logs.topk(5).indices == labels[:, None]).any(1).sum())
-        done += len(batch.index)
+        tally.add(batch, _averaged(network, batch.pixels, classes, crops, passes, tally.done))
         if progress is not None:
-            progress(done, n)
+            progress(tally.done, len(split))
     network.train(was_training)
-    if not (seen == 1).all():
-        raise WorkError(f"{int((seen != 1).sum())} pictures of {split.name} were not counted exactly once.")
-    pairs = split.labels * classes + predicted
-    confusion = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
-    top5_wrong = n - top5_right if classes > 5 else None
-    return Evaluation(
-        split.name, split.total, loss / n, confusion, top5_wrong, split.labels, predicted, confidence, of_truth
-    )
+    return tally.evaluation()
 
 
-def _log_probabilities(network: nn.Module, pixels: Tensor, crops: int, passes: int, first: int) -> Tensor:
+class _Tally:
+    """The answers to the pictures of a split as they come in."""
+
+    def __init__(self, split: Split, classes: int, top: int) -> None:
+        n, kept = len(split), min(top, classes)
+        self.split, self.classes = split, classes
+        self.seen, self.of_truth = np.zeros(n, np.int64), np.zeros(n)
+        self.top, self.chances = np.zeros((n, kept), np.int64), np.zeros((n, kept))
+        self.loss, self.top5_right, self.done = 0.0, 0, 0
+
+    def add(self, batch: Batch, logs: Tensor) -> None:
+        """The logarithms of the probabilities, float64 (B, classes), of one batch."""
+        labels, kept = batch.labels, self.top.shape[1]
+        order, probabilities = best(logs, max(kept, 5))
+        self.seen[batch.index] += 1
+        self.top[batch.index], self.chances[batch.index] = order[:, :kept].numpy(), probabilities[:, :kept].numpy()
+        self.of_truth[batch.index] = logs.gather(1, labels[:, None])[:, 0].exp().cpu().numpy()
+        self.loss += F.nll_loss(logs, labels, reduction="sum").item()
+        self.top5_right += int((order[:, :5] == labels[:, None].cpu()).any(1).sum())
+        self.done += len(batch.index)
+
+    def evaluation(self) -> Evaluation:
+        """What they come to. Raises WorkError when a picture was not counted exactly once."""
+        split, classes, n = self.split, self.classes, len(self.split)
+        if not (self.seen == 1).all():
+            raise WorkError(f"{int((self.seen != 1).sum())} pictures of {split.name} were not counted exactly once.")
+        confusion = np.bincount(split.labels * classes + self.top[:, 0], minlength=classes * classes)
+        return Evaluation(
+            split=split.name,
+            total=split.total,
+            loss=self.loss / n,
+            confusion=confusion.reshape(classes, classes),
+            top5_wrong=n - self.top5_right if classes > 5 else None,
+            truth=split.labels,
+            top=self.top,
+            top_probabilities=self.chances,
+            confidence_of_truth=self.of_truth,
+        )
+
+
+def _averaged(network: nn.Module, pixels: Tensor, classes: int, crops: int, passes: int, first: int) -> Tensor:
     """(pictures, classes) in float64: the mean over a picture's crops and the passes, drawn from the seed `first`."""
     if passes > 1:
         with torch.random.fork_rng():
             torch.manual_seed(first)
             logs = stochastic_inference(network, pixels, passes).log()
     else:
-        logs = network(pixels).double().log_softmax(1)
+        logs = log_probabilities(network, pixels, classes)
     if crops == CROPS:
         logs = logs.view(-1, CROPS, logs.shape[1]).logsumexp(1) - math.log(CROPS)
     return logs

@@ -1,14 +1,15 @@
-"""The confusion matrix: shaded cells when it is small, a coarse picture when it is large, and the worst pairs."""
+"""The confusion matrix to look at: shaded cells when it is small, a coarse picture when it is large."""
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from cardinet.evaluate.scores import shares
 
 Counts = npt.NDArray[np.int64]
 
@@ -27,22 +28,6 @@ class Cell:
     right: bool
 
 
-@dataclass(frozen=True)
-class Pair:
-    """`count` pictures of `truth` were taken for `predicted`: `share` of the pictures of that class."""
-
-    truth: str
-    predicted: str
-    count: int
-    share: float
-
-
-def shares(confusion: Counts) -> npt.NDArray[np.float64]:
-    """Each row divided by its sum; a row without pictures stays 0."""
-    share: npt.NDArray[np.float64] = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
-    return share
-
-
 def shade(share: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """Right answers: the share. Mistakes: its square root, so that a single one is seen."""
     return np.where(right, 0.85 * share, np.where(share > 0, np.maximum(np.sqrt(share), 0.15), 0.0))
@@ -54,14 +39,6 @@ def cells(confusion: Counts) -> list[list[Cell]]:
     shades = shade(shares(confusion), right)
     size = range(len(confusion))
     return [[Cell(int(confusion[i, j]), round(float(shades[i, j]), 3), i == j) for j in size] for i in size]
-
-
-def pairs(confusion: Counts, classes: Sequence[str], most: int = 20) -> list[Pair]:
-    """The most frequent mistakes, the most frequent first; ties by share, then by class order."""
-    mistakes = confusion - np.diag(np.diag(confusion))
-    share = shares(confusion)
-    found = sorted(((-int(mistakes[i, j]), -float(share[i, j]), int(i), int(j)) for i, j in np.argwhere(mistakes)))
-    return [Pair(classes[i], classes[j], -n, -s) for n, s, i, j in found[:most]]
 
 
 def coarse_picture(confusion: Counts, most: int = 200) -> bytes:

@@ -12,7 +12,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from cardinet.report import classes, confusion, curves, formats, history, scales, sentences
+from cardinet.evaluate import scores
+from cardinet.report import confusion, curves, formats, history, scales, sentences
 from cardinet.report.content import Mistake, Outcome, ReportContent
 
 ALL_CLASSES = 50
@@ -192,9 +193,9 @@ def _compared_figures(contents: Sequence[ReportContent]) -> list[dict[str, Any]]
 
 def _tables(outcome: Outcome, content: ReportContent) -> dict[str, Any]:
     """The per-class table and the confusion matrix in the form that suits the number of classes."""
-    rows = classes.scores(outcome.confusion, content.classes)
+    rows = scores.scores(outcome.confusion, content.classes)
     folded = len(rows) > ALL_CLASSES
-    hard_first = classes.ranked(rows)
+    hard_first = scores.ranked(rows)
     rates = [r.miss_rate for r in rows]
     full = len(rows) <= confusion.FULL
     return {
@@ -202,9 +203,9 @@ def _tables(outcome: Outcome, content: ReportContent) -> dict[str, Any]:
         "hardest": hard_first[:HARDEST] if folded else [],
         "easiest": hard_first[HARDEST:][-EASIEST:][::-1] if folded else [],
         "worst_rate": max(rates, default=0.0) or 1.0,
-        "means": [classes.mean([getattr(r, key) for r in rows]) for key in ("precision", "recall", "f1")],
+        "means": [scores.mean([getattr(r, key) for r in rows]) for key in ("precision", "recall", "f1")],
         "cells": confusion.cells(outcome.confusion) if full else None,
-        "pairs": confusion.pairs(outcome.confusion, content.classes),
+        "pairs": scores.pairs(outcome.confusion, content.classes),
         "picture": None if full else confusion.coarse_picture(outcome.confusion),
         "block": math.ceil(len(rows) / 200),
         "wide": len(rows) > 12,

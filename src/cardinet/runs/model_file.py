@@ -6,37 +6,29 @@ import json
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import cardinet
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.base.files import write_atomic
 from cardinet.base.settings import Settings, validate
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.settings import DataSettings
 from cardinet.networks.builder import build
 from cardinet.networks.part import from_document, to_document
 from cardinet.rewrite.registry import Step, apply, steps_from_document
+from cardinet.runs.prediction import BATCH_SIZE, OnBad, Prediction, Predictions, predict
 from cardinet.weights.files import KEY, read_header, read_tensors
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from cardinet.data.given import Pictures
+
 SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The classes of one picture, most probable first, with their probabilities."""
-
-    path: str
-    classes: tuple[str, ...]
-    probabilities: tuple[float, ...]
-
-    def to_document(self) -> dict[str, Any]:
-        top = [{"class": c, "probability": p} for c, p in zip(self.classes, self.probabilities, strict=True)]
-        return {"path": self.path, "class": self.classes[0], "probability": self.probabilities[0], "top": top}
 
 
 @dataclass(frozen=True)
@@ -54,18 +46,35 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict)
     version: str = cardinet.__version__
 
-    def predict(self, path: str | Path, top: int = 5) -> Prediction:
-        """The `top` most probable classes of the picture in a file.
+    @overload
+    def predict(
+        self, pictures: bytes | Image.Image, top: int = ..., *, batch_size: int = ..., on_bad_image: OnBad = ...
+    ) -> Prediction: ...
+    @overload
+    def predict(
+        self, pictures: list[Any] | tuple[Any, ...], top: int = ..., *, batch_size: int = ..., on_bad_image: OnBad = ...
+    ) -> Predictions: ...
+    @overload
+    def predict(
+        self, pictures: Pictures, top: int = ..., *, batch_size: int = ..., on_bad_image: OnBad = ...
+    ) -> Any: ...
+    def predict(
+        self,
+        pictures: Pictures,
+        top: int = 5,
+        *,
+        batch_size: int = BATCH_SIZE,
+        on_bad_image: OnBad = "fail",
+    ) -> Prediction | Predictions:
+        """The `top` most probable classes of one picture, or a list of answers for several, in batches.
 
-        Raises RequestError for a missing file, WorkError for one that is no whole picture.
+        A picture is a path, the bytes of a file, a Pillow picture, an array (H, W) or (H, W, C), or a tensor
+        (C, H, W), of uint8 or from 0 to 1 (`data.given`); several are a list, a folder, a pattern such as "*.jpg", or
+        an array or tensor with one dimension more. Raises RequestError for what is not there or is no picture by its
+        type, WorkError with every picture that cannot be decoded; with `on_bad_image="skip"` these are left out of
+        a list, whose `unusable` names them.
         """
-        pixels = _pixels(Path(path), self.preprocessing)
-        device = next(self.network.parameters()).device
-        with torch.inference_mode():
-            logits = self.network.eval()(self.preprocessing.normalise(pixels[None].to(device)))
-        known = logits[0, : len(self.classes)]
-        probabilities, order = known.double().softmax(0).topk(min(top, len(known)))
-        return Prediction(str(path), tuple(self.classes[i] for i in order.tolist()), tuple(probabilities.tolist()))
+        return predict(self, pictures, top, batch_size, on_bad_image)
 
 
 class _Description(Settings):
@@ -77,17 +86,6 @@ class _Description(Settings):
     preprocessing: Preprocessing
     training: dict[str, Any]
     version: str
-
-
-def _pixels(path: Path, preprocessing: Preprocessing) -> Tensor:
-    from cardinet.data.decode import PictureError, load_picture
-
-    try:
-        return preprocessing.picture(load_picture(path.read_bytes(), DataSettings().pixel_limit))
-    except OSError as error:
-        raise RequestError(f"{path} cannot be read: {error.strerror}.") from None
-    except PictureError as error:
-        raise WorkError(f"{path} cannot be used: {error.detail}.") from None
 
 
 def save_model(path: Path, model: Model) -> None:

@@ -1,0 +1,162 @@
+"""Pictures as someone hands them over: a path, a folder, a pattern, bytes, a Pillow picture, an array, a tensor."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from cardinet.base.errors import CardinetError, Findings, RequestError
+from cardinet.data.decode import EXTENSIONS, PictureError, decode, load_picture
+from cardinet.data.kinds.folder import files_below
+
+if TYPE_CHECKING:
+    import torch
+
+    One = str | Path | bytes | Image.Image | npt.NDArray[Any] | torch.Tensor
+    Pictures = One | Iterable[One]
+
+_PATTERN = frozenset("*?[")
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """One picture and the name that it goes by: its path as it was given, else its place ("picture 3")."""
+
+    name: str
+    content: Path | bytes | Image.Image | npt.NDArray[Any]
+
+    def image(self, pixel_limit: int) -> Image.Image:
+        """The picture, decoded. Raises PictureError where there is none in it."""
+        if isinstance(self.content, Path):
+            return load_picture(_read(self.content), pixel_limit)
+        if isinstance(self.content, bytes):
+            return load_picture(self.content, pixel_limit)
+        if isinstance(self.content, Image.Image):
+            decode(self.content)
+            return self.content
+        return Image.fromarray(self.content)
+
+
+def is_one(pictures: Pictures) -> bool:
+    """Whether this is one picture, and not several: a list, a folder, a pattern, an array of four dimensions."""
+    if isinstance(pictures, str | Path):
+        return not os.path.isdir(pictures) and not _is_pattern(pictures)
+    return isinstance(pictures, bytes | Image.Image) or getattr(pictures, "ndim", 4) < 4
+
+
+def given(pictures: Pictures) -> list[Given]:
+    """The pictures one by one, those of a folder or a pattern in the order of an evaluation: by name.
+
+    Paths, folders and patterns (`*`, `?`, `[...]`, `**`) are text or Path; bytes are an encoded picture; an array is
+    (H, W) or (H, W, C), a tensor (C, H, W) with 1, 3 or 4 channels, or several of them with a first dimension more:
+    uint8, or floating-point numbers from 0 to 1. Raises RequestError with everything that is not there or is no
+    picture by its type.
+    """
+    findings = Findings()
+    found: list[Given] = []
+    for one in _each(pictures):
+        with findings:
+            if isinstance(one, str | Path):
+                found += [Given(str(path), path) for path in _paths(one)]
+            else:
+                found += [Given(f"picture {len(found) + i}", content) for i, content in enumerate(_contents(one), 1)]
+    findings.raise_if_any()
+    return found
+
+
+def _each(pictures: Pictures) -> Iterable[Any]:
+    if isinstance(pictures, str | Path | bytes | Image.Image | np.ndarray) or hasattr(pictures, "numpy"):
+        return [pictures]
+    if not isinstance(pictures, Iterable):
+        raise _no_picture(pictures)
+    return pictures
+
+
+def _is_pattern(path: str | Path) -> bool:
+    return bool(_PATTERN & set(str(path))) and not os.path.lexists(path)
+
+
+def _paths(path: str | Path) -> Iterator[Path]:
+    """The file, or the pictures (by their names) in the folder, or those that the pattern matches."""
+    if _is_pattern(path):
+        matches = sorted(glob.glob(str(path), recursive=True))
+        found = [file for match in matches for file in ([match] if os.path.isfile(match) else _below(match))]
+        files = dict.fromkeys(file for file in found if file.lower().endswith(EXTENSIONS))
+        if not files:
+            raise RequestError(f"No picture ({', '.join(EXTENSIONS)}) has a name like {path}.")
+        yield from map(Path, files)
+    elif os.path.isdir(path):
+        files = dict.fromkeys(file for file in _below(str(path)) if file.lower().endswith(EXTENSIONS))
+        if not files:
+            raise RequestError(f"The folder {path} holds no pictures ({', '.join(EXTENSIONS)}).")
+        yield from map(Path, files)
+    elif not os.path.exists(path):
+        raise RequestError(f"There is no picture or folder {path}.")
+    elif not os.path.isfile(path):
+        raise RequestError(f"{path} is no file (but a device, pipe or socket); give a picture or a folder.")
+    else:
+        yield Path(path)
+
+
+def _below(folder: str) -> list[str]:
+    return [path for path, _ in files_below(folder, frozenset())]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise PictureError("damaged", "it is no file, but a device, pipe or socket")
+        return path.read_bytes()
+    except OSError as error:
+        raise PictureError("damaged", f"it cannot be read ({error.strerror})") from None
+
+
+def _contents(one: Any) -> Iterator[bytes | Image.Image | npt.NDArray[Any]]:
+    if isinstance(one, bytes | Image.Image):
+        yield one
+    elif isinstance(one, np.ndarray) or hasattr(one, "numpy"):
+        is_array = isinstance(one, np.ndarray)
+        values = one if is_array else one.detach().cpu().numpy()
+        for picture in values if values.ndim == 4 else [values]:
+            yield _pixels(picture, is_array=is_array)
+    else:
+        raise _no_picture(one)
+
+
+def _pixels(values: npt.NDArray[Any], *, is_array: bool) -> npt.NDArray[Any]:
+    """(H, W) or (H, W, 3 or 4) as uint8 (or uint16 for grey), which Pillow takes. Raises RequestError."""
+    what = "an array" if is_array else "a tensor"
+    shape = f"{what} of shape {tuple(values.shape)}"
+    if values.ndim == 3 and not is_array:
+        values = np.moveaxis(values, 0, 2)
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[:, :, 0]
+    if values.ndim not in (2, 3) or values.size == 0 or (values.ndim == 3 and values.shape[2] not in (3, 4)):
+        wanted = "(H, W) or (H, W, C)" if is_array else "(H, W) or (C, H, W)"
+        raise RequestError(f"{shape} is no picture: give {wanted} with 1, 3 or 4 channels.")
+    if np.issubdtype(values.dtype, np.floating):
+        if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+            raise RequestError(
+                f"{shape} holds floating-point numbers that are not from 0 to 1; give it before it is normalised, "
+                "or uint8 from 0 to 255."
+            )
+        values = np.rint(values.astype(np.float64) * 255).astype(np.uint8)
+    if values.dtype != np.uint8 and not (values.dtype == np.uint16 and values.ndim == 2):
+        raise RequestError(f"{what} of {values.dtype} is no picture: give uint8, or floating-point from 0 to 1.")
+    return np.ascontiguousarray(values)
+
+
+def _no_picture(one: Any) -> CardinetError:
+    return RequestError(
+        f"{type(one).__name__} is no picture: give a path, folder or pattern, bytes, a Pillow picture, an array or "
+        "a tensor, or a list of these."
+    )

@@ -1,0 +1,19 @@
+"""The answers of an evaluation as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cardinet.data.source import Split
+from cardinet.evaluate.classification import Evaluation
+from cardinet.runs.answer_table import AnswerTable
+
+
+def answer_table(result: Evaluation, split: Split, classes: Sequence[str]) -> AnswerTable:
+    """A row for each picture of the split; a path is the picture's place within the source."""
+    table = AnswerTable(result.top.shape[1], truth=True)
+    for i in range(len(split)):
+        names = [classes[k] for k in result.top[i]]
+        truth, chance = classes[result.truth[i]], float(result.confidence_of_truth[i])
+        table.judge(split.names.key(i), names, result.top_probabilities[i].tolist(), truth, chance)
+    return table

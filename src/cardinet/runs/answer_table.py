@@ -1,0 +1,85 @@
+"""The answers to pictures as a CSV file, one row a picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from cardinet.base.errors import RequestError
+from cardinet.base.files import write_atomic
+
+
+def check_table(path: Path) -> None:
+    """Raise RequestError where the file cannot be such a table: another name, there already, or no place for it."""
+    if path.suffix.lower() != ".csv":
+        raise RequestError(f"--out {path}: the table of answers is a CSV file; give a name that ends in .csv.")
+    if os.path.lexists(path):
+        raise RequestError(f"{path} exists; name a file that does not.")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        why = "is read-only" if path.parent.is_dir() else "is not there"
+        raise RequestError(f"{path} cannot be written: its folder {why}.")
+
+
+class AnswerTable:
+    """The rows in the making. A cell that is not known stays empty.
+
+    The columns: `path`; `truth` and `probability_of_truth` where the truth is known; `predicted` and `probability`;
+    `class_2`, `probability_2`, ... for the next most probable classes; `problem` where the truth is not known, which
+    says why a picture could not be used. Probabilities have all their digits. Control characters of names, which a
+    terminal or a spreadsheet may obey, are written as \\x1b.
+    """
+
+    def __init__(self, top: int, *, truth: bool) -> None:
+        self.truth = truth
+        known = ["truth", "probability_of_truth"] if truth else []
+        further = [name for place in range(2, top + 1) for name in (f"class_{place}", f"probability_{place}")]
+        self.columns = ["path", *known, "predicted", "probability", *further, *([] if truth else ["problem"])]
+        self.text = io.StringIO()
+        self.writer = csv.DictWriter(self.text, self.columns, lineterminator="\n")
+        self.writer.writeheader()
+
+    def add(self, path: str, classes: Sequence[str], probabilities: Sequence[float]) -> None:
+        """A picture whose truth is not known."""
+        self._row(path, classes, probabilities, {})
+
+    def judge(
+        self, path: str, classes: Sequence[str], probabilities: Sequence[float], truth: str, of_truth: float
+    ) -> None:
+        """A picture whose truth is known, and the probability that the true class was given."""
+        self._row(path, classes, probabilities, {"truth": cell(truth), "probability_of_truth": repr(of_truth)})
+
+    def refuse(self, path: str, problem: str) -> None:
+        """A picture that could not be used."""
+        self.writer.writerow({"path": cell(path), "problem": cell(problem)})
+
+    def _row(self, path: str, classes: Sequence[str], probabilities: Sequence[float], more: dict[str, str]) -> None:
+        row = {"path": cell(path), **more}
+        for place, (name, probability) in enumerate(zip(classes, probabilities, strict=True), 1):
+            columns = ("predicted", "probability") if place == 1 else (f"class_{place}", f"probability_{place}")
+            row |= zip(columns, (cell(name), repr(float(probability))), strict=True)
+        self.writer.writerow(row)
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all. Raises WorkError."""
+        write_atomic(path, self.text.getvalue())
+
+
+def cell(text: str) -> str:
+    """The text with control characters, and bytes of a file's name that are no UTF-8, escaped."""
+    return "".join(
+        sign.encode("utf-8", "backslashreplace").decode()
+        if sign.isprintable() or not _is_control(sign)
+        else _code(sign)
+        for sign in text
+    )
+
+
+def _is_control(sign: str) -> bool:
+    return sign < " " or "\x7f" <= sign < "\xa0" or "\u2028" <= sign <= "\u2029"
+
+
+def _code(sign: str) -> str:
+    return f"\\x{ord(sign):02x}" if ord(sign) < 256 else f"\\u{ord(sign):04x}"

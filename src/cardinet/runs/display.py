@@ -1,0 +1,71 @@
+"""What a notebook shows of predictions: the picture, small, and the probabilities as bars."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from contextlib import suppress
+from html import escape
+
+from cardinet.data.decode import PictureError, to_mode
+from cardinet.data.given import Given
+from cardinet.data.settings import DataSettings
+
+SIDE = 128
+MOST = 24
+"""So many answers are shown of a list."""
+
+Answer = tuple[str, Sequence[str], Sequence[float], Given | None]
+
+
+def answer(classes: Sequence[str], probabilities: Sequence[float], picture: Given | None) -> str:
+    """One prediction as HTML; it takes the colours of the page around it."""
+    name = "" if picture is None else picture.name
+    return f'<div style="font:14px/1.4 system-ui,sans-serif">{_card(name, classes, probabilities, picture)}</div>'
+
+
+def answers(found: Sequence[Answer]) -> str:
+    """Several predictions, the first of them, beside each other."""
+    cards = "".join(_card(*one) for one in found[:MOST])
+    more = f"<p>... and {len(found) - MOST:,} more.</p>" if len(found) > MOST else ""
+    return (
+        '<div style="font:14px/1.4 system-ui,sans-serif;display:grid;gap:18px;'
+        f'grid-template-columns:repeat(auto-fill,minmax(330px,1fr))">{cards}</div>{more}'
+    )
+
+
+def _card(name: str, classes: Sequence[str], probabilities: Sequence[float], picture: Given | None) -> str:
+    rows = "".join(
+        f'<div style="display:flex;gap:8px;{"font-weight:600" if place == 0 else "opacity:.75"}">'
+        f'<bdi style="flex:1;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">{escape(label)}</bdi>'
+        f'<span style="font-variant-numeric:tabular-nums">{100 * share:.2f}&nbsp;%</span></div>'
+        f'<div style="height:3px;margin-bottom:4px;background:currentColor;width:{100 * share:.1f}%;'
+        f'min-width:1px;opacity:.55"></div>'
+        for place, (label, share) in enumerate(zip(classes, probabilities, strict=True))
+    )
+    drawn = "" if picture is None else _small(picture)
+    return (
+        f'<div style="display:flex;gap:14px;align-items:flex-start;max-width:460px">{drawn}'
+        f'<div style="flex:1;min-width:0">{rows}<div style="font-size:11px;opacity:.6;overflow-wrap:anywhere">'
+        f"{escape(name)}</div></div></div>"
+    )
+
+
+def _small(picture: Given) -> str:
+    """The picture as an element, "" where it is not at hand any more."""
+    with suppress(PictureError):
+        image = to_mode(picture.image(DataSettings().pixel_limit), 3)
+        longest = max(image.size)
+        factor = SIDE / longest
+        size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+        if longest > SIDE:
+            image = image.resize(size)
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        pixels = "image-rendering:pixelated;" if longest < SIDE // 2 else ""
+        address = base64.b64encode(file.getvalue()).decode()
+        return (
+            f'<img width="{size[0]}" height="{size[1]}" style="{pixels}" src="data:image/png;base64,{address}" alt="">'
+        )
+    return ""

@@ -1,0 +1,160 @@
+"""What a model says of pictures, in batches."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from cardinet.base.errors import WorkError
+from cardinet.data.decode import PictureError
+from cardinet.data.given import Given, given, is_one
+from cardinet.data.settings import DataSettings
+from cardinet.runs import display
+
+if TYPE_CHECKING:
+    from cardinet.data.given import Pictures
+    from cardinet.runs.model_file import Model
+
+OnBad = Literal["fail", "skip"]
+BATCH_SIZE = 128
+AHEAD = 2
+"""So many batches are decoded before they are asked for."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The classes of one picture, most probable first, with their probabilities.
+
+    `path` is the picture's as it was given, or its place ("picture 3") where it was no file.
+    """
+
+    path: str
+    classes: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    picture: Given | None = field(default=None, repr=False, compare=False)
+
+    def to_document(self) -> dict[str, Any]:
+        """The prediction as plain data."""
+        top = [{"class": c, "probability": p} for c, p in zip(self.classes, self.probabilities, strict=True)]
+        return {"path": self.path, "class": self.classes[0], "probability": self.probabilities[0], "top": top}
+
+    def _repr_html_(self) -> str:
+        return display.answer(self.classes, self.probabilities, self.picture)
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A picture that cannot be used, and why, as one sentence."""
+
+    path: str
+    reason: str
+
+
+class Predictions(list[Prediction]):
+    """The predictions of several pictures, in order, and those that were left out."""
+
+    def __init__(self, found: Sequence[Prediction] = (), unusable: Sequence[Unusable] = ()) -> None:
+        super().__init__(found)
+        self.unusable = tuple(unusable)
+
+    def _repr_html_(self) -> str:
+        return display.answers([(p.path, p.classes, p.probabilities, p.picture) for p in self])
+
+
+def predict(
+    model: Model, pictures: Pictures, top: int, batch_size: int, on_bad_image: OnBad
+) -> Prediction | Predictions:
+    """As `Model.predict` says."""
+    found: list[Prediction] = []
+    unusable: list[Unusable] = []
+    for answer in predictions(model, given(pictures), top, batch_size=batch_size):
+        if isinstance(answer, Unusable):
+            unusable.append(answer)
+        else:
+            found.append(answer)
+    if unusable and (on_bad_image == "fail" or is_one(pictures)):
+        raise WorkError(*(picture.reason for picture in unusable))
+    return found[0] if is_one(pictures) else Predictions(found, unusable)
+
+
+def predictions(
+    model: Model,
+    pictures: Sequence[Given],
+    top: int,
+    *,
+    batch_size: int = BATCH_SIZE,
+    workers: int | None = None,
+    pixel_limit: int | None = None,
+) -> Iterator[Prediction | Unusable]:
+    """The answer to each picture, in order.
+
+    `workers` threads decode (None: as many as cores, at most 8) while the network is at work on a batch. A batch goes
+    through the same steps as one of an evaluation, so that the same pictures in the same order get the same answers.
+    """
+    network, preprocessing = model.network.eval(), model.preprocessing
+    limit = DataSettings().pixel_limit if pixel_limit is None else pixel_limit
+
+    def decoded(picture: Given) -> Tensor | Unusable:
+        try:
+            return preprocessing.picture(picture.image(limit))
+        except PictureError as error:
+            return Unusable(picture.name, f"{picture.name} cannot be used: {error.detail}.")
+
+    first = next(network.parameters(), None)
+    device = torch.device("cpu") if first is None else first.device
+    for chunk, items in _ahead(pictures, decoded, batch_size, workers):
+        pixels = [item for item in items if isinstance(item, Tensor)]
+        answers: list[tuple[list[int], list[float]]] = []
+        if pixels:
+            batch = preprocessing.normalise(torch.stack(pixels).to(device))
+            order, chances = best(log_probabilities(network, batch, len(model.classes)), top)
+            answers = list(zip(order.tolist(), chances.tolist(), strict=True))[::-1]
+        for picture, item in zip(chunk, items, strict=True):
+            if isinstance(item, Unusable):
+                yield item
+                continue
+            places, probabilities = answers.pop()
+            yield Prediction(picture.name, tuple(model.classes[i] for i in places), tuple(probabilities), picture)
+
+
+@torch.inference_mode()
+def log_probabilities(network: nn.Module, pixels: Tensor, classes: int) -> Tensor:
+    """(pictures, classes) in float64, of normalised pixels; outputs beyond the classes are left out."""
+    logs: Tensor = network(pixels)[:, :classes].double().log_softmax(1)
+    return logs
+
+
+def best(logs: Tensor, top: int) -> tuple[Tensor, Tensor]:
+    """The `top` most probable classes of each picture, int64 (N, top), and their probabilities.
+
+    Of equally probable ones the first in the order of the classes comes first.
+    """
+    values, order = logs.sort(stable=True, dim=1, descending=True)
+    return order[:, :top].cpu(), values[:, :top].exp().cpu()
+
+
+def _ahead(
+    pictures: Sequence[Given], decoded: Any, batch_size: int, workers: int | None
+) -> Iterator[tuple[Sequence[Given], list[Tensor | Unusable]]]:
+    """Batches of pictures with their pixels, in order; the next ones are decoded meanwhile."""
+    threads = min(8, os.cpu_count() or 1) if workers is None else max(1, workers)
+    pending: deque[tuple[Sequence[Given], list[Future[Tensor | Unusable]]]] = deque()
+    pool = ThreadPoolExecutor(min(threads, max(1, len(pictures))))
+    try:
+        for start in range(0, len(pictures), batch_size):
+            chunk = pictures[start : start + batch_size]
+            pending.append((chunk, [pool.submit(decoded, picture) for picture in chunk]))
+            if len(pending) >= AHEAD:
+                chunk, futures = pending.popleft()
+                yield chunk, [future.result() for future in futures]
+        for chunk, futures in pending:
+            yield chunk, [future.result() for future in futures]
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,140 @@
+"""Pictures as they are handed over: every kind gives the same pixels, and what is no picture is named."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cardinet.base.errors import RequestError
+from cardinet.data.decode import PictureError
+from cardinet.data.given import given, is_one
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
+LIMIT = 10_000
+
+
+def values(pictures: Any) -> list[Any]:
+    return [np.asarray(picture.image(LIMIT)).tolist() for picture in given(pictures)]
+
+
+def png(pixels: Any = PIXELS) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+CHANNELS_FIRST = torch.from_numpy(PIXELS).permute(2, 0, 1)
+KINDS: dict[str, Any] = {
+    "bytes": png(),
+    "Pillow": Image.fromarray(PIXELS),
+    "not yet decoded": Image.open(io.BytesIO(png())),
+    "array": PIXELS,
+    "array of floats": PIXELS / 255,
+    "array of float32": (PIXELS / 255).astype(np.float32),
+    "tensor": CHANNELS_FIRST,
+    "tensor of floats": CHANNELS_FIRST / 255,
+    "tensor of float16": (CHANNELS_FIRST / 255).half(),
+    "parameter": (CHANNELS_FIRST / 255).requires_grad_(),
+    "a view that is turned": np.ascontiguousarray(PIXELS[::-1])[::-1],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_gives_the_same_pixels(kind: str) -> None:
+    assert is_one(KINDS[kind])
+    assert values(KINDS[kind]) == [PIXELS.tolist()]
+
+
+def test_paths_folders_and_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("b/10.png", "b/9.PNG", "a/deep/x.png", "a.png", "[1].png"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(png())
+    Path("b/notes.txt").write_text("x")
+    expected = {
+        "a.png": ["a.png"],
+        "[1].png": ["[1].png"],  # a file with such a name is no pattern
+        "b": ["b/10.png", "b/9.PNG"],
+        ".": ["./[1].png", "./a/deep/x.png", "./a.png", "./b/10.png", "./b/9.PNG"],
+        "b/*": ["b/10.png", "b/9.PNG"],
+        "b/?.*": ["b/9.PNG"],
+        "**/x.png": ["a/deep/x.png"],
+        "[ab]": ["a/deep/x.png", "b/10.png", "b/9.PNG"],
+    }
+    for text, names in expected.items():
+        for path in (text, Path(text)):
+            found = given(path)
+            assert [os.path.normpath(p.name) for p in found] == [os.path.normpath(name) for name in names]
+            assert is_one(path) == (text in ("a.png", "[1].png"))
+    assert [p.name for p in given(["b/9.PNG", "a", PIXELS])] == ["b/9.PNG", "a/deep/x.png", "picture 3"]
+
+
+def test_several_in_one_array() -> None:
+    two = np.stack([PIXELS, PIXELS[::-1]])
+    for several in (two, torch.from_numpy(two).permute(0, 3, 1, 2), [PIXELS, Image.fromarray(PIXELS[::-1])], iter(two)):
+        assert not is_one(several)
+        assert values(several) == two.tolist()
+    assert given([]) == []
+
+
+def test_grey_and_transparent() -> None:
+    grey = PIXELS[:, :, 0]
+    for one in (grey, grey[:, :, None], torch.from_numpy(grey), torch.from_numpy(grey)[None]):
+        assert values(one) == [grey.tolist()]
+    assert given(np.dstack([PIXELS, grey]))[0].image(LIMIT).mode == "RGBA"
+    assert given(grey.astype(np.uint16) * 257)[0].image(LIMIT).mode.startswith("I;16")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("nothere.png", "There is no picture or folder nothere.png"),
+        ("no*.png", "has a name like no\\*.png"),
+        ("/dev/null", "/dev/null is no file"),
+        (3, "int is no picture"),
+        ([PIXELS, None], "NoneType is no picture"),
+        (PIXELS.transpose(2, 0, 1), r"an array of shape \(3, 6, 5\) is no picture: give \(H, W\) or \(H, W, C\)"),
+        (torch.from_numpy(PIXELS), r"a tensor of shape \(6, 5, 3\) is no picture: give \(H, W\) or \(C, H, W\)"),
+        (PIXELS[:0], "is no picture"),
+        (PIXELS[0, 0], "is no picture"),
+        (PIXELS.astype(np.int64), "an array of int64 is no picture: give uint8"),
+        (PIXELS > 3, "an array of bool is no picture"),
+        (PIXELS.astype(np.float32), "not from 0 to 1"),
+        (PIXELS / 255 - 0.5, "not from 0 to 1"),
+        (np.full((4, 4), np.nan), "not from 0 to 1"),
+    ],
+)
+def test_what_is_no_picture_is_named(wrong: Any, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        given(wrong)
+
+
+def test_all_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RequestError) as error:
+        given(["nothere.png", tmp_path / "empty", PIXELS, 3])
+    assert len(error.value.findings) == 3
+    assert "empty holds no pictures" in error.value.findings[1]
+
+
+def test_what_cannot_be_decoded(tmp_path: Path) -> None:
+    (tmp_path / "cut.png").write_bytes(png()[:60])
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "folder").mkdir()
+    os.link(tmp_path / "pipe.png", tmp_path / "folder" / "pipe.png")
+    for pictures, reason in (
+        (tmp_path / "cut.png", "truncated|damaged|cannot be read"),
+        (png()[:60], "truncated|damaged|cannot be read"),
+        (b"", "the file is empty"),
+        (tmp_path / "folder", "it is no file, but a device, pipe or socket"),
+        (png(np.zeros((101, 100), np.uint8)), "the limit is 10,000"),
+    ):
+        with pytest.raises(PictureError, match=reason):
+            given(pictures)[0].image(LIMIT)

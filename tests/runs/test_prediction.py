@@ -1,0 +1,192 @@
+"""Answers to pictures: those of an evaluation, in batches, whatever the pictures are handed over as."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cardinet.base.errors import RequestError, WorkError
+from cardinet.data.given import given
+from cardinet.data.preprocessing import Preprocessing
+from cardinet.data.settings import DataSettings
+from cardinet.data.source import open_source
+from cardinet.evaluate.answers import answer_table
+from cardinet.evaluate.classification import evaluate
+from cardinet.networks.builder import build
+from cardinet.networks.registry import find
+from cardinet.runs.answer_table import AnswerTable, cell, check_table
+from cardinet.runs.model_file import Model
+from cardinet.runs.prediction import Prediction, Predictions, Unusable, best, predictions
+
+HOW = Preprocessing(channels=3, resize=20, crop=16, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
+CLASSES = ("a", "b", "c")
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    torch.manual_seed(3)
+    spec = find("resnext11_8x16d_digits").spec.but(num_classes=3, in_channels=3)
+    network = build(spec).to(memory_format=torch.channels_last)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            assert module.running_var is not None
+            module.running_var.uniform_(0.5, 2)
+    with torch.no_grad():  # so that the answers differ
+        network.fc.weight.mul_(30)
+        network.fc.bias.zero_()
+    return Model(network.eval(), spec, CLASSES, HOW)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """25 photographs of three classes, in class folders and folders within them."""
+    root = tmp_path_factory.mktemp("photographs")
+    for i in range(25):
+        place = root / CLASSES[i % 3] / ("more" if i % 2 else "")
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = 255 // (1 + i % 2) - np.random.default_rng(i).integers(
+            0, 20 + 9 * i, (70 + i % 4, 66 + i, 3), dtype=np.uint8
+        )
+        Image.fromarray(pixels).save(place / f"{i}.png")
+    return root
+
+
+def test_a_folder_gets_the_answers_of_an_evaluation(model: Model, folder: Path) -> None:
+    """The same order, batches and steps: the same bits."""
+    split = open_source(str(folder), DataSettings(test=0.0, validation=0.0)).splits["train"]
+    assert len(split) == 25
+    found = model.predict(folder, top=3, batch_size=8)
+    result = evaluate(model.network, split, HOW, 3, top=3, batch_size=8)
+    assert [p.path for p in found] == list(split.names)
+    assert [p.classes for p in found] == [tuple(CLASSES[k] for k in row) for row in result.top]
+    assert [p.probabilities for p in found] == [tuple(row) for row in result.top_probabilities.tolist()]
+    assert len({p.classes for p in found}) > 1
+
+
+def test_every_way_to_hand_a_picture_over_gives_one_answer(model: Model, folder: Path) -> None:
+    path = folder / "a" / "0.png"
+    image = Image.open(path)
+    pixels = np.asarray(image)
+    expected = model.predict(path)
+    assert isinstance(expected, Prediction)
+    tensor = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+    for one in (str(path), path.read_bytes(), image, pixels, tensor, tensor / 255):
+        found = model.predict(one)
+        assert (found.classes, found.probabilities) == (expected.classes, expected.probabilities)
+    several = model.predict([path, pixels])
+    assert isinstance(several, Predictions)
+    assert [p.path for p in several] == [str(path), "picture 2"]
+    assert several[0].probabilities == pytest.approx(expected.probabilities, rel=1e-5)
+    assert len(model.predict(f"{folder}/a/*.png")) == len(list((folder / "a").glob("*.png")))
+    assert model.predict([]) == []
+
+
+def test_bad_pictures_are_named_and_the_others_answered(model: Model, folder: Path, tmp_path: Path) -> None:
+    good, cut, text = folder / "a" / "0.png", tmp_path / "cut.png", tmp_path / "text.png"
+    cut.write_bytes(good.read_bytes()[:-40])
+    text.write_text("hello")
+    mixed = [cut, good, text, folder / "b" / "4.png"]
+    found = list(predictions(model, given(mixed), 1, batch_size=2))
+    assert [type(answer) for answer in found] == [Unusable, Prediction, Unusable, Prediction]
+    assert [answer.path for answer in found] == [str(path) for path in mixed]
+    with pytest.raises(WorkError) as error:
+        model.predict(mixed)
+    assert [re.match(r".*/(\w+\.png) cannot be used", text)[1] for text in error.value.findings] == [  # type: ignore[index]
+        "cut.png",
+        "text.png",
+    ]
+    kept = model.predict(mixed, top=1, on_bad_image="skip")
+    assert [(p.path, p.classes) for p in kept] == [(a.path, a.classes) for a in found if isinstance(a, Prediction)]
+    assert [answer.path for answer in kept.unusable] == [str(cut), str(text)]
+    with pytest.raises(WorkError, match=r"cut\.png cannot be used"):
+        model.predict(cut, on_bad_image="skip")
+    with pytest.raises(RequestError, match="nothere"):
+        model.predict([good, "nothere.png"])
+
+
+def test_of_equal_probabilities_the_first_class_comes_first() -> None:
+    logs = torch.tensor([[0.2, 0.4, 0.4, 0.2], [0.25] * 4]).double().log()
+    order, chances = best(logs, 3)
+    assert order.tolist() == [[1, 2, 0], [0, 1, 2]]
+    assert chances.tolist() == pytest.approx(np.array([[0.4, 0.4, 0.2], [0.25] * 3]))
+
+
+def test_a_notebook_shows_answer_probabilities_and_picture(model: Model, folder: Path, tmp_path: Path) -> None:
+    named = Model(model.network, model.spec, ("<b>", "b & c", "c"), HOW)
+    copy = tmp_path / "<i>.png"
+    copy.write_bytes((folder / "a" / "0.png").read_bytes())
+    one = named.predict(copy)
+    page = one._repr_html_()
+    assert page.count("data:image/png;base64,") == 1
+    assert "&lt;b&gt;" in page
+    assert "&lt;i&gt;.png" in page
+    assert not re.search(r"<[bi]>", page)
+    assert f"{100 * one.probabilities[0]:.2f}&nbsp;%" in page
+    copy.unlink()
+    assert "<img" not in one._repr_html_()
+    many = model.predict([folder] * 2)
+    assert many._repr_html_().count("<img") == 24
+    assert "and 26 more" in many._repr_html_()
+
+
+def test_the_tables(model: Model, folder: Path, tmp_path: Path) -> None:
+    split = open_source(str(folder), DataSettings(test=0.0, validation=0.0)).splits["train"]
+    result = evaluate(model.network, split, HOW, 3, top=2)
+    answer_table(result, split, CLASSES).write(tmp_path / "eval.csv")
+    with open(tmp_path / "eval.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = "path truth probability_of_truth predicted probability class_2 probability_2"
+    assert list(rows[0]) == columns.split()
+    assert [row["path"] for row in rows] == [str(Path(name).relative_to(folder)) for name in split.names]
+    assert [row["truth"] for row in rows] == [CLASSES[k] for k in split.labels]
+    assert [row["predicted"] for row in rows] == [CLASSES[k] for k in result.predicted]
+    for column, values in (
+        ("probability", result.confidence),
+        ("probability_2", result.top_probabilities[:, 1]),
+        ("probability_of_truth", result.confidence_of_truth),
+    ):
+        assert [float(row[column]) for row in rows] == values.tolist()  # all digits
+
+
+def test_names_in_a_table_are_safe(tmp_path: Path) -> None:
+    table = AnswerTable(2, truth=False)
+    wild = 'é, "日本" \x1b[31m\r\n\t\x00\x85\u2028\udcff'
+    table.add(wild, ["a;b\n", wild], [0.75, 0.25])
+    table.refuse("b.png", "b.png cannot be used: \x07.")
+    table.write(tmp_path / "a.csv")
+    with open(tmp_path / "a.csv", newline="", encoding="utf-8") as file:
+        text = file.read()
+    assert text.count("\n") == 3
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028]", text)
+    rows = list(csv.DictReader(text.splitlines()))
+    safe = 'é, "日本" \\x1b[31m\\x0d\\x0a\\x09\\x00\\x85\\u2028\\udcff'
+    assert cell(wild) == safe
+    assert rows[0] == {
+        "path": safe,
+        "predicted": "a;b\\x0a",
+        "probability": "0.75",
+        "class_2": safe,
+        "probability_2": "0.25",
+        "problem": "",
+    }
+    assert (rows[1]["path"], rows[1]["predicted"], rows[1]["problem"]) == ("b.png", "", "b.png cannot be used: \\x07.")
+
+
+def test_where_a_table_cannot_stand(tmp_path: Path) -> None:
+    (tmp_path / "there.csv").write_text("mine")
+    (tmp_path / "dangling.csv").symlink_to(tmp_path / "gone")
+    for name, reason in (
+        ("a.txt", "ends in .csv"),
+        ("there.csv", "exists"),
+        ("dangling.csv", "exists"),
+        ("no/a.csv", "its folder is not there"),
+    ):
+        with pytest.raises(RequestError, match=reason):
+            check_table(tmp_path / name)
+    check_table(tmp_path / "new.CSV")
