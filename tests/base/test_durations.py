@@ -84,3 +84,9 @@ def test_settings_read_and_write_durations() -> None:
         Schedule(length=40)  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match="is no duration"):
         Schedule(length="soon")  # type: ignore[arg-type]
+
+
+def test_one_of_each_in_words() -> None:
+    texts = [str(Duration(f"1 {unit}")) for unit in ("steps", "epochs", "examples", "%")]
+    assert texts == ["1 step", "1 epoch", "1 example", "1 %"]
+    assert str(Duration("1.5 epochs")) == "1.5 epochs"

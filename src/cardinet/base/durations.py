@@ -36,7 +36,7 @@ class Duration:
     def __str__(self) -> str:
         """The exact amount without an exponent, so that the text reads back as the same duration."""
         amount = int(self.amount) if self.amount.is_integer() else format(Decimal(repr(self.amount)), "f")
-        return f"{amount} {self.unit}"
+        return f"{amount} {self.unit.removesuffix('s') if self.amount == 1 else self.unit}"
 
     def __repr__(self) -> str:
         return f'Duration("{self}")'

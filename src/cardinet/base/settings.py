@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cardinet.base.errors import RequestError, nearest
+from cardinet.base.errors import RequestError
+from cardinet.base.synonyms import setting_hint
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -76,7 +77,7 @@ def find_setting(model: type[BaseModel], key: str) -> tuple[str, ...]:
         owners = ", ".join(".".join(p) for p in found)
         raise RequestError(f'The setting "{key}" stands in several places; name one: {owners}.')
     names = dict.fromkeys([".".join(p) for p in paths] + [p[-1] for p in paths])
-    raise RequestError(f'There is no setting "{key}" ({nearest(key, names)}).')
+    raise RequestError(f'There is no setting "{key}" ({setting_hint(key, names)}).')
 
 
 def put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
@@ -102,7 +103,7 @@ def explain(error: ValidationError, known: list[str], where: str = "") -> Reques
         name = ".".join(str(part) for part in item["loc"])
         place = f"{where}{name}"
         if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            findings.append(f'There is no setting "{place}" ({nearest(name, known)}).')
+            findings.append(f'There is no setting "{place}" ({setting_hint(name, known)}).')
         elif item["type"] in ("missing", "missing_keyword_only_argument"):
             findings.append(f'The setting "{place}" is missing.')
         else:

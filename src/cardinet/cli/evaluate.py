@@ -82,7 +82,7 @@ def evaluate(
         answer_table(result, source.splits[chosen], source.classes).write(out)
         say(f"The answer to each picture is in {out}.")
     if as_json:
-        about = classifier.preprocessing.model_dump(mode="json")
+        about = classifier.preprocessing.as_settings()
         how = {"crops": crops, "passes": passes, "preprocessing": about}
         print_json({"model": model, "data": source.text, **result.to_document(source.classes), **how})
     else:
@@ -148,7 +148,7 @@ def _print(result: Evaluation, classes: Sequence[str], model: Model) -> None:
     p = model.preprocessing
     resize = "as it is" if p.resize is None else f"shorter side {p.resize} ({p.interpolation}, antialias {p.antialias})"
     mean, std = (" ".join(f"{value:.4g}" for value in values) for values in (p.mean, p.std))
-    say(f"loss {result.loss:.4f}; input {resize}, crop {p.crop}, mean {mean}, std {std}; float32.")
+    say(f"loss {result.loss:.4f}; input {resize}, size {p.crop}, mean {mean}, std {std}; float32.")
 
 
 def _check_table(out: Path | None) -> None:

@@ -82,7 +82,7 @@ def _model_file(path: str, settings: list[str] | None, input_size: int | None) -
     counts = count(model.network.to("meta"), input_size or model.preprocessing.crop, model.preprocessing.channels)
     about = {"id": model.training.get("network", "custom"), "file": path, "spec": to_document(model.spec)}
     about |= {"rewrites": [step.to_document() for step in model.rewrites], "classes": list(model.classes)}
-    about |= {"preprocessing": model.preprocessing.model_dump(mode="json"), "training": model.training}
+    about |= {"preprocessing": model.preprocessing.as_settings(), "training": model.training}
     return counts, about | {"version": model.version}
 
 

@@ -13,6 +13,7 @@ import typer
 
 import cardinet
 from cardinet.base.errors import CardinetError, RequestError
+from cardinet.base.synonyms import option_hint
 from cardinet.cli import check_data, evaluate, export, info, listing, plan, predict, push, report, rewrite, train
 from cardinet.cli.talk import discard, errors, say
 
@@ -111,6 +112,10 @@ def _usage(error: Any, words: list[str]) -> str:
     """What is wrong with an option or argument, in one line, with its value and the way to the help."""
     message = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
     options = getattr(getattr(error, "param", None), "opts", [])
+    if (unknown := getattr(error, "option_name", None)) is not None and error.ctx is not None:
+        known = [option for parameter in error.ctx.command.params for option in parameter.opts]
+        if hint := option_hint(unknown, known):
+            message = f"No such option: {unknown} ({hint})"
     for word, after in itertools.pairwise([*words, ""]):
         head, equals, rest = word.partition("=")
         if head in options and message.startswith("Invalid value"):

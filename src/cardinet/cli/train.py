@@ -165,7 +165,7 @@ def _show(resolved: Resolved, as_json: bool) -> None:
     document = {
         "network": task.recipe.network.id,
         "recipe": task.recipe.model_dump(mode="json"),
-        "preprocessing": task.preprocessing.model_dump(mode="json"),
+        "preprocessing": task.preprocessing.as_settings(),
         "pictures": {name: len(split) for name, split in task.source.splits.items()},
         "classes": list(task.source.classes),
         "steps": task.clock.length,
@@ -184,7 +184,7 @@ def _show(resolved: Resolved, as_json: bool) -> None:
         return
     from cardinet.runs.toml import dumps
 
-    print(dumps(document))
+    print(dumps(document, show_unset=True))
     say(
         f"{in_short(counts.params)} parameters, {in_short(counts.macs)} MACs a picture; {task.clock.length:,} steps of "
         f"{task.clock.batch_size} pictures; expected {duration(expected.seconds)} of training and "

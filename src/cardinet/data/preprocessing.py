@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -38,6 +38,11 @@ class Preprocessing(Settings):
         if min(self.std) <= 0:
             raise ValueError("std must be above 0")
         return self
+
+    def as_settings(self) -> dict[str, Any]:
+        """As plain data by the names of the settings: what files keep as `crop` is `size` there."""
+        document = self.model_dump(mode="json")
+        return {"size" if name == "crop" else name: value for name, value in document.items()}
 
     def picture(self, image: Image.Image) -> torch.Tensor:
         """A decoded picture as the input's pixels: uint8, (C, crop, crop), contiguous.

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.base.settings import parse_assignments, put
+from cardinet.base.synonyms import setting_hint
 from cardinet.networks.part import EXAMPLES, PARTS, SHORTHANDS, is_part, made, names, owners
 
 AnyPart = TypeVar("AnyPart")
@@ -102,7 +103,8 @@ def _path(node: Any, key: str) -> Path:
         raise RequestError(f'"{key}" stands in several parts; name one: {among}.')
     if why := getattr(node, "WITHOUT", {}).get(key):
         raise RequestError(f"{type(node).__name__} has no {key}: {why}")
-    raise RequestError(f'A network of this kind has no setting "{key}" ({nearest(key, dict.fromkeys(names(node)))}).')
+    hint = setting_hint(key, dict.fromkeys(names(node)))
+    raise RequestError(f'A network of this kind has no setting "{key}" ({hint}).')
 
 
 def _checked(node: Any, path: Path, value: Any) -> Any:

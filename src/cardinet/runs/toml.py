@@ -7,14 +7,22 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def dumps(document: Mapping[str, Any], path: tuple[str, ...] = ()) -> str:
-    """A document as TOML text. Keys whose value is None are left out, as TOML has no null."""
+def dumps(document: Mapping[str, Any], path: tuple[str, ...] = (), *, show_unset: bool = False) -> str:
+    """A document as TOML text. TOML has no null: keys whose value is None are left out, or stand in a comment."""
     present = {k: v for k, v in document.items() if v is not None}
-    lines = [f"{_key(k)} = {_value(v)}" for k, v in present.items() if not isinstance(v, Mapping)]
+    lines = [
+        f"# {_key(k)} is not set" if v is None else f"{_key(k)} = {_value(v)}"
+        for k, v in document.items()
+        if not isinstance(v, Mapping) and (v is not None or show_unset)
+    ]
     for name, table in present.items():
         if isinstance(table, Mapping):
             inner = (*path, name)
-            lines += ["", f"[{'.'.join(_key(p) for p in inner)}]", dumps(table, inner).rstrip("\n")]
+            lines += [
+                "",
+                f"[{'.'.join(_key(p) for p in inner)}]",
+                dumps(table, inner, show_unset=show_unset).rstrip("\n"),
+            ]
     return "\n".join(lines) + "\n"
 
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from cardinet.base.durations import Duration
 from cardinet.base.errors import CardinetError, RequestError, nearest
 from cardinet.base.settings import Settings, find_setting, leaves, merge, put, validate
+from cardinet.base.synonyms import setting_hint
 from cardinet.data.settings import AugmentationSettings, DataSettings
 from cardinet.networks.part import PARTS, from_document
 from cardinet.networks.registry import find
@@ -233,7 +234,7 @@ def _place(key: str, value: Any) -> tuple[str, ...]:
     if head not in in_recipe:
         if head in in_networks:
             return ("network", "delta", key)
-        raise RequestError(f'There is no setting "{key}" ({nearest(key, sorted(in_recipe | in_networks))}).')
+        raise RequestError(f'There is no setting "{key}" ({setting_hint(key, sorted(in_recipe | in_networks))}).')
     try:
         path = find_setting(Recipe, key)
         if key in in_networks:

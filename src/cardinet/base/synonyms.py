@@ -1,0 +1,103 @@
+"""What other programs call the settings, and what they have that there is not here: data for hints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cardinet.base.errors import nearest
+
+CALLED = {
+    "size": "imgsz image_size img_size imagesize input_size crop crop_size train_crop_size resolution",
+    "resize": "resize_size val_resize_size shorter_side resize_shorter short_side",
+    "batch_size": "batch bs train_batch_size per_device_train_batch_size mini_batch_size ims_per_batch",
+    "lr": "learning_rate learningrate lr0 base_lr initial_lr max_lr start_lr eta",
+    "weight_decay": "wd decay l2 l2_regularization weightdecay",
+    "clip": "clip_grad clip_grad_norm grad_clip gradient_clip gradient_clip_val max_grad_norm max_norm",
+    "accumulate": "grad_accum accum_iter accumulation_steps gradient_accumulation_steps accumulate_grad_batches",
+    "label_smoothing": "smoothing label_smooth",
+    "warmup": "warmup_epochs warmup_steps warmup_iters lr_warmup_epochs",
+    "warmup_from": "warmup_lr warmup_factor warmup_bias_lr lr_warmup_decay",
+    "final": "lrf min_lr eta_min lr_min",
+    "drops": "milestones lr_steps decay_epochs decay_milestones",
+    "factor": "gamma lr_gamma decay_rate lr_mult",
+    "kind": "scheduler lr_scheduler sched lr_scheduler_type lr_policy cos_lr",
+    "length": "max_steps max_iter max_iters iterations num_steps total_steps",
+    "log_every": "log_interval log_steps logging_steps print_freq log_every_n_steps",
+    "evaluate_every": "eval_every eval_interval eval_steps val_interval val_check_interval",
+    "checkpoint_seconds": "checkpoint_every save_every save_freq save_period save_steps",
+    "seed": "random_seed random_state manual_seed",
+    "workers": "num_workers n_workers dataloader_num_workers nthreads",
+    "threads": "num_threads cpu_threads",
+    "precision": "amp fp16 bf16 half mixed_precision dtype use_amp",
+    "device": "gpu cuda accelerator",
+    "flip": "hflip fliplr horizontal_flip random_flip random_horizontal_flip",
+    "resized_crop": "random_resized_crop rrc train_crops",
+    "ratio": "aspect_ratio",
+    "interpolation": "resample train_interpolation",
+    "validation": "val val_split validation_split valid_pct val_ratio val_size",
+    "test": "test_split test_size test_ratio",
+    "limit": "max_samples max_train_samples subset num_samples limit_train_batches",
+    "source": "dataset data_path data_dir dataset_path dataset_name train_dir",
+    "num_classes": "classes nc n_classes nclass nb_classes num_class num_labels",
+    "in_channels": "in_chans in_chs input_channels",
+    "cardinality": "groups",
+    "base_width": "width_per_group",
+    "depths": "layers num_layers num_blocks blocks",
+}
+"""Our name, and the others'."""
+
+INSTEAD = {
+    "epochs num_epochs max_epochs n_epochs num_train_epochs epoch": 'give --epochs 5, or --set length="5 epochs"',
+    "ema model_ema ema_decay use_ema swa averaging": "this version keeps no average of the weights",
+    "optimizer optim opt algorithm": "the optimizer is SGD; its settings are lr, momentum, nesterov and weight_decay",
+    "adam adamw lamb rmsprop lion betas": "this version trains with SGD only; its learning rate is lr",
+    "dropout drop_rate drop": "only some networks have dropout; whole units are dropped by merge, as in "
+    '--set "merge=StochasticDepth(last=0.5)"',
+    "drop_path drop_path_rate stochastic_depth stochastic_depth_prob": "whole units are dropped by merge, as in "
+    '--set "merge=StochasticDepth(last=0.5)"',
+    "mixup mixup_alpha cutmix cutmix_alpha": "this version mixes no pictures",
+    "aa auto_augment autoaugment randaugment ra trivial_augment augmix augment color_jitter": "the augmentations are "
+    "pad, flip, resized_crop, brightness, contrast, saturation and hue",
+    "reprob random_erase random_erasing erasing cutout": "this version erases no parts of pictures",
+    "class_weights class_weight sampler oversample": "every picture counts the same in this version",
+    "early_stopping patience early_stop": "a run goes to its end, and the best weights on validation are kept",
+    "pretrained weights checkpoint finetune": "start from trained weights with --weights WEIGHTS",
+    "freeze frozen_stages freeze_at freeze_backbone": "all parameters are trained in this version",
+    "compile torchcompile torch_compile": "this version does not compile networks",
+    "ddp distributed gpus devices world_size nproc_per_node": "this version trains in one process on one device",
+    "loss criterion loss_fn bce_loss": "the loss is the cross-entropy; label_smoothing is its only setting",
+    "output_dir out_dir save_dir output logdir out": "name the run's folder with --out DIR",
+    "resume resume_from_checkpoint auto_resume": "go on with a run by --resume DIR",
+    "channels_last memory_format": "pictures are always in channels_last",
+    "attention attn se attn_layer": 'attention is the gate, as in --set "gate=SqueezeExcite(reduction=16)"',
+    "train_split seed_split": "validation and test are the shares that are split off; the rest is trained on",
+}
+"""Others' names, and what to do or to know."""
+
+_CALLED = {other: ours for ours, others in CALLED.items() for other in others.split()}
+_INSTEAD = {other: sentence for others, sentence in INSTEAD.items() for other in others.split()}
+
+
+def setting_hint(name: str, allowed: Iterable[str]) -> str:
+    """The hint that ends a message about an unknown setting: ours for another program's, else the nearest ones."""
+    allowed = list(allowed)
+    ours, instead = _CALLED.get(_word(name)), _INSTEAD.get(_word(name))
+    if ours is not None and any(ours == known.rpartition(".")[2] for known in allowed):
+        return f"here it is called {ours}"
+    return instead or nearest(name, allowed)
+
+
+def option_hint(option: str, options: Iterable[str]) -> str | None:
+    """What to say of an unknown option (`--imgsz`) that other programs have; None where nothing is known of it."""
+    ours, instead = _CALLED.get(_word(option)), _INSTEAD.get(_word(option))
+    options = list(options)
+    if ours is None:
+        return instead
+    flag = f"--{ours.replace('_', '-')}"
+    if flag in options:
+        return f"here it is {flag}"
+    return f"here it is a setting: --set {ours}=..." if "--set" in options else None
+
+
+def _word(name: str) -> str:
+    return name.rpartition(".")[2].strip().lower().lstrip("-").replace("-", "_")
