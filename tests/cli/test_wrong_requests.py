@@ -15,7 +15,11 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("nosuch", 2, ["No such command 'nosuch'"]),
     ("evaluate model.safetensors", 2, ["Did you mean 'eval'? `cardinet --help`"]),
     ("--nosuch", 2, ["No such option: --nosuch"]),
-    ("train --epoch 3", 2, ["No such option: --epoch (Possible options: --epochs). `cardinet train --help`"]),
+    (
+        "train --epoch 3",
+        2,
+        ['No such option: --epoch (give --epochs 5, or --set length="5 epochs"). `cardinet train --help`'],
+    ),
     ("train one two", 2, ["unexpected extra argument(s) (two)"]),
     ("train --lr", 2, ["'--lr' requires an argument"]),
     ("plan", 2, ["Missing option '--like'"]),
