@@ -55,6 +55,9 @@ def test_how_much_logits_and_errors_may_differ() -> None:
     assert parity(1000, relative=float("inf")).float_problems()
     assert not parity(1000, differing=400, growth=5, relative=0.9).int8_problems()
     assert "from 10.00 % to 10.60 % on 1,000 pictures" in parity(1000, growth=6).int8_problems()[0]
+    assert "name more pictures" not in parity(1000, growth=6).after_int8("onnx")
+    assert "name more pictures with --data" in parity(199, growth=1).after_int8("openvino")
+    assert "--format onnx" in parity(199, growth=1).after_int8("openvino")
 
 
 class Says:

@@ -19,7 +19,7 @@ def _counts(id: str) -> Counts:
 
 def test_the_page_holds_the_counts_and_only_contradictions() -> None:
     text = PAGE.read_text()
-    parameters, macs = text.split("## Parameters")[1].split("## Errors")[0].split("## MACs")
+    parameters, macs = text.split("## Parameters")[1].split("## Counted otherwise")[0].split("## MACs")
     checked = 0
     for section, of, unit in ((parameters, "params", {"M": 1e6, "k": 1e3}), (macs, "macs", {"G": 1e9})):
         for id, printed, counted in _ROW.findall(section):
@@ -31,3 +31,22 @@ def test_the_page_holds_the_counts_and_only_contradictions() -> None:
             assert round(found / unit[figure[2]], decimals) != float(figure[1]), (id, printed)
             checked += 1
     assert checked == 57
+
+
+def test_pycls_counts_the_classifiers_biases_and_the_pool() -> None:
+    """Its figures are those of its own file (commit 4449e4a)."""
+    section = PAGE.read_text().split("## Counted otherwise")[1].split("## Errors")[0]
+    rows = re.findall(r"\| (\w+) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|", section)
+    assert len(rows) == 6
+    for id, *figures in rows:
+        flops, macs, acts, activations = (int(figure.replace(",", "")) for figure in figures)
+        found, network = _counts(id), find(id)
+        assert (found.macs, found.activations) == (macs, activations), id
+        pool = 0 if network.input_size == 32 else 64 * 56 * 56
+        assert (flops, acts) == (macs + network.spec.num_classes, activations + pool), id
+    for id, flops, params, acts in (
+        ("resnet56_cifar", 125_747_850, 855_770, 544_778),
+        ("resnet110_cifar", 253_149_834, 1_730_714, 1_060_874),
+    ):
+        projected = count_spec(find(id).spec.but(**{"shortcut.kind": "B"}), 32)
+        assert (projected.macs + 10, projected.params, projected.activations) == (flops, params, acts)

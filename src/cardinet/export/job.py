@@ -140,7 +140,7 @@ def export_model(
             if aware := bool(found["int8"].int8_problems()):
                 made = maker.int8_files(*calibration, aware=True)
                 found = proven(made)
-            _judge(request, found["int8"].int8_problems())
+            _judge(request, found["int8"].int8_problems(), found["int8"].after_int8(request.format))
             files, parity = files | made, parity | found
         said("measuring latency", 0, 1)
         measured = latencies({"torch": network, **files}, pixels, seconds=SECONDS, most=100)
@@ -255,11 +255,11 @@ class _Maker:
             )
 
 
-def _judge(request: Request, problems: tuple[str, ...]) -> None:
-    """Raise WorkError where a file must not be called good."""
+def _judge(request: Request, problems: tuple[str, ...], *advice: str) -> None:
+    """Raise WorkError where a file must not be called good, with what can be done then."""
     if problems:
         first = f"{request.out} was not written: what was made is not the network that it was made from."
-        raise WorkError(first, *problems)
+        raise WorkError(first, *problems, *advice)
 
 
 def _step(progress: Progress, what: str) -> Callable[[int, int], None]:

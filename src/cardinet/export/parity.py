@@ -117,6 +117,16 @@ class Parity:
             f"{100 * POINTS:g} points are allowed.",
         )
 
+    def after_int8(self, format: str) -> str:
+        """What to do where an int8 file is refused, as one sentence."""
+        other = "openvino" if format == "onnx" else "onnx"
+        few = self.count * POINTS < 1
+        first = "name more pictures with --data (a single one is more than the allowed share), " if few else ""
+        return (
+            f"What to do: {first}try --format {other}, which is quantized in another way, or leave --int8 away (an "
+            "OpenVINO file runs in bfloat16 where the processor has it)."
+        )
+
     def _uneven(self, limit: float) -> tuple[str, ...]:
         if not self.finite or self.uneven <= limit:
             return ()
