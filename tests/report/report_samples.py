@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from cardinet.report import Counts, Mistake, Outcome, ReportContent, Speed, Stage
+from cardinet.report import Counts, Found, Mistake, Outcome, ReportContent, Sample, Speed, Stage
 
 RECIPE = """# the complete resolved recipe
 [network]
@@ -140,7 +140,21 @@ def made_up(size: int, count: int, error: float, names: tuple[str, ...] | None =
     predicted = np.where(slip, (truth + jump) % size, truth)
     result = outcome(truth, predicted, size, top5_wrong=int(slip.sum()) // 4)
     classes = names or tuple(f"class {k:03d}" for k in range(size))
-    return content(classes=classes, result=result, data=f"{size} classes of colour pictures", mistakes=photos(result))
+    amounts = {"train": tuple(40 + 7 * (k % 31) for k in range(size)), "test": tuple(result.confusion.sum(1).tolist())}
+    return content(
+        classes=classes,
+        result=result,
+        data=f"{size} classes of colour pictures",
+        mistakes=photos(result),
+        class_counts=amounts,
+        examined=sum(map(sum, amounts.values())) + 2,
+        found=FOUND,
+        samples=tuple(
+            Sample(name=m.name, label=classes[m.truth], png=m.png, width=m.width, height=m.height)
+            for m in photos(result)
+        ),
+        augmentation="mirrored with probability 0.5",
+    )
 
 
 def photos(result: Outcome) -> tuple[Mistake, ...]:
@@ -158,6 +172,10 @@ def photos(result: Outcome) -> tuple[Mistake, ...]:
     return tuple(found)
 
 
+FOUND = (
+    Found(kind="truncated", bad=True, count=2, examples=("train/a/1.jpg: the file ends early", "b/2.jpg: the same")),
+    Found(kind="rotated", bad=False, count=31, examples=("train/a/7.jpg: its EXIF orientation 6 is applied",)),
+)
 FLOWERS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 ANIMALS = ("African elephant", "black-footed ferret", "cat", "dog", "Egyptian cat", "fox", "golden retriever", "heron")
 ANIMALS += ("ibex", "jaguar", "koala", "lion", "marmoset", "northern lynx", "otter", "polar bear", "quail", "red panda")

@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
 from report_samples import CASES, FLOWERS, NASTY, content, digits, made_up, outcome, perfect, unfinished
 
 from cardinet.report import ReportContent, comparison, render
+from cardinet.report.data_tables import by_confusion
+from cardinet.report.differences import differences, flat
+from cardinet.report.sentences import augmentation
 
 VOID = {"meta", "link", "img", "br", "wbr", "hr"}
 LOADS = {"src", "href", "xlink:href", "srcset", "data", "action", "poster"}
@@ -51,6 +56,12 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] != "style":
             self.text += data.replace("\u00a0", " ")
+
+
+def words(html: str) -> str:
+    """What a reader sees, with one space between the elements."""
+    text = re.sub(r"<[^>]+>", " ", html.partition("</style>")[2].replace("<wbr>", ""))
+    return re.sub(r"\s+", " ", unescape(text))
 
 
 @pytest.fixture(scope="module")
@@ -128,27 +139,85 @@ def test_texts_of_the_user_are_escaped() -> None:
     keys = ("network", "name", "run", "data", "command", "created", "version", "status", "recipe")
     texts = dict.fromkeys(keys, bad)
     facts = {bad: bad}
-    page = Page(render(replace(run, mistakes=mistakes, warnings=(bad,), versions=facts, hardware=facts, **texts)))
+    samples = tuple(replace(s, name=bad, label=bad) for s in run.samples)
+    found = tuple(replace(f, kind=bad, examples=(bad,)) for f in run.found)
+    more: Any = {"versions": facts, "hardware": facts, "samples": samples, "found": found, "augmentation": bad}
+    page = Page(render(replace(run, mistakes=mistakes, warnings=(bad,), **more, **texts)))
     assert "script" not in page.tags
-    assert page.tags.count("img") == len(mistakes)
+    assert page.tags.count("img") == len(mistakes) + len(samples)
     assert all(name in page.text for name in NASTY)
     assert page.text.count(bad) >= 10
     rows = ({"kind": "evaluation", "split": bad, "epoch": 1.0, "loss": 1.0, "error": 0.5}, *run.history)
-    strange = replace(run, history=rows, **texts)
-    assert "img" not in Page(comparison([strange, strange])).tags
-    assert Page(render(strange)).tags.count("img") == len(mistakes)
+    strange = replace(run, history=rows, settings={bad: bad}, **texts)
+    assert "img" not in Page(comparison([strange, replace(strange, settings={})])).tags
+    assert Page(render(strange)).tags.count("img") == len(mistakes) + len(samples)
 
 
 def test_mistakes_are_shown_as_pictures(pages: dict[str, str]) -> None:
     page = Page(pages["digits"])
     pictures = [values for tag, values in page.attributes if tag == "img"]
     run = digits()
-    assert len(pictures) == len(run.mistakes) == 24
-    for values, mistake in zip(pictures, run.mistakes, strict=True):
+    assert run.result is not None
+    shown = [m for group in by_confusion(run.mistakes, run.result.confusion) for m in group.mistakes]
+    assert len(pictures) == len(shown) == len(run.mistakes) == 24
+    for values, mistake in zip(pictures, shown, strict=True):
+        assert (values["width"], values["height"]) == ("144", "144")
         assert base64.b64decode(values["src"].partition(",")[2]) == mistake.png
         assert values["class"] == "pixels"
         assert f"a picture of {mistake.truth}, taken for {mistake.predicted}" in values["alt"]
         assert f"{100 * mistake.confidence:.1f} %" in page.text
+
+
+def test_mistakes_stand_with_their_confusion() -> None:
+    run = made_up(5, 734, 0.2, FLOWERS)
+    assert run.result is not None
+    groups = by_confusion((*run.mistakes, *run.mistakes), run.result.confusion)
+    assert [group.count for group in groups] == sorted((group.count for group in groups), reverse=True)
+    assert sum(len(group.mistakes) for group in groups) == 2 * len(run.mistakes)
+    page = words(render(run))
+    for group in groups:
+        assert group.count == run.result.confusion[group.truth, group.predicted] > 0
+        count = f"{group.count}\u00d7" if group.count > 1 else ""
+        assert f"{FLOWERS[group.truth]} taken for {FLOWERS[group.predicted]} {count}".strip() in page
+
+
+def test_the_pictures_of_a_run(pages: dict[str, str]) -> None:
+    text = words(pages["flowers"])
+    run = CASES["flowers"]()
+    assert run.result is not None
+    for name, row in zip(FLOWERS, run.result.confusion.sum(1), strict=True):
+        assert f"{name} {40 + 7 * FLOWERS.index(name)} {row}" in text
+    assert f"All {run.examined:,} pictures were decoded before the run. What was found in them" in text
+    assert "truncated 2 pictures, left out which train/a/1.jpg: the file ends early" in text
+    assert "rotated 31 pictures the first 1" in text
+    assert "The first 9 pictures of the first batch, as the network sees them: mirrored with probability 0.5." in text
+    assert "Pictures of the 25 smallest of 1,000 classes" in words(pages["thousand"])
+    assert "<h2>Data</h2>" in pages["flowers"]
+    assert "<h2>Data</h2>" not in pages["digits"]
+    assert "nothing was found" in words(render(replace(run, found=())))
+    assert "were all decoded into memory" in words(render(replace(run, examined=0)))
+
+
+def test_augmentation_in_words() -> None:
+    assert augmentation({}) == augmentation({"pad": 0, "flip": 0.0, "resized_crop": None, "hue": 0.0}) == ""
+    words = "a crop of 8 % to 100 % of its area; mirrored with probability 0.5; brightness, hue varied"
+    found = augmentation({"resized_crop": [0.08, 1.0], "flip": 0.5, "brightness": 0.4, "hue": 0.1})
+    assert found.replace("\u00a0", " ") == words
+    assert augmentation({"pad": 1}).replace("\u00a0", " ") == "shifted by up to 1 pixel"
+
+
+def test_the_means_of_the_classes_stand_alone(pages: dict[str, str]) -> None:
+    run = digits().result
+    assert run is not None
+    text = words(pages["digits"])
+    assert re.search(rf"All {run.count} {run.wrong} Class mean \d", text)
+
+
+def test_what_scrolls_says_so(pages: dict[str, str]) -> None:
+    for html in (*pages.values(), compared()):
+        assert html.count('<div class="scroll"') == html.count("scroll sideways for more")
+        assert html.count("<table") <= html.count('<div class="scroll"') + html.count("<details>")
+    assert pages["digits"].count('<div class="scroll"') == 3
 
 
 def test_no_mistake(pages: dict[str, str]) -> None:
@@ -209,6 +278,27 @@ def test_comparison() -> None:
     assert page.tags.count("svg") == 4
     with pytest.raises(ValueError, match="at least one run"):
         comparison([])
+
+
+def test_settings_that_differ() -> None:
+    one, two, three = (
+        {"lr": "0.1", "seed": "0"},
+        {"lr": "0.2", "seed": "0", "clip": "1.0"},
+        {"lr": "0.1", "seed": "0"},
+    )
+    assert [(d.name, d.values) for d in differences([one, two, three])] == [
+        ("lr", ("0.1", "0.2", "0.1")),
+        ("clip", ("\u2013", "1.0", "\u2013")),
+    ]
+    page = words(comparison([content(settings=one, run="a"), content(settings=two, run="b")]))
+    assert "lr 0.1 0.2" in page
+    assert "seed" not in page.partition("Settings that differ")[2].partition("The runs")[0]
+    assert "the runs have the same settings" in words(comparison([content(settings=one), content(settings=three)]))
+    assert dict(flat({"a": {"b": 1, "c": None, "d": {"e": [1, 2]}}, "f": "x"})) == {
+        "a.b": "1",
+        "a.d.e": "1, 2",
+        "f": "x",
+    }
 
 
 def test_two_runs_of_one_network_are_told_apart() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +22,12 @@ def admitted(source: Source, settings: DataSettings, progress: Progress | None =
     With `on_bad_image = "fail"` raises WorkError with the list if there is any; with "skip" raises it only where
     a class has no training picture left.
     """
-    findings = bad_pictures(source, settings, progress)
+    return admit(source, settings, bad_pictures(source, settings, progress))
+
+
+def admit(source: Source, settings: DataSettings, findings: Sequence[Finding]) -> tuple[Source, list[Finding]]:
+    """As `admitted`, after these findings on its pictures."""
+    findings = [finding for finding in findings if finding.bad]
     if not findings:
         return source, []
     if settings.on_bad_image == "fail":

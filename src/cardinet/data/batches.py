@@ -87,6 +87,17 @@ class TrainBatches:
         for (_, index), pixels in zip(self.requests(start_step), pictures, strict=False):
             yield _batch(pixels, self.split, index, self.preprocessing, self.device)
 
+    def first(self, count: int) -> tuple[torch.Tensor, npt.NDArray[np.int64]]:
+        """The first pictures of the first batch, at most `count`, as uint8 before normalisation, and which they are.
+
+        Decoded in this process. Raises WorkError that names a picture that cannot be decoded.
+        """
+        epoch, index = next(self.requests(0))
+        index = index[:count]
+        if self._pictures is not None:
+            return self._pictures.augmented(seed=self.seed, epoch=epoch, index=index), index
+        return Work(self.split, self.preprocessing, self.augmentation, self.seed).batch((epoch, index)), index
+
     def close(self) -> None:
         """Stop the worker processes of all streams; the streams end."""
         while self._open:

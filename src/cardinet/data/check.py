@@ -115,6 +115,13 @@ def bad_pictures(
     source: Source, settings: DataSettings, progress: Progress | None = None, *, workers: int | None = None
 ) -> list[Finding]:
     """The pictures of an opened source that cannot be used; [] where all are decoded already, in memory."""
+    return [finding for finding in examined(source, settings, progress, workers=workers) if finding.bad]
+
+
+def examined(
+    source: Source, settings: DataSettings, progress: Progress | None = None, *, workers: int | None = None
+) -> list[Finding]:
+    """What `check` finds in the pictures of an opened source; [] where all are decoded already, in memory."""
     pictures = [
         _Picture(split.name, index, split.names, split.encoded)
         for split in source.splits.values()
@@ -124,7 +131,11 @@ def bad_pictures(
     # A small source that is not in memory holds a bad picture: it has just been decoded, whatever the cache says.
     key = None if source.small else absolute(source.text)
     inspections, _ = _inspect_all(pictures, key, settings.pixel_limit, workers, progress)
-    return [finding for finding in _findings(pictures, inspections) if finding.bad]
+    labels = {split.name: split.labels for split in source.splits.values()}
+    return [
+        *_without_common_grey(_findings(pictures, inspections), len(pictures)),
+        *_duplicates(pictures, inspections, labels, source.classes),
+    ]
 
 
 def _inspect_all(
@@ -198,7 +209,7 @@ def _duplicates(
         twin = first.setdefault(inspection.digest, picture)
         if twin is picture:
             continue
-        detail = f"the same bytes as {twin.name}"
+        detail = f"the same bytes as {twin.names.key(twin.index)}"
         if twin.split != picture.split:
             detail += f", which is in the {twin.split} split, so that it measures what was learnt by heart"
         label, other = (int(labels[p.split][p.index]) for p in (picture, twin))

@@ -74,6 +74,29 @@ class Mistake:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Found:
+    """What check-data found of one kind."""
+
+    kind: str
+    bad: bool
+    """Whether such pictures cannot be used; they are then left out."""
+    count: int
+    examples: tuple[str, ...] = ()
+    """The first of them, as "train/cat/1.jpg: it has one channel"."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A training picture as it enters the network."""
+
+    name: str
+    label: str
+    png: bytes
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """One row of the counts table: a direct child of the network."""
 
@@ -120,7 +143,7 @@ class Speed:
 class ReportContent:
     """Everything a report shows. Parts that a run does not have (yet) are None or empty, and the page says so.
 
-    Raises ValueError when an outcome or a mistake does not fit the classes.
+    Raises ValueError when an outcome, a count or a mistake does not fit the classes.
     """
 
     network: str
@@ -151,10 +174,22 @@ class ReportContent:
     with a true "best" is the chosen one."""
     mistakes: tuple[Mistake, ...] = ()
     """The worst first; they are mistakes of `result` (of `validation` where there is no result)."""
+    class_counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The pictures of each class by split, training first, in the order of the classes; empty where not known."""
+    examined: int = 0
+    """Pictures that were looked at one by one before the run."""
+    found: tuple[Found, ...] = ()
+    """What was found in them."""
+    samples: tuple[Sample, ...] = ()
+    """Training pictures as the network sees them: augmented, before normalisation."""
+    augmentation: str = ""
+    """How they are varied, in words."""
     counts: Counts | None = None
     speed: Speed = Speed()
     recipe: str = ""
     """The resolved run.toml."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Its settings by dotted path, for comparisons."""
     versions: Mapping[str, str] = field(default_factory=dict)
     hardware: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -165,6 +200,8 @@ class ReportContent:
         for outcome in (self.result, self.validation):
             if outcome is not None and len(outcome.confusion) != size:
                 raise ValueError(f"{size} classes, but a confusion matrix of {len(outcome.confusion)}")
+        if any(len(split) != size for split in self.class_counts.values()):
+            raise ValueError(f"{size} classes, but pictures of another number of them")
         if any(not (0 <= m.truth < size and 0 <= m.predicted < size) for m in self.mistakes):
             raise ValueError(f"a mistake names a class outside 0 to {size - 1}")
 

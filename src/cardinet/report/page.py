@@ -13,12 +13,14 @@ import jinja2
 from markupsafe import Markup, escape
 
 from cardinet.evaluate import scores
-from cardinet.report import confusion, curves, formats, history, scales, sentences
-from cardinet.report.content import Mistake, Outcome, ReportContent
+from cardinet.report import confusion, curves, data_tables, differences, formats, history, scales, sentences
+from cardinet.report.content import Mistake, Outcome, ReportContent, Sample
 
 ALL_CLASSES = 50
 """Up to so many classes the table shows all; above, the hardest `HARDEST` and the best `EASIEST`, the rest folded."""
 HARDEST, EASIEST = 25, 5
+SIDE = 144
+"""Pixels that the longer side of a shown picture has."""
 
 
 @functools.cache
@@ -57,6 +59,8 @@ def render(content: ReportContent) -> str:
             epochs=history.epochs(content.history),
             figures=_figures(content),
             tables=_tables(shown, content) if shown is not None else None,
+            confused=data_tables.by_confusion(content.mistakes, shown.confusion) if shown is not None else [],
+            data=_data(content),
             enlarged=enlarged,
         )
     )
@@ -78,9 +82,25 @@ def comparison(contents: Sequence[ReportContent]) -> str:
             figures=_compared_figures(contents),
             epochs=history.epochs,
             interval=sentences.error_interval,
+            differences=differences.differences([content.settings for content in contents]),
         )
     )
     return page.strip() + "\n"
+
+
+def _data(content: ReportContent) -> dict[str, Any]:
+    """The table of the classes' pictures: all, or the smallest and largest with the rest folded."""
+    rows = data_tables.class_counts(content.class_counts, content.classes)
+    folded = len(rows) > ALL_CLASSES
+    ranked = data_tables.smallest_first(rows)
+    return {
+        "rows": rows,
+        "splits": list(content.class_counts),
+        "smallest": ranked[:HARDEST] if folded else [],
+        "largest": ranked[HARDEST:][-EASIEST:][::-1] if folded else [],
+        "most": max((row.share for row in rows), default=0) or 1,
+        "totals": [sum(split) for split in content.class_counts.values()],
+    }
 
 
 def labels(contents: Sequence[ReportContent]) -> list[str]:
@@ -95,7 +115,7 @@ def data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def enlarged(mistake: Mistake, side: int = 132) -> tuple[int, int, bool]:
+def enlarged(mistake: Mistake | Sample, side: int = SIDE) -> tuple[int, int, bool]:
     """Width and height that a picture is shown in, at most `side`, and whether its pixels stay visible."""
     longest = max(mistake.width, mistake.height, 1)
     factor = side / longest

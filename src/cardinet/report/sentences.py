@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from cardinet.report.content import Outcome, ReportContent
 from cardinet.report.formats import count, interval, percent, plural, significant
 
@@ -64,10 +67,40 @@ def _so_far(content: ReportContent) -> list[str]:
     return [f"The last training window{step} had a loss of {significant(last['loss'])}{error}."]
 
 
+def augmentation(settings: Mapping[str, Any]) -> str:
+    """How a training picture is varied, in words, from the settings of a recipe; "" where it is not."""
+    said = []
+    if crop := settings.get("resized_crop"):
+        said.append(f"a crop of {percent(crop[0], 0)} to {percent(crop[1], 0)} of its area")
+    if pad := settings.get("pad"):
+        said.append(f"shifted by up to {plural(pad, 'pixel')}")
+    if flip := settings.get("flip"):
+        said.append(f"mirrored with probability {flip:g}")
+    colours = [name for name in ("brightness", "contrast", "saturation", "hue") if settings.get(name)]
+    if colours:
+        said.append(f"{', '.join(colours)} varied")
+    return "; ".join(said)
+
+
+def samples(content: ReportContent) -> str:
+    """The sentence above the training pictures; `content` has at least one."""
+    how = f": {content.augmentation}" if content.augmentation else "; nothing is varied"
+    return f"The first {plural(len(content.samples), 'picture')} of the first batch, as the network sees them{how}."
+
+
+def looked_at(content: ReportContent) -> str:
+    """What was found in the pictures, in a sentence."""
+    if not content.examined:
+        return "The pictures are small and were all decoded into memory; cardinet check-data looks at each one."
+    if not content.found:
+        return f"All {plural(content.examined, 'picture')} were decoded before the run; nothing was found."
+    return f"All {plural(content.examined, 'picture')} were decoded before the run. What was found in them:"
+
+
 def mistakes(content: ReportContent, outcome: Outcome) -> str:
     """The sentence above the pictures; `content` has at least one."""
-    tail = "with the probability that the network gave its own answer and the true class"
+    tail = "with the probability that the network gave its own answer and the true class; frequent confusions first"
     shown = len(content.mistakes)
     if shown < outcome.wrong:
-        return f"The {count(shown)} worst of {plural(outcome.wrong, 'mistake')}, {tail}."
+        return f"{plural(shown, 'picture')} of {plural(outcome.wrong, 'mistake')}, {tail}."
     return f"The one wrong picture, {tail}." if shown == 1 else f"All {plural(shown, 'mistake')}, {tail}."

@@ -15,8 +15,11 @@ from cardinet.base.files import write_atomic
 from cardinet.measure.counts import count
 from cardinet.networks.builder import build
 from cardinet.networks.part import from_document
-from cardinet.report.content import Counts, Mistake, Outcome, ReportContent, Speed, Stage
+from cardinet.report.content import Counts, Found, Mistake, Outcome, ReportContent, Sample, Speed, Stage
+from cardinet.report.differences import flat
 from cardinet.report.page import render
+from cardinet.report.sentences import augmentation
+from cardinet.runs.data_sheet import DataSheet, read_data_sheet
 from cardinet.runs.folder import RunFolder, RunRecord
 from cardinet.runs.model_file import empty_network
 from cardinet.runs.toml import dumps
@@ -37,7 +40,8 @@ def collect(folder: RunFolder) -> ReportContent:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise WorkError(
-            f"{folder.path} is damaged: its metrics.jsonl or evaluation.json lack what a run writes ({reason})."
+            f"{folder.path} is damaged: its metrics.jsonl, data.json or evaluation.json lack what a run writes "
+            f"({reason})."
         ) from error
 
 
@@ -45,6 +49,7 @@ def _content(
     folder: RunFolder, record: RunRecord, rows: list[dict[str, Any]], document: dict[str, Any]
 ) -> ReportContent:
     outcomes = _outcomes(document, _checkpoint(record, document))
+    sheet = read_data_sheet(folder.data)
     return ReportContent(
         network=record.network,
         run=str(folder.path),
@@ -58,9 +63,12 @@ def _content(
         validation=outcomes.get("validation"),
         history=tuple(rows),
         mistakes=tuple(_mistake(m, record.classes) for m in document.get("mistakes", [])),
+        **({} if sheet is None else _pictures(sheet)),
+        augmentation=augmentation(record.recipe.get("augmentation", {})),
         counts=_counts(folder, record),
         speed=_speed(rows),
         recipe=dumps(record.recipe),
+        settings=dict(flat(record.recipe)),
         versions=record.versions,
         hardware={
             **record.hardware,
@@ -121,6 +129,20 @@ def _mistake(document: dict[str, Any], classes: tuple[str, ...]) -> Mistake:
         width=document["width"],
         height=document["height"],
     )
+
+
+def _pictures(sheet: DataSheet) -> dict[str, Any]:
+    """What the report says of the pictures themselves. Raises ValueError for a picture that is none."""
+    shown = [(picture, picture.thumbnail()) for picture in sheet.shown]
+    return {
+        "class_counts": sheet.counts,
+        "examined": sheet.examined,
+        "found": tuple(Found(kind=f.kind, bad=f.bad, count=f.count, examples=f.examples) for f in sheet.findings),
+        "samples": tuple(
+            Sample(name=p.name, label=p.label, png=small.png, width=small.width, height=small.height)
+            for p, small in shown
+        ),
+    }
 
 
 def _counts(folder: RunFolder, record: RunRecord) -> Counts:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 from contextlib import suppress
 from html import escape
 
-from cardinet.data.decode import PictureError, to_mode
+from cardinet.data.decode import PictureError
 from cardinet.data.given import Given
 from cardinet.data.settings import DataSettings
+from cardinet.data.thumbnail import thumbnail
 
 SIDE = 128
 MOST = 24
@@ -55,16 +55,11 @@ def _card(name: str, classes: Sequence[str], probabilities: Sequence[float], pic
 def _small(picture: Given) -> str:
     """The picture as an element, "" where it is not at hand any more."""
     with suppress(PictureError):
-        image = to_mode(picture.image(DataSettings().pixel_limit), 3)
-        longest = max(image.size)
-        factor = SIDE / longest
-        size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
-        if longest > SIDE:
-            image = image.resize(size)
-        file = io.BytesIO()
-        image.save(file, "PNG")
+        small = thumbnail(picture.image(DataSettings().pixel_limit), SIDE)
+        longest = max(small.width, small.height)
+        size = [max(1, round(side * SIDE / longest)) for side in (small.width, small.height)]
         pixels = "image-rendering:pixelated;" if longest < SIDE // 2 else ""
-        address = base64.b64encode(file.getvalue()).decode()
+        address = base64.b64encode(small.png).decode()
         return (
             f'<img width="{size[0]}" height="{size[1]}" style="{pixels}" src="data:image/png;base64,{address}" alt="">'
         )

@@ -1,4 +1,6 @@
-"""The run folder: run.toml, metrics.jsonl, checkpoints/, model.safetensors, evaluation.json, report.html."""
+"""The run folder: run.toml, metrics.jsonl, checkpoints/, model.safetensors, evaluation.json, data.json,
+report.html.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ PATIENCE = 2.0  # seconds
 
 
 ABANDONED_SECONDS = 60
-_OURS = re.compile(r"\.lock|run\.toml|checkpoints|\..*\.part")
+_OURS = re.compile(r"\.lock|run\.toml|data\.json|checkpoints|\..*\.part")
 _MAKING = re.compile(r"\.cardinet-new-\d+-[0-9a-f]{8}")
 
 
@@ -64,6 +66,7 @@ class RunFolder:
         self.model = path / "model.safetensors"
         self.metrics = path / "metrics.jsonl"
         self.evaluation = path / "evaluation.json"
+        self.data = path / "data.json"
         self.report = path / "report.html"
 
     def record(self) -> RunRecord:

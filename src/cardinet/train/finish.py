@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import io
 import json
 from dataclasses import replace
 from typing import Any, cast
@@ -13,8 +12,8 @@ from PIL import Image
 
 from cardinet.base.files import write_atomic
 from cardinet.blocks.classifier import Classifier
-from cardinet.data.decode import to_mode
 from cardinet.data.source import Source
+from cardinet.data.thumbnail import thumbnail
 from cardinet.evaluate.classification import Evaluation, evaluate
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import load_model, save_model
@@ -22,8 +21,8 @@ from cardinet.train.listener import Listener
 from cardinet.train.prune import narrowed
 from cardinet.train.task import Task
 
-WORST_MISTAKES = 24
-THUMBNAIL = 160
+MISTAKES = 32
+PAIRS, OF_A_PAIR = 8, 3
 
 
 def finish(task: Task, folder: RunFolder, listener: Listener) -> None:
@@ -58,33 +57,38 @@ def finish(task: Task, folder: RunFolder, listener: Listener) -> None:
         shown = results.get("test", results.get("validation"))
         assert shown is not None
         document["confusion"] = {name: result.confusion.tolist() for name, result in results.items()}
-        document["mistakes"] = worst_mistakes(task.source, shown)
+        document["mistakes"] = shown_mistakes(task.source, shown)
     write_atomic(folder.evaluation, json.dumps(document))
 
 
-def worst_mistakes(source: Source, result: Evaluation) -> list[dict[str, Any]]:
-    """The mistakes of which the network was most sure, as small pictures."""
+def shown_mistakes(source: Source, result: Evaluation) -> list[dict[str, Any]]:
+    """The mistakes that a report shows, the one of which the network was most sure first, as small pictures.
+
+    Of each of the most frequent confusions some, then whatever it was most sure of.
+    """
     split = source.splits[result.split]
     wrong = [i for i in range(len(split)) if result.predicted[i] != result.truth[i]]
     wrong.sort(key=lambda i: -result.confidence[i])
+    pairs: dict[tuple[int, int], list[int]] = {}
+    for i in wrong:
+        pairs.setdefault((int(result.truth[i]), int(result.predicted[i])), []).append(i)
+    frequent = sorted(pairs.values(), key=lambda rows: -len(rows))[:PAIRS]  # stable: of equal ones the surer first
+    chosen = {i for rows in frequent for i in rows[:OF_A_PAIR]}
+    chosen |= set([i for i in wrong if i not in chosen][: MISTAKES - len(chosen)])
     return [
         {
-            "name": split.names[i],
+            "name": split.names.key(i),
             "truth": source.classes[result.truth[i]],
             "predicted": source.classes[result.predicted[i]],
             "confidence": float(result.confidence[i]),
             "confidence_of_truth": float(result.confidence_of_truth[i]),
-            **_thumbnail(split.picture(i)),
+            **_picture(split.picture(i)),
         }
-        for i in wrong[:WORST_MISTAKES]
+        for i in wrong
+        if i in chosen
     ]
 
 
-def _thumbnail(image: Image.Image) -> dict[str, Any]:
-    """A picture as the network reads it (upright, 8 bits), small, as PNG; `width` and `height` are the original's."""
-    image = to_mode(image, 1 if image.mode in ("1", "L") else 3)
-    width, height = image.size
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return {"png": base64.b64encode(buffer.getvalue()).decode(), "width": width, "height": height}
+def _picture(image: Image.Image) -> dict[str, Any]:
+    small = thumbnail(image)
+    return {"png": base64.b64encode(small.png).decode(), "width": small.width, "height": small.height}

@@ -9,12 +9,14 @@ from typing import cast
 import torch
 
 from cardinet.base.errors import RequestError, WorkError
+from cardinet.base.files import write_atomic
 from cardinet.blocks.classifier import Classifier
 from cardinet.networks.builder import build
 from cardinet.rewrite.registry import apply
 from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.runs.environment import keep_freed_memory
 from cardinet.runs.folder import RunFolder, new_run, publish
+from cardinet.train.data_sheet import make_data_sheet
 from cardinet.train.finish import finish
 from cardinet.train.interrupt import Interrupt, Interrupted
 from cardinet.train.listener import Listener
@@ -43,6 +45,7 @@ def start(resolved: Resolved, listener: Listener) -> RunFolder:
     out = resolved.request.out
     with new_run(out, f"{task.recipe.network.id}-{data}") as (making, target):
         making.write_record(make_record(resolved))
+        write_atomic(making.data, make_data_sheet(task, resolved.findings).model_dump_json())
         save_state(making.last, making, network, optimizer, Progress())
         folder = publish(making, target, numbered=out is None)
         listener.said(f"Run folder: {folder.path}")

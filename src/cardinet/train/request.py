@@ -11,7 +11,9 @@ from typing import Any
 
 from cardinet.base.errors import Findings, RequestError
 from cardinet.base.settings import merge, parse_assignments, validate
-from cardinet.data.admission import admitted
+from cardinet.data.admission import admit
+from cardinet.data.check import examined
+from cardinet.data.findings import Finding
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
 from cardinet.networks.builder import build
@@ -46,13 +48,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A request with nothing left open: its task, the initial weights, what was skipped and chosen on the way."""
+    """A request with nothing left open: its task, the initial weights, what was skipped and chosen on the way.
+
+    `findings` are what the pictures were found to be, bad ones and others.
+    """
 
     request: Request
     task: Task
     weights: Weights | None
     skipped: tuple[str, ...]
     notes: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
 
 
 def resolve(request: Request, listener: Listener) -> Resolved:
@@ -90,12 +96,18 @@ def resolve(request: Request, listener: Listener) -> Resolved:
     said: tuple[str, ...] = ()
     if weights is not None:
         recipe, said = _with_settled(recipe, found.spec, weights)
-    source, left_out = admitted(
-        source, recipe.data, lambda done, total: listener.progress("checking pictures", done, total)
-    )
+    findings_on = examined(source, recipe.data, lambda done, total: listener.progress("checking pictures", done, total))
+    source, left_out = admit(source, recipe.data, findings_on)
     task, notes = fit(recipe, source, flips_asked="flip" in delta.get("augmentation", {}))
     skipped = tuple(sorted(finding.identity for finding in left_out))
-    return Resolved(request, task, weights, skipped, (*said, *(f"Skipped: {f.sentence()}" for f in left_out), *notes))
+    return Resolved(
+        request,
+        task,
+        weights,
+        skipped,
+        (*said, *(f"Skipped: {f.sentence()}" for f in left_out), *notes),
+        tuple(findings_on),
+    )
 
 
 def _with_settled(recipe: Recipe, spec: Any, weights: Weights) -> tuple[Recipe, tuple[str, ...]]:

@@ -1,0 +1,33 @@
+"""The settings in which runs differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cardinet.report.formats import MISSING
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One setting and its value in each run, as text; a dash where a run does not set it."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+def flat(document: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Settings by dotted path, as text."""
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{above}{key}.")
+        elif value is not None:
+            yield f"{above}{key}", ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def differences(settings: Sequence[Mapping[str, str]]) -> list[Difference]:
+    """The settings that are not the same in all runs, in the order of the first run that has each."""
+    names = dict.fromkeys(name for run in settings for name in run)
+    rows = [Difference(name, tuple(run.get(name, MISSING) for run in settings)) for name in names]
+    return [row for row in rows if len(set(row.values)) > 1]
