@@ -57,9 +57,11 @@ def test_round_trip(cli: Cli, hub: HubServer, digits_run: Path) -> None:
     assert there.classes == own.classes
     info = json.loads(cli("info", "hub:me/digits", "--json").out)
     config = json.loads(files["config.json"])
-    assert {key: config[key] for key in ("spec", "rewrites", "classes", "preprocessing")} == {
-        key: info[key] for key in ("spec", "rewrites", "classes", "preprocessing")
+    assert {key: config[key] for key in ("spec", "rewrites", "classes")} == {
+        key: info[key] for key in ("spec", "rewrites", "classes")
     }
+    assert there.preprocessing.as_settings() == info["preprocessing"]
+    assert there.preprocessing.model_dump(mode="json") == config["preprocessing"]  # as in the file
 
 
 def test_the_same_files_in_a_folder_first(cli: Cli, hub: HubServer, digits_run: Path) -> None:

@@ -26,10 +26,11 @@ from cardinet.train.listener import Listener
 
 REPLACE = "cardinet.base.files:os.replace"
 # What is called, the how-manieth call, and whether the process dies before or after it. Files are replaced in this
-# order: 1 run.toml, 2 last; at steps 18 and 36 an evaluation: 3 best, 4 model, 5 last; and so on.
+# order: 1 run.toml, 2 data.json, 3 last; at steps 18 and 36 an evaluation: 4 best, 5 model, 6 last; and so on.
 POINTS: dict[str, tuple[str, int, str]] = {
     "before run.toml": (REPLACE, 1, "before"),
-    "before the first checkpoint": (REPLACE, 2, "before"),
+    "before data.json": (REPLACE, 2, "before"),
+    "before the first checkpoint": (REPLACE, 3, "before"),
     "before the folder has its name": ("cardinet.train.job:publish", 1, "before"),
     "after the folder has its name": ("cardinet.train.job:publish", 1, "after"),
     "between gradients and update": ("cardinet.train.loop:update", 1, "before"),
@@ -37,16 +38,16 @@ POINTS: dict[str, tuple[str, int, str]] = {
     "in the middle of a line": ("cardinet.runs.folder:RunFolder.append_metrics", 3, "within"),
     "within the evaluation": ("cardinet.train.loop:evaluate", 1, "before"),
     "after a line of evaluation": ("cardinet.runs.folder:RunFolder.append_metrics", 5, "after"),
-    "best written beside": (REPLACE, 3, "before"),
-    "best renamed, model old": (REPLACE, 3, "after"),
-    "model renamed, checkpoint old": (REPLACE, 4, "after"),
-    "second checkpoint written beside": (REPLACE, 5, "before"),
-    "second checkpoint renamed": (REPLACE, 5, "after"),
+    "best written beside": (REPLACE, 4, "before"),
+    "best renamed, model old": (REPLACE, 4, "after"),
+    "model renamed, checkpoint old": (REPLACE, 5, "after"),
+    "second checkpoint written beside": (REPLACE, 6, "before"),
+    "second checkpoint renamed": (REPLACE, 6, "after"),
     "before the last evaluation": ("cardinet.train.job:finish", 1, "before"),
     "before evaluation.json": ("cardinet.train.finish:write_atomic", 1, "before"),
     "after evaluation.json": ("cardinet.train.finish:write_atomic", 1, "after"),
 }
-NO_RUN_YET = ("before run.toml", "before the first checkpoint", "before the folder has its name")
+NO_RUN_YET = ("before run.toml", "before data.json", "before the first checkpoint", "before the folder has its name")
 
 
 def die() -> None:

@@ -29,8 +29,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_points_counted() -> None:
-    assert len(POINTS) == 17
-    assert len(set(POINTS.values())) == 17
+    assert len(POINTS) == 18
+    assert len(set(POINTS.values())) == 18
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -58,6 +58,7 @@ def test_some_kills_left_half_written_files(killed: tuple[Path, dict[str, dict[s
     left = {point: [Path(part).name.split(".")[1] for part in report["parts"]] for point, report in killed[1].items()}
     assert {point: names for point, names in left.items() if names} == {
         "before run.toml": ["run"],
+        "before data.json": ["data"],
         "before the first checkpoint": ["last"],
         "best written beside": ["best"],
         "second checkpoint written beside": ["last"],
