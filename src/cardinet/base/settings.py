@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from cardinet.base.documents import Bounds, DocumentError, OutOfBounds, parse_toml
 from cardinet.base.errors import RequestError
 from cardinet.base.synonyms import setting_hint
 
 M = TypeVar("M", bound=BaseModel)
+
+TYPED = Bounds(size=2**20, finite=False)
+"""How much of a value from the command line is read; what is no finite number is for its schema to refuse, by name."""
+
+SHOWN = 100
+"""Characters of a wrong value that a message tells."""
 
 
 class Settings(BaseModel):
@@ -25,13 +31,17 @@ class Settings(BaseModel):
 def parse_value(text: str) -> Any:
     """A value from the command line, in TOML's notation where it is one (2000, 0.1, true, [1, 2]), else the text.
 
-    A bare list works too: `3,4,6,3`.
+    A bare list works too: `3,4,6,3`. Raises RequestError for whole numbers and lists beyond what is read.
     """
     for candidate in (text, f"[{text}]" if "," in text else text):
         try:
-            return tomllib.loads(f"value = {candidate}")["value"]
-        except tomllib.TOMLDecodeError:
+            document = parse_toml(f"value = {candidate}", TYPED)
+        except OutOfBounds as error:
+            raise RequestError(f"{_short(text)}: {error}.") from None
+        except DocumentError:
             continue
+        if len(document) == 1:  # no more lines with keys of their own
+            return document["value"]
     return text
 
 
@@ -47,7 +57,10 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
         elif key in values:
             wrong.append(f'--set "{key}" is given twice; give it once.')
         else:
-            values[key] = parse_value(text.strip())
+            try:
+                values[key] = parse_value(text.strip())
+            except RequestError as error:
+                wrong += [f"{key} = {finding}" for finding in error.findings]
     if wrong:
         raise RequestError(*wrong)
     return values
@@ -96,23 +109,32 @@ def merge(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def explain(error: ValidationError, known: list[str], where: str = "") -> RequestError:
-    """A validation error as findings: each with the setting, its value, what is wrong and, for a key, the nearest."""
+def explain(error: ValidationError, known: list[str], where: str = "", noun: str = "setting") -> RequestError:
+    """A validation error as findings: each with the setting, its value, what is wrong and, for a key, the nearest.
+
+    `noun` is what the parts of the document are called.
+    """
     findings = []
     for item in error.errors():
         name = ".".join(str(part) for part in item["loc"])
         place = f"{where}{name}"
         if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            findings.append(f'There is no setting "{place}" ({setting_hint(name, known)}).')
+            findings.append(f'There is no {noun} "{place}" ({setting_hint(name, known)}).')
         elif item["type"] in ("missing", "missing_keyword_only_argument"):
-            findings.append(f'The setting "{place}" is missing.')
+            findings.append(f'The {noun} "{place}" is missing.')
         else:
             message = item["msg"].removeprefix("Value error, ").rstrip(".")
             if item["type"] == "tuple_type":
                 message = "Input should be a list, such as [3, 4, 6, 3]"
-            value = "" if isinstance(item["input"], dict) or not name else f" = {item['input']!r}"
+            value = "" if isinstance(item["input"], dict) or not name else f" = {_short(item['input'])}"
             findings.append(f"{place}{value}: {message}." if place else f"{message}.")
     return RequestError(*findings)
+
+
+def _short(value: Any) -> str:
+    """A value as it is told in a sentence, which a long one would drown."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def validate(model: type[M], document: Mapping[str, Any], where: str = "") -> M:
