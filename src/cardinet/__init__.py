@@ -1,25 +1,65 @@
 """Cardinet: the workbench for residual networks.
 
-`create(id, num_classes=...)` builds a named network, `load(file)` a classifier from a model file, `count(id)`
-counts; `load_weights` and `save_weights` exchange parameters with other programs. Importing this package imports
-nothing heavy.
+`create(id, num_classes=...)` builds a named network, `count(id)` counts it; `load(file)` gives the classifier in a
+model file, whose `predict` takes pictures, and `save(model, file)` writes it; `evaluate(model, data)` measures it
+exactly and `export(model, file)` writes it for another runtime. `load_weights` and `save_weights` exchange parameters
+with other programs. What goes wrong is a `RequestError` or a `WorkError`, both `CardinetError`. Importing this package
+imports nothing heavy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, overload
+
+from cardinet.base.errors import CardinetError, RequestError, WorkError
 
 if TYPE_CHECKING:
     from cardinet.blocks.classifier import Classifier
     from cardinet.blocks.features import FeatureNetwork
+    from cardinet.evaluate.job import evaluate_model as evaluate
+    from cardinet.export.job import export_file as export
     from cardinet.measure.counts import Counts
     from cardinet.runs.model_file import Model
     from cardinet.weights.match import Match
+else:
+    from cardinet import evaluate, export
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "count", "create", "load", "load_weights", "save_weights"]
+__all__ = [
+    "CardinetError",
+    "RequestError",
+    "WorkError",
+    "__version__",
+    "count",
+    "create",
+    "evaluate",
+    "export",
+    "load",
+    "load_weights",
+    "save",
+    "save_weights",
+]
+
+_CALLED = {
+    "cardinet.evaluate": ("cardinet.evaluate.job", "evaluate_model"),
+    "cardinet.export": ("cardinet.export.job", "export_file"),
+}
+
+
+class _Room(ModuleType):
+    """A room that is called as a function: importing any part of `cardinet.evaluate` puts the package in that name."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        module, name = _CALLED[self.__name__]
+        return getattr(import_module(module), name)(*arguments, **options)
+
+
+for _name in _CALLED:
+    import_module(_name).__class__ = _Room
 
 
 @overload
@@ -53,8 +93,6 @@ def create(
     from cardinet.networks.builder import build
 
     if out_indices is not None and not features_only:
-        from cardinet.base.errors import RequestError
-
         raise RequestError("out_indices chooses feature maps; give features_only=True with it.")
     spec = _spec(network)
     built = build(spec.but(**delta) if delta else spec, init=init, device=device)
@@ -66,12 +104,25 @@ def create(
 
 
 def load(path: str | Path, device: str = "cpu") -> Model:
-    """The classifier in a model file, run folder or hub:REPO; `load(path).predict("cat.jpg")` names what it sees."""
+    """The classifier in a model file, run folder or hub:REPO; `load(path).predict("cat.jpg")` names what it sees.
+
+    A picture for `predict` is a path, bytes, a Pillow picture, an array or a tensor; several are a list, a folder or a
+    pattern. Raises RequestError for a file that is no model file, WorkError for a damaged one.
+    """
     from cardinet.runs.model_file import load_model
     from cardinet.weights.source import local
 
     file = local(path)
     return load_model(file / "model.safetensors" if file.is_dir() else file, device)
+
+
+def save(model: Model, path: str | Path) -> None:
+    """Write a classifier as a model file, whole or not at all; one that is there is replaced.
+
+    Raises WorkError where it cannot be written."""
+    from cardinet.runs.model_file import save_model
+
+    save_model(Path(path), model)
 
 
 def load_weights(network: Classifier, source: str | Path, *, given: Collection[str] = ()) -> Match:
@@ -110,7 +161,6 @@ def count(network: str | Any, input_size: int | None = None, **delta: Any) -> Co
 
 
 def _spec(network: str | Any) -> Any:
-    from cardinet.base.errors import RequestError
     from cardinet.networks.registry import find
     from cardinet.networks.spec import NetworkSpec
 

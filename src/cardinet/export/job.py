@@ -6,7 +6,7 @@ import copy
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from torch.export import ExportedProgram
 import cardinet
 from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.base.files import beside, publish_files
-from cardinet.data.source import Source
+from cardinet.data.settings import DataSettings
+from cardinet.data.source import Source, open_source
 from cardinet.evaluate.matching import check_classes
 from cardinet.export import openvino_file, runner
 from cardinet.export.about import About, describe
@@ -159,6 +160,23 @@ def export_model(
         threads=threads,
         versions=versions,
     )
+
+
+def export_file(model: Model, path: str | Path, *, data: Source | str | Path | None = None, **how: Any) -> Export:
+    """Write a model to a path, in the format of its suffix (.onnx, .xml of OpenVINO, .pt2 of torch.export).
+
+    `data`, an opened source or its text, holds the pictures that prove it; `how` is what `Request` takes, as
+    `int8=True`. Raises as `export_model`, and RequestError for another suffix.
+    """
+    out = Path(path)
+    formats = {suffix: format for format, suffix in SUFFIXES.items()}
+    if "format" not in how and out.suffix not in formats:
+        raise RequestError(f"{path}: the format of a file is known by its end: {', '.join(formats)}.")
+    if unknown := sorted(how.keys() - {field.name for field in fields(Request)}):
+        known = ", ".join(field.name for field in fields(Request) if field.name != "out")
+        raise RequestError(f'An export has no option "{unknown[0]}"; it has {known}.')
+    source = data if data is None or isinstance(data, Source) else open_source(str(data), DataSettings())
+    return export_model(model, Request(**{"format": formats.get(out.suffix), **how, "out": out}), source)
 
 
 def _calibration(

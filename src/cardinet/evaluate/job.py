@@ -1,0 +1,53 @@
+"""An evaluation from a model and a source: everything is checked, then every picture of a split is counted once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cardinet.base.errors import Findings
+from cardinet.data.settings import DataSettings
+from cardinet.data.source import Source, open_source
+from cardinet.evaluate.classification import Evaluation, evaluate
+from cardinet.evaluate.matching import check_classes, check_passes, choose_split
+from cardinet.runs.model_file import Model
+from cardinet.runs.prediction import BATCH_SIZE
+
+
+def evaluate_model(
+    model: Model,
+    data: Source | str | Path,
+    *,
+    split: str | None = None,
+    crops: int = 1,
+    passes: int = 1,
+    batch_size: int = BATCH_SIZE,
+    workers: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """The exact figures of a model on `data`: an opened source, or its text ("flowers/", "parquet:PATH", "digits").
+
+    `split` is the test split, or what is nearest to it; `crops`, `passes`: see `classification.evaluate`. It runs on
+    the device that the model is on. Raises RequestError or WorkError with everything that does not fit.
+    """
+    source = data if isinstance(data, Source) else open_source(str(data), DataSettings())
+    findings, chosen = Findings(), ""
+    with findings:
+        check_classes(model, source)
+        check_passes(model, passes)
+    with findings:
+        chosen = choose_split(source, split)
+    findings.raise_if_any()
+    device = next(model.network.parameters()).device
+    return evaluate(
+        model.network,
+        source.splits[chosen],
+        model.preprocessing,
+        len(source.classes),
+        crops=crops,
+        passes=passes,
+        batch_size=batch_size,
+        workers=workers,
+        device=str(device),
+        progress=progress,
+    )

@@ -1,0 +1,81 @@
+"""What a program gets by `import cardinet`, without starting anything heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import cardinet
+from cardinet.base import errors
+from cardinet.networks.registry import find
+from cardinet.runs.model_file import Model
+
+DIGITS = {"channels": 1, "crop": 8, "mean": (0.3,), "std": (0.4,)}
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    from cardinet.data.preprocessing import Preprocessing
+
+    torch.manual_seed(0)
+    network = cardinet.create("resnext11_8x16d_digits")
+    classes = tuple("0123456789")
+    return Model(network.eval(), find("resnext11_8x16d_digits").spec, classes, Preprocessing.model_validate(DIGITS))
+
+
+def test_every_public_name_is_there() -> None:
+    assert len(cardinet.__all__) == 12
+    assert all(getattr(cardinet, name) for name in cardinet.__all__)
+    for name in ("CardinetError", "RequestError", "WorkError"):
+        assert getattr(cardinet, name) is getattr(errors, name)
+    with pytest.raises(cardinet.RequestError, match="resnet18"):
+        cardinet.create("resnet81")
+
+
+def test_rooms_are_functions_whatever_was_imported_before() -> None:
+    code = (
+        "import cardinet, sys; first = cardinet.evaluate\n"
+        "heavy = [name for name in ('torch', 'numpy', 'pydantic', 'PIL') if name in sys.modules]\n"
+        "import cardinet.evaluate.classification, cardinet.export.job\n"
+        "from cardinet import evaluate, export\n"
+        "print(heavy, first is evaluate, callable(evaluate), callable(export), evaluate.classification.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] True True True cardinet.evaluate.classification"
+
+
+def test_evaluate_save_and_load(model: Model, tmp_path: Path) -> None:
+    found = cardinet.evaluate(model, "digits", split="validation", batch_size=50)
+    assert (found.split, found.count) == ("validation", 180)
+    cardinet.save(model, tmp_path / "a.safetensors")
+    again = cardinet.evaluate(cardinet.load(tmp_path / "a.safetensors"), "digits", split="validation", batch_size=50)
+    assert np.array_equal(again.confusion, found.confusion)
+    assert np.array_equal(again.top_probabilities, found.top_probabilities)
+    with pytest.raises(cardinet.RequestError) as error:
+        cardinet.evaluate(model, "digits", split="tset", passes=3)
+    assert len(error.value.findings) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "message"),
+    [
+        ("a.tflite", {}, r"the format of a file is known by its end: \.onnx, \.pt2, \.xml"),
+        ("a.onnx", {"opsett": 18}, 'has no option "opsett"; it has format, int8, opset'),
+        ("no/a.onnx", {}, "its folder is not there"),
+    ],
+)
+def test_exports_that_are_refused(name: str, more: dict[str, int], message: str, model: Model, tmp_path: Path) -> None:
+    with pytest.raises(cardinet.RequestError, match=message):
+        cardinet.export(model, tmp_path / name, **more)
+
+
+def test_export(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cardinet.export.job.SECONDS", 0.0)
+    made = cardinet.export(model, tmp_path / "a.onnx", data="digits", pictures=20, threads=1)
+    assert (made.request.format, made.split, made.parity["float32"].count) == ("onnx", "test", 20)
+    assert (tmp_path / "a.onnx").exists()
