@@ -115,7 +115,7 @@ def broken(tmp_path: Path, make_picture: MakePicture, kind: str) -> Path:
         for name in ("ant", "bee"):
             (root / "val" / name / "x.png").unlink()
     elif kind == "two-vals":
-        (root / "valid").mkdir()
+        make_picture(root / "valid" / "ant" / "x.png")
     return root
 
 

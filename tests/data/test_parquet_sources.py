@@ -125,7 +125,7 @@ def test_files_of_one_name_in_two_folders_are_told_apart(tmp_path: Path, monkeyp
     [
         ("photo label", [0, 1], "no column of pictures"),
         ("image kind", [0, 1], "no column of labels"),
-        ("image label", ["a", "b"], "not integer labels"),
+        ("image label", [0.5, 1.5], r"not labels \(integers or names\)"),
         ("label image", [0, 1], "not pictures"),
         ("image label", [0, 0], "only one class"),
         ("image label", [0, -1, 1], "wrong-label"),

@@ -91,7 +91,7 @@ def test_a_wrong_source_is_a_wrong_request(text: str, words: str) -> None:
 def test_every_kind_has_its_function() -> None:
     import importlib
 
-    assert len(KINDS) == 10
+    assert len(KINDS) == 11
     for place in KINDS.values():
         module, function = place.split(":")
         assert callable(getattr(importlib.import_module(f"cardinet.data.kinds.{module}"), function))

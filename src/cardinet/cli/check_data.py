@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cardinet.cli.options import Json, Set, Workers, data_settings
+from cardinet.cli.options import Json, Set, Workers, assigned
 from cardinet.cli.talk import print_json, say
 
 
@@ -17,10 +17,12 @@ def check_data(
     as_json: Json = False,
 ) -> int:
     """Decode every picture and name each one that is damaged or odd. Exit code 1 if any cannot be used."""
+    from cardinet.base.settings import validate
     from cardinet.cli.progress import Bar
     from cardinet.data.check import check
+    from cardinet.data.settings import DataSettings
 
-    chosen = data_settings(settings)
+    chosen = validate(DataSettings, assigned(settings, "data"))
     with Bar("checking pictures") as bar:
         found = check(source, chosen, workers=workers, progress=bar)
     if as_json:

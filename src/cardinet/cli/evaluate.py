@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cardinet.cli.options import Device, Json, Set, Workers
+from cardinet.cli.options import Device, Json, OnBadImage, Set, Workers
 from cardinet.cli.talk import print_json, say
 
 if TYPE_CHECKING:
     from cardinet.data.source import Source
     from cardinet.evaluate.classification import Evaluation
+    from cardinet.evaluate.opening import Opened
     from cardinet.runs.model_file import Model
 
 Statistics = Mapping[str, tuple[float, ...]]
@@ -26,7 +27,8 @@ def evaluate(
         str | None, typer.Option("--data", metavar="SOURCE", help="What to evaluate on; a run knows its own.")
     ] = None,
     split: Annotated[
-        str | None, typer.Option("--split", metavar="NAME", help="train, validation or test (default: test if there).")
+        str | None,
+        typer.Option("--split", metavar="NAME", help="train, validation, test or all; test if there."),
     ] = None,
     weights: Annotated[
         str | None,
@@ -49,6 +51,7 @@ def evaluate(
         ),
     ] = None,
     top: Annotated[int, typer.Option("--top", min=1, metavar="K", help="How many classes a row of it names.")] = 5,
+    on_bad_image: OnBadImage = None,
     settings: Set = None,
     device: Device = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, metavar="N")] = 128,
@@ -61,15 +64,26 @@ def evaluate(
     from cardinet.evaluate.classification import evaluate as run
 
     _check_table(out)
-    place, source, classifier, chosen = _checked(
-        model, weights, data, split, mean=mean, std=std, passes=passes, settings=settings, device=device
+    place, opened, classifier = _checked(
+        model,
+        weights,
+        data,
+        split,
+        mean=mean,
+        std=std,
+        passes=passes,
+        on_bad_image=on_bad_image,
+        settings=settings,
+        device=device,
     )
+    for note in opened.notes:
+        say(note)
     with Bar("evaluating") as bar:
         result = run(
             classifier.network,
-            source.splits[chosen],
+            opened.pictures,
             classifier.preprocessing,
-            len(source.classes),
+            len(classifier.classes),
             crops=crops,
             passes=passes,
             top=top,
@@ -79,14 +93,15 @@ def evaluate(
             progress=bar,
         )
     if out is not None:
-        answer_table(result, source.splits[chosen], source.classes).write(out)
+        answer_table(result, opened.pictures, classifier.classes).write(out)
         say(f"The answer to each picture is in {out}.")
     if as_json:
         about = classifier.preprocessing.as_settings()
         how = {"crops": crops, "passes": passes, "preprocessing": about}
-        print_json({"model": model, "data": source.text, **result.to_document(source.classes), **how})
+        how |= {"notes": list(opened.notes)}
+        print_json({"model": model, "data": opened.source.text, **result.to_document(classifier.classes), **how})
     else:
-        _print(result, source.classes, classifier)
+        _print(result, classifier)
 
 
 def _checked(
@@ -98,16 +113,21 @@ def _checked(
     mean: str | None,
     std: str | None,
     passes: int,
+    on_bad_image: str | None,
     settings: list[str] | None,
     device: str,
-) -> tuple[str, Source, Model, str]:
-    """The device, the pictures, the classifier and the split; whatever is wrong with them is reported together."""
-    from cardinet.base.errors import Findings
-    from cardinet.cli.options import network_and_data
-    from cardinet.evaluate.matching import check_classes, check_passes, choose_split
+) -> tuple[str, Opened, Model]:
+    """The device, the pictures and the classifier; whatever is wrong with them is reported together."""
+    from cardinet.base.errors import Findings, RequestError
+    from cardinet.cli.options import about_pictures, network_and_data
+    from cardinet.cli.progress import Bar
+    from cardinet.evaluate.matching import check_passes
+    from cardinet.evaluate.opening import open_pictures, read_model, run_of
     from cardinet.runs.environment import device_of
 
     findings, place = Findings(), "cpu"
+    make: Callable[[Source], Model] | None = None
+    classifier: Model | None = None
     with findings:
         place = device_of(device)
     with findings:
@@ -118,33 +138,40 @@ def _checked(
         if weights is not None:
             about_network, about_data = network_and_data(settings)
     with findings:
-        make = _maker(model, weights, about_network, place)
-    with findings:
-        source = _source(model, data, about_data)
+        if weights is None:
+            classifier = read_model(model, place)
+            check_passes(classifier, passes)
+        else:
+            make = _maker(model, weights, about_network, place)
+    with findings, Bar("checking pictures") as bar:
+        about = about_pictures(about_data, on_bad_image)
+        opened = open_pictures(data, about, run=run_of(model), model=classifier, split=split, progress=bar)
+        if opened is None:
+            raise RequestError("Name the pictures to evaluate on with --data; only a run folder knows its own.")
     findings.raise_if_any()
-    with findings:
-        classifier = _changed(make(source), given)
-        check_classes(classifier, source)
+    assert opened is not None
+    if classifier is None:
+        assert make is not None
+        classifier = make(opened.source)
         check_passes(classifier, passes)
-    with findings:
-        chosen = choose_split(source, split)
-    findings.raise_if_any()
-    return place, source, classifier, chosen
+    return place, opened, _changed(classifier, given)
 
 
-def _print(result: Evaluation, classes: Sequence[str], model: Model) -> None:
+def _print(result: Evaluation, model: Model) -> None:
     """The error, the scores of the classes, and what was done to the pictures, as that differs most often between
     libraries.
     """
     from cardinet.cli.score_table import score_table
+    from cardinet.data.splitting import WHOLE
 
+    split = "" if result.split == WHOLE else f"{result.split} "
     print(
-        f"{result.split} error {100 * result.error:.2f} %: {result.wrong:,} of {result.count:,} pictures wrong, "
+        f"{split}error {100 * result.error:.2f} %: {result.wrong:,} of {result.count:,} pictures wrong, "
         "each counted once"
     )
     if result.top5_wrong is not None:
         print(f"top-5 error {100 * result.top5_wrong / result.count:.2f} %: {result.top5_wrong:,} pictures")
-    print("", *score_table(result, classes), sep="\n")
+    print("", *score_table(result, model.classes), sep="\n")
     p = model.preprocessing
     resize = "as it is" if p.resize is None else f"shorter side {p.resize} ({p.interpolation}, antialias {p.antialias})"
     mean, std = (" ".join(f"{value:.4g}" for value in values) for values in (p.mean, p.std))
@@ -181,27 +208,13 @@ def _statistics(mean: str | None, std: str | None) -> Statistics:
     return given
 
 
-def _source(model: str, data: str | None, settings: list[str] | None) -> Source:
-    """The pictures that are asked for, else those of the run."""
-    from cardinet.base.errors import RequestError
-    from cardinet.cli.options import chosen_source
-
-    source = chosen_source(model, data, settings)
-    if source is None:
-        raise RequestError("Name the pictures to evaluate on with --data; only a run folder knows its own.")
-    return source
-
-
-def _maker(model: str, weights: str | None, delta: Mapping[str, Any], device: str) -> Callable[[Source], Model]:
-    """The model, read and checked as far as that goes without the pictures."""
+def _maker(model: str, weights: str, delta: Mapping[str, Any], device: str) -> Callable[[Source], Model]:
+    """A named network with weights, read and checked as far as that goes without the pictures."""
     from cardinet.base.errors import Findings, RequestError
-    from cardinet.cli.options import model_path, read_model
+    from cardinet.evaluate.opening import model_path
     from cardinet.networks.registry import find
     from cardinet.weights.source import read_weights
 
-    if weights is None:
-        classifier = read_model(model, device)
-        return lambda source: classifier
     findings = Findings()
     with findings:
         if model_path(model) is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardinet.cli.options import Json, Set, Workers
+from cardinet.cli.options import Json, OnBadImage, Set, Workers
 from cardinet.cli.talk import print_json, say, thousands
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def export(
     with_preprocessing: WithPreprocessing = False,
     pictures: Proving = 10_000,
     threads: Threads = None,
+    on_bad_image: OnBadImage = None,
     settings: Set = None,
     workers: Workers = 2,
     as_json: Json = False,
@@ -55,8 +57,9 @@ def export(
     Nothing is written where a float file predicts other classes, or an int8 file's error grows by over 0.5 points.
     """
     from cardinet.base.errors import Findings
-    from cardinet.cli.options import chosen_source, read_model
+    from cardinet.cli.options import about_pictures
     from cardinet.cli.progress import Screen
+    from cardinet.evaluate.opening import Opened, open_pictures, read_model, run_of
     from cardinet.export.job import check_request, export_model
     from cardinet.export.request import Request
 
@@ -71,18 +74,25 @@ def export(
         workers=workers,
     )
     findings = Findings()
-    classifier, source, known = None, None, False
+    classifier, known = None, False
+    opened: Opened | None = None
+    screen = Screen()
     with findings:
         classifier = read_model(model)
     with findings:
-        source = chosen_source(model, data, settings)
+        checking = partial(screen.progress, "checking pictures")
+        also = ("train", "validation") if int8 else ()
+        about = about_pictures(settings, on_bad_image)
+        opened = open_pictures(data, about, run=run_of(model), model=classifier, also=also, progress=checking)
         known = True
+    source = None if opened is None else opened.source
     with findings:
         check_request(classifier, source, request, pictures_known=known)
-    findings.raise_if_any()
-    assert classifier is not None
-    screen = Screen()
     try:
+        findings.raise_if_any()
+        assert classifier is not None
+        for note in () if opened is None else opened.notes:
+            screen.said(note)
         made = export_model(classifier, request, source, screen.progress)
     finally:
         screen.close()

@@ -26,7 +26,8 @@ def info(
 
     A network that papers count in another form than it is trained in (RepVGG, ResRep) is counted in both.
     """
-    from cardinet.cli.options import changed_spec, model_path
+    from cardinet.cli.options import changed_spec
+    from cardinet.evaluate.opening import model_path
     from cardinet.measure.counts import count_spec
     from cardinet.networks.part import to_document
     from cardinet.networks.registry import find
@@ -70,7 +71,7 @@ def _totals(counts: Counts) -> dict[str, Any]:
 
 def _model_file(path: str, settings: list[str] | None, input_size: int | None) -> tuple[Counts, dict[str, Any]]:
     from cardinet.base.errors import RequestError
-    from cardinet.cli.options import read_model
+    from cardinet.evaluate.opening import read_model
     from cardinet.measure.counts import count
     from cardinet.networks.part import to_document
 

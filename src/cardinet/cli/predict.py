@@ -35,8 +35,8 @@ def predict(
     A picture that cannot be used is named, the others are predicted, and the exit code is 1.
     """
     from cardinet.base.errors import Findings
-    from cardinet.cli.options import read_model
     from cardinet.data.given import given
+    from cardinet.evaluate.opening import read_model
     from cardinet.runs.answer_table import check_table
     from cardinet.runs.environment import device_of
     from cardinet.runs.prediction import predictions

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,28 +50,23 @@ class RealPictures:
             yield torch.from_numpy(feed(pixels, self.preprocessing, "float32"))
 
 
-def real_pictures(model: str, data: str | None, preprocessing: Preprocessing) -> RealPictures:
-    """Open them. Raises CardinetError for --data that cannot be read."""
+def real_pictures(name: str, data: str | None, preprocessing: Preprocessing, *, typical: bool) -> RealPictures:
+    """Open them, whatever their classes, with training pictures where `typical` ones are needed.
+
+    Raises CardinetError for --data that cannot be read.
+    """
     from cardinet.base.errors import CardinetError
     from cardinet.data.batches import evaluation_batches
-    from cardinet.data.settings import DataSettings
-    from cardinet.data.source import open_source
-    from cardinet.evaluate.matching import choose_split
-    from cardinet.runs.folder import RunFolder
-    from cardinet.runs.pictures import open_pictures
+    from cardinet.evaluate.opening import open_pictures, run_of
 
     try:
-        if data is not None:
-            source = open_source(data, DataSettings())
-        elif (Path(model) / "run.toml").exists():
-            source = open_pictures(RunFolder(Path(model)).record())
-        else:
+        opened = open_pictures(data, {}, run=run_of(name), also=("train",) if typical else ())
+        if opened is None:
             note = "No real pictures in the proof: a model file alone has none; name some with --data."
             return RealPictures(preprocessing, note=note)
-        split = source.splits[choose_split(source, None)]
-        batch = next(evaluation_batches(split, preprocessing, batch_size=PROOF, workers=0, device="cpu"))
+        batch = next(evaluation_batches(opened.pictures, preprocessing, batch_size=PROOF, workers=0, device="cpu"))
     except CardinetError as error:
         if data is not None:
             raise
         return RealPictures(preprocessing, note=f"No real pictures in the proof: {error.findings[0]}")
-    return RealPictures(preprocessing, source, batch.pixels)
+    return RealPictures(preprocessing, opened.source, batch.pixels)

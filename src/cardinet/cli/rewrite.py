@@ -120,7 +120,7 @@ def _opened(
     Raises RequestError or WorkError with all that is wrong.
     """
     from cardinet.base.errors import Findings
-    from cardinet.cli.options import read_model
+    from cardinet.evaluate.opening import read_model
 
     before, found = read_model(model), Findings()
     steps: list[Step] = []
@@ -129,8 +129,9 @@ def _opened(
         with found:
             steps = _steps(before, wanted, asked)
         with found:
-            real = real_pictures(model, data, before.preprocessing)
-            if any(given for name, given, _ in asked if name == "unfold"):
+            unfolds = any(given for name, given, _ in asked if name == "unfold")
+            real = real_pictures(model, data, before.preprocessing, typical=unfolds)
+            if unfolds:
                 real.check_typical(wanted.channels)
         found.raise_if_any()
     return before, steps, real

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cardinet.cli.options import Json, Set, plain
+from cardinet.cli.options import Json, OnBadImage, Set, plain
 from cardinet.cli.talk import duration, in_short, print_json, say
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def train(
     batch_size: Annotated[int | None, typer.Option("--batch-size", metavar="N")] = None,
     lr: Annotated[float | None, typer.Option("--lr", metavar="X", help="The learning rate.")] = None,
     workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Processes that decode.")] = None,
-    on_bad_image: Annotated[str | None, typer.Option("--on-bad-image", metavar="fail|skip")] = None,
+    on_bad_image: OnBadImage = None,
     settings: Set = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show the run, train nothing.")] = False,
     resume: Annotated[Path | None, typer.Option("--resume", metavar="DIR", help="Continue a run exactly.")] = None,
@@ -57,8 +57,10 @@ def train(
     }
     given = {key: value for key, value in flags.items() if value is not None}
     if resume is not None:
+        given.pop("data.source", None)
         others = [network, recipe, out, weights, *given.values(), *(settings or [])]
-        _resume(resume, others=any(other is not None for other in others) or dry_run, as_json=as_json, started=started)
+        others_given = any(other is not None for other in others) or dry_run
+        _resume(resume, data, others=others_given, as_json=as_json, started=started)
         return
     from cardinet.train.request import Request
 
@@ -95,7 +97,7 @@ def _start(request: Request, *, dry_run: bool, as_json: bool, started: float) ->
     _finish(folder, as_json, started)
 
 
-def _resume(folder: Path, *, others: bool, as_json: bool, started: float) -> None:
+def _resume(folder: Path, data: str | None, *, others: bool, as_json: bool, started: float) -> None:
     from cardinet.base.errors import RequestError
     from cardinet.cli.progress import Screen
     from cardinet.train.job import resume
@@ -103,12 +105,13 @@ def _resume(folder: Path, *, others: bool, as_json: bool, started: float) -> Non
     if others:
         weights = shlex.quote(f"{folder}/model.safetensors")
         raise RequestError(
-            f"--resume continues the same run to its end and takes no other option. To train on with other settings or "
-            f"for longer, start a new run from its weights: cardinet train --weights {weights} ..."
+            f"--resume continues the same run to its end and takes no other option, but --data where the pictures have "
+            f"moved. To train on with other settings or for longer, start a new run from its weights: cardinet train "
+            f"--weights {weights} ..."
         )
     screen = Screen()
     try:
-        run = resume(folder, screen)
+        run = resume(folder, screen, data)
     finally:
         screen.close()
     _finish(run, as_json, started)

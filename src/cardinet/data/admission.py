@@ -32,7 +32,7 @@ def admit(source: Source, settings: DataSettings, findings: Sequence[Finding]) -
         return source, []
     if settings.on_bad_image == "fail":
         more = [f"... and {len(findings) - MOST} more."] if len(findings) > MOST else []
-        advice = "Repair or remove them (cardinet check-data lists all), or train without them: --on-bad-image skip."
+        advice = "Repair or remove them (cardinet check-data lists all), or leave them out: --on-bad-image skip."
         raise WorkError(*(finding.sentence() for finding in findings[:MOST]), *more, advice)
     return left_out(source, {finding.identity for finding in findings}, settings), findings
 
@@ -50,10 +50,11 @@ def left_out(source: Source, identities: Set[str], settings: DataSettings) -> So
     if sum(map(len, source.splits.values())) - sum(map(len, splits.values())) != len(identities):
         known = {f"{name}:{split.names.key(i)}" for name, split in source.splits.items() for i in range(len(split))}
         raise WorkError(f"{min(identities - known)} is to be left out, but {source.text} holds no such picture.")
-    counts = np.bincount(splits["train"].labels, minlength=len(source.classes))
-    before = np.bincount(source.splits["train"].labels, minlength=len(source.classes))
-    lost = [source.classes[i] for i in np.flatnonzero((counts == 0) & (before > 0))]
-    if lost:
-        raise WorkError(f"Without its bad pictures {', '.join(lost)} has no training picture left.")
+    if "train" in splits:
+        counts = np.bincount(splits["train"].labels, minlength=len(source.classes))
+        before = np.bincount(source.splits["train"].labels, minlength=len(source.classes))
+        lost = [source.classes[i] for i in np.flatnonzero((counts == 0) & (before > 0))]
+        if lost:
+            raise WorkError(f"Without its bad pictures {', '.join(lost)} has no training picture left.")
     kept = {name: split for name, split in splits.items() if len(split)}
     return in_memory_splits(replace(source, splits=kept), settings)

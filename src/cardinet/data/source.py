@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,15 +11,20 @@ import numpy.typing as npt
 
 from cardinet.base.errors import WorkError
 from cardinet.data.decode import PictureError, load_picture
+from cardinet.data.findings import Finding
 from cardinet.data.kinds import list_source
-from cardinet.data.listing import ChosenEncoded, ChosenNames, Encoded, Labels, Names
+from cardinet.data.listing import ChosenEncoded, ChosenNames, Encoded, Labels, Listing, Names
 from cardinet.data.memory import in_memory
 from cardinet.data.settings import DataSettings
-from cardinet.data.splitting import divided, limited
+from cardinet.data.splitting import WHOLE, divided, limited
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
+
+
+ONLY_IN_TRAINING = ("one-class", "empty-class")
+"""Findings for which no training is possible, and an evaluation of all pictures is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +80,13 @@ class Split:
 class Source:
     """An opened source.
 
-    `text` is the source as typed, `classes` are the names in index order, `splits` holds "train" always and
-    "validation" and "test" where they exist. `fingerprint` is the sha256 of the data as it is on disk (sorted
-    names, sizes and classes), whatever the limit and the division. `small` says that the pictures that can be
-    decoded are small and of one size, `size` is then (H, W), else None: they are in memory, all or, as long as
+    `text` is the source as typed, `classes` are the names in index order, `splits` holds "train" and, where they exist,
+    "validation" and "test"; or "all" alone, where it was left whole. `fingerprint` is the sha256 of the data as it is
+    on disk (sorted names, sizes and classes), whatever the limit and the division. `small` says that the pictures that
+    can be decoded are small and of one size, `size` is then (H, W), else None: they are in memory, all or, as long as
     there is a bad one among them, none (`admitted` sees to that). `flips` says whether a mirrored picture keeps its
-    class, `ignored` how many files are no pictures by their name.
+    class, `ignored` how many files are no pictures by their name. `notes` are findings on the source that keep nothing
+    from being used; `unsplit` says that it had no splits of its own.
     """
 
     text: str
@@ -92,20 +98,26 @@ class Source:
     flips: bool
     small: bool
     ignored: int
+    notes: tuple[Finding, ...] = ()
+    unsplit: bool = False
 
 
-def open_source(text: str, settings: DataSettings) -> Source:
+def open_source(
+    text: str, settings: DataSettings, division: Callable[[Listing], DataSettings | None] | None = None
+) -> Source:
     """Open `digits`, a folder of class folders, `imagenet:PATH`, `parquet:PATH` or a named set.
 
-    Small pictures are decoded into memory; one that cannot be decoded leaves them encoded, though the source is
-    `small`, so that `bad_pictures` can name it. Raises RequestError for an unknown kind and a missing path, WorkError
-    with every reason for data that cannot be used.
+    A source without splits is divided as the settings say, or as those do that `division` gives for its listing; None
+    leaves it whole, as the one split "all". Small pictures are decoded into memory; one that cannot be decoded leaves
+    them encoded, though the source is `small`, so that `bad_pictures` can name it. Raises RequestError for an unknown
+    kind and a missing path, WorkError with every reason for data that cannot be used.
     """
     listing = list_source(text)
-    reasons = [problem.sentence() for problem in listing.problems if problem.bad]
-    if reasons:
+    shares = settings if division is None or not listing.unsplit else division(listing)
+    whole = {WHOLE: listing.parts["train"]} if shares is None else divided(listing, shares)
+    harmless = () if shares is not None else ONLY_IN_TRAINING
+    if reasons := [problem.sentence() for problem in listing.problems if problem.bad and problem.kind not in harmless]:
         raise WorkError(*reasons)
-    whole = divided(listing, settings)
     splits = {}
     for name, part in whole.items():
         kept = limited(part, settings.limit, settings.split_seed)
@@ -121,6 +133,8 @@ def open_source(text: str, settings: DataSettings) -> Source:
         flips=listing.flips,
         small=False,
         ignored=listing.ignored,
+        notes=tuple(problem for problem in listing.problems if not problem.bad),
+        unsplit=listing.unsplit,
     )
     return in_memory_splits(source, settings)
 

@@ -11,6 +11,8 @@ from cardinet.data.listing import Labels, Listing, Part, Rows
 from cardinet.data.settings import DataSettings
 
 UNSPLIT_VALIDATION = 0.1
+WHOLE = "all"
+"""The split of a source that has none and is not divided."""
 _LIMIT_STREAM = 1_000_003  # apart from the class numbers, which choose the split's streams
 
 

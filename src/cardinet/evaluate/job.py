@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cardinet.base.errors import Findings
-from cardinet.data.settings import DataSettings
-from cardinet.data.source import Source, open_source
+from cardinet.data.source import Source
 from cardinet.evaluate.classification import Evaluation, evaluate
 from cardinet.evaluate.matching import check_classes, check_passes, choose_split
+from cardinet.evaluate.opening import opened_source
 from cardinet.runs.model_file import Model
 from cardinet.runs.prediction import BATCH_SIZE
 
@@ -27,10 +27,11 @@ def evaluate_model(
 ) -> Evaluation:
     """The exact figures of a model on `data`: an opened source, or its text ("flowers/", "parquet:PATH", "digits").
 
-    `split` is the test split, or what is nearest to it; `crops`, `passes`: see `classification.evaluate`. It runs on
-    the device that the model is on. Raises RequestError or WorkError with everything that does not fit.
+    Which pictures of a text are measured, `opening.open_pictures` says; `split` is the test split, or what is nearest
+    to it; `crops`, `passes`: see `classification.evaluate`. It runs on the device that the model is on. Raises
+    RequestError or WorkError with everything that does not fit.
     """
-    source = data if isinstance(data, Source) else open_source(str(data), DataSettings())
+    source = data if isinstance(data, Source) else opened_source(str(data), model, split)
     findings, chosen = Findings(), ""
     with findings:
         check_classes(model, source)

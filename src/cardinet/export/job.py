@@ -16,9 +16,9 @@ from torch.export import ExportedProgram
 import cardinet
 from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.base.files import beside, publish_files
-from cardinet.data.settings import DataSettings
-from cardinet.data.source import Source, open_source
+from cardinet.data.source import Source
 from cardinet.evaluate.matching import check_classes
+from cardinet.evaluate.opening import opened_source
 from cardinet.export import openvino_file, runner
 from cardinet.export.about import About, describe
 from cardinet.export.extras import NEEDED, library
@@ -175,7 +175,7 @@ def export_file(model: Model, path: str | Path, *, data: Source | str | Path | N
     if unknown := sorted(how.keys() - {field.name for field in fields(Request)}):
         known = ", ".join(field.name for field in fields(Request) if field.name != "out")
         raise RequestError(f'An export has no option "{unknown[0]}"; it has {known}.')
-    source = data if data is None or isinstance(data, Source) else open_source(str(data), DataSettings())
+    source = data if data is None or isinstance(data, Source) else opened_source(str(data), model)
     return export_model(model, Request(**{"format": formats.get(out.suffix), **how, "out": out}), source)
 
 

@@ -88,10 +88,10 @@ def calibrating(source: Source, preprocessing: Preprocessing, workers: int = 0) 
     """Training pictures in an order by seed 0: those that calibrate, and others for the accuracy-aware quantization.
 
     The latter are validation pictures where the test's prove the file, as a network that knows its training pictures by
-    heart loses nothing on those. The pictures that prove the file are not among them, unless the source has no other
-    split than train. Raises RequestError for a source with too few.
+    heart loses nothing on those. The pictures that prove the file are not among them, unless the source has only one
+    split. Raises RequestError for a source with too few.
     """
-    split = source.splits["train"]
+    split = source.splits["train" if "train" in source.splits else choose_split(source, None)]
     order = permutation(0, 0, len(split))
     if len(order) < 2:
         raise RequestError(f"{source.text} has {len(order)} training pictures; calibration needs at least 2.")

@@ -67,6 +67,16 @@ def precision_of(name: str, device: str) -> str:
     return name
 
 
+def require_one_process() -> None:
+    """Raise RequestError where torchrun, or another launcher, has started several processes for one run."""
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count not in ("", "1"):
+        raise RequestError(
+            f"WORLD_SIZE = {count}: a run is one process in this version, and several would each train the same model. "
+            "Start it without torchrun."
+        )
+
+
 def keep_freed_memory() -> None:
     """Tell glibc to keep what a training step frees for the next one; elsewhere nothing is done.
 

@@ -55,6 +55,11 @@ class RunRecord(Settings):
     versions: dict[str, str]
     hardware: dict[str, str]
 
+    def moved(self, source: str) -> RunRecord:
+        """The same with its pictures in another place."""
+        data = {**self.recipe.get("data", {}), "source": source}
+        return self.model_copy(update={"source": source, "recipe": {**self.recipe, "data": data}})
+
 
 class RunFolder:
     """The files of one run by name; whoever writes holds the operating system's lock on the folder."""

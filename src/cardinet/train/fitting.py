@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from cardinet.base.errors import Findings, RequestError
-from cardinet.data.kinds import absolute
 from cardinet.data.source import Source
 from cardinet.measure.fit import fitting, too_deep
 from cardinet.networks.builder import build
@@ -104,7 +103,7 @@ def fit(recipe: Recipe, source: Source, flips_asked: bool) -> tuple[Task, list[s
     if not source.flips and not flips_asked and recipe.augmentation.flip > 0:
         notes.append("No mirror images: they would change what these pictures mean.")
         recipe = recipe.but("augmentation", flip=0.0)
-    recipe = recipe.but("network", id=found.network).but("data", source=absolute(recipe.data.source))
+    recipe = recipe.but("network", id=found.network).but("data", source=source.text)
     recipe = recipe.but("machine", threads=recipe.machine.threads or torch.get_num_threads())
     rewrites = (*recipe.network.steps(), *((COMPACT,) if recipe.pruning.keep_macs is not None else ()))
     return Task(recipe, found.clock, found.spec, source, preprocessing, found.device, found.precision, rewrites), notes
@@ -150,7 +149,7 @@ def _check_step(name: str, spec: Any, size: int, batch_size: int, parts: int) ->
 
 
 def _notes(source: Source) -> list[str]:
-    notes = []
+    notes = [note.sentence() for note in source.notes]
     if "validation" not in source.splits:
         if "test" in source.splits:
             notes.append("No validation split: nothing is selected, the last weights are kept; test only watches.")

@@ -11,6 +11,7 @@ import torch
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.files import write_atomic
 from cardinet.blocks.classifier import Classifier
+from cardinet.data.kinds import absolute
 from cardinet.networks.builder import build
 from cardinet.rewrite.registry import apply
 from cardinet.runs.checkpoint import load_checkpoint
@@ -53,18 +54,22 @@ def start(resolved: Resolved, listener: Listener) -> RunFolder:
     return folder
 
 
-def resume(path: Path, listener: Listener) -> RunFolder:
-    """Continue a run from its last checkpoint, bit for bit.
+def resume(path: Path, listener: Listener, data: str | None = None) -> RunFolder:
+    """Continue a run from its last checkpoint, bit for bit; `data` says where its pictures are now, if they moved.
 
-    Raises RequestError or WorkError, with all that is wrong at once, when versions, device, precision or data are
-    not those of the run; of another processor it only tells.
+    run.toml then names the new place. Raises RequestError or WorkError, with all that is wrong at once, when versions,
+    device, precision or data are not those of the run; of another processor it only tells.
     """
     folder = RunFolder(path)
     record = folder.record()
     if not folder.last.exists():
         raise RequestError(f"{path} has no checkpoint, so there is nothing to resume; start it again.")
     with folder.locked():
-        task = task_of(record)
+        moved = record if data is None else record.moved(absolute(data))
+        task = task_of(moved)
+        if moved != record:
+            folder.write_record(moved)
+            listener.said(f"The pictures are those of the run, now in {moved.source}.")
         for sentence in other_hardware(record):
             listener.said(sentence)
         prepare_machine(task)

@@ -249,6 +249,10 @@ class Loop:
             "network": task.recipe.network.id,
             "recipe": task.recipe.name,
             "data": task.source.text,
+            "pictures": {
+                "fingerprint": task.source.fingerprint,
+                **task.recipe.data.model_dump(include={"validation", "test", "split_seed"}),
+            },
             "step": step,
             "steps": task.clock.length,
             "epoch": task.clock.epoch(step),

@@ -9,7 +9,7 @@ from cardinet.base.settings import validate
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.part import from_document, to_document
 from cardinet.rewrite.registry import steps_from_document
-from cardinet.runs.environment import EXACT, device_of, hardware, precision_of, versions
+from cardinet.runs.environment import EXACT, device_of, hardware, precision_of, require_one_process, versions
 from cardinet.runs.folder import RunRecord
 from cardinet.runs.pictures import open_pictures
 from cardinet.train.recipe import make_recipe
@@ -59,6 +59,8 @@ def task_of(record: RunRecord) -> Task:
     with findings:
         device_of(record.device)
         precision_of(record.precision, record.device)
+    with findings:
+        require_one_process()
     with findings:
         source = open_pictures(record)
     findings.raise_if_any()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -14,12 +14,13 @@ from cardinet.base.settings import merge, parse_assignments, validate
 from cardinet.data.admission import admit
 from cardinet.data.check import examined
 from cardinet.data.findings import Finding
+from cardinet.data.kinds import absolute
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
 from cardinet.networks.builder import build
 from cardinet.networks.part import to_document
 from cardinet.rewrite.registry import apply
-from cardinet.runs.environment import device_of
+from cardinet.runs.environment import device_of, require_one_process
 from cardinet.train.fitting import check, fit, kind_of
 from cardinet.train.listener import Listener
 from cardinet.train.recipe import NetworkSettings, Recipe, make_recipe, overrides, recipe_document
@@ -83,6 +84,9 @@ def resolve(request: Request, listener: Listener) -> Resolved:
     with findings:
         settings = validate(DataSettings, asked.get("data", {}), "data.")
         source = open_source(settings.source, settings)
+        source = replace(source, text=absolute(source.text))  # what is stored must not depend on the working folder
+    with findings:
+        require_one_process()
     with findings:
         check_out(request.out)
     weights = None

@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from cardinet.base.errors import RequestError, nearest
+from cardinet.data.findings import Finding
 from cardinet.data.listing import Listing
 
 # Word before the colon (or the whole text) -> module and function, as text: a kind imports what only it needs.
 KINDS = {
     "digits": "digits:list_digits",
     "imagenet": "imagenet:list_imagenet",
+    "tiny-imagenet": "tiny_imagenet:list_tiny_imagenet",
     "parquet": "parquet:list_parquet",
     "cifar10": "named:list_named",
     "cifar100": "named:list_named",
@@ -23,7 +26,7 @@ KINDS = {
     "webdataset": "later:refuse",
     "hf": "later:refuse",
 }
-WITH_PATH = ("imagenet", "parquet", "webdataset", "hf")
+WITH_PATH = ("imagenet", "tiny-imagenet", "parquet", "webdataset", "hf")
 
 
 def list_source(text: str) -> Listing:
@@ -36,7 +39,8 @@ def list_source(text: str) -> Listing:
     if word in KINDS and bool(colon) == (word in WITH_PATH):
         if colon and not rest:
             raise RequestError(f'The source "{text}" names no path; write {word}:PATH.')
-        return _function(KINDS[word])(rest if colon else word)
+        listing = _function(KINDS[word])(rest if colon else word)
+        return listing if colon or not Path(word).is_dir() else _beside_a_folder(listing, word)
     if word in WITH_PATH and not Path(text).exists():
         raise RequestError(f'The source "{text}" needs a path; write {word}:PATH.')
     if Path(text).expanduser().exists():
@@ -47,6 +51,12 @@ def list_source(text: str) -> Listing:
     raise RequestError(
         f'The source "{text}" is neither a folder that exists nor a named source ({_hint(text, known)}).'
     )
+
+
+def _beside_a_folder(listing: Listing, word: str) -> Listing:
+    """The listing of a built-in source with a note that a folder here has its name."""
+    detail = f"the built-in source is used, and not the folder {word}/ that is here; for that write ./{word}"
+    return replace(listing, problems=(*listing.problems, Finding(word, "", "same-name", detail, bad=False)))
 
 
 def absolute(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,9 +12,11 @@ import numpy as np
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.decode import EXTENSIONS
 from cardinet.data.findings import Finding
+from cardinet.data.kinds.split_names import split_of
 from cardinet.data.listing import Listing, Part, Paths, fingerprint
 
-SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
+TINY_IMAGENET = "val_annotations.txt"
+"""The file in val/ by which Tiny ImageNet is known, whose val/ has no class folders."""
 
 
 @dataclass
@@ -31,30 +33,83 @@ def list_folder(text: str) -> Listing:
 
     Classes are sorted as Python sorts text, so that "10" comes before "2", as in torchvision. Folders within a
     class are read too; hidden files and folders are left out; files whose name is not a picture's are counted.
-    Raises RequestError when the path is no folder, WorkError when it holds no class folder at all.
+    Raises RequestError when the path is no folder or Tiny ImageNet's, WorkError when it holds no class folder at all
+    or splits under names that are not known.
     """
     root = Path(text).expanduser()
     if not root.is_dir():
         raise RequestError(f'The source "{text}" is a file; give the folder that holds one folder for each class.')
-    folders = split_folders(root)
+    if (root / "val" / TINY_IMAGENET).is_file():
+        raise RequestError(f"{root} is Tiny ImageNet, whose val/ has no class folders; write tiny-imagenet:{text}.")
+    folders, problems = split_folders(root), []
+    if folders:
+        problems = _unused(root, folders)
+    else:
+        _check_no_splits(root)
     scans = {split: scan(root, folder) for split, folder in (folders or {"train": root}).items()}
     if not any(part.pictures for part in scans.values()):
         raise WorkError(f"{root} holds no class folders; expected {root}/CLASS/PICTURE or {root}/train/CLASS/PICTURE.")
-    return from_scans(root, scans, unsplit=len(scans) == 1)
+    return from_scans(root, scans, unsplit=len(scans) == 1, problems=problems)
 
 
 def split_folders(root: Path) -> dict[str, Path]:
-    """The folders of the splits by the split's name, {} where there is no train/ of class folders."""
-    train = root / "train"
-    if not train.is_dir() or not any(entry.is_dir() for entry in visible(train)):
-        return {}  # "train" may be a class: bus, car, train
+    """The folders of the splits by the split's name, {} where there is no train/ of class folders.
+
+    A folder may be called in any way that `split_of` knows, and may hold just another one of its split, which then
+    counts (seg_train/seg_train/CLASS). Raises WorkError for two folders of one split.
+    """
     found: dict[str, Path] = {}
-    for name, split in SPLITS.items():
-        if (root / name).is_dir():
-            if split in found:
-                raise WorkError(f"{root} holds both {found[split].name}/ and {name}/; keep one of them.")
-            found[split] = root / name
-    return found
+    for entry in visible(root):
+        split = split_of(entry.name)
+        if split is None or not entry.is_dir() or not _folders(entry):  # "train" may be a class: bus, car, train
+            continue
+        if split in found:
+            raise WorkError(f"{root} holds both {found[split].name}/ and {entry.name}/; keep one of them.")
+        found[split] = Path(entry.path)
+    if "train" not in found:
+        return {}
+    return {split: _innermost(found[split], split) for split in ("train", "validation", "test") if split in found}
+
+
+def _innermost(folder: Path, split: str) -> Path:
+    inside = visible(folder)
+    if len(inside) == 1 and inside[0].is_dir() and split_of(inside[0].name) == split and _folders(inside[0]):
+        return _innermost(Path(inside[0].path), split)
+    return folder
+
+
+def _folders(folder: Path | str | os.DirEntry[str]) -> frozenset[str]:
+    """The names of the folders in a folder."""
+    return frozenset(entry.name for entry in visible(os.fspath(folder)) if entry.is_dir())
+
+
+def _unused(root: Path, used: Mapping[str, Path]) -> list[Finding]:
+    """Notes on the folders beside those of the splits: nothing in them is read."""
+    tops = {folder.relative_to(root).parts[0] for folder in used.values()}
+    details = {
+        name: "it holds no class folders, so it is not used"
+        if split_of(name) and not _folders(root / name)
+        else f"it lies beside {', '.join(sorted(f'{top}/' for top in tops))} and is not used"
+        for name in sorted(_folders(root) - tops)
+    }
+    return [Finding(str(root / name), "", "unused-folder", detail, bad=False) for name, detail in details.items()]
+
+
+def _check_no_splits(root: Path) -> None:
+    """Raise WorkError where the folders are no classes but splits: by their names, or as all hold the same folders."""
+    inside = {entry.name: _folders(entry) for entry in visible(root) if entry.is_dir()}
+    splits = [name for name, folders in inside.items() if folders and split_of(name)]
+    if splits:
+        raise WorkError(
+            f"{root} holds {' and '.join(f'{name}/' for name in splits)} with class folders and no train/; add that "
+            f"one. To evaluate a model on one of them, name it: {root / splits[0]}."
+        )
+    if len(inside) > 1 and len(set(inside.values())) == 1 and len(next(iter(inside.values()))) > 1:
+        same = ", ".join(sorted(next(iter(inside.values())))[:4])
+        raise WorkError(
+            f"{root} holds {', '.join(f'{name}/' for name in list(inside)[:4])}, and each holds the same folders "
+            f"({same}), so these are splits and no classes; call them train/, val/ and test/."
+        )
 
 
 def visible(folder: Path | str) -> list[os.DirEntry[str]]:
@@ -95,11 +150,11 @@ def files_below(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[tupl
             yield entry.path, (entry.stat().st_size if os.path.exists(entry.path) else 0)
 
 
-def from_scans(root: Path, scans: dict[str, Scan], *, unsplit: bool) -> Listing:
-    """The listing of scanned splits, with what is wrong in them."""
+def from_scans(root: Path, scans: dict[str, Scan], *, unsplit: bool, problems: Iterable[Finding] = ()) -> Listing:
+    """The listing of scanned splits, with what is wrong in them beside the `problems` that are known."""
     classes = tuple(sorted(scans["train"].pictures))
     number = {name: i for i, name in enumerate(classes)}
-    parts, problems, entries = {}, [], []
+    parts, problems, entries = {}, list(problems), []
     for split, found in scans.items():
         problems += _class_problems(split, found, classes)
         rows = [(path, number[name]) for name in classes for path, _ in found.pictures.get(name, [])]

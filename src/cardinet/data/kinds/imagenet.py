@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.data.kinds.folder import Scan, from_scans, scan, visible
+from cardinet.data.kinds.folder import TINY_IMAGENET, Scan, from_scans, scan, visible
 from cardinet.data.kinds.imagenet_labels import validation_synsets
 from cardinet.data.listing import Listing
 
@@ -24,6 +24,8 @@ def list_imagenet(text: str) -> Listing:
     typed = Path(text).expanduser()
     if not typed.is_dir():
         raise RequestError(f'There is no folder "{text}".')
+    if (typed / "val" / TINY_IMAGENET).is_file():
+        raise RequestError(f"{typed} is Tiny ImageNet; write tiny-imagenet:{text}.")
     root = typed / _KAGGLE if (typed / _KAGGLE / "train").is_dir() else typed
     if not (root / "train").is_dir():
         raise RequestError(f"{root} has no folder train/; give the folder that holds ImageNet's train/ and val/.")

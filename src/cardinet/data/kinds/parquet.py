@@ -1,12 +1,9 @@
-"""Parquet files in Hugging Face's image layout: a column of pictures and a column of integer labels."""
+"""Parquet files in Hugging Face's image layout: a column of pictures and a column of labels."""
 
 from __future__ import annotations
 
-import json
-import re
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,53 +12,46 @@ import pyarrow.parquet as pq
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.arrow import RowNames, read_pictures
 from cardinet.data.findings import Finding
-from cardinet.data.kinds.folder import SPLITS, count_problems
-from cardinet.data.listing import Labels, Listing, Part, fingerprint
+from cardinet.data.kinds.folder import count_problems
+from cardinet.data.kinds.parquet_labels import FileLabels, in_common, read_labels, read_schema
+from cardinet.data.kinds.split_names import split_of, split_of_file
+from cardinet.data.listing import Listing, Part, fingerprint
 
 PICTURES = ("image", "img")
-LABELS = ("label", "labels", "fine_label")
-_SPLIT = re.compile(r"(train|validation|valid|val|test)(?![a-z])")
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The names of the two columns, and the class names where the schema has them."""
-
-    picture: str
-    label: str
-    classes: tuple[str, ...] | None
 
 
 def list_parquet(text: str) -> Listing:
     """The rows of `PATH`, a parquet file or a folder of them (also in data/ or in one folder a split).
 
     A file belongs to the split that its name begins with, or that its folder is named; a single file and files
-    without such names are divided as a class folder without splits is. A split whose labels are all -1 (how
-    unlabelled test pictures are published) is left out. Raises RequestError for a missing path, WorkError for
-    files that cannot be read or lack the columns.
+    without such names are divided as a class folder without splits is. Every file has its own class names, and all are
+    brought to the same order (`in_common`). A split without labels, as test pictures are published, is left out with a
+    note. Raises RequestError for a missing path, WorkError for files that cannot be read or lack the columns, and for
+    numbers whose class names are not known.
     """
     root = Path(text).expanduser()
     if not root.exists():
         raise RequestError(f'There is no file or folder "{text}".')
     files = split_files(root)
-    layout = read_layout(next(iter(files.values()))[0])
-    labels = {split: np.concatenate([read_labels(file, layout) for file in some]) for split, some in files.items()}
-    labels = {split: some for split, some in labels.items() if split == "train" or not len(some) or some.max() >= 0}
-    classes = layout.classes or tuple(str(i) for i in range(int(labels["train"].max(initial=-1)) + 1))
     base = root if root.is_dir() else root.parent
-    rows = {file: pq.read_metadata(file).num_rows for some in files.values() for file in some}
+    rows = {file: pq.read_metadata(file).num_rows for some in files.values() for file in some if read_schema(file)}
+    picture = picture_column(files["train"][0])
+    read = {split: [read_labels(file, needed=split == "train") for file in some] for split, some in files.items()}
+    problems = [_without_labels(split, files[split]) for split, some in read.items() if _unlabelled(split, some)]
+    read = {split: some for split, some in read.items() if not _unlabelled(split, some)}
+    classes, labels, unknown = in_common(read)
     entries = [
         f"{split}\t{file.relative_to(base)}\t{file.stat().st_size}\t{rows[file]}"
         for split in labels
         for file in files[split]
     ]
     identity = fingerprint(classes, entries, *(labels[split].tobytes() for split in sorted(labels)))
-    parts, problems = {}, []
+    parts = {}
     for split, values in labels.items():
         names = RowNames(base, files[split], [rows[file] for file in files[split]])
-        encoded = read_pictures(files[split], layout.picture, f"{identity[:32]}-{split}")
+        encoded = read_pictures(files[split], picture, f"{identity[:32]}-{split}")
         parts[split] = Part(names, values, encoded=encoded)
-        problems += _label_problems(split, names, values, len(classes))
+        problems += class_problems(split, parts[split], classes, unknown.get(split, ()))
     problems += count_problems(text, classes, parts)
     return Listing(classes, parts, identity, problems=tuple(problems), unsplit=len(parts) == 1)
 
@@ -78,11 +68,11 @@ def split_files(root: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     without: list[Path] = []
     for file in files:
-        match = _SPLIT.match(file.name) or _SPLIT.fullmatch(file.parent.name)
-        if match is None:
+        split = split_of_file(file.name) or split_of(file.parent.name)
+        if split is None:
             without.append(file)
         else:
-            found.setdefault(SPLITS[match[1]], []).append(file)
+            found.setdefault(split, []).append(file)
     if not found:
         return {"train": without}
     if without:
@@ -92,54 +82,44 @@ def split_files(root: Path) -> dict[str, list[Path]]:
     return {split: found[split] for split in ("train", "validation", "test") if split in found}
 
 
-def read_layout(file: Path) -> Layout:
-    """The columns of a file by its schema. Raises WorkError where they are missing or of another type."""
-    schema = _schema(file)
+def picture_column(file: Path) -> str:
+    """The column of pictures by the schema of a file. Raises WorkError where it is missing or of another type."""
+    schema = read_schema(file)
     picture = next((name for name in PICTURES if name in schema.names), None)
-    label = next((name for name in LABELS if name in schema.names), None)
-    columns = ", ".join(schema.names)
     if picture is None:
+        columns = ", ".join(schema.names)
         raise WorkError(f"{file} has no column of pictures ({' or '.join(PICTURES)}); its columns: {columns}.")
-    if label is None:
-        raise WorkError(f"{file} has no column of labels ({', '.join(LABELS)}); its columns: {columns}.")
     kind = schema.field(picture).type
     has_bytes = pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
     if not (has_bytes or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
         raise WorkError(f"{file}: the column {picture} is {kind}, not pictures (a struct with bytes).")
-    if not pa.types.is_integer(schema.field(label).type):
-        raise WorkError(f"{file}: the column {label} is {schema.field(label).type}, not integer labels.")
-    return Layout(picture, label, _class_names(schema, label))
+    return picture
 
 
-def _schema(file: Path) -> pa.Schema:
-    try:
-        return pq.read_schema(file)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise WorkError(f"{file} is no readable parquet file: {str(error).splitlines()[0]}") from error
-
-
-def _class_names(schema: pa.Schema, label: str) -> tuple[str, ...] | None:
-    try:
-        document: Any = json.loads((schema.metadata or {})[b"huggingface"])
-        feature = document["info"]["features"][label]
-        names = feature.get("names") or feature["feature"]["names"]
-    except (KeyError, TypeError, ValueError):
-        return None
-    return tuple(str(name) for name in names)
-
-
-def read_labels(file: Path, layout: Layout) -> Labels:
-    """The labels of one file, int64; a missing one is -1. Raises WorkError when the file cannot be read."""
-    try:
-        column = pq.read_table(file, columns=[layout.label]).column(0)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise WorkError(f"{file} cannot be read: {str(error).splitlines()[0]}") from error
-    return np.asarray(column.fill_null(-1).to_numpy(), dtype=np.int64)
-
-
-def _label_problems(split: str, names: RowNames, labels: Labels, classes: int) -> list[Finding]:
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-    if not len(wrong):
+def class_problems(split: str, part: Part, classes: tuple[str, ...], unknown: Sequence[str]) -> list[Finding]:
+    """Classes that the training does not have, labels that are no class, and classes without a picture."""
+    labels = part.labels
+    if unknown:
+        some = ", ".join(unknown[:5]) + (f", ... ({len(unknown):,})" if len(unknown) > 5 else "")
+        detail = f"the train files do not have the classes {some}, so they cannot be learnt"
+        return [Finding(f"the {split} files", split, "unknown-class", detail, bad=True)]
+    wrong = np.flatnonzero((labels < 0) | (labels >= len(classes)))
+    if len(wrong):
+        detail = f"{len(wrong)} rows have a label outside 0 to {len(classes) - 1}, the first one {labels[wrong[0]]}"
+        return [Finding(part.names[int(wrong[0])], split, "wrong-label", detail, bad=True)]
+    empty = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
+    if not len(empty) or not len(labels):
         return []
-    detail = f"{len(wrong)} rows have a label outside 0 to {classes - 1}, the first one {labels[wrong[0]]}"
-    return [Finding(names[int(wrong[0])], split, "wrong-label", detail, bad=True)]
+    some = ", ".join(classes[i] for i in empty[:5]) + (f", ... ({len(empty):,})" if len(empty) > 5 else "")
+    result = "cannot be learnt" if split == "train" else "are not measured"
+    return [Finding(f"the {split} files", split, "empty-class", f"no picture of {some}; they {result}", bad=False)]
+
+
+def _unlabelled(split: str, read: Sequence[FileLabels]) -> bool:
+    """Whether no row of a split other than train has a label."""
+    return split != "train" and any(len(one.labels) for one in read) and all((one.labels < 0).all() for one in read)
+
+
+def _without_labels(split: str, files: Sequence[Path]) -> Finding:
+    detail = f"its rows have no labels, so there is no {split} split"
+    return Finding(str(files[0]), split, "no-labels", detail, bad=False)

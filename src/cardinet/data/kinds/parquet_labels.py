@@ -1,0 +1,142 @@
+"""Labels of parquet files: numbers with class names of their own, or the names themselves, brought to one order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cardinet.base.errors import WorkError
+from cardinet.data.listing import Labels
+
+LABELS = ("label", "labels", "fine_label")
+
+
+@dataclass(frozen=True, eq=False)
+class FileLabels:
+    """The labels of one file's rows, -1 where there is none, and the names of the classes that the numbers mean.
+
+    `names` is None where the file does not say them. `sorted_names` says that they are the values found in the rows, in
+    the order of text, and not a list that the file states.
+    """
+
+    file: Path
+    labels: Labels
+    names: tuple[str, ...] | None
+    sorted_names: bool = False
+
+
+def read_schema(file: Path) -> pa.Schema:
+    """The columns of a file. Raises WorkError where it is no parquet file."""
+    try:
+        return pq.read_schema(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise WorkError(f"{file} is no readable parquet file: {str(error).splitlines()[0]}") from error
+
+
+def read_labels(file: Path, *, needed: bool) -> FileLabels:
+    """The labels of a file: integers of any width, true and false, or text.
+
+    Without the column all are -1, unless they are `needed`. Raises WorkError where they are missing or of another type.
+    """
+    schema = read_schema(file)
+    column = next((name for name in LABELS if name in schema.names), None)
+    if column is None:
+        if not needed:
+            return FileLabels(file, np.full(pq.read_metadata(file).num_rows, -1, dtype=np.int64), None)
+        columns = ", ".join(schema.names)
+        raise WorkError(f"{file} has no column of labels ({', '.join(LABELS)}); its columns: {columns}.")
+    kind = schema.field(column).type
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    try:
+        values = pq.read_table(file, columns=[column]).column(0).cast(value)
+        if pa.types.is_string(value) or pa.types.is_large_string(value):
+            return _named(file, values)
+        if not (pa.types.is_integer(value) or pa.types.is_boolean(value) or pa.types.is_null(value)):
+            raise WorkError(f"{file}: the column {column} is {kind}, not labels (integers or names).")
+        numbers = np.asarray(values.cast(pa.int64()).fill_null(-1).to_numpy(), dtype=np.int64)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise WorkError(f"{file} cannot be read: {str(error).splitlines()[0]}") from error
+    return FileLabels(file, numbers, _stated_names(schema, column))
+
+
+def _named(file: Path, values: pa.ChunkedArray) -> FileLabels:
+    words = values.to_pylist()
+    names = tuple(sorted({word for word in words if word is not None}))
+    number = {name: i for i, name in enumerate(names)}
+    labels = np.array([-1 if word is None else number[word] for word in words], dtype=np.int64)
+    return FileLabels(file, labels, names, sorted_names=True)
+
+
+def _stated_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
+    """The names in the description that Hugging Face's library writes beside the schema."""
+    try:
+        document: Any = json.loads((schema.metadata or {})[b"huggingface"])
+        feature = document["info"]["features"][column]
+        names = feature.get("names") or feature["feature"]["names"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return tuple(str(name) for name in names)
+
+
+def in_common(
+    read: Mapping[str, Sequence[FileLabels]],
+) -> tuple[tuple[str, ...], dict[str, Labels], dict[str, tuple[str, ...]]]:
+    """The classes of the train files, the labels of each split as places among them, and names that are not among them.
+
+    Numbers are read by the names of their own file: another order in another file is another numbering. Without any
+    names the numbers are the classes. A number without a name stays a number that is no class. Raises WorkError where
+    only some of the files name their classes.
+    """
+    files = [one for some in read.values() for one in some if (one.labels >= 0).any()]
+    named = [one for one in files if one.names is not None]
+    if not named:
+        most = max((int(one.labels.max(initial=-1)) for one in read["train"]), default=-1)
+        return tuple(map(str, range(most + 1))), {k: _joined([o.labels for o in some]) for k, some in read.items()}, {}
+    if len(named) < len(files):
+        without = next(one for one in files if one.names is None)
+        raise WorkError(
+            f"{without.file} does not say the names of its classes, and {named[0].file} does; the numbers alone cannot "
+            "be compared. Write the names into both, or into none."
+        )
+    classes = _classes(read["train"])
+    labels: dict[str, Labels] = {}
+    unknown: dict[str, tuple[str, ...]] = {}
+    for split, some in read.items():
+        labels[split] = _joined([_placed(one, classes) for one in some])
+        if strangers := dict.fromkeys(name for one in some for name in _used(one) if name not in classes):
+            unknown[split] = tuple(strangers)
+    return classes, labels, unknown
+
+
+def _classes(train: Sequence[FileLabels]) -> tuple[str, ...]:
+    """The names that the files state, in the order of the first, then what only others use; values in their order."""
+    stated = [one.names for one in train if one.names is not None and not one.sorted_names]
+    used = [name for one in train for name in _used(one)]
+    return tuple(dict.fromkeys([*stated[0], *used]) if stated else sorted({*used}))
+
+
+def _used(one: FileLabels) -> list[str]:
+    """The names that rows of a file have."""
+    names = one.names or ()
+    return [names[i] for i in np.unique(one.labels) if 0 <= i < len(names)]
+
+
+def _placed(one: FileLabels, classes: tuple[str, ...]) -> Labels:
+    if one.names is None or one.names == classes:
+        return one.labels
+    place = {name: i for i, name in enumerate(classes)}
+    table = np.array([place.get(name, -1) for name in one.names], dtype=np.int64)
+    known = (one.labels >= 0) & (one.labels < len(table))
+    outside = np.where(one.labels < 0, one.labels, np.maximum(one.labels, len(classes)))
+    return np.where(known, table[np.where(known, one.labels, 0)], outside)
+
+
+def _joined(labels: Sequence[Labels]) -> Labels:
+    return np.concatenate([np.empty(0, np.int64), *labels])
