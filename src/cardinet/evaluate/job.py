@@ -9,7 +9,7 @@ from cardinet.base.errors import Findings
 from cardinet.data.source import Source
 from cardinet.evaluate.classification import Evaluation, evaluate
 from cardinet.evaluate.matching import check_classes, check_passes, choose_split
-from cardinet.evaluate.opening import opened_source
+from cardinet.evaluate.opening import open_pictures
 from cardinet.runs.model_file import Model
 from cardinet.runs.prediction import BATCH_SIZE
 
@@ -31,14 +31,19 @@ def evaluate_model(
     to it; `crops`, `passes`: see `classification.evaluate`. It runs on the device that the model is on. Raises
     RequestError or WorkError with everything that does not fit.
     """
-    source = data if isinstance(data, Source) else opened_source(str(data), model, split)
-    findings, chosen = Findings(), ""
+    findings, source, chosen = Findings(), None, ""
     with findings:
-        check_classes(model, source)
         check_passes(model, passes)
     with findings:
-        chosen = choose_split(source, split)
+        if isinstance(data, Source):
+            check_classes(model, data)
+            source, chosen = data, choose_split(data, split)
+        else:
+            opened = open_pictures(str(data), {}, model=model, split=split)
+            assert opened is not None
+            source, chosen = opened.source, opened.split
     findings.raise_if_any()
+    assert source is not None
     device = next(model.network.parameters()).device
     return evaluate(
         model.network,

@@ -128,9 +128,9 @@ def open_pictures(
     return Opened(source, chosen, tuple(notes))
 
 
-def opened_source(data: str, model: Model, split: str | None = None) -> Source:
+def opened_source(data: str, model: Model) -> Source:
     """The pictures of `data` for a model, with all splits that it has. Raises as `open_pictures`."""
-    opened = open_pictures(data, {}, model=model, split=split, also=("train", "validation", "test"))
+    opened = open_pictures(data, {}, model=model, also=("train", "validation", "test"))
     assert opened is not None
     return opened.source
 
