@@ -1,15 +1,18 @@
 """Proof: a run that is killed again and again, at any moment, ends with the bits of the run that was not.
 
-command   python proofs/kill_and_resume.py --kills 25 --workers 0     digits, in memory
-          python proofs/kill_and_resume.py --kills 25 --workers 2     photographs, decoded by two processes
+command   python proofs/kill_and_resume.py --kills 25                             digits, in memory
+          python proofs/kill_and_resume.py --kills 25 --photographs --workers 0   decoded by the process itself
+          python proofs/kill_and_resume.py --kills 25 --photographs --workers 2   decoded by two processes
 expected  "the same bits" and exit code 0; 1 where anything differs
 time      3 to 8 minutes each on 2 CPU cores
 
 A reference run goes through undisturbed. A second run of the same command is killed from outside with SIGKILL and
 resumed (or started again where no run folder exists yet). Each kill aims at a phase by watching the folder, with a
 random delay; what it really hit is read afterwards from what the dead process left. Where a run ends before the
-kills are used up, another one begins. Of each run parameters, BN statistics, momenta, random generators, the loop's
-state, metrics.jsonl (times and speeds apart), the model file and evaluation.json are compared byte by byte.
+kills are used up, another one begins. Every process works in another folder, and names photographs by a relative path.
+Of each run all files are compared byte by byte, apart from what a clock has measured: the tensors of the checkpoints
+(parameters, BN statistics, momenta, random generators) and the loop's state, metrics.jsonl, the model file,
+evaluation.json, and run.toml but for its date and command.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ import sys
 import tempfile
 import threading
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,10 +41,11 @@ from PIL import Image
 
 from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.runs.environment import hardware, versions
-from cardinet.weights.files import read_tensors
 
 FLOWERS = Path(__file__).resolve().parents[2] / "shared" / "data" / "flowers"
 TIMES = ("seconds", "images_per_second", "waiting", "metrics_bytes")
+WHOLE = ("model.safetensors", "evaluation.json")
+"""Files in which no clock has a word."""
 CARDINET = [sys.executable, "-m", "cardinet"]
 EVALUATE_EVERY = 25
 PATIENCE = 120.0
@@ -81,9 +86,14 @@ class Attempt:
         return self.process.poll() is None
 
 
-def launch(words: list[str]) -> Attempt:
+def launch(words: list[str], folder: Path) -> Attempt:
     process = subprocess.Popen(
-        [*CARDINET, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*CARDINET, *words],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     attempt = Attempt(words, process)
     assert process.stderr is not None
@@ -97,16 +107,23 @@ def launch(words: list[str]) -> Attempt:
     return attempt
 
 
-def settings_for(workers: int, folder: Path) -> list[str]:
-    """The words behind `cardinet train`, without --out."""
-    common = {"checkpoint_seconds": 0.2, "log_every": "5 steps", "evaluate_every": f"{EVALUATE_EVERY} steps"}
-    if workers == 0:
-        words, more = ["--workers", "0"], {"length": "2400 steps"}
-    else:
-        source = FLOWERS if FLOWERS.is_dir() else make_photographs(folder / "photographs")
-        words = ["resnet20_cifar", "--data", str(source), "--workers", str(workers), "--batch-size", "16"]
-        more = {"length": "500 steps", "data.limit": 160, "size": 48, "threads": 1}
-    return words + [word for key, value in (common | more).items() for word in ("--set", f"{key}={value}")]
+@dataclass(frozen=True)
+class Run:
+    """What is trained: on the digits, or on the photographs of a folder."""
+
+    workers: int
+    photographs: Path | None
+
+    def words(self, folder: Path) -> list[str]:
+        """The words behind `cardinet train` in a working folder, without --out."""
+        settings = {"checkpoint_seconds": 0.2, "log_every": "5 steps", "evaluate_every": f"{EVALUATE_EVERY} steps"}
+        words = ["--workers", str(self.workers)]
+        if self.photographs is None:
+            settings |= {"length": "2400 steps", "threads": "1"}
+        else:
+            words += ["resnet20_cifar", "--data", os.path.relpath(self.photographs, folder), "--batch-size", "16"]
+            settings |= {"length": "500 steps", "data.limit": "160", "size": "48", "threads": "1"}
+        return words + [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
 
 
 def make_photographs(root: Path) -> Path:
@@ -239,6 +256,12 @@ def plain(document: Any) -> Any:
     return document
 
 
+def recorded(run: Path) -> dict[str, Any]:
+    """run.toml without its date and the command, which names the folders."""
+    document = tomllib.loads((run / "run.toml").read_text())
+    return {key: value for key, value in document.items() if key not in ("created", "command")}
+
+
 def differences(one: Path, other: Path) -> list[str]:
     """What differs between two finished runs."""
     found = []
@@ -247,13 +270,11 @@ def differences(one: Path, other: Path) -> list[str]:
         found += [f"{name}: {key}" for key in sorted(mine.keys() | its.keys()) if not same(mine, its, key)]
         if plain(state) != plain(other_state):
             found.append(f"{name}: the loop's state")
-    mine, its = read_tensors(one / "model.safetensors"), read_tensors(other / "model.safetensors")
-    found += [f"model.safetensors: {key}" for key in sorted(mine.keys() | its.keys()) if not same(mine, its, key)]
     if rows(one) != rows(other):
         found.append(f"metrics.jsonl ({len(rows(one))} and {len(rows(other))} lines)")
-    if (one / "evaluation.json").read_bytes() != (other / "evaluation.json").read_bytes():
-        found.append("evaluation.json")
-    return found
+    if recorded(one) != recorded(other):
+        found.append("run.toml")
+    return found + [name for name in WHOLE if (one / name).read_bytes() != (other / name).read_bytes()]
 
 
 def rows(run: Path) -> list[Any]:
@@ -266,9 +287,9 @@ def same(mine: dict[str, Any], its: dict[str, Any], key: str) -> bool:
     return bool(mine[key].numpy().tobytes() == its[key].numpy().tobytes())
 
 
-def finish(words: list[str]) -> None:
-    """Run to the end; leave with what the process said where it fails."""
-    done = subprocess.run([*CARDINET, *words], capture_output=True, text=True)
+def finish(words: list[str], folder: Path) -> None:
+    """Run to the end in a working folder; leave with what the process said where it fails."""
+    done = subprocess.run([*CARDINET, *words], cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"FAILED with exit code {done.returncode}: cardinet {' '.join(words)}\n{done.stderr}")
 
@@ -277,10 +298,11 @@ def finish(words: list[str]) -> None:
 class Stress:
     """The killed runs: all the kills, and the runs that came to their end."""
 
-    words: list[str]
+    what: Run
     folder: Path
     length: int
     chance: random.Random
+    places: int = 0
     hits: Counter[str] = field(default_factory=Counter)
     aims: Counter[str] = field(default_factory=Counter)
     finished: list[Path] = field(default_factory=list)
@@ -290,7 +312,8 @@ class Stress:
         while sum(self.hits.values()) < kills:
             run = self.folder / f"killed-{number}" / "run"
             target = aim(self.hits, kills, run, self.chance)
-            attempt = launch(self.next_words(run))
+            place = self.next_place()
+            attempt = launch(self.next_words(run, place), place)
             if kill(target, run, self.length, attempt, self.chance):
                 self.note(target, hit(run, self.length, attempt), run)
             elif attempt.process.returncode == 0:
@@ -303,7 +326,8 @@ class Stress:
             else:
                 sys.exit(f"FAILED: a process ended by itself with {attempt.process.returncode}: {attempt.said}")
         run = self.folder / f"killed-{number}" / "run"
-        finish(self.next_words(run))
+        place = self.next_place()
+        finish(self.next_words(run, place), place)
         self.finished.append(run)
 
     def note(self, target: str, phase: str, run: Path) -> None:
@@ -312,11 +336,17 @@ class Stress:
         place = f"step {last_row(run).get('step', 0)}"
         print(f"  kill {sum(self.hits.values()):3d}  aimed at {target:22s} hit {phase:22s} {place}", flush=True)
 
-    def next_words(self, run: Path) -> list[str]:
-        if run.exists():
-            return ["train", "--resume", str(run)]
+    def next_place(self) -> Path:
+        """A working folder, at another depth each time."""
+        self.places += 1
+        place = self.folder.joinpath("places", *"abc"[: self.places % 3 + 1])
+        place.mkdir(parents=True, exist_ok=True)
+        return place
+
+    def next_words(self, run: Path, place: Path) -> list[str]:
         run.parent.mkdir(exist_ok=True)
-        return ["train", *self.words, "--out", str(run)]
+        where = os.path.relpath(run, place)
+        return ["train", "--resume", where] if run.exists() else ["train", *self.what.words(place), "--out", where]
 
 
 def summary(stress: Stress, arguments: argparse.Namespace, started: float) -> str:
@@ -328,8 +358,8 @@ def summary(stress: Stress, arguments: argparse.Namespace, started: float) -> st
         f"{'together':24s} {sum(stress.aims.values()):8d} {sum(stress.hits.values()):5d}",
         "",
         f"command   python proofs/kill_and_resume.py --kills {arguments.kills} --workers {arguments.workers} "
-        f"--seed {arguments.seed}",
-        f"run       {shlex.join(['cardinet', 'train', *stress.words])}",
+        f"--seed {arguments.seed}{' --photographs' if arguments.photographs else ''}",
+        f"run       {shlex.join(['cardinet', 'train', *stress.what.words(stress.folder)])}",
         f"versions  {about}",
         f"hardware  {machine['cpu']}, {machine['cores']} cores, {machine['system']}",
         f"time      {time.monotonic() - started:.0f} s",
@@ -341,26 +371,30 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=25)
     parser.add_argument("--workers", type=int, choices=(0, 2), default=0)
+    parser.add_argument("--photographs", action="store_true", help="train on photographs, by a relative path")
     parser.add_argument("--seed", type=int, default=0, help="of the kills' moments")
     parser.add_argument("--keep", action="store_true", help="leave the run folders where they are")
     arguments = parser.parse_args()
     started, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix="kill-and-resume-"))
     try:
-        words = settings_for(arguments.workers, folder)
+        photographs = FLOWERS if FLOWERS.is_dir() else folder / "photographs"
+        if arguments.photographs and not photographs.is_dir():
+            make_photographs(photographs)
+        what = Run(arguments.workers, photographs if arguments.photographs else None)
         reference = folder / "reference"
-        finish(["train", *words, "--out", str(reference)])
+        finish(["train", *what.words(folder), "--out", str(reference)], folder)
         length = last_row(reference)["step"]
         print(f"reference: {length} steps, {time.monotonic() - started:.0f} s", flush=True)
         chance = random.Random(arguments.seed)
-        stress = Stress(words, folder, length, chance)
+        stress = Stress(what, folder, length, chance)
         stress.run(arguments.kills)
         print(summary(stress, arguments, started))
         found = [f"{run.parent.name}: {text}" for run in stress.finished for text in differences(reference, run)]
         leftovers = [str(path) for path in folder.glob("killed-*/.cardinet-new-*")]
         tensors = load_checkpoint(reference / "checkpoints" / "last.safetensors")[0]
-        what = f"{len(tensors)} tensors each of the last and the best checkpoint, the loop's state, "
-        what += f"{len(rows(reference))} lines, model file, evaluation.json"
-        print(f"compared  {len(stress.finished)} killed run(s) with the reference: {what}")
+        compared = f"{len(tensors)} tensors each of the last and the best checkpoint, the loop's state, "
+        compared += f"{len(rows(reference))} lines of metrics, run.toml, {', '.join(WHOLE)}"
+        print(f"compared  {len(stress.finished)} killed run(s) with the reference: {compared}")
         print(f"left      {len(leftovers)} folders of starts that were killed; a start a minute later removes them")
         for text in found:
             print(f"DIFFERS   {text}")
