@@ -68,7 +68,7 @@ def _content(
         counts=_counts(folder, record),
         speed=_speed(rows),
         recipe=dumps(record.recipe),
-        settings=dict(flat(record.recipe)),
+        settings=_settings(record),
         versions=record.versions,
         hardware={
             **record.hardware,
@@ -129,6 +129,13 @@ def _mistake(document: dict[str, Any], classes: tuple[str, ...]) -> Mistake:
         width=document["width"],
         height=document["height"],
     )
+
+
+def _settings(record: RunRecord) -> dict[str, str]:
+    """The recipe's settings, and what the input came to where it left that open."""
+    recipe = {"recipe" if key == "name" else key: value for key, value in record.recipe.items()}
+    input_ = {"size" if key == "crop" else key: value for key, value in record.preprocessing.items()}
+    return dict(flat({**recipe, "input": input_}))
 
 
 def _pictures(sheet: DataSheet) -> dict[str, Any]:

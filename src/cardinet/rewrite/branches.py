@@ -53,9 +53,9 @@ def merge_branches(network: nn.Module) -> nn.Module:
     """
     twin, merged, reasons = _merged(network)
     if not merged:
-        none = ["There are no parallel branches to merge in this network."]
         raise RequestError(
-            *(f"{names} cannot be merged: {why}." for names, why in grouped(reasons)) if reasons else none
+            *(f"{names} cannot be merged: {why}." for names, why in grouped(reasons)),
+            "No block of this network is parallel linear branches, as RepVGG's are; leave --merge-branches away.",
         )
     if isinstance(twin.spec, RepVGG):
         twin.spec = twin.spec.but(form="deployment")
