@@ -63,7 +63,6 @@ def evaluate(
     from cardinet.evaluate.answers import answer_table
     from cardinet.evaluate.classification import evaluate as run
 
-    _check_table(out)
     place, opened, classifier = _checked(
         model,
         weights,
@@ -75,6 +74,7 @@ def evaluate(
         on_bad_image=on_bad_image,
         settings=settings,
         device=device,
+        out=out,
     )
     for note in opened.notes:
         say(note)
@@ -116,6 +116,7 @@ def _checked(
     on_bad_image: str | None,
     settings: list[str] | None,
     device: str,
+    out: Path | None,
 ) -> tuple[str, Opened, Model]:
     """The device, the pictures and the classifier; whatever is wrong with them is reported together."""
     from cardinet.base.errors import Findings, RequestError
@@ -123,6 +124,7 @@ def _checked(
     from cardinet.cli.progress import Bar
     from cardinet.evaluate.matching import check_passes
     from cardinet.evaluate.opening import open_pictures, read_model, run_of
+    from cardinet.runs.answer_table import check_table
     from cardinet.runs.environment import device_of
 
     findings, place = Findings(), "cpu"
@@ -130,6 +132,9 @@ def _checked(
     classifier: Model | None = None
     with findings:
         place = device_of(device)
+    with findings:
+        if out is not None:
+            check_table(out)
     with findings:
         given = _statistics(mean, std)
     about_network: dict[str, Any] = {}
@@ -176,13 +181,6 @@ def _print(result: Evaluation, model: Model) -> None:
     resize = "as it is" if p.resize is None else f"shorter side {p.resize} ({p.interpolation}, antialias {p.antialias})"
     mean, std = (" ".join(f"{value:.4g}" for value in values) for values in (p.mean, p.std))
     say(f"loss {result.loss:.4f}; input {resize}, size {p.crop}, mean {mean}, std {std}; float32.")
-
-
-def _check_table(out: Path | None) -> None:
-    from cardinet.runs.answer_table import check_table
-
-    if out is not None:
-        check_table(out)
 
 
 def _statistics(mean: str | None, std: str | None) -> Statistics:
