@@ -164,13 +164,15 @@ def narrowing(plain: nn.Module, kept: dict[str, int]) -> tuple[Step, ...]:
 def lasso_of(task: Task) -> float:
     """The strength of the penalty.
 
-    A row of length 1 that nothing else moves loses about lr * lasso / (1 - momentum) at every step.
+    A row of length 1 that nothing else moves loses lr * lasso / (1 - momentum) at every step once its momentum is
+    there, which takes some 1 / (1 - momentum) steps: in a short run most of the way is gone before.
     """
     settings = task.recipe.pruning
     if settings.lasso is not None:
         return settings.lasso
-    steps = WITHIN * task.clock.length
-    return max(PAPERS_LASSO, (1 - settings.compactor_momentum) / (task.recipe.optimizer.lr * steps))
+    steps, m = WITHIN * task.clock.length, settings.compactor_momentum
+    way = (steps - m * (1 - m**steps) / (1 - m)) / (1 - m)  # the sum of (1 - m^k) / (1 - m) for k = 1 ... steps
+    return max(PAPERS_LASSO, 1 / (task.recipe.optimizer.lr * way))
 
 
 def masking_steps(settings: PruningSettings, clock: Clock) -> tuple[int, int, int]:
