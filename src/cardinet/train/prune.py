@@ -172,7 +172,7 @@ def lasso_of(task: Task) -> float:
         return settings.lasso
     steps, m = WITHIN * task.clock.length, settings.compactor_momentum
     way = (steps - m * (1 - m**steps) / (1 - m)) / (1 - m)  # the sum of (1 - m^k) / (1 - m) for k = 1 ... steps
-    return max(PAPERS_LASSO, 1 / (task.recipe.optimizer.lr * way))
+    return max(PAPERS_LASSO, float(1 / (task.recipe.optimizer.lr * way)))
 
 
 def masking_steps(settings: PruningSettings, clock: Clock) -> tuple[int, int, int]:
