@@ -103,17 +103,18 @@ def create(
     return FeatureNetwork(built, out_indices)
 
 
-def load(path: str | Path, device: str = "cpu") -> Model:
+def load(path: str | Path, device: str = "cpu", *, compare: bool = True) -> Model:
     """The classifier in a model file, run folder or hub:REPO; `load(path).predict("cat.jpg")` names what it sees.
 
     A picture for `predict` is a path, bytes, a Pillow picture, an array or a tensor; several are a list, a folder or a
-    pattern. Raises RequestError for a file that is no model file, WorkError for a damaged one.
+    pattern. With `compare` the weights are compared with the checksums in the file (0.7 s a GB). Raises RequestError
+    for a file that is no model file, WorkError for a damaged one.
     """
     from cardinet.runs.model_file import load_model
     from cardinet.weights.source import local
 
     file = local(path)
-    return load_model(file / "model.safetensors" if file.is_dir() else file, device)
+    return load_model(file / "model.safetensors" if file.is_dir() else file, device, compare=compare)
 
 
 def save(model: Model, path: str | Path) -> None:

@@ -137,9 +137,9 @@ def test_a_network_with_more_outputs_than_classes_names_only_classes(model: Mode
     ("changes", "kind", "message"),
     [
         ({"schema": 2, "version": "9.1"}, RequestError, "has schema 2, written by Cardinet 9.1; .* Update Cardinet"),
-        ({"schema": "x"}, WorkError, "description cannot be read"),
-        ({"schema": ...}, WorkError, "description cannot be read"),
-        ({"spec": ...}, WorkError, 'damaged: The setting "spec" is missing'),
+        ({"schema": "x"}, WorkError, "damaged: schema = 'x'"),
+        ({"schema": ...}, WorkError, 'damaged: The entry "schema" is missing'),
+        ({"spec": ...}, WorkError, 'damaged: The entry "spec" is missing'),
         ({"spec": {"part": "Nosuch"}}, WorkError, 'its network cannot be built: There is no part "Nosuch"'),
         ({"spec": {"part": "Stem"}}, WorkError, "what it describes is no network"),
         ({"spec": 3}, WorkError, "damaged: spec = 3"),
@@ -149,6 +149,9 @@ def test_a_network_with_more_outputs_than_classes_names_only_classes(model: Mode
         ({"classes": "abc"}, WorkError, "damaged: classes = 'abc'"),
         ({"preprocessing": {"crop": 0}}, WorkError, "damaged: "),
         ({"training": None}, WorkError, "damaged: training = None"),
+        ({"classes": []}, WorkError, r"damaged: classes = \[\]: "),
+        ({"classes": list("abcdef")}, WorkError, "it names 6 classes for 3 outputs"),
+        ({"preprocessing": HALF.model_dump() | {"crop": 10**9}}, WorkError, "damaged: preprocessing.crop = 1000000000"),
     ],
 )
 def test_a_description_that_cannot_be_is_refused(

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+LARGEST_SIDE = 8192
+"""Pixels of the longest side that a network's input may have."""
+
 
 class Preprocessing(Settings):
     """Resize the shorter side, crop the centre, scale to [0, 1], subtract the mean and divide by the deviation.
@@ -24,8 +27,8 @@ class Preprocessing(Settings):
     """
 
     channels: Literal[1, 3]
-    resize: int | None = Field(default=None, gt=0)
-    crop: int = Field(gt=0)
+    resize: int | None = Field(default=None, gt=0, le=LARGEST_SIDE)
+    crop: int = Field(gt=0, le=LARGEST_SIDE)
     interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
     antialias: bool = True
     mean: tuple[float, ...]

@@ -12,7 +12,8 @@ from cardinet.base.files import beside, sync_folder
 from cardinet.networks.part import to_document
 from cardinet.report.card import model_card
 from cardinet.runs.folder import RunRecord
-from cardinet.runs.model_file import SCHEMA, Model
+from cardinet.runs.model_file import Model
+from cardinet.weights.description import SCHEMA
 from cardinet.weights.upload import CARD, Target
 
 MODEL, CONFIG = "model.safetensors", "config.json"

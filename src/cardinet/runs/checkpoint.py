@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 from torch import Tensor
 
+from cardinet.base.documents import DocumentError, parse_json, to_json
 from cardinet.base.errors import WorkError
 from cardinet.base.files import write_atomic
+from cardinet.weights.checksums import sealed
 from cardinet.weights.files import read_header, read_tensors
 
 KEY = "cardinet_checkpoint"
@@ -19,7 +19,7 @@ KEY = "cardinet_checkpoint"
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
     """Write tensors and plain loop state to `path`, whole or not at all. Raises WorkError when the disk refuses."""
     plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
-    write_atomic(path, safetensors.torch.save(plain, {KEY: json.dumps({"schema": 1, **state})}))
+    write_atomic(path, sealed(plain, {KEY: to_json({"schema": 1, **state})}))
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -27,4 +27,10 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     header = read_header(path)
     if KEY not in header:
         raise WorkError(f"{path} is no checkpoint of Cardinet.")
-    return read_tensors(path), json.loads(header[KEY])
+    try:
+        state = parse_json(header[KEY])
+    except DocumentError as error:
+        raise WorkError(f"{path} is damaged: its state cannot be read ({error}).") from None
+    if not isinstance(state, dict):
+        raise WorkError(f"{path} is damaged: its state is no mapping.")
+    return read_tensors(path), state

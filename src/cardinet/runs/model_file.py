@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
-import safetensors.torch
 import torch
 from torch import nn
 
 import cardinet
+from cardinet.base.documents import to_json
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.base.files import write_atomic
-from cardinet.base.settings import Settings, validate
+from cardinet.blocks.classifier import Classifier
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.builder import build
 from cardinet.networks.part import from_document, to_document
 from cardinet.rewrite.registry import Step, apply, steps_from_document
 from cardinet.runs.prediction import BATCH_SIZE, OnBad, Prediction, Predictions, predict
-from cardinet.weights.files import KEY, read_header, read_tensors
+from cardinet.weights import checksums
+from cardinet.weights.description import KEY, SCHEMA, Description, read_description
+from cardinet.weights.files import read_header, read_tensors
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from cardinet.data.given import Pictures
 
-SCHEMA = 1
-
 
 @dataclass(frozen=True)
 class Model:
     """A classifier: a network in eval mode with the names of its classes and its preprocessing.
 
-    `spec` is the description before the `rewrites` that were applied to it, in order.
+    `spec` is the description before the `rewrites` that were applied to it, in order. `checksums` says whether the
+    tensors were compared with those of the file that they come from; one of before has none.
     """
 
     network: nn.Module
@@ -45,6 +46,7 @@ class Model:
     rewrites: tuple[Step, ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
     version: str = cardinet.__version__
+    checksums: Literal["match", "not compared", "absent"] = "absent"
 
     @overload
     def predict(
@@ -77,17 +79,6 @@ class Model:
         return predict(self, pictures, top, batch_size, on_bad_image)
 
 
-class _Description(Settings):
-    """The metadata of a model file: everything but its tensors."""
-
-    spec: dict[str, Any]
-    rewrites: tuple[Any, ...]
-    classes: tuple[str, ...]
-    preprocessing: Preprocessing
-    training: dict[str, Any]
-    version: str
-
-
 def save_model(path: Path, model: Model) -> None:
     """Write a model file, whole or not at all: contiguous NCHW tensors and the description as JSON metadata."""
     tensors = {name: t.detach().to("cpu").contiguous() for name, t in model.network.state_dict().items()}
@@ -100,20 +91,24 @@ def save_model(path: Path, model: Model) -> None:
         "training": model.training,
         "version": cardinet.__version__,
     }
-    write_atomic(path, safetensors.torch.save(tensors, {KEY: json.dumps(about)}))
+    write_atomic(path, checksums.sealed(tensors, {KEY: to_json(about)}))
 
 
-def load_model(path: Path, device: str = "cpu") -> Model:
-    """Build the spec, apply the rewrites, load the tensors.
+def load_model(path: Path, device: str = "cpu", *, compare: bool = True) -> Model:
+    """Build the spec, apply the rewrites, load the tensors; with `compare` these are compared with their checksums.
 
     Raises RequestError for a file that is no model file or of a newer schema, WorkError for a damaged one.
     """
-    about = _about(path)
+    header = read_header(path)
+    about = _about(path, header)
     empty, rewrites = _structure(path, about)
-    tensors = read_tensors(path)
+    tensors = read_tensors(path, compare)
     own = empty.state_dict()
     if own.keys() != tensors.keys() or any(own[n].shape != tensors[n].shape for n in own):
         raise WorkError(f"{path} is inconsistent: its tensors are not those of the network that it describes.")
+    outputs = cast(Classifier, empty).spec.num_classes
+    if len(about.classes) > outputs:
+        raise WorkError(f"{path} is inconsistent: it names {len(about.classes):,} classes for {outputs:,} outputs.")
     network = empty.to_empty(device=device).to(memory_format=torch.channels_last)
     with torch.no_grad():
         for name, tensor in network.state_dict().items():
@@ -126,15 +121,16 @@ def load_model(path: Path, device: str = "cpu") -> Model:
         rewrites=rewrites,
         training=about.training,
         version=about.version,
+        checksums=("match" if compare else "not compared") if checksums.KEY in header else "absent",
     )
 
 
 def empty_network(path: Path) -> nn.Module:
     """The network of a model file on the meta device, without its tensors. Raises as `load_model`."""
-    return _structure(path, _about(path))[0]
+    return _structure(path, _about(path, read_header(path)))[0]
 
 
-def _structure(path: Path, about: _Description) -> tuple[nn.Module, tuple[Step, ...]]:
+def _structure(path: Path, about: Description) -> tuple[nn.Module, tuple[Step, ...]]:
     """The network that a file describes, on the meta device, and the rewrites that made it."""
     try:
         rewrites = steps_from_document(about.rewrites)
@@ -145,24 +141,11 @@ def _structure(path: Path, about: _Description) -> tuple[nn.Module, tuple[Step, 
         raise WorkError(f"{path} is damaged: what it describes is no network.") from error
 
 
-def _about(path: Path) -> _Description:
-    header = read_header(path)
-    if KEY not in header:
+def _about(path: Path, header: Mapping[str, str]) -> Description:
+    about = read_description(path, header)
+    if about is None:
         raise RequestError(
             f"{path} has tensors but no description of a network, so it is no model file. Its parameters can be loaded "
             f"into a network by its name, as in: cardinet eval resnet50 --weights {shlex.quote(str(path))}."
         )
-    try:
-        about = json.loads(header[KEY])
-        schema, version = int(about["schema"]), about.get("version", "?")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WorkError(f"{path} is damaged: its description cannot be read.") from error
-    if schema > SCHEMA:
-        raise RequestError(
-            f"{path} has schema {schema}, written by Cardinet {version}; this is Cardinet {cardinet.__version__}, "
-            f"which reads up to schema {SCHEMA}. Update Cardinet."
-        )
-    try:
-        return validate(_Description, {key: value for key, value in about.items() if key != "schema"})
-    except RequestError as error:
-        raise WorkError(f"{path} is damaged: {' '.join(error.findings)}") from None
+    return about

@@ -15,6 +15,7 @@ from cardinet.base.durations import Duration
 from cardinet.base.errors import CardinetError, RequestError, nearest
 from cardinet.base.settings import Settings, find_setting, leaves, merge, put, validate
 from cardinet.base.synonyms import setting_hint
+from cardinet.data.preprocessing import LARGEST_SIDE
 from cardinet.data.settings import AugmentationSettings, DataSettings
 from cardinet.networks.part import PARTS, from_document
 from cardinet.networks.registry import find
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Kind = Literal["tiny", "small", "photographs"]
-LARGEST_SIDE = 8192
 KINDS: tuple[Kind, ...] = ("tiny", "small", "photographs")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import stat
@@ -14,10 +13,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.networks.part import from_document
-from cardinet.networks.spec import NetworkSpec
+from cardinet.weights import checksums
 from cardinet.weights.checkpoint import damaged, is_checkpoint, read_checkpoint
 from cardinet.weights.contents import Weights
+from cardinet.weights.description import network_of, read_description, read_spec
 from cardinet.weights.printed import printable
 
 WRAPPERS = (
@@ -29,14 +28,12 @@ WRAPPERS = (
 DEEPEST = 4
 """Wrappers within wrappers."""
 
-KEY, SPEC = "cardinet", "cardinet_spec"
-"""Keys of a safetensors file's metadata: what makes it a model file, and the network of which it has the weights."""
-
 
 def read_header(path: Path) -> dict[str, str]:
     """The metadata of a safetensors file, without its tensors.
 
-    Raises RequestError for a path that is no file or another format, WorkError for a damaged file.
+    Raises RequestError for a path that is no file or another format, WorkError for a damaged file, also where the
+    metadata is not that of its checksum.
     """
     start = _beginning(path)
     if is_checkpoint(start):
@@ -57,19 +54,27 @@ def read_header(path: Path) -> dict[str, str]:
         raise RequestError(f"{path} is neither a model file (.safetensors) nor a PyTorch checkpoint.")
     try:
         with safe_open(path, "pt") as tensors:
-            return dict(tensors.metadata() or {})
+            header = dict(tensors.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise damaged(path, error) from error
+    checksums.check_document(path, header)
+    return header
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file on the CPU. Raises as `read_header`."""
-    read_header(path)
+def read_tensors(path: Path, compare: bool = True) -> dict[str, Tensor]:
+    """The tensors of a safetensors file on the CPU. Raises as `read_header`.
+
+    With `compare` those of a file with checksums are compared with these.
+    """
+    header = read_header(path)
     try:
         with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, RuntimeError, AttributeError, TypeError) as error:  # a type that torch has not
         raise damaged(path, error) from error
+    if compare:
+        checksums.check_tensors(path, header, tensors)
+    return tensors
 
 
 def read_file(path: Path) -> Weights:
@@ -86,10 +91,17 @@ def read_file(path: Path) -> Weights:
     if is_checkpoint(start):
         return _unwrapped(path, read_checkpoint(path))
     header, tensors = read_header(path), _with_names(path, read_tensors(path))
-    spec = _stated(path, header)
-    rewrites = json.loads(header[KEY]).get("rewrites", ()) if spec is not None and KEY in header else ()
+    about = read_description(path, header)
+    if about is None:
+        return Weights(str(path), tensors, ordered=False, spec=read_spec(path, header))
     return Weights(
-        str(path), tensors, ordered=False, spec=spec, rewrites=tuple(rewrites or ()), model_file=KEY in header
+        str(path),
+        tensors,
+        ordered=False,
+        spec=network_of(path, about.spec),
+        rewrites=about.rewrites,
+        model_file=True,
+        notes=() if checksums.KEY in header else (checksums.absent(path),),
     )
 
 
@@ -129,20 +141,6 @@ def _with_names(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
             f"{path} holds no state dict (names with tensors); save one: torch.save(model.state_dict(), FILE)."
         )
     return tensors
-
-
-def _stated(path: Path, header: dict[str, str]) -> Any:
-    """The description of its network that a file written by Cardinet has, None in one of another program."""
-    try:
-        text = header.get(SPEC) or json.dumps(json.loads(header[KEY])["spec"])
-        spec = from_document(json.loads(text))
-        if not isinstance(spec, NetworkSpec):
-            raise TypeError(f"{type(spec).__name__} is no network")
-        return spec
-    except KeyError:
-        return None
-    except (ValueError, TypeError, RecursionError, RequestError) as error:
-        raise WorkError(f"{path} is damaged: its description of a network cannot be read.") from error
 
 
 def _beginning(path: Path) -> bytes:

@@ -8,14 +8,14 @@ import os
 import pathlib
 from typing import Any
 
-import safetensors.torch
 import torch
 
 from cardinet.base.errors import RequestError, nearest
 from cardinet.base.files import write_atomic
 from cardinet.networks.part import to_document
 from cardinet.weights.alike import Path, differing, layouts, of_libraries, tested
-from cardinet.weights.files import SPEC
+from cardinet.weights.checksums import sealed
+from cardinet.weights.description import SPEC
 from cardinet.weights.layout import Layout
 from cardinet.weights.names import LAYOUTS
 from cardinet.weights.settled import value_at
@@ -51,7 +51,7 @@ def save_weights(network: Any, path: str | os.PathLike[str], names: str = OURS) 
     }
     if path.suffix == ".safetensors":
         about = {SPEC: json.dumps(to_document(network.spec))} if names == OURS else {}
-        write_atomic(path, safetensors.torch.save(tensors, {"format": "pt", **about}))
+        write_atomic(path, sealed(tensors, {"format": "pt", **about}))
         return
     buffer = io.BytesIO()
     torch.save(tensors, buffer)
