@@ -137,7 +137,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("train --recipe paper-imagenet", 2, ['The recipe "paper-imagenet" is made for photographs']),
     ("train --recipe nothere.toml", 2, ["nothere.toml cannot be read: No such file"]),
     ("train --recipe folder.toml", 2, ["folder.toml cannot be read: Is a directory"]),
-    ("train --recipe broken.toml", 2, ["broken.toml is no TOML"]),
+    ("train --recipe broken.toml", 2, ["broken.toml cannot be used: it is no TOML"]),
     ("train --recipe latin.toml", 2, ["latin.toml cannot be read: it is no text"]),
     ("train --recipe itself.toml", 2, ['"itself.toml" is its own base']),
     ("train --recipe kinds.toml", 2, ["[for.paintings]"]),

@@ -20,7 +20,7 @@ from runs_to_compare import DIGITS, train
 from sklearn.datasets import load_digits
 
 from cardinet.runs import folder as run_folders
-from cardinet.runs.folder import RunFolder
+from cardinet.runs.metrics import Metrics
 from cardinet.train.job import resume
 from cardinet.train.listener import Listener
 
@@ -35,9 +35,9 @@ POINTS: dict[str, tuple[str, int, str]] = {
     "after the folder has its name": ("cardinet.train.job:publish", 1, "after"),
     "between gradients and update": ("cardinet.train.loop:update", 1, "before"),
     "after step 13": ("cardinet.train.loop:update", 13, "after"),
-    "in the middle of a line": ("cardinet.runs.folder:RunFolder.append_metrics", 3, "within"),
+    "in the middle of a line": ("cardinet.runs.metrics:Metrics.append", 3, "within"),
     "within the evaluation": ("cardinet.train.loop:evaluate", 1, "before"),
-    "after a line of evaluation": ("cardinet.runs.folder:RunFolder.append_metrics", 5, "after"),
+    "after a line of evaluation": ("cardinet.runs.metrics:Metrics.append", 5, "after"),
     "best written beside": (REPLACE, 4, "before"),
     "best renamed, model old": (REPLACE, 4, "after"),
     "model renamed, checkpoint old": (REPLACE, 5, "after"),
@@ -80,8 +80,8 @@ def arm(target: str, number: int, when: str) -> None:
     setattr(owner, name, fatal)
 
 
-def half_a_line(folder: RunFolder, row: dict[str, Any]) -> None:
-    with open(folder.metrics, "a") as file:
+def half_a_line(metrics: Metrics, row: dict[str, Any]) -> None:
+    with open(metrics.path, "a") as file:
         file.write(json.dumps(row)[:25])
 
 

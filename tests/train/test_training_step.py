@@ -154,7 +154,7 @@ def test_a_run_is_the_plain_loop(tmp_path: Path) -> None:
     source = open_source("digits", DataSettings())
     split, record = source.splits["train"], run.record()
     assert split.images is not None
-    mean, std = record.preprocessing["mean"][0], record.preprocessing["std"][0]
+    mean, std = record.preprocessing.mean[0], record.preprocessing.std[0]
     torch.manual_seed(0)
     network = build(SPEC).train()
     optimizer = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -26,19 +27,25 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
 
-def conform(kind: type[T] | Any, document: Any) -> T:
-    """A document as the typed value that a schema says: a model, or a type such as `tuple[Row, ...]`.
+def conform(kind: type[T] | Any, document: Any, where: str = "") -> T:
+    """A document, which stands at `where` ("recipe."), as what a schema says: a model or a type of several.
 
     Raises DocumentError with the first thing that is wrong and how many more there are.
     """
     try:
-        found: T = TypeAdapter(kind).validate_python(document)
+        found: T = _adapter(cast(Hashable, kind)).validate_python(document)
         return found
     except ValidationError as error:
         known = list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
-        first, *others = explain(error, known, noun="entry").findings
+        first, *others = explain(error, known, where, noun="entry").findings
         more = f" ({len(others):,} more like it)" if others else ""
         raise DocumentError(f"{first.rstrip('.')}{more}") from None
+
+
+@functools.cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """What checks a type; making it takes longer than using it."""
+    return TypeAdapter(kind)
 
 
 def read_document(

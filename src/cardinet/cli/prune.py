@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import sys
@@ -155,10 +154,11 @@ def _finish(before: Model, folder: RunFolder, out: Path, *, as_json: bool) -> No
     from cardinet.measure.counts import count
     from cardinet.rewrite.flow import on_meta
     from cardinet.runs.model_file import empty_network
+    from cardinet.runs.results import final_results
 
     side, channels = before.preprocessing.crop, before.preprocessing.channels
     counts = [count(on_meta(one), side, channels) for one in (before.network, empty_network(folder.model))]
-    results: dict[str, Any] = json.loads(folder.evaluation.read_text())["results"]
+    results = final_results(folder.evaluation).figures()
     earlier = measured_before(before, results)
     if as_json:
         then, now = ({"params": one.params, "macs": one.macs} for one in counts)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -130,14 +129,15 @@ def _announce(resolved: Resolved) -> None:
 def _finish(folder: RunFolder, as_json: bool, started: float) -> None:
     """Write the report and print the result."""
     from cardinet.report.write import write_report
+    from cardinet.runs.results import final_results
 
     report = write_report(folder)
-    record, document = folder.record(), json.loads(folder.evaluation.read_text())
-    results: dict[str, Any] = document["results"]
+    record, found = folder.record(), final_results(folder.evaluation)
+    results = found.figures()
     if as_json:
         print_json(
             {"run": str(folder.path), "network": record.network, "model": str(folder.model), "report": str(report)}
-            | {"step": document["step"], "results": results, "seconds": round(time.monotonic() - started, 2)}
+            | {"step": found.step, "results": results, "seconds": round(time.monotonic() - started, 2)}
         )
         return
     for name, figures in results.items():

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cardinet.base.documents import DocumentError, parse_json, read_bytes, to_json
 from cardinet.base.errors import WorkError
 from cardinet.base.files import write_atomic
+from cardinet.base.schemas import Document, conform
 from cardinet.data.cache import cache_folder
 from cardinet.data.inspection import Inspection, Remark
 
-VERSION = 1
+VERSION = 2
+
+
+class _Head(Document):
+    """The first line of the file; the other holds the files, of which the digest is."""
+
+    version: int
+    pixel_limit: int
+    sha256: str
+
+
+class _File(Document):
+    """A file's state, and of each row in it the digest and the remarks (kind, detail, bad)."""
+
+    size: int
+    time: int
+    rows: dict[str, tuple[str, tuple[tuple[str, str, bool], ...]]]
 
 
 class CheckCache:
@@ -55,10 +72,12 @@ class CheckCache:
 
     def save(self) -> None:
         """Write the file. A cache that cannot be written costs time later, and nothing else."""
-        document = {"version": VERSION, "pixel_limit": self.pixel_limit, "files": self._files}
-        if self.path is not None:
-            with suppress(WorkError):
-                write_atomic(self.path, json.dumps(document))
+        if self.path is None:
+            return
+        body = to_json(self._files).encode()
+        head = {"version": VERSION, "pixel_limit": self.pixel_limit, "sha256": hashlib.sha256(body).hexdigest()}
+        with suppress(WorkError):
+            write_atomic(self.path, to_json(head).encode() + b"\n" + body)
 
     def _state(self, file: str) -> tuple[int, int] | None:
         if file not in self._states:
@@ -70,10 +89,17 @@ class CheckCache:
         return self._states[file]
 
     def _read(self, path: Path) -> dict[str, dict[str, Any]]:
+        """What the file holds; nothing where it is absent, of another version or damaged: it is made again."""
         try:
-            document = json.loads(path.read_text())
-            if (document["version"], document["pixel_limit"]) == (VERSION, self.pixel_limit):
-                return dict(document["files"])
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # absent, of another version or damaged: it is made again
+            first, _, body = read_bytes(path).partition(b"\n")
+            head: _Head = conform(_Head, parse_json(first))
+            if (head.version, head.pixel_limit, head.sha256) == (
+                *(VERSION, self.pixel_limit),
+                hashlib.sha256(body).hexdigest(),
+            ):
+                files: dict[str, dict[str, Any]] = parse_json(body)
+                conform(dict[str, _File], files)
+                return files
+        except (OSError, DocumentError):
+            pass
         return {}

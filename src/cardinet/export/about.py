@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Literal
 
 import cardinet
+from cardinet.base.documents import DocumentError, parse_json
 from cardinet.base.errors import WorkError
+from cardinet.base.schemas import Count, Document, conform
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.part import to_document
 from cardinet.runs.model_file import Model
@@ -25,18 +26,26 @@ FLOAT = "decoded, resized and cropped, scaled to [0, 1] and normalised as prepro
 UINT8 = "decoded, resized and cropped as preprocessing says; scaling and normalisation are in the graph"
 
 
-@dataclass(frozen=True)
-class About:
+class Pixels(Document):
+    """The input: its name, type and shape, and what its values are."""
+
+    name: str
+    dtype: Literal["float32", "uint8"]
+    shape: tuple[str | Count, ...]
+    pixels: str
+
+
+class About(Document):
     """The metadata of an exported file: class names in index order, the preprocessing, and what the input is."""
 
     classes: tuple[str, ...]
     preprocessing: Preprocessing
-    input: Mapping[str, Any]
+    input: Pixels
 
     @property
     def dtype(self) -> str:
         """The input's: "float32" or "uint8"."""
-        return str(self.input["dtype"])
+        return self.input.dtype
 
 
 def describe(model: Model, with_preprocessing: bool) -> dict[str, str]:
@@ -74,13 +83,10 @@ def _told(value: Any, key: str = "") -> Any:
 
 def read_about(metadata: Mapping[str, str], path: object) -> About:
     """The description in a file's metadata. Raises WorkError for a file that Cardinet has not written."""
+    if not metadata.keys() >= About.model_fields.keys():
+        raise WorkError(f"{path} has no class names and preprocessing in its metadata: Cardinet did not write it.")
     try:
-        return About(
-            classes=tuple(json.loads(metadata["classes"])),
-            preprocessing=Preprocessing.model_validate_json(metadata["preprocessing"]),
-            input=json.loads(metadata["input"]),
-        )
-    except (KeyError, ValueError, TypeError) as error:
-        raise WorkError(
-            f"{path} has no class names and preprocessing in its metadata: Cardinet did not write it."
-        ) from error
+        found: About = conform(About, {key: parse_json(metadata[key]) for key in About.model_fields})
+        return found
+    except DocumentError as error:
+        raise WorkError(f"{path} is damaged: in its metadata {error}.") from None

@@ -7,13 +7,13 @@ a date, so that the same model has the same card.
 from __future__ import annotations
 
 import functools
-import tomllib
 from dataclasses import dataclass, fields
 from typing import Any
 
 import jinja2
 
 import cardinet
+from cardinet.base.documents import parse_toml
 from cardinet.measure.counts import Counts, count
 from cardinet.networks.family import Named
 from cardinet.networks.part import to_document
@@ -124,7 +124,7 @@ def recipe_toml(record: RunRecord) -> str:
 
 def _stored(spec: Any) -> Any:
     """A description as run.toml gives it back: without what is None, as TOML has no word for that."""
-    return tomllib.loads(dumps({"spec": to_document(spec)}))["spec"]
+    return parse_toml(dumps({"spec": to_document(spec)}))["spec"]
 
 
 @functools.cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import statistics
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,14 @@ import numpy as np
 from cardinet.base.errors import WorkError
 from cardinet.base.files import write_atomic
 from cardinet.measure.counts import count
-from cardinet.networks.builder import build
-from cardinet.networks.part import from_document
 from cardinet.report.content import Counts, Found, Mistake, Outcome, ReportContent, Sample, Speed, Stage
 from cardinet.report.differences import flat
 from cardinet.report.page import render
 from cardinet.report.sentences import augmentation
 from cardinet.runs.data_sheet import DataSheet, read_data_sheet
 from cardinet.runs.folder import RunFolder, RunRecord
-from cardinet.runs.model_file import empty_network
+from cardinet.runs.model_file import empty_network, structure
+from cardinet.runs.results import Results, ShownMistake, read_results
 from cardinet.runs.toml import dumps
 
 
@@ -36,7 +34,7 @@ def collect(folder: RunFolder) -> ReportContent:
     record = folder.record()
     rows = folder.rows()
     try:
-        return _content(folder, record, rows, _evaluation(folder))
+        return _content(folder, record, rows, read_results(folder.evaluation))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise WorkError(
@@ -46,9 +44,9 @@ def collect(folder: RunFolder) -> ReportContent:
 
 
 def _content(
-    folder: RunFolder, record: RunRecord, rows: list[dict[str, Any]], document: dict[str, Any]
+    folder: RunFolder, record: RunRecord, rows: list[dict[str, Any]], results: Results | None
 ) -> ReportContent:
-    outcomes = _outcomes(document, _checkpoint(record, document))
+    outcomes = {} if results is None else _outcomes(results, _checkpoint(record, results))
     sheet = read_data_sheet(folder.data)
     return ReportContent(
         network=record.network,
@@ -58,11 +56,11 @@ def _content(
         command=record.command,
         created=record.created,
         version=record.versions["cardinet"],
-        status=_status(record, rows, bool(document)),
+        status=_status(record, rows, results is not None),
         result=outcomes.get("test"),
         validation=outcomes.get("validation"),
         history=tuple(rows),
-        mistakes=tuple(_mistake(m, record.classes) for m in document.get("mistakes", [])),
+        mistakes=() if results is None else tuple(_mistake(m, record.classes) for m in results.mistakes),
         **({} if sheet is None else _pictures(sheet)),
         augmentation=augmentation(record.recipe.get("augmentation", {})),
         counts=_counts(folder, record),
@@ -80,18 +78,8 @@ def _content(
     )
 
 
-def _evaluation(folder: RunFolder) -> dict[str, Any]:
-    if not folder.evaluation.exists():
-        return {}
-    try:
-        document: dict[str, Any] = json.loads(folder.evaluation.read_text())
-    except (OSError, ValueError) as error:
-        raise WorkError(f"{folder.evaluation} is damaged: {error}.") from None
-    return document
-
-
-def _checkpoint(record: RunRecord, document: dict[str, Any]) -> str:
-    epoch = document.get("step", record.steps) / record.steps_per_epoch
+def _checkpoint(record: RunRecord, results: Results) -> str:
+    epoch = results.step / record.steps_per_epoch
     if "validation" in record.pictures:
         return f"best on validation, epoch {epoch:g}"
     return f"last, epoch {epoch:g}"
@@ -102,32 +90,32 @@ def _status(record: RunRecord, rows: list[dict[str, Any]], evaluated: bool) -> s
     return "finished" if evaluated and step >= record.steps else f"stopped at step {step} of {record.steps}"
 
 
-def _outcomes(document: dict[str, Any], checkpoint: str) -> dict[str, Outcome]:
+def _outcomes(results: Results, checkpoint: str) -> dict[str, Outcome]:
     return {
         name: Outcome(
             split=name,
-            count=figures["count"],
-            total=figures["total"],
-            wrong=figures["wrong"],
-            top5_wrong=figures.get("top5_wrong"),
-            loss=figures["loss"],
-            confusion=np.asarray(document["confusion"][name], dtype=np.int64),
+            count=figures.count,
+            total=figures.total,
+            wrong=figures.wrong,
+            top5_wrong=figures.top5_wrong,
+            loss=figures.loss,
+            confusion=np.asarray(results.confusion[name], dtype=np.int64),
             checkpoint=checkpoint,
         )
-        for name, figures in document.get("results", {}).items()
+        for name, figures in results.results.items()
     }
 
 
-def _mistake(document: dict[str, Any], classes: tuple[str, ...]) -> Mistake:
+def _mistake(shown: ShownMistake, classes: tuple[str, ...]) -> Mistake:
     return Mistake(
-        name=document["name"],
-        truth=classes.index(document["truth"]),
-        predicted=classes.index(document["predicted"]),
-        confidence=document["confidence"],
-        confidence_of_truth=document["confidence_of_truth"],
-        png=base64.b64decode(document["png"]),
-        width=document["width"],
-        height=document["height"],
+        name=shown.name,
+        truth=classes.index(shown.truth),
+        predicted=classes.index(shown.predicted),
+        confidence=shown.confidence,
+        confidence_of_truth=shown.confidence_of_truth,
+        png=base64.b64decode(shown.png, validate=True),
+        width=shown.width,
+        height=shown.height,
     )
 
 
@@ -157,8 +145,8 @@ def _counts(folder: RunFolder, record: RunRecord) -> Counts:
     if record.rewrites and folder.model.exists():
         network = empty_network(folder.model)
     else:
-        network = build(from_document(record.spec), device="meta")
-    counts = count(network, record.preprocessing["crop"], record.preprocessing["channels"])
+        network, _ = structure(folder.toml, record.spec)
+    counts = count(network, record.preprocessing.crop, record.preprocessing.channels)
     stages = tuple(
         Stage(
             name=s.name, output=" x ".join(map(str, s.output)), params=s.params, macs=s.macs, activations=s.activations

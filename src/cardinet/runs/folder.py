@@ -5,21 +5,25 @@ report.html.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import secrets
 import shutil
 import time
-import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from cardinet.base.documents import DocumentError, parse_toml, read_bytes
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.files import locked, remove_parts, sync_folder, write_atomic
-from cardinet.base.settings import Settings, validate
+from cardinet.base.schemas import Count, Document, conform
+from cardinet.data.preprocessing import Preprocessing
+from cardinet.data.settings import AugmentationSettings, DataSettings
+from cardinet.runs.metrics import read_rows
 from cardinet.runs.toml import dumps
 
 PATIENCE = 2.0  # seconds
@@ -30,7 +34,17 @@ _OURS = re.compile(r"\.lock|run\.toml|data\.json|checkpoints|\..*\.part")
 _MAKING = re.compile(r"\.cardinet-new-\d+-[0-9a-f]{8}")
 
 
-class RunRecord(Settings):
+class RecordedRecipe(Document, extra="allow"):
+    """What of a run's recipe other rooms read than the one that trains, to which all of it belongs."""
+
+    name: str = ""
+    network: dict[str, Any] = {}
+    data: DataSettings = DataSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
+    optimizer: dict[str, Any] = {}
+
+
+class RunRecord(Document):
     """run.toml: the complete, resolved description of a run; with the data it determines every bit of it."""
 
     created: str
@@ -41,15 +55,15 @@ class RunRecord(Settings):
     source: str
     fingerprint: str
     classes: tuple[str, ...]
-    pictures: dict[str, int]
-    totals: dict[str, int]
+    pictures: dict[str, Count]
+    totals: dict[str, Count]
     skipped: tuple[str, ...] = ()
-    preprocessing: dict[str, Any]
-    steps: int
-    steps_per_epoch: int
+    preprocessing: Preprocessing
+    steps: Count
+    steps_per_epoch: Annotated[Count, Field(ge=1)]
     device: str
     precision: str
-    threads: int
+    threads: Count
     notes: tuple[str, ...] = ()
     rewrites: tuple[dict[str, Any], ...] = ()
     versions: dict[str, str]
@@ -66,6 +80,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.toml = path / "run.toml"
         self.last = path / "checkpoints" / "last.safetensors"
         self.best = path / "checkpoints" / "best.safetensors"
         self.model = path / "model.safetensors"
@@ -79,16 +94,16 @@ class RunFolder:
         if not self.path.is_dir():
             raise RequestError(f"There is no run folder {self.path}.")
         try:
-            text = (self.path / "run.toml").read_bytes()
+            record: RunRecord = conform(RunRecord, parse_toml(read_bytes(self.toml)))
+            conform(RecordedRecipe, record.recipe, "recipe.")
         except OSError:
             raise RequestError(f"{self.path} is no run folder: it has no readable run.toml.") from None
-        try:
-            return validate(RunRecord, tomllib.loads(text.decode()))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RequestError) as error:
-            raise WorkError(f"{self.path}/run.toml is damaged: {str(error).splitlines()[0].rstrip('.')}.") from None
+        except DocumentError as error:
+            raise WorkError(f"{self.toml} is damaged: {error}.") from None
+        return record
 
     def write_record(self, record: RunRecord) -> None:
-        write_atomic(self.path / "run.toml", dumps(record.model_dump(mode="json")))
+        write_atomic(self.toml, dumps(record.model_dump(mode="json")))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -112,46 +127,9 @@ class RunFolder:
             remove_parts(self.path / "checkpoints")
             yield
 
-    def append_metrics(self, row: dict[str, Any]) -> None:
-        """Add one line to metrics.jsonl. Raises WorkError when the disk refuses."""
-        try:
-            with open(self.metrics, "a") as file:
-                file.write(json.dumps(row) + "\n")
-        except OSError as error:
-            raise WorkError(f"{self.metrics} could not be written: {error.strerror}. Resume when it can.") from error
-
-    def metrics_bytes(self) -> int:
-        """The length of metrics.jsonl, flushed to disk, so that a checkpoint can refer to it.
-
-        Raises WorkError when the disk refuses.
-        """
-        if not self.metrics.exists():
-            return 0
-        try:
-            with open(self.metrics, "r+b") as file:
-                os.fsync(file.fileno())
-                return file.seek(0, os.SEEK_END)
-        except OSError as error:
-            raise WorkError(f"{self.metrics} could not be written: {error.strerror}. Resume when it can.") from error
-
-    def cut_metrics(self, length: int) -> None:
-        """Cut metrics.jsonl back to a checkpoint's length. Raises WorkError when it is shorter than that."""
-        if length == 0 and not self.metrics.exists():
-            return
-        with open(self.metrics, "r+b") as file:
-            if file.seek(0, os.SEEK_END) < length:
-                raise WorkError(f"{self.metrics} is shorter than its checkpoint says; the run cannot be continued.")
-            file.truncate(length)
-
     def rows(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl; a last line that a killed run left unfinished is not counted."""
-        if not self.metrics.exists():
-            return []
-        lines = self.metrics.read_text().split("\n")[:-1]
-        try:
-            return [json.loads(line) for line in lines]
-        except json.JSONDecodeError as error:
-            raise WorkError(f"{self.metrics} is damaged: {error}.") from None
+        return read_rows(self.metrics)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
@@ -22,7 +22,7 @@ from cardinet.networks.part import from_document, to_document
 from cardinet.rewrite.registry import Step, apply, steps_from_document
 from cardinet.runs.prediction import BATCH_SIZE, OnBad, Prediction, Predictions, predict
 from cardinet.weights import checksums
-from cardinet.weights.description import KEY, SCHEMA, Description, read_description
+from cardinet.weights.description import KEY, SCHEMA, Description, network_of, read_description
 from cardinet.weights.files import read_header, read_tensors
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def load_model(path: Path, device: str = "cpu", *, compare: bool = True) -> Mode
     """
     header = read_header(path)
     about = _about(path, header)
-    empty, rewrites = _structure(path, about)
+    empty, rewrites = structure(path, about.spec, about.rewrites)
     tensors = read_tensors(path, compare)
     own = empty.state_dict()
     if own.keys() != tensors.keys() or any(own[n].shape != tensors[n].shape for n in own):
@@ -127,14 +127,19 @@ def load_model(path: Path, device: str = "cpu", *, compare: bool = True) -> Mode
 
 def empty_network(path: Path) -> nn.Module:
     """The network of a model file on the meta device, without its tensors. Raises as `load_model`."""
-    return _structure(path, _about(path, read_header(path)))[0]
+    about = _about(path, read_header(path))
+    return structure(path, about.spec, about.rewrites)[0]
 
 
-def _structure(path: Path, about: Description) -> tuple[nn.Module, tuple[Step, ...]]:
-    """The network that a file describes, on the meta device, and the rewrites that made it."""
+def structure(path: Path, spec: Mapping[str, Any], rewrites: Iterable[Any] = ()) -> tuple[nn.Module, tuple[Step, ...]]:
+    """The network that a file describes, on the meta device, and the rewrites that made it.
+
+    Raises WorkError where no network can be built of that.
+    """
+    described = network_of(path, spec)
     try:
-        rewrites = steps_from_document(about.rewrites)
-        return apply(build(from_document(about.spec), device="meta"), rewrites), rewrites
+        steps = steps_from_document(rewrites)
+        return apply(build(described, device="meta"), steps), steps
     except CardinetError as error:
         raise WorkError(f"{path}: its network cannot be built: {' '.join(error.findings)}") from error
     except (AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:

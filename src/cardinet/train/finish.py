@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import functools
-import json
 from dataclasses import replace
 from typing import Any, cast
 
 from PIL import Image
 
+from cardinet.base.documents import to_json
 from cardinet.base.files import write_atomic
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.source import Source
@@ -58,7 +58,7 @@ def finish(task: Task, folder: RunFolder, listener: Listener) -> None:
         assert shown is not None
         document["confusion"] = {name: result.confusion.tolist() for name, result in results.items()}
         document["mistakes"] = shown_mistakes(task.source, shown)
-    write_atomic(folder.evaluation, json.dumps(document))
+    write_atomic(folder.evaluation, to_json(document))
 
 
 def shown_mistakes(source: Source, result: Evaluation) -> list[dict[str, Any]]:

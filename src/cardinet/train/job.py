@@ -14,9 +14,9 @@ from cardinet.blocks.classifier import Classifier
 from cardinet.data.kinds import absolute
 from cardinet.networks.builder import build
 from cardinet.rewrite.registry import apply
-from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.runs.environment import keep_freed_memory
 from cardinet.runs.folder import RunFolder, new_run, publish
+from cardinet.runs.metrics import Metrics
 from cardinet.train.data_sheet import make_data_sheet
 from cardinet.train.finish import finish
 from cardinet.train.interrupt import Interrupt, Interrupted
@@ -25,7 +25,7 @@ from cardinet.train.loop import Loop
 from cardinet.train.optimizer import make_optimizer
 from cardinet.train.record import make_record, other_hardware, task_of
 from cardinet.train.request import Resolved
-from cardinet.train.state import Progress, restore, save_state
+from cardinet.train.state import Progress, read_state, restore, save_state
 from cardinet.train.task import Task
 from cardinet.weights.match import load
 from cardinet.weights.settled import given_settings
@@ -47,7 +47,7 @@ def start(resolved: Resolved, listener: Listener) -> RunFolder:
     with new_run(out, f"{task.recipe.network.id}-{data}") as (making, target):
         making.write_record(make_record(resolved))
         write_atomic(making.data, make_data_sheet(task, resolved.findings).model_dump_json())
-        save_state(making.last, making, network, optimizer, Progress())
+        save_state(making.last, network, optimizer, Progress())
         folder = publish(making, target, numbered=out is None)
         listener.said(f"Run folder: {folder.path}")
         work(task, network, optimizer, Progress(), folder, listener)
@@ -74,11 +74,12 @@ def resume(path: Path, listener: Listener, data: str | None = None) -> RunFolder
             listener.said(sentence)
         prepare_machine(task)
         network, optimizer = trainable(task, build(task.spec, init=task.recipe.network.init))
-        tensors, state = load_checkpoint(folder.last)
+        tensors, progress, metrics_bytes = read_state(folder.last)
+        if progress.step > task.clock.length:
+            raise WorkError(f"{folder.last} is damaged: it is of step {progress.step:,} of {task.clock.length:,}.")
         restore(network, optimizer, tensors)
-        folder.cut_metrics(state["metrics_bytes"])
-        progress = Progress.from_document(state)
-        if progress.step >= task.clock.length and folder.evaluation.exists():
+        Metrics(folder.metrics).cut(metrics_bytes)
+        if progress.step == task.clock.length and folder.evaluation.exists() and folder.model.exists():
             listener.said(
                 f"{path} is finished ({progress.step} steps). To train on: --weights {quote(str(folder.model))}."
             )

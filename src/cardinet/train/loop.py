@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from cardinet.blocks.classifier import Classifier
 from cardinet.data.batches import Batch, TrainBatches
 from cardinet.evaluate.classification import evaluate
 from cardinet.runs.folder import RunFolder
+from cardinet.runs.metrics import Metrics
 from cardinet.runs.model_file import Model, save_model
 from cardinet.train.interrupt import Interrupt
 from cardinet.train.listener import Listener, Tick
@@ -49,6 +51,7 @@ class Loop:
         self.optimizer = optimizer
         self.progress = progress
         self.folder = folder
+        self.metrics = Metrics(folder.metrics, listener.said)
         self.listener = listener
         self.prune = Pruner(network, task) if task.recipe.pruning.keep_macs is not None else None
         self.unread: list[tuple[Tensor, Tensor, int]] = []
@@ -204,7 +207,7 @@ class Loop:
         self.progress.window = Window()
 
     def _write(self, row: dict[str, Any]) -> None:
-        self.folder.append_metrics(row)
+        self.metrics.append(row)
         self.listener.logged(row)
 
     def _evaluate(self) -> None:
@@ -218,7 +221,7 @@ class Loop:
         self._write({**row, "best": best, "seconds": seconds})
         if best:
             self.progress.best = row
-            save_state(self.folder.best, self.folder, self.network, self.optimizer, self.progress)
+            self._save_state(self.folder.best)
         if best or not self.task.selects:
             save_model(self.folder.model, self.model())
 
@@ -265,5 +268,8 @@ class Loop:
     def save(self) -> None:
         """Write the last checkpoint."""
         self._read_losses()
-        save_state(self.folder.last, self.folder, self.network, self.optimizer, self.progress)
+        self._save_state(self.folder.last)
         self.saved = time.monotonic()
+
+    def _save_state(self, path: Path) -> None:
+        save_state(path, self.network, self.optimizer, self.progress, self.metrics.length())

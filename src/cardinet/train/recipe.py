@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from importlib import resources
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from cardinet.base.documents import Bounds, DocumentError, parse_toml, read_bytes
 from cardinet.base.durations import Duration
 from cardinet.base.errors import CardinetError, RequestError, nearest
 from cardinet.base.settings import Settings, find_setting, leaves, merge, put, validate
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Kind = Literal["tiny", "small", "photographs"]
+BOUNDS = Bounds(size=2**20, finite=False)
+"""How much of a recipe is read; what is no finite number is refused by the name of its setting."""
 KINDS: tuple[Kind, ...] = ("tiny", "small", "photographs")
 
 
@@ -171,9 +173,10 @@ def recipe_text(name: str) -> str:
     if not name.endswith(".toml"):
         raise RequestError(f'There is no recipe "{name}" ({nearest(name, recipe_names())}); a file ends in .toml.')
     try:
-        return Path(name).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        return read_bytes(Path(name), BOUNDS.size).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError, DocumentError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        reason = "it is no text" if isinstance(error, UnicodeDecodeError) else reason
         raise RequestError(f"The recipe {name} cannot be read: {reason}.") from None
 
 
@@ -182,9 +185,9 @@ def recipe_document(name: str, kind: str | None = None, seen: tuple[str, ...] = 
     if name in seen:
         raise RequestError(f'The recipe "{name}" is its own base ({" -> ".join((*seen, name))}).')
     try:
-        own = tomllib.loads(recipe_text(name))
-    except tomllib.TOMLDecodeError as error:
-        raise RequestError(f"The recipe {name} is no TOML: {error}.") from None
+        own = parse_toml(recipe_text(name), BOUNDS)
+    except DocumentError as error:
+        raise RequestError(f"The recipe {name} cannot be used: {error}.") from None
     base = own.pop("base", None)
     deltas = own.pop("for", {})
     if not isinstance(deltas, dict) or not all(isinstance(delta, dict) for delta in deltas.values()):

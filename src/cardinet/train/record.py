@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from cardinet.base.errors import Findings, RequestError
-from cardinet.base.settings import validate
-from cardinet.data.preprocessing import Preprocessing
+from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.networks.part import from_document, to_document
+from cardinet.networks.spec import NetworkSpec
 from cardinet.rewrite.registry import steps_from_document
 from cardinet.runs.environment import EXACT, device_of, hardware, precision_of, require_one_process, versions
 from cardinet.runs.folder import RunRecord
@@ -34,7 +33,7 @@ def make_record(resolved: Resolved) -> RunRecord:
         pictures={name: len(split) for name, split in splits.items()},
         totals={name: split.total for name, split in splits.items()},
         skipped=resolved.skipped,
-        preprocessing=task.preprocessing.model_dump(mode="json"),
+        preprocessing=task.preprocessing,
         steps=task.clock.length,
         steps_per_epoch=task.clock.steps_per_epoch,
         device=task.device,
@@ -64,13 +63,22 @@ def task_of(record: RunRecord) -> Task:
     with findings:
         source = open_pictures(record)
     findings.raise_if_any()
-    recipe = make_recipe(record.recipe)
-    batch_size = min(recipe.training.batch_size, len(source.splits["train"]))
-    times = clock(recipe, len(source.splits["train"]) // batch_size, batch_size)
-    spec = from_document(record.spec)
-    preprocessing = validate(Preprocessing, record.preprocessing)
-    steps = steps_from_document(record.rewrites)
-    return Task(recipe, times, spec, source, preprocessing, record.device, record.precision, steps)
+    try:
+        recipe = make_recipe(record.recipe)
+        batch_size = min(recipe.training.batch_size, len(source.splits["train"]))
+        times = clock(recipe, len(source.splits["train"]) // batch_size, batch_size)
+        spec = from_document(record.spec)
+        steps = steps_from_document(record.rewrites)
+    except RequestError as error:
+        raise WorkError(f"The run's run.toml is damaged: {' '.join(error.findings)}") from None
+    if not isinstance(spec, NetworkSpec):
+        raise WorkError(f"The run's run.toml is damaged: it describes no network but a {type(spec).__name__}.")
+    if (times.length, times.steps_per_epoch) != (record.steps, record.steps_per_epoch):
+        raise WorkError(
+            f"The run's run.toml is damaged: its recipe comes to {times.length:,} steps, {times.steps_per_epoch:,} an "
+            f"epoch, and it says {record.steps:,} and {record.steps_per_epoch:,}."
+        )
+    return Task(recipe, times, spec, source, record.preprocessing, record.device, record.precision, steps)
 
 
 def other_hardware(record: RunRecord) -> list[str]:

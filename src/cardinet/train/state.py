@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from cardinet.base.documents import DocumentError
 from cardinet.base.errors import WorkError
-from cardinet.runs.checkpoint import save_checkpoint
-from cardinet.runs.folder import RunFolder
+from cardinet.base.schemas import Count, Document, Seconds, conform
+from cardinet.runs.checkpoint import load_checkpoint, save_checkpoint
+from cardinet.runs.metrics import EvaluationRow
+from cardinet.weights.printed import printable
 
 
 @dataclass
@@ -38,10 +42,31 @@ class Progress:
     def to_document(self) -> dict[str, Any]:
         return asdict(self)
 
-    @classmethod
-    def from_document(cls, document: dict[str, Any]) -> Progress:
-        known = {k: document[k] for k in ("step", "best", "seconds")}
-        return cls(window=Window(**document["window"]), **known)
+
+class _SavedWindow(Document):
+    loss: float
+    wrong: Count
+    images: Count
+    steps: Count
+    seconds: Seconds
+    waiting: Seconds
+
+
+class _SavedState(Document):
+    """What a checkpoint says beside its tensors. `best` is a line of metrics.jsonl."""
+
+    format: Literal[1] = Field(alias="schema")
+    step: Count
+    window: _SavedWindow
+    best: EvaluationRow | None
+    seconds: Seconds
+    metrics_bytes: Count
+
+    @model_validator(mode="after")
+    def _check(self) -> _SavedState:
+        if not self.window.steps <= self.window.images or not self.window.steps <= self.step:
+            raise ValueError("its window has more steps than pictures, or than the run")
+        return self
 
 
 def capture(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -74,15 +99,33 @@ def restore(network: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[
     for key, value in tensors.items():
         if key.startswith("optimizer."):
             name, _, slot = key.removeprefix("optimizer.").rpartition(".")
+            if name not in parameters or parameters[name].shape != value.shape:
+                raise WorkError(f"The checkpoint has an entry for no parameter of its network: {printable(key)}.")
             optimizer.state[parameters[name]][slot] = torch.empty_like(parameters[name]).copy_(value)
-    torch.set_rng_state(tensors["random.cpu"])
-    if "random.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random.cuda"], next(network.parameters()).device)
+    try:
+        torch.set_rng_state(tensors["random.cpu"])
+        if "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random.cuda"], next(network.parameters()).device)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise WorkError("The checkpoint has not the state of torch's random generators.") from error
 
 
 def save_state(
-    path: Path, folder: RunFolder, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, metrics_bytes: int = 0
 ) -> None:
     """Write a checkpoint of a run to `path`; it says how long metrics.jsonl is. Raises WorkError if it cannot."""
-    state = {**progress.to_document(), "metrics_bytes": folder.metrics_bytes()}
-    save_checkpoint(path, capture(network, optimizer), state)
+    save_checkpoint(path, capture(network, optimizer), {**progress.to_document(), "metrics_bytes": metrics_bytes})
+
+
+def read_state(path: Path) -> tuple[dict[str, Tensor], Progress, int]:
+    """The tensors of a checkpoint, where the run stood, and how long metrics.jsonl was.
+
+    Raises WorkError for a damaged one.
+    """
+    tensors, document = load_checkpoint(path)
+    try:
+        saved: _SavedState = conform(_SavedState, document)
+    except DocumentError as error:
+        raise WorkError(f"{path} is damaged: in its state {error}.") from None
+    window = Window(**saved.window.model_dump())
+    return tensors, Progress(saved.step, window, document["best"], saved.seconds), saved.metrics_bytes

@@ -1,0 +1,67 @@
+"""evaluation.json of a run folder: the results of a finished run, and the mistakes that its report shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from cardinet.base.errors import WorkError
+from cardinet.base.schemas import Count, Document, read_document
+
+Share = Annotated[float, Field(ge=0, le=1.0001)]
+"""0 to 1, with room for rounding."""
+
+
+class Figures(Document, extra="allow"):
+    """An evaluation of a split: every picture counted once; `error` is the share that is `wrong`."""
+
+    count: Count
+    total: Count
+    wrong: Count
+    error: Share
+    loss: float | None
+    top5_wrong: Count | None = None
+
+
+class ShownMistake(Document, extra="allow"):
+    """A wrongly classified picture, small, as PNG in base64; `width` and `height` are the original's."""
+
+    name: str
+    truth: str
+    predicted: str
+    confidence: Share
+    confidence_of_truth: Share
+    png: str
+    width: Count
+    height: Count
+
+
+class Results(Document, extra="allow"):
+    """The file: figures and confusion matrix (rows are the truth) by split, the step of the model, the mistakes."""
+
+    results: dict[str, Figures]
+    step: Count
+    confusion: dict[str, tuple[tuple[Count, ...], ...]] = {}
+    mistakes: tuple[ShownMistake, ...] = ()
+
+    def figures(self) -> dict[str, dict[str, Any]]:
+        """The figures as plain data."""
+        return {name: figures.model_dump(exclude_unset=True) for name, figures in self.results.items()}
+
+
+def final_results(path: Path) -> Results:
+    """The results of a finished run. Raises WorkError where there are none, or they are damaged."""
+    found = read_results(path)
+    if found is None:
+        raise WorkError(f"There is no {path}: the run has not come to its end, or the file was removed.")
+    return found
+
+
+def read_results(path: Path) -> Results | None:
+    """The results in a file; None where the run has none yet. Raises WorkError for a damaged one."""
+    if not path.exists():
+        return None
+    found: Results = read_document(path, Results)
+    return found
