@@ -181,7 +181,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     # Reports, rewriting, checking
     ("report two file", 2, ["two is no run folder", "There is no run folder file"]),
     ("report damaged-toml", 1, ["damaged-toml/run.toml is damaged"]),
-    ("report damaged-results", 1, ["damaged-results is damaged"]),
+    ("report damaged-results", 1, ["damaged-results/evaluation.json is damaged: results = 3"]),
     ("report no-model nothere --out nodir/x.html", 2, ["There is no run folder nothere", "its folder is not there"]),
     ("report no-model --out red.png", 2, ["name a file that ends in .html"]),
     ("report no-model --out two", 2, ["name a file that ends in .html"]),

@@ -37,7 +37,8 @@ def parse_value(text: str) -> Any:
         try:
             document = parse_toml(f"value = {candidate}", TYPED)
         except OutOfBounds as error:
-            raise RequestError(f"{_short(text)}: {error}.") from None
+            value = _short(text).replace("'", "")
+            raise RequestError(f"{value}: {str(error).removeprefix('value: ')}.") from None
         except DocumentError:
             continue
         if len(document) == 1:  # no more lines with keys of their own
