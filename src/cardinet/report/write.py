@@ -122,7 +122,9 @@ def _mistake(shown: ShownMistake, classes: tuple[str, ...]) -> Mistake:
 def _settings(record: RunRecord) -> dict[str, str]:
     """The recipe's settings, and what the input came to where it left that open."""
     recipe = {"recipe" if key == "name" else key: value for key, value in record.recipe.items()}
-    input_ = {"size" if key == "crop" else key: value for key, value in record.preprocessing.items()}
+    input_ = {
+        "size" if key == "crop" else key: value for key, value in record.preprocessing.model_dump(mode="json").items()
+    }
     return dict(flat({**recipe, "input": input_}))
 
 

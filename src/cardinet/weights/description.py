@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import Field
 
-import cardinet
 from cardinet.base.documents import DocumentError, parse_json
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.schemas import Count, Document, conform
@@ -52,8 +51,8 @@ def read_description(path: Path, metadata: Mapping[str, str]) -> Description | N
         writer: _Writer = conform(_Writer, document)
         if writer.number > SCHEMA:
             raise RequestError(
-                f"{path} has schema {writer.number}, written by Cardinet {writer.version}; this is Cardinet "
-                f"{cardinet.__version__}, which reads up to schema {SCHEMA}. Update Cardinet."
+                f"{path} has schema {writer.number}, written by Cardinet {writer.version}; this version reads up to "
+                f"schema {SCHEMA}. Update Cardinet."
             )
         found: Description = conform(Description, {key: value for key, value in document.items() if key != "schema"})
         return found

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cardinet.base.documents import DocumentError, parse_json
 from cardinet.base.errors import WorkError
+from cardinet.base.schemas import Document, conform
 from cardinet.data.listing import Labels
 
 LABELS = ("label", "labels", "fine_label")
@@ -74,15 +74,22 @@ def _named(file: Path, values: pa.ChunkedArray) -> FileLabels:
     return FileLabels(file, labels, names, sorted_names=True)
 
 
+class _Feature(Document, extra="ignore"):
+    """A column of labels, or of lists of them, in that description."""
+
+    names: tuple[str | int, ...] | None = None
+    feature: _Feature | None = None
+
+
 def _stated_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
     """The names in the description that Hugging Face's library writes beside the schema."""
     try:
-        document: Any = json.loads((schema.metadata or {})[b"huggingface"])
-        feature = document["info"]["features"][column]
-        names = feature.get("names") or feature["feature"]["names"]
-    except (KeyError, TypeError, ValueError):
+        features = parse_json((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        feature: _Feature = conform(_Feature, features[column])
+    except (KeyError, TypeError, DocumentError):
         return None
-    return tuple(str(name) for name in names)
+    names = feature.names or (feature.feature.names if feature.feature is not None else None)
+    return None if names is None else tuple(str(name) for name in names)
 
 
 def in_common(
