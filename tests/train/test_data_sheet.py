@@ -91,6 +91,20 @@ def test_pictures_in_memory() -> None:
     }
     assert (sheet.examined, sheet.findings, len(sheet.shown)) == (0, (), SHOWN)
     assert {(p.width, p.height) for p in sheet.shown} == {(8, 8)}
+    task = request.task
+    batches = TrainBatches(
+        task.source.splits["train"],
+        task.preprocessing,
+        task.recipe.augmentation,
+        seed=0,
+        batch_size=task.clock.batch_size,
+        workers=0,
+        device="cpu",
+    )
+    mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (task.preprocessing.mean, task.preprocessing.std))
+    pixels = ((next(batches.stream()).pixels * std + mean) * 255).round()[:SHOWN, 0].numpy()
+    shown = [np.asarray(Image.open(io.BytesIO(picture.thumbnail().png))) for picture in sheet.shown]
+    assert np.array_equal(np.stack(shown), pixels)
 
 
 @pytest.mark.parametrize(

@@ -40,10 +40,14 @@ class ArrayPictures:
         """The central crops of the pictures."""
         return self._gather(index, self._centre(self.height, len(index)), self._centre(self.width, len(index)))
 
-    def augmented(self, *, seed: int, epoch: int, index: Rows) -> torch.Tensor:
-        """The pictures cropped, flipped and jittered by the draws of (seed, epoch, index)."""
+    def augmented(self, *, seed: int, epoch: int, index: Rows, rows: Rows | None = None) -> torch.Tensor:
+        """The pictures cropped, flipped and jittered by the draws of (seed, epoch, index).
+
+        `rows` says where they stand among these pictures; None: at their index.
+        """
         settings = self.augmentation
         u = draw(settings, seed, epoch, index)
+        index = index if rows is None else rows
         flip = u[:, FLIP] < settings.flip
         if settings.resized_crop is not None:
             pixels = self._resized_crops(u, index, flip)

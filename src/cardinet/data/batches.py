@@ -56,9 +56,6 @@ class TrainBatches:
         self.workers = workers
         self.device = torch.device(device)
         self.steps_per_epoch = len(split) // self.batch_size
-        self._pictures = (
-            None if split.images is None else ArrayPictures(split.images, preprocessing, augmentation, self.device)
-        )
         self._open: list[Iterator[torch.Tensor]] = []
 
     def requests(self, start_step: int) -> Iterator[Request]:
@@ -75,16 +72,17 @@ class TrainBatches:
 
         Raises WorkError that names a picture that cannot be decoded, and when a worker process has died.
         """
-        if self._pictures is not None:
+        if self.split.images is not None:
+            pictures = ArrayPictures(self.split.images, self.preprocessing, self.augmentation, self.device)
             for epoch, index in self.requests(start_step):
-                pixels = self._pictures.augmented(seed=self.seed, epoch=epoch, index=index)
+                pixels = pictures.augmented(seed=self.seed, epoch=epoch, index=index)
                 yield _batch(pixels, self.split, index, self.preprocessing, self.device)
             return
         work = Work(self.split, self.preprocessing, self.augmentation, self.seed)
-        pictures = decoded(work, lambda: self.requests(start_step), workers=self.workers, device=self.device)
-        self._open.append(pictures)
+        photographs = decoded(work, lambda: self.requests(start_step), workers=self.workers, device=self.device)
+        self._open.append(photographs)
         # The loader keeps the order of its requests, so asking for them again tells which batch has come.
-        for (_, index), pixels in zip(self.requests(start_step), pictures, strict=False):
+        for (_, index), pixels in zip(self.requests(start_step), photographs, strict=False):
             yield _batch(pixels, self.split, index, self.preprocessing, self.device)
 
     def first(self, count: int) -> tuple[torch.Tensor, npt.NDArray[np.int64]]:
@@ -94,8 +92,9 @@ class TrainBatches:
         """
         epoch, index = next(self.requests(0))
         index = index[:count]
-        if self._pictures is not None:
-            return self._pictures.augmented(seed=self.seed, epoch=epoch, index=index), index
+        if self.split.images is not None:
+            few = ArrayPictures(self.split.images[index], self.preprocessing, self.augmentation, torch.device("cpu"))
+            return few.augmented(seed=self.seed, epoch=epoch, index=index, rows=np.arange(len(index))), index
         return Work(self.split, self.preprocessing, self.augmentation, self.seed).batch((epoch, index)), index
 
     def close(self) -> None:

@@ -62,7 +62,9 @@ class Request:
             self._check_opset()
         with findings:
             if self.int8 and known and self.format not in QUANTIZED:
-                raise RequestError(f"--int8 is for the formats {' and '.join(QUANTIZED)}, not for {self.format}.")
+                raise RequestError(
+                    f"--int8 is for the formats {' and '.join(QUANTIZED)}, not for {self.format}; name one of these."
+                )
         with findings:
             if self.pictures < 1:
                 raise RequestError(f"--pictures {self.pictures}: a proof needs at least one picture.")
