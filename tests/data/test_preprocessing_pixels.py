@@ -80,16 +80,13 @@ def test_sixteen_bit_grey_is_scaled_not_clipped() -> None:
     values = np.array([[0, 255, 256], [32768, 65279, 65535]], dtype=np.uint16)
     read = np.asarray(to_mode(Image.fromarray(values), 1))
     assert read.tolist() == [[0, 1, 1], [128, 254, 255]]
-    wide = Image.fromarray(values.astype(np.int32))
-    assert wide.mode == "I"
-    assert np.asarray(to_mode(wide, 3))[..., 2].tolist() == read.tolist()
 
 
 def test_values_of_unknown_range_are_refused() -> None:
     with pytest.raises(PictureError, match="mode F"):
         to_mode(Image.fromarray(np.zeros((2, 2), np.float32)), 3)
     with pytest.raises(PictureError, match="mode I"):
-        to_mode(Image.fromarray(np.full((2, 2), 70000, np.int32)), 3)
+        to_mode(Image.fromarray(np.full((2, 2), 7, np.int32)), 3)  # small ones too: bits decide, not values
 
 
 def test_transparency_is_dropped_and_palettes_are_looked_up() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardinet.cli.options import Device, Json, Workers
+from cardinet.cli.options import Device, Json, Set, Workers
 from cardinet.cli.talk import errors, print_json, say
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def predict(
     device: Device = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, metavar="N")] = 128,
     workers: Workers = 2,
+    settings: Set = None,
     as_json: Json = False,
 ) -> int:
     """Name the most probable classes of each picture. A folder gives one JSON line a picture.
@@ -41,7 +42,9 @@ def predict(
     from cardinet.runs.environment import device_of
     from cardinet.runs.prediction import predictions
 
-    findings, place = Findings(), "cpu"
+    findings, place, limit = Findings(), "cpu", 0
+    with findings:
+        limit = _pixel_limit(settings)
     with findings:
         place = device_of(device)
     with findings:
@@ -52,7 +55,7 @@ def predict(
         if out is not None:
             check_table(out)
     findings.raise_if_any()
-    answers = predictions(classifier, found, top, batch_size=batch_size, workers=workers)
+    answers = predictions(classifier, found, top, batch_size=batch_size, workers=workers, pixel_limit=limit)
     if out is not None:
         only = pictures[0] if len(pictures) == 1 and pictures[0].is_dir() else None
         columns = min(top, len(classifier.classes))
@@ -60,6 +63,19 @@ def predict(
     lines = as_json or any(path.is_dir() for path in pictures)
     failed = sum(not _print(answer, lines=lines, named=len(found) > 1) for answer in answers)
     return _failed(failed, len(found))
+
+
+def _pixel_limit(settings: list[str] | None) -> int:
+    """The one setting of pictures that has a meaning here."""
+    from cardinet.base.errors import RequestError
+    from cardinet.base.settings import validate
+    from cardinet.cli.options import assigned
+    from cardinet.data.settings import DataSettings
+
+    asked = assigned(settings, "data")
+    if others := [key for key in asked if key != "pixel_limit"]:
+        raise RequestError(f"--set {', '.join(others)}: predict has one setting, pixel_limit; leave the others out.")
+    return validate(DataSettings, asked).pixel_limit
 
 
 def _print(answer: Prediction | Unusable, *, lines: bool, named: bool) -> bool:

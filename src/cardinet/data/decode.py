@@ -4,50 +4,26 @@ from __future__ import annotations
 
 import io
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-EXTENSIONS = (
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".png",
-    ".webp",
-    ".bmp",
-    ".gif",
-    ".tif",
-    ".tiff",
-    ".ppm",
-    ".pgm",
-    ".pbm",
-)
-# Named one by one: Pillow knows formats (EPS) that start other programs.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-_BEGINNINGS = (b"\xff\xd8", b"\x89PNG", b"RIFF", b"BM", b"GIF8", b"II*\0", b"MM\0*")
-_ORIENTATION = 0x0112
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+from cardinet.data.formats import FORMATS, HEIF
+from cardinet.data.modes import PictureError, note_samples, orientation, to_mode
+
+__all__ = ["PictureError", "decode", "load_picture", "open_picture", "orientation", "to_mode"]
+
+# What Pillow has to say of a file (odd metadata, palettes) is said by check-data, in the user's words.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+if HEIF:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+
+_BEGINNINGS = (b"\xff\xd8", b"\x89PNG", b"RIFF", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP")
 _pillow = threading.Lock()
-
-
-class PictureError(Exception):
-    """A picture that cannot be used: its kind (as in check-data's findings) and the reason, without the name."""
-
-    def __init__(self, kind: str, detail: str) -> None:
-        super().__init__(kind, detail)
-        self.kind = kind
-        self.detail = detail
 
 
 @contextmanager
@@ -78,6 +54,7 @@ def open_picture(data: bytes, pixel_limit: int) -> Image.Image:
     if width * height > pixel_limit:
         size = f"{width}x{height} = {width * height:,} pixels"
         raise PictureError("over-large", f"{size}; the limit is {pixel_limit:,} (data.pixel_limit)")
+    note_samples(image)  # now, as decoding forgets how the values are stored
     return image
 
 
@@ -100,40 +77,3 @@ def _damage(error: Exception) -> PictureError:
     text = str(error) or type(error).__name__
     cut = "truncated" in text.lower() or isinstance(error, EOFError)
     return PictureError("truncated" if cut else "damaged", text)
-
-
-def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) to 8; 1 where there is none or it cannot be read."""
-    try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # damaged EXIF data says nothing about the pixels
-        return 1
-
-
-def to_mode(image: Image.Image, channels: int) -> Image.Image:
-    """A decoded picture upright and as 8-bit grey (mode L) or RGB.
-
-    The EXIF orientation is applied. 16-bit values are scaled (65535 becomes 255). Transparency is dropped, not
-    composited: the stored colour shows, as in torchvision's loader. Raises PictureError for 32-bit values,
-    whose range is not known.
-    """
-    turn = _TURNS.get(orientation(image))
-    if turn is not None:
-        image = image.transpose(turn)
-    wanted = "L" if channels == 1 else "RGB"
-    if image.mode == wanted:
-        return image
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _eight_bits(image)
-    elif image.mode in ("P", "PA"):
-        image = image.convert("RGBA")  # straight to RGB, Pillow warns about palettes with transparency
-    return image.convert(wanted)
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    values = np.asarray(image)
-    if image.mode == "F" or values.min() < 0 or values.max() > 65535:
-        raise PictureError(
-            "wrongly-typed", f"its values (mode {image.mode}) are not 8 or 16 bits; save it as one of these"
-        )
-    return Image.fromarray(((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8))

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from cardinet.base.errors import CardinetError, Findings, RequestError
-from cardinet.data.decode import EXTENSIONS, PictureError, decode, load_picture
+from cardinet.data.decode import PictureError, decode, load_picture
+from cardinet.data.formats import EXTENSIONS
 from cardinet.data.kinds.folder import files_below
 
 if TYPE_CHECKING:

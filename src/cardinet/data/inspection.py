@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from PIL import Image
 
 from cardinet.data.decode import PictureError, decode, open_picture, orientation, to_mode
+from cardinet.data.modes import samples_of
+
+PLAIN = ("L", "RGB")
 
 
 @dataclass(frozen=True)
@@ -28,37 +31,53 @@ class Inspection:
 
 
 def inspect(data: bytes, pixel_limit: int) -> Inspection:
-    """Read the header, check the size against the limit, then decode fully."""
+    """Read a picture as a training does, in the same order, and say what it met.
+
+    The header, its size against the limit, all pixels, then grey and RGB: what is not bad here is not refused there.
+    """
     digest = hashlib.sha256(data).hexdigest()[:32]
     try:
         image = open_picture(data, pixel_limit)
-        remarks = _remarks(image)  # of the header: decoding may change the mode
+        header = image.mode, _raw_mode(image), "transparency" in image.info  # decoding may change them
         decode(image)
-        if image.mode == "F" or image.mode.startswith("I"):
-            to_mode(image, 1)  # raises where the values are not 16 bits
+        if image.mode not in PLAIN:
+            for channels in (1, 3):
+                to_mode(image, channels)
     except PictureError as error:
         return Inspection(digest, (Remark(error.kind, error.detail, True),))
-    return Inspection(digest, tuple(remarks))
+    return Inspection(digest, tuple(_remarks(image, *header)))
 
 
-def _remarks(image: Image.Image) -> list[Remark]:
+def _remarks(image: Image.Image, mode: str, raw: str, transparent: bool) -> list[Remark]:
     found = []
-    mode, turn, frames = image.mode, orientation(image), getattr(image, "n_frames", 1)
+    turn, samples = orientation(image), samples_of(image)
     if mode in ("1", "L", "LA") or mode.startswith("I"):
         found.append(Remark("grey", "it has one channel", False))
     if mode in ("P", "PA"):
         found.append(Remark("palette", "its colours are looked up in a palette; they are converted to RGB", False))
     if mode in ("CMYK", "YCbCr", "LAB", "HSV"):
         found.append(Remark("colour-space", f"its colours are {mode}; they are converted to RGB", False))
-    if mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
+    if mode in ("RGBA", "RGBa", "LA", "La", "PA") or transparent:
         found.append(Remark("alpha", "its transparency is dropped; the colours stored under it show", False))
-    if mode.startswith("I") or "16" in _raw_mode(image):
+    if samples is not None:
+        inverted = ", and 0 is white there, so they are inverted" if samples.white_is_zero else ""
+        found.append(Remark("16-bit", f"its values of {samples.bits} bits are scaled to 8 bits{inverted}", False))
+    elif "16" in raw:
         found.append(Remark("16-bit", "its values are scaled to 8 bits", False))
-    if frames > 1:
-        found.append(Remark("animated", f"it has {frames} frames; the first is used", False))
+    if (frames := _frames(image)) != 1:
+        how_many = f"{frames} frames" if frames else "several frames, not all of them readable"
+        found.append(Remark("animated", f"it has {how_many}; the first is used", False))
     if turn in range(2, 9):
         found.append(Remark("rotated", f"its EXIF orientation {turn} is applied", False))
     return found
+
+
+def _frames(image: Image.Image) -> int:
+    """How many frames or pages a decoded picture has; 0 where they cannot be read to the end."""
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # a damaged later frame, of which nothing is used
+        return 0
 
 
 def _raw_mode(image: Image.Image) -> str:

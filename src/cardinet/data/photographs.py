@@ -29,9 +29,9 @@ def augmented(
         image = image.crop((left, top, left + width, top + height))
         image = preprocessing.scale(image, (preprocessing.crop, preprocessing.crop))
     elif settings.pad:
-        image = _pad_crop(preprocessing.resized(image), preprocessing, settings, u)
+        image = _pad_crop(image, preprocessing, settings, u)
     else:
-        image = preprocessing.centre_crop(preprocessing.resized(image))
+        image = preprocessing.fit(image)
     if u[0, FLIP] < settings.flip:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return _jittered(image, settings, u) if settings.jitters else image
@@ -40,13 +40,19 @@ def augmented(
 def _pad_crop(
     image: Image.Image, preprocessing: Preprocessing, settings: AugmentationSettings, u: Uniforms
 ) -> Image.Image:
+    """A random crop of the resized and padded picture; only what it shows is resized."""
     side = preprocessing.crop
-    if min(image.size) < side:
-        image = preprocessing.centre_crop(image)
-    pixels = np.asarray(image).reshape(image.height, image.width, preprocessing.channels)
-    rows, row_inside = crop_lines(image.height, side, settings, u[:, TOP])
-    columns, column_inside = crop_lines(image.width, side, settings, u[:, LEFT])
-    cropped = pixels[rows[0][:, None], columns[0][None, :]]
+    width, height = preprocessing.resized_size(image.size)
+    if min(width, height) < side:
+        image = preprocessing.centre_crop(preprocessing.resized(image))
+        width, height = image.size
+    rows, row_inside = crop_lines(height, side, settings, u[:, TOP])
+    columns, column_inside = crop_lines(width, side, settings, u[:, LEFT])
+    left, top = int(columns.min()), int(rows.min())
+    box = left, top, int(columns.max()) + 1, int(rows.max()) + 1
+    seen = image.crop(box) if image.size == (width, height) else preprocessing.window(image, box)
+    pixels = np.asarray(seen).reshape(seen.height, seen.width, preprocessing.channels)
+    cropped = pixels[(rows[0] - top)[:, None], (columns[0] - left)[None, :]]
     cropped[~(row_inside[0][:, None] & column_inside[0][None, :])] = pad_colour(preprocessing, settings)
     return Image.fromarray(cropped[:, :, 0] if preprocessing.channels == 1 else cropped)
 

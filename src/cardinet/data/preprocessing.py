@@ -17,6 +17,14 @@ LARGEST_SIDE = 8192
 """Pixels of the longest side that a network's input may have."""
 
 
+Box = tuple[int, int, int, int]
+
+WHOLE = 4 << 20
+"""Pixels up to which a picture is resized as a whole."""
+MANY_CROPS = 64
+"""Or up to so many times what the crop shows."""
+
+
 class Preprocessing(Settings):
     """Resize the shorter side, crop the centre, scale to [0, 1], subtract the mean and divide by the deviation.
 
@@ -60,7 +68,17 @@ class Preprocessing(Settings):
 
     def fit(self, image: Image.Image) -> Image.Image:
         """A decoded picture in the input's mode, resized and cropped, as a Pillow picture."""
-        return self.centre_crop(self.resized(self.to_mode(image)))
+        image = self.to_mode(image)
+        width, height = self.resized_size(image.size)
+        if min(width, height) < self.crop:
+            return self.centre_crop(self.window(image, self._middle(width, height)))
+        left, top = (round((side - self.crop) / 2.0) for side in (width, height))
+        return self.window(image, (left, top, left + self.crop, top + self.crop))
+
+    def _middle(self, width: int, height: int) -> Box:
+        """The part of a resized picture, smaller than the crop on one side, that a central crop of it can show."""
+        left, top = (max(0, round((side - self.crop) / 2.0)) for side in (width, height))
+        return left, top, min(width, left + self.crop), min(height, top + self.crop)
 
     def to_mode(self, image: Image.Image) -> Image.Image:
         """A decoded picture upright and in the input's mode (L or RGB), in its own size."""
@@ -68,25 +86,45 @@ class Preprocessing(Settings):
 
         return to_mode(image, self.channels)
 
-    def resized(self, image: Image.Image) -> Image.Image:
-        """The picture with its shorter side as `resize` says; the longer one is rounded down."""
-        if self.resize is None:
-            return image
-        width, height = image.size
+    def resized_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The (width, height) of a picture whose shorter side is as `resize` says; the longer one is rounded down."""
+        width, height = size
         short, long = min(width, height), max(width, height)
-        if short == self.resize:
-            return image
+        if self.resize is None or short == self.resize:
+            return size
         new_long = int(self.resize * long / short)
-        return self.scale(image, (self.resize, new_long) if width <= height else (new_long, self.resize))
+        return (self.resize, new_long) if width <= height else (new_long, self.resize)
 
-    def scale(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
-        """The picture in the given (width, height), by the interpolation that the settings name."""
+    def resized(self, image: Image.Image) -> Image.Image:
+        """The picture with its shorter side as `resize` says."""
+        size = self.resized_size(image.size)
+        return image if size == image.size else self.scale(image, size)
+
+    def window(self, image: Image.Image, box: Box) -> Image.Image:
+        """The part (left, top, right, bottom) of the resized picture.
+
+        Of a long strip only that part is made, as the whole would take gigabytes; its pixels may then differ by a
+        rounding from those of the whole.
+        """
+        size = self.resized_size(image.size)
+        if size == image.size:
+            return image.crop(box)
+        if size[0] * size[1] <= max(WHOLE, MANY_CROPS * self.crop**2):
+            return self.scale(image, size).crop(box)
+        across, down = image.width / size[0], image.height / size[1]
+        seen = (box[0] * across, box[1] * down, box[2] * across, box[3] * down)
+        return self.scale(image, (box[2] - box[0], box[3] - box[1]), seen)
+
+    def scale(
+        self, image: Image.Image, size: tuple[int, int], seen: tuple[float, float, float, float] | None = None
+    ) -> Image.Image:
+        """The picture, or the part of it that is `seen`, in the given (width, height), by the interpolation."""
         from PIL import Image
 
         method = Image.Resampling[self.interpolation.upper()]
         if self.antialias or method == Image.Resampling.NEAREST:
-            return image.resize(size, method)
-        return image.transform(size, Image.Transform.EXTENT, (0, 0, *image.size), method)
+            return image.resize(size, method, seen)
+        return image.transform(size, Image.Transform.EXTENT, seen or (0, 0, *image.size), method)
 
     def centre_crop(self, image: Image.Image) -> Image.Image:
         """The central square of the input's side; a smaller picture is put on black first."""

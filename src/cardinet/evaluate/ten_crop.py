@@ -22,17 +22,22 @@ def ten_crops(image: Image.Image, preprocessing: Preprocessing) -> torch.Tensor:
 
     The picture is resized as for one crop; one that is smaller than the crop is put on black first.
     """
-    resized = preprocessing.resized(preprocessing.to_mode(image))
-    side = preprocessing.crop
-    if min(resized.size) < side:
-        border = Image.new(resized.mode, (max(resized.width, side), max(resized.height, side)))
-        border.paste(resized, ((border.width - resized.width) // 2, (border.height - resized.height) // 2))
-        resized = border
+    image, side = preprocessing.to_mode(image), preprocessing.crop
+    size = preprocessing.resized_size(image.size)
+    if min(size) < side:
+        resized = preprocessing.resized(image)
+        image = Image.new(resized.mode, (max(resized.width, side), max(resized.height, side)))
+        image.paste(resized, ((image.width - resized.width) // 2, (image.height - resized.height) // 2))
+        size = image.size
+    right, below = size[0] - side, size[1] - side
+    middle = round(right / 2.0), round(below / 2.0)
     crops = []
-    for view in (resized, resized.transpose(Image.Transpose.FLIP_LEFT_RIGHT)):
-        right, below = view.width - side, view.height - side
-        crops += [view.crop((x, y, x + side, y + side)) for y in (0, below) for x in (0, right)]
-        crops.append(preprocessing.centre_crop(view))
+    for mirrored in (False, True):
+        for left, top in (*((x, y) for y in (0, below) for x in (0, right)), middle):
+            x = right - left if mirrored else left  # the place in the picture that is not mirrored
+            box = x, top, x + side, top + side
+            crop = image.crop(box) if image.size == size else preprocessing.window(image, box)
+            crops.append(crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else crop)
     pixels = np.stack([np.array(crop, dtype=np.uint8).reshape(side, side, -1) for crop in crops])
     return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 

@@ -15,13 +15,16 @@ from cardinet.train.recipe import PreprocessingSettings
 LARGEST_RESIZE = 256
 CROP_SHARE = 0.875
 SAMPLED_PICTURES = 64
+SMALLEST = 32
+"""The least side of an input that is chosen for photographs."""
 
 
 def choose_size(asked: PreprocessingSettings, source: Source) -> tuple[int, int | None]:
     """The side of the input, and the shorter side before an evaluation's crop (None: the picture as it is).
 
     Small pictures go in as they are. Photographs are reduced to a shorter side of at most 256 pixels and cropped
-    to 0.875 of it, a multiple of 16 (256 and 224 of the ImageNet recipes).
+    to 0.875 of it, a multiple of 16 (256 and 224 of the ImageNet recipes). The shorter side is never less than the
+    crop, so that no picture stands in a black frame.
     """
     size, resize = asked.size, asked.resize
     if source.size is not None:
@@ -29,8 +32,9 @@ def choose_size(asked: PreprocessingSettings, source: Source) -> tuple[int, int 
         return size or native, resize or (size if size not in (None, native) else None)
     if size is None:
         resize = resize or min(LARGEST_RESIZE, _typical_side(source))
-        return max(32, int(resize * CROP_SHARE) // 16 * 16), resize
-    return size, resize or round(size / CROP_SHARE)
+        size = max(SMALLEST, int(resize * CROP_SHARE) // 16 * 16)
+        return size, max(resize, size)
+    return size, max(resize or round(size / CROP_SHARE), size)
 
 
 def choose_preprocessing(asked: PreprocessingSettings, source: Source, channels: int) -> Preprocessing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.data.decode import EXTENSIONS
 from cardinet.data.findings import Finding
+from cardinet.data.formats import EXTENSIONS, KINDS, is_system_folder, unread_sentences
 from cardinet.data.kinds.split_names import split_of
 from cardinet.data.listing import Listing, Part, Paths, fingerprint
 
@@ -21,11 +22,32 @@ TINY_IMAGENET = "val_annotations.txt"
 
 @dataclass
 class Scan:
-    """The pictures below one split's folder, by class: (path relative to the source, bytes)."""
+    """The pictures below one split's folder, by class: (path relative to the source, bytes).
+
+    `ignored` counts the files that are no pictures by their names; of these `unread` counts pictures in formats that
+    are not read, by suffix. `system` counts the folders of thumbnails and deleted files that systems make.
+    """
 
     folder: Path
     pictures: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     ignored: int = 0
+    unread: Counter[str] = field(default_factory=Counter)
+    system: Counter[str] = field(default_factory=Counter)
+
+    def ignore(self, name: str) -> None:
+        """Count a file that is no picture by its name."""
+        self.ignored += 1
+        suffix = os.path.splitext(name)[1].lower()
+        if suffix in KINDS:
+            self.unread[suffix] += 1
+
+    def notes(self, split: str) -> list[Finding]:
+        """What was passed over, by kind."""
+        details = [("not-read", sentence) for sentence in unread_sentences(self.unread)]
+        for name, count in sorted(self.system.items()):
+            folders = "folder" if count == 1 else "folders"
+            details.append(("system-folder", f"{count:,} {folders} {name}/ of the system left out"))
+        return [Finding(str(self.folder), split, kind, detail, bad=False) for kind, detail in details]
 
 
 def list_folder(text: str) -> Listing:
@@ -112,11 +134,18 @@ def _check_no_splits(root: Path) -> None:
         )
 
 
-def visible(folder: Path | str) -> list[os.DirEntry[str]]:
-    """The entries that are not hidden, sorted by name. Raises WorkError when the folder cannot be read."""
+def visible(folder: Path | str, system: Counter[str] | None = None) -> list[os.DirEntry[str]]:
+    """The entries that are neither hidden nor a folder of the system, which is counted, sorted by name.
+
+    Raises WorkError when the folder cannot be read.
+    """
     try:
         with os.scandir(folder) as entries:
-            return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+            seen = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+        left_out = {e.name for e in seen if is_system_folder(e.name) and e.is_dir()}
+        if system is not None:
+            system.update(left_out)
+        return [e for e in seen if e.name not in left_out]
     except OSError as error:
         raise WorkError(f"{folder} cannot be read: {error.strerror}.") from error
 
@@ -124,28 +153,33 @@ def visible(folder: Path | str) -> list[os.DirEntry[str]]:
 def scan(root: Path, folder: Path) -> Scan:
     """The pictures of each class folder in `folder`; loose files beside the class folders are counted as ignored."""
     result = Scan(folder)
-    for entry in visible(folder):
+    for entry in visible(folder, result.system):
         if not entry.is_dir():
-            result.ignored += 1
+            result.ignore(entry.name)
             continue
         pictures = result.pictures[entry.name] = []
-        for path, size in files_below(entry.path, frozenset()):
+        for path, size in files_below(entry.path, frozenset(), result.system):
             if path.lower().endswith(EXTENSIONS):
                 pictures.append((os.path.relpath(path, root), size))
             else:
-                result.ignored += 1
+                result.ignore(path)
     return result
 
 
-def files_below(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, int]]:
-    """All files below a folder with their sizes, by name. `above` holds the folders on the way, for link loops."""
+def files_below(
+    folder: str, above: frozenset[tuple[int, int]], system: Counter[str] | None = None
+) -> Iterator[tuple[str, int]]:
+    """All files below a folder with their sizes, by name. `above` holds the folders on the way, for link loops.
+
+    Folders of the system are left out, and counted where `system` is given.
+    """
     status = os.stat(folder)
     identity = (status.st_dev, status.st_ino)
     if identity in above:
         return
-    for entry in visible(folder):
+    for entry in visible(folder, system):
         if entry.is_dir():
-            yield from files_below(entry.path, above | {identity})
+            yield from files_below(entry.path, above | {identity}, system)
         else:
             yield entry.path, (entry.stat().st_size if os.path.exists(entry.path) else 0)
 
@@ -156,7 +190,7 @@ def from_scans(root: Path, scans: dict[str, Scan], *, unsplit: bool, problems: I
     number = {name: i for i, name in enumerate(classes)}
     parts, problems, entries = {}, list(problems), []
     for split, found in scans.items():
-        problems += _class_problems(split, found, classes)
+        problems += _class_problems(split, found, classes) + found.notes(split)
         rows = [(path, number[name]) for name in classes for path, _ in found.pictures.get(name, [])]
         paths = Paths(root, [path for path, _ in rows])
         parts[split] = Part(paths, np.array([label for _, label in rows], dtype=np.int64), encoded=paths)

@@ -44,7 +44,7 @@ def flat_scan(root: Path, typed: Path) -> Scan:
     for entry in visible(root / "val"):
         match = _NUMBERED.fullmatch(entry.name)
         if match is None:
-            result.ignored += 1
+            result.ignore(entry.name)
         elif int(match[1]) not in synsets.by_number:
             unknown.append(entry.name)
         else:

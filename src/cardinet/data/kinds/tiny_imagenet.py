@@ -34,7 +34,7 @@ def _validation(root: Path) -> Scan:
         raise WorkError(f"{table} is not the table of Tiny ImageNet: {error}.") from None
     found = scan(root, root / "val")
     pictures = found.pictures.get("images", [])
-    result = Scan(root / "val", ignored=found.ignored)
+    result = Scan(root / "val", ignored=found.ignored, unread=found.unread, system=found.system)
     unknown = [path for path, _ in pictures if Path(path).name not in synsets]
     if unknown:
         raise WorkError(f"{table} has no line for {len(unknown)} pictures of val/images/, the first one {unknown[0]}.")

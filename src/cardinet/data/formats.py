@@ -1,0 +1,84 @@
+"""Which files are pictures by their names, what Pillow is asked to read, and what is said of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+
+from PIL import features
+
+HEIF = find_spec("pillow_heif") is not None
+
+SUFFIXES: dict[str, tuple[str, ...]] = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm"),
+    "AVIF": (".avif", ".avifs"),
+    "JPEG2000": (".jp2", ".j2k", ".jpf", ".jpx"),
+    "HEIF": (".heic", ".heif", ".hif"),
+}
+"""The formats by Pillow's names. They are named one by one, as Pillow knows some (EPS) that start other programs.
+
+An MPO file, of several pictures as cameras make them, begins as a JPEG.
+"""
+
+AVAILABLE = {"AVIF": bool(features.check("avif")), "JPEG2000": bool(features.check("jpg_2000")), "HEIF": HEIF}
+"""Whether the formats that need a library are read here."""
+
+FORMATS = tuple(name for name in SUFFIXES if AVAILABLE.get(name, True))
+EXTENSIONS = tuple(suffix for name in FORMATS for suffix in SUFFIXES[name])
+
+REASONS = {
+    "AVIF": "this Pillow was built without it",
+    "JPEG2000": "this Pillow was built without it",
+    "HEIF": 'install the extra: pip install "cardinet[heic]"',
+}
+OTHERS: dict[str, tuple[str, ...]] = {
+    "JPEG XL": (".jxl",),
+    "camera RAW": (".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".srw", ".pef"),
+    "drawing": (".svg", ".svgz", ".ai", ".eps", ".pdf", ".wmf", ".emf"),
+    "Photoshop": (".psd", ".psb"),
+    "icon": (".ico", ".icns", ".cur"),
+    "medical picture": (".dcm", ".nii", ".mha"),
+    "high dynamic range": (".exr", ".hdr"),
+    "other picture format": (".tga", ".dds", ".qoi", ".pcx", ".sgi", ".fits", ".pnm", ".pam", ".pfm", ".apng", ".jls"),
+    "video": (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".3gp"),
+    "array": (".npy", ".npz", ".mat", ".h5"),
+}
+"""Files that hold pictures in a form that is not read here, by kind."""
+
+KINDS: dict[str, str] = {
+    suffix: kind
+    for kind, suffixes in ({n: SUFFIXES[n] for n in SUFFIXES if n not in FORMATS} | OTHERS).items()
+    for suffix in suffixes
+}
+
+SYSTEM_FOLDERS = {
+    "@eadir",
+    "__macosx",
+    "#recycle",
+    "@recycle",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+}
+"""What network drives and systems keep beside pictures: thumbnails, deleted files. In lower case."""
+
+
+def is_system_folder(name: str) -> bool:
+    """Whether a folder holds copies that a system made, and no pictures of the user."""
+    return name.casefold() in SYSTEM_FOLDERS
+
+
+def unread_sentences(counts: Mapping[str, int]) -> list[str]:
+    """A sentence for each suffix of picture files that are not read, from how many there are of each."""
+    found = []
+    for suffix, count in sorted(counts.items()):
+        kind = KINDS[suffix]
+        advice = REASONS.get(kind, "convert them to JPEG or PNG")
+        found.append(f"{count:,} {suffix} file{'s are' if count > 1 else ' is'} not read ({kind}); {advice}")
+    return found

@@ -1,0 +1,118 @@
+"""Formats that are read, those that are named because they are not, and values of more than 8 bits by their bits."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import MakePicture, noise
+from PIL import Image
+
+from cardinet.data import formats
+from cardinet.data.check import check
+from cardinet.data.decode import PictureError, load_picture, to_mode
+from cardinet.data.inspection import inspect
+from cardinet.data.settings import DataSettings
+
+LIMIT = 10**8
+RAMP = np.tile(np.arange(256, dtype=np.uint16), (4, 1))
+
+
+def tiff(values: np.ndarray, *, photometric: int = 1, bits: int = 16, form: int = 1) -> bytes:
+    """A TIFF of one channel by hand: Pillow writes only some of these."""
+    data, (height, width) = values.tobytes(), values.shape
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: 8, 277: 1, 278: height, 279: len(data)}
+    tags[339] = form
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", len(tags)) + entries + b"\0\0\0\0"
+
+
+def grey(data: bytes) -> list[int]:
+    return np.asarray(to_mode(load_picture(data, LIMIT), 1))[0].tolist()
+
+
+def remarks(data: bytes) -> dict[str, str]:
+    return {remark.kind: remark.detail for remark in inspect(data, LIMIT).remarks}
+
+
+def test_sixteen_bits_are_scaled_by_their_bits() -> None:
+    assert grey(tiff(RAMP * 257)) == list(range(256))
+    assert grey(tiff(RAMP)) == [round(value * 255 / 65535) for value in range(256)]  # dark values stay dark
+    assert remarks(tiff(RAMP))["16-bit"] == "its values of 16 bits are scaled to 8 bits"
+    for format in ("PNG", "PPM"):
+        file = io.BytesIO()
+        Image.fromarray(RAMP * 257).save(file, format)
+        assert grey(file.getvalue()) == list(range(256)), format
+
+
+def test_white_is_zero() -> None:
+    data = tiff(RAMP * 257, photometric=0)
+    assert grey(data) == list(range(255, -1, -1))
+    assert "0 is white there, so they are inverted" in remarks(data)["16-bit"]
+
+
+@pytest.mark.parametrize(
+    ("values", "how", "words"),
+    [
+        (RAMP.astype(np.int32), {"bits": 32, "form": 2}, "signed"),
+        (RAMP.astype(np.uint32), {"bits": 32}, "32-bit"),
+        (RAMP.astype(np.int16), {"form": 2}, "signed"),
+        (RAMP.astype(np.float32), {"bits": 32, "form": 3}, "floating-point"),
+    ],
+)
+def test_values_of_no_known_range_are_refused_whatever_they_are(
+    values: np.ndarray, how: dict[str, int], words: str
+) -> None:
+    data = tiff(values, **how)
+    (bad,) = (remark for remark in inspect(data, LIMIT).remarks if remark.bad)
+    assert (bad.kind, words in bad.detail) == ("wrongly-typed", True)
+    with pytest.raises(PictureError, match=words):
+        to_mode(load_picture(data, LIMIT), 3)
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "P", "RGB", "RGBA", "RGBa", "La", "LA", "PA", "CMYK", "YCbCr", "HSV", "LAB"]
+)
+def test_every_mode_becomes_grey_and_colour(mode: str) -> None:
+    image = Image.new(mode, (3, 2))
+    assert [to_mode(image, channels).mode for channels in (1, 3)] == ["L", "RGB"]
+
+
+def test_formats_that_are_read(tmp_path: Path) -> None:
+    read = {"AVIF": "a.avif", "JPEG2000": "a.jp2", "MPO": "a.mpo", "HEIF": "a.heic"}
+    image = noise(64, 48, seed=1)
+    for format, name in read.items():
+        if formats.AVAILABLE.get(format, True):
+            more = {"save_all": True, "append_images": [image]} if format == "MPO" else {}
+            (tmp_path / "ant").mkdir(exist_ok=True)
+            image.save(tmp_path / "ant" / name, format, **more)
+            pixels = np.asarray(to_mode(load_picture((tmp_path / "ant" / name).read_bytes(), LIMIT), 3)).astype(int)
+            assert np.abs(pixels - np.asarray(image)).mean() < 12, format
+    found = {path.name for path in (tmp_path / "ant").iterdir()}
+    assert {"a.mpo", "a.heic"} <= found  # the extra is among those of the tests
+
+
+def test_what_is_passed_over_is_named_by_kind(tmp_path: Path, make_picture: MakePicture) -> None:
+    for name in ("ant", "bee"):
+        for i in range(3):
+            make_picture(tmp_path / name / f"{i}.png", seed=i)
+        make_picture(tmp_path / name / "@eaDir" / "0.png@SYNOFILE_THUMB.jpg")
+    for name in ("a.CR2", "b.cr2", "c.svg", "d.txt", "._e.jpg"):
+        (tmp_path / "ant" / name).write_bytes(b"x")
+    make_picture(tmp_path / "@eaDir" / "ant" / "x.jpg")
+    report = check(str(tmp_path), DataSettings())
+    assert (report.pictures, report.ignored, report.classes) == (6, 4, ("ant", "bee"))
+    assert [finding.sentence() for finding in report.findings if finding.kind in ("not-read", "system-folder")] == [
+        f"{tmp_path}: not-read: 2 .cr2 files are not read (camera RAW); convert them to JPEG or PNG.",
+        f"{tmp_path}: not-read: 1 .svg file is not read (drawing); convert them to JPEG or PNG.",
+        f"{tmp_path}: system-folder: 3 folders @eaDir/ of the system left out.",
+    ]
+
+
+def test_the_message_names_the_extra() -> None:
+    assert formats.REASONS["HEIF"].endswith('pip install "cardinet[heic]"')
+    assert len(formats.KINDS) == 50
+    assert not formats.KINDS.keys() & set(formats.EXTENSIONS)
