@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cardinet.cli.options import Device, Json, OnBadImage, Set, Workers
+from cardinet.cli.options import Compare, Device, Json, OnBadImage, Set, Workers
 from cardinet.cli.talk import print_json, say
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def evaluate(
     device: Device = "auto",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, metavar="N")] = 128,
     workers: Workers = 2,
+    compare: Compare = True,
     as_json: Json = False,
 ) -> None:
     """Evaluate on every picture of a split, each counted once."""
@@ -75,6 +76,7 @@ def evaluate(
         settings=settings,
         device=device,
         out=out,
+        compare=compare,
     )
     for note in opened.notes:
         say(note)
@@ -117,13 +119,14 @@ def _checked(
     settings: list[str] | None,
     device: str,
     out: Path | None,
+    compare: bool,
 ) -> tuple[str, Opened, Model]:
     """The device, the pictures and the classifier; whatever is wrong with them is reported together."""
     from cardinet.base.errors import Findings, RequestError
-    from cardinet.cli.options import about_pictures, network_and_data
+    from cardinet.cli.options import about_pictures, network_and_data, read_model
     from cardinet.cli.progress import Bar
     from cardinet.evaluate.matching import check_passes
-    from cardinet.evaluate.opening import open_pictures, read_model, run_of
+    from cardinet.evaluate.opening import open_pictures, run_of
     from cardinet.runs.answer_table import check_table
     from cardinet.runs.environment import device_of
 
@@ -144,7 +147,7 @@ def _checked(
             about_network, about_data = network_and_data(settings)
     with findings:
         if weights is None:
-            classifier = read_model(model, place)
+            classifier = read_model(model, place, compare=compare)
             check_passes(classifier, passes)
         else:
             make = _maker(model, weights, about_network, place)

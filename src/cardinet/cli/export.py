@@ -57,9 +57,9 @@ def export(
     Nothing is written where a float file predicts other classes, or an int8 file's error grows by over 0.5 points.
     """
     from cardinet.base.errors import Findings
-    from cardinet.cli.options import about_pictures
+    from cardinet.cli.options import about_pictures, read_model
     from cardinet.cli.progress import Screen
-    from cardinet.evaluate.opening import Opened, open_pictures, read_model, run_of
+    from cardinet.evaluate.opening import Opened, open_pictures, run_of
     from cardinet.export.job import check_request, export_model
     from cardinet.export.request import Request
 

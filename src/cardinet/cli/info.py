@@ -71,7 +71,7 @@ def _totals(counts: Counts) -> dict[str, Any]:
 
 def _model_file(path: str, settings: list[str] | None, input_size: int | None) -> tuple[Counts, dict[str, Any]]:
     from cardinet.base.errors import RequestError
-    from cardinet.evaluate.opening import read_model
+    from cardinet.cli.options import read_model
     from cardinet.measure.counts import count
     from cardinet.networks.part import to_document
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from cardinet.runs.model_file import Model
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Set = Annotated[
@@ -21,10 +24,31 @@ OnBadImage = Annotated[
 Workers = Annotated[int, typer.Option("--workers", min=0, max=256, metavar="N", help="How many decode at once.")]
 
 
+Compare = Annotated[
+    bool,
+    typer.Option("--checksums/--no-checksums", help="Compare the weights with the file's checksums (0.7 s a GB)."),
+]
+
+
 def plain(number: float) -> str:
     """A number with all its digits and without an exponent."""
 
     return f"{Decimal(repr(number)).normalize():f}" if math.isfinite(number) else str(number)
+
+
+def read_model(model: str, device: str = "cpu", *, compare: bool = True) -> Model:
+    """The classifier in a run folder or model file; of one without checksums the user is told.
+
+    Raises as `opening.read_model`.
+    """
+    from cardinet.cli.talk import say
+    from cardinet.evaluate import opening
+    from cardinet.weights.checksums import absent
+
+    found = opening.read_model(model, device, compare=compare)
+    if found.checksums == "absent":
+        say(absent(model))
+    return found
 
 
 def changed_spec(spec: Any, assignments: list[str] | None) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardinet.cli.options import Device, Json, Set, Workers
+from cardinet.cli.options import Compare, Device, Json, Set, Workers
 from cardinet.cli.talk import errors, print_json, say
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def predict(
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, metavar="N")] = 128,
     workers: Workers = 2,
     settings: Set = None,
+    compare: Compare = True,
     as_json: Json = False,
 ) -> int:
     """Name the most probable classes of each picture. A folder gives one JSON line a picture.
@@ -36,8 +37,8 @@ def predict(
     A picture that cannot be used is named, the others are predicted, and the exit code is 1.
     """
     from cardinet.base.errors import Findings
+    from cardinet.cli.options import read_model
     from cardinet.data.given import given
-    from cardinet.evaluate.opening import read_model
     from cardinet.runs.answer_table import check_table
     from cardinet.runs.environment import device_of
     from cardinet.runs.prediction import predictions
@@ -48,7 +49,7 @@ def predict(
     with findings:
         place = device_of(device)
     with findings:
-        classifier = read_model(model, place)
+        classifier = read_model(model, place, compare=compare)
     with findings:
         found = given(pictures)
     with findings:

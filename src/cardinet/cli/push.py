@@ -113,7 +113,8 @@ def _read(model: str) -> tuple[bytes, Model, RunRecord | None]:
     Raises as `read_model`, and WorkError where the file changed meanwhile, as that of a run which goes on.
     """
     from cardinet.base.errors import WorkError
-    from cardinet.evaluate.opening import model_path, read_model
+    from cardinet.cli.options import read_model
+    from cardinet.evaluate.opening import model_path
     from cardinet.runs.folder import RunFolder
 
     path = model_path(model)

@@ -120,7 +120,7 @@ def _opened(
     Raises RequestError or WorkError with all that is wrong.
     """
     from cardinet.base.errors import Findings
-    from cardinet.evaluate.opening import read_model
+    from cardinet.cli.options import read_model
 
     before, found = read_model(model), Findings()
     steps: list[Step] = []

@@ -66,8 +66,11 @@ def model_path(model: str) -> Path | None:
     raise RequestError(f"{path} is no run folder: there is no model.safetensors in it.")
 
 
-def read_model(model: str, device: str = "cpu") -> Model:
-    """The classifier in a run folder or model file, on a device. Raises RequestError for anything else."""
+def read_model(model: str, device: str = "cpu", *, compare: bool = True) -> Model:
+    """The classifier in a run folder or model file, on a device; with `compare`, as it was written (`load_model`).
+
+    Raises RequestError for anything else, WorkError for a damaged file.
+    """
     path = model_path(model)
     if path is None:
         if known(model):
@@ -76,7 +79,7 @@ def read_model(model: str, device: str = "cpu") -> Model:
                 "(or, to evaluate it, --weights FILE)."
             )
         raise RequestError(f'"{model}" is not there; give a run folder or a model file.')
-    return load_model(path, device)
+    return load_model(path, device, compare=compare)
 
 
 def run_of(model: str) -> RunFolder | None:

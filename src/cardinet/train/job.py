@@ -15,7 +15,7 @@ from cardinet.data.kinds import absolute
 from cardinet.networks.builder import build
 from cardinet.rewrite.registry import apply
 from cardinet.runs.environment import keep_freed_memory
-from cardinet.runs.folder import RunFolder, new_run, publish
+from cardinet.runs.folder import RunFolder, RunRecord, new_run, publish
 from cardinet.runs.metrics import Metrics
 from cardinet.train.data_sheet import make_data_sheet
 from cardinet.train.finish import finish
@@ -23,6 +23,7 @@ from cardinet.train.interrupt import Interrupt, Interrupted
 from cardinet.train.listener import Listener
 from cardinet.train.loop import Loop
 from cardinet.train.optimizer import make_optimizer
+from cardinet.train.promised import folder_gone, keep_model, keep_rest
 from cardinet.train.record import make_record, other_hardware, task_of
 from cardinet.train.request import Resolved
 from cardinet.train.state import Progress, read_state, restore, save_state
@@ -45,12 +46,13 @@ def start(resolved: Resolved, listener: Listener) -> RunFolder:
     data = Path(task.source.text.rpartition(":")[2]).name.split(".")[0] or "data"
     out = resolved.request.out
     with new_run(out, f"{task.recipe.network.id}-{data}") as (making, target):
-        making.write_record(make_record(resolved))
+        record = make_record(resolved)
+        making.write_record(record)
         write_atomic(making.data, make_data_sheet(task, resolved.findings).model_dump_json())
         save_state(making.last, network, optimizer, Progress())
         folder = publish(making, target, numbered=out is None)
         listener.said(f"Run folder: {folder.path}")
-        work(task, network, optimizer, Progress(), folder, listener)
+        work(task, network, optimizer, Progress(), folder, record, listener)
     return folder
 
 
@@ -85,7 +87,7 @@ def resume(path: Path, listener: Listener, data: str | None = None) -> RunFolder
             )
             return folder
         listener.said(f"Resuming {path} after step {progress.step} of {task.clock.length}.")
-        work(task, network, optimizer, progress, folder, listener)
+        work(task, network, optimizer, progress, folder, moved, listener)
     return folder
 
 
@@ -101,17 +103,25 @@ def work(
     optimizer: torch.optim.Optimizer,
     progress: Progress,
     folder: RunFolder,
+    record: RunRecord,
     listener: Listener,
 ) -> None:
-    """Train to the last step, then evaluate what was kept.
+    """Train to the last step, then evaluate what was kept. In the end all files of a run are there.
 
     Raises Interrupted also where the user stops it at once: by a second Ctrl-C, or in the last evaluation.
     """
     again = f"cardinet train --resume {quote(str(folder.path))}"
     try:
         with Interrupt(listener.said) as interrupt:
-            Loop(task, network, optimizer, progress, folder, listener).run(interrupt)
+            loop = Loop(task, network, optimizer, progress, folder, listener)
+            loop.run(interrupt)
+        keep_model(loop)
         finish(task, folder, listener)
+        keep_rest(loop, record)
+    except WorkError as error:
+        if gone := folder_gone(folder):
+            raise gone from error
+        raise
     except KeyboardInterrupt:
         raise Interrupted(f"Stopped at once; what was saved before is intact. Go on with: {again}") from None
     except RuntimeError as error:

@@ -245,9 +245,10 @@ class Loop:
         before = self.progress.best
         return before is None or row["error"] <= before["error"]
 
-    def model(self) -> Model:
-        """The classifier as it stands."""
-        task, step = self.task, self.progress.step
+    def model(self, network: Classifier | None = None, progress: Progress | None = None) -> Model:
+        """The classifier as it stands, or as it stood."""
+        task, progress = self.task, progress or self.progress
+        step = progress.step
         training = {
             "network": task.recipe.network.id,
             "recipe": task.recipe.name,
@@ -259,10 +260,15 @@ class Loop:
             "step": step,
             "steps": task.clock.length,
             "epoch": task.clock.epoch(step),
-            "validation": self.progress.best,
+            "validation": progress.best,
         }
         return Model(
-            self.network, task.spec, task.source.classes, task.preprocessing, rewrites=task.rewrites, training=training
+            self.network if network is None else network,
+            task.spec,
+            task.source.classes,
+            task.preprocessing,
+            rewrites=task.rewrites,
+            training=training,
         )
 
     def save(self) -> None:

@@ -88,13 +88,7 @@ def restore(network: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[
 
     Raises WorkError when the tensors are not those of this network.
     """
-    own = network.state_dict()
-    saved = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
-    if own.keys() != saved.keys() or any(own[name].shape != saved[name].shape for name in own):
-        raise WorkError("The checkpoint does not belong to the network of its run.toml.")
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(saved[name])
+    put_weights(network, tensors)
     parameters = dict(network.named_parameters())
     for key, value in tensors.items():
         if key.startswith("optimizer."):
@@ -108,6 +102,17 @@ def restore(network: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[
             torch.cuda.set_rng_state(tensors["random.cuda"], next(network.parameters()).device)
     except (KeyError, TypeError, RuntimeError) as error:
         raise WorkError("The checkpoint has not the state of torch's random generators.") from error
+
+
+def put_weights(network: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Put back the parameters and statistics alone. Raises WorkError when they are not those of this network."""
+    own = network.state_dict()
+    saved = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
+    if own.keys() != saved.keys() or any(own[name].shape != saved[name].shape for name in own):
+        raise WorkError("The checkpoint does not belong to the network of its run.toml.")
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(saved[name])
 
 
 def save_state(

@@ -78,7 +78,7 @@ def check_tensors(path: Path, metadata: Mapping[str, str], tensors: Mapping[str,
         raise _changed(path, f"the values of {printable(wrong[0])}{more} are not what was written")
 
 
-def absent(path: Path) -> str:
+def absent(path: Path | str) -> str:
     """What to say of a file without checksums."""
     return f"{path} has no checksums, as files of before; whether its weights are what was written is not known."
 

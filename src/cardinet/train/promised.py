@@ -1,0 +1,71 @@
+"""The files that a finished run promises: what something else removes while it trains is written again, or named."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from shlex import quote
+
+from cardinet.base.errors import WorkError
+from cardinet.runs.folder import RunFolder, RunRecord
+from cardinet.runs.model_file import save_model
+from cardinet.train.loop import Loop
+from cardinet.train.state import put_weights, read_state
+
+
+def keep_model(loop: Loop) -> None:
+    """Write the model file again where it is not there: of the best checkpoint, or of the weights as they stand.
+
+    Raises WorkError where the best checkpoint is not there either.
+    """
+    folder, network, progress = loop.folder, loop.network, loop.progress
+    if folder.model.is_file():
+        return
+    if loop.task.selects and progress.best is not None:
+        if not folder.best.is_file():
+            raise WorkError(
+                f"{folder.model} and {folder.best} were removed while the run trained, so the best weights are lost; "
+                f"those of the last step are in {folder.last}."
+            )
+        tensors, progress, _ = read_state(folder.best)
+        network = copy.deepcopy(network)
+        put_weights(network, tensors)
+    save_model(folder.model, loop.model(network, progress))
+    loop.listener.said(_again(folder.model))
+
+
+def keep_rest(loop: Loop, record: RunRecord) -> None:
+    """Write run.toml, metrics.jsonl and the last checkpoint again where they are not there.
+
+    Raises WorkError where the model file or evaluation.json, which have just been written, are gone.
+    """
+    folder = loop.folder
+    loop.metrics.keep()
+    again: dict[Path, Callable[[], None]] = {
+        folder.toml: lambda: folder.write_record(record),
+        folder.last: loop.save,
+    }
+    for path, write in again.items():
+        if not path.is_file():
+            path.parent.mkdir(exist_ok=True)
+            write()
+            loop.listener.said(_again(path))
+    gone = [str(path) for path in (folder.model, folder.evaluation) if not path.is_file()]
+    if gone:
+        go_on = f"cardinet train --resume {quote(str(folder.path))}"
+        raise WorkError(f"{' and '.join(gone)} were removed in this moment by something else. Make them with: {go_on}")
+
+
+def folder_gone(folder: RunFolder) -> WorkError | None:
+    """The error of a run whose folder is not there any more; None where it is."""
+    if folder.path.is_dir():
+        return None
+    return WorkError(
+        f"The run folder {folder.path} was moved or removed while the run trained, so nothing more can be saved. Where "
+        "it was moved, go on with: cardinet train --resume ITS-NEW-PLACE"
+    )
+
+
+def _again(path: Path) -> str:
+    return f"{path} was removed by something else while the run trained; it is written again."
