@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from multiprocessing import queues
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +23,10 @@ from hypothesis import strategies as st
 
 from cardinet.base.errors import WorkError
 from cardinet.base.randomness import permutation
+from cardinet.data import loading
 from cardinet.data.batches import Batch, TrainBatches, evaluation_batches
 from cardinet.data.listing import Encoded
+from cardinet.data.loading import WorkerLost
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import AugmentationSettings, DataSettings
 from cardinet.data.source import Split, open_source
@@ -159,6 +164,80 @@ def test_a_killed_worker_is_a_plain_error(photographs: Path) -> None:
     os.kill(workers_of.active_children()[0].pid or 0, signal.SIGKILL)
     with pytest.raises(WorkError, match="worker"):
         list(itertools.islice(stream, 50))
+    batches.close()
+
+
+HANDING_OVER = [
+    OSError(errno.ENOSPC, "No space left on device"),
+    OSError(errno.EMFILE, "Too many open files"),
+    MemoryError(),
+    pickle.PicklingError("it cannot be pickled"),
+    RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)"),
+]
+
+
+@pytest.mark.parametrize("error", HANDING_OVER, ids=lambda error: type(error).__name__)
+def test_a_worker_that_cannot_hand_a_batch_over_is_a_sentence(
+    photographs: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """The thread of the worker's queue fails, and the worker would live on."""
+    ours, dumps = os.getpid(), queues._ForkingPickler.dumps  # type: ignore[attr-defined]
+
+    def fails(*arguments: object) -> object:
+        if os.getpid() != ours:
+            raise error
+        return dumps(*arguments)
+
+    monkeypatch.setattr(queues._ForkingPickler, "dumps", fails)  # type: ignore[attr-defined]
+    split = open_source(str(photographs), DataSettings()).splits["train"]
+    start = time.monotonic()
+    with pytest.raises(WorkerLost, match=r"could not hand its pictures over \(.+\); try fewer --workers") as caught:
+        list(evaluation_batches(split, COLOUR, batch_size=7, workers=2, device="cpu"))
+    assert time.monotonic() - start < 8
+    assert str(error) in str(caught.value)
+
+
+def test_batches_that_shared_memory_does_not_hold_go_through_pipes(
+    photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = open_source(str(photographs), DataSettings()).splits["train"]
+    needed = 7 * 32 * 32 * 3 * (2 * 2 + 2)
+    requests = [(0, np.arange(7)), (1, np.arange(7, 14))]
+    work = loading.Work(split, COLOUR, VARIED, 1)
+    handed = []
+    for free in (needed, needed - 1):
+        monkeypatch.setattr(loading, "free_shared_memory", lambda free=free: free)
+        handed.append(list(loading.decoded(work, lambda: requests, workers=2, device=torch.device("cpu"))))
+    assert [batch.is_shared() for batch in handed[0]] == [True, True]
+    assert [batch.is_shared() for batch in handed[1]] == [False, False]
+    assert all(map(torch.equal, *handed))
+    assert all(batch.is_contiguous(memory_format=torch.channels_last) for batch in handed[0] + handed[1])
+
+
+def test_workers_that_cannot_be_started_are_a_sentence(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refused)
+    split = open_source(str(photographs), DataSettings()).splits["train"]
+    with pytest.raises(WorkerLost, match=r"could not be started \(Resource temporarily unavailable\); try fewer"):
+        take(train_batches(split, COLOUR, VARIED, batch_size=7, workers=2), 1)
+
+
+def test_the_death_of_a_worker_is_told_where_a_batch_is_waited_for(photographs: Path) -> None:
+    """Not wherever the main thread is, such as in an update of the parameters."""
+    import torch.multiprocessing as workers_of
+
+    split = open_source(str(photographs), DataSettings()).splits["train"]
+    batches = train_batches(split, COLOUR, VARIED, batch_size=7, workers=1)
+    stream = batches.stream()
+    next(stream)
+    (worker,) = workers_of.active_children()
+    os.kill(worker.pid or 0, signal.SIGKILL)
+    worker.join()
+    time.sleep(0.05)  # the signal has come, and nothing was raised
+    with pytest.raises(WorkerLost, match="ended from outside"):
+        next(stream)
     batches.close()
 
 

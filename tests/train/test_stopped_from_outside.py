@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from runs_to_compare import DIGITS, PHOTOGRAPHS, differences, train
+
+from cardinet.data.batches import Batch, TrainBatches
+from cardinet.data.listing import Encoded
+from cardinet.train.interrupt import Interrupted
 
 LONG = DIGITS | {"length": "130 steps", "evaluate_every": "30 steps", "checkpoint_seconds": 0.1}
 TWO_WORKERS = PHOTOGRAPHS | {"length": "36 steps", "evaluate_every": "14 steps", "checkpoint_seconds": 0.1}
@@ -102,3 +110,41 @@ def test_killed_twice_with_two_workers(tmp_path: Path, two_workers: dict[str, An
     process.communicate()
     finish(out)
     assert differences(train(tmp_path / "whole", two_workers | {"workers": 0}).path, out) == []
+
+
+class Stuck:
+    """Encoded pictures of which no more come after some."""
+
+    def __init__(self, base: Encoded, left: int) -> None:
+        self.base = base
+        self.left = multiprocessing.Value("i", left)
+
+    def read(self, index: int) -> bytes:
+        with self.left.get_lock():
+            self.left.value -= 1
+        while self.left.value < 0:
+            time.sleep(0.05)
+        return self.base.read(index)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_signal_ends_the_wait_for_pictures_that_do_not_come(
+    tmp_path: Path, photographs: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as those of a network drive that is gone: one SIGTERM saves and leaves."""
+    settings = TWO_WORKERS | {"source": str(photographs), "workers": workers}
+    stream = TrainBatches.stream
+
+    def stuck(batches: TrainBatches, start: int = 0) -> Iterator[Batch]:
+        assert batches.split.encoded is not None
+        batches.split = replace(batches.split, encoded=Stuck(batches.split.encoded, 60))
+        alarm = threading.Timer(2.0, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        alarm.start()
+        yield from stream(batches, start)
+
+    monkeypatch.setattr(TrainBatches, "stream", stuck)
+    began = time.monotonic()
+    with pytest.raises(Interrupted, match=r"^Stopped after step \d+ of 36; saved. Go on with: cardinet train --resume"):
+        train(tmp_path / "run", settings)
+    assert time.monotonic() - began < 12
+    assert (tmp_path / "run" / "checkpoints" / "last.safetensors").exists()

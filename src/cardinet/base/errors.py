@@ -19,6 +19,10 @@ class CardinetError(Exception):
         super().__init__("\n".join(findings))
         self.findings = findings
 
+    def __reduce__(self) -> tuple[type[CardinetError], tuple[str, ...]]:
+        """From one process to another its findings stay apart."""
+        return type(self), self.findings
+
 
 class RequestError(CardinetError):
     """The request was wrong (exit code 2): an unknown name, a bad value, a path that does not exist."""

@@ -10,15 +10,18 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.queues import Queue
+from types import FrameType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data._utils.signal_handling import _error_if_any_worker_fails  # type: ignore[attr-defined]
 
 from cardinet.base.errors import WorkError
 from cardinet.data.decode import PictureError
@@ -30,6 +33,24 @@ from cardinet.data.source import Split
 Request = tuple[int, npt.NDArray[np.int64]]
 """The epoch and the sample indices of one batch."""
 
+Pixels = npt.NDArray[np.uint8]
+
+AHEAD = 2
+"""Batches that a worker makes before they are asked for."""
+
+PATIENCE = 2.0
+"""Seconds for the workers to stop by themselves."""
+
+REASON = 400
+"""Bytes of the reason why a worker gave up."""
+
+LOSSES = ("DataLoader worker", "Pin memory thread", "Too many open files", "ancdata", "shared memory", "mmap")
+"""With these torch says that a worker has gone, or that what it made cannot be taken over."""
+
+
+class WorkerLost(WorkError):
+    """A worker process has ended, or could not hand a batch over, or could not be started."""
+
 
 @dataclass(frozen=True, eq=False)
 class Work:
@@ -40,8 +61,8 @@ class Work:
     augmentation: AugmentationSettings | None
     seed: int
 
-    def batch(self, request: Request, stopped: Callable[[], bool] = lambda: False) -> torch.Tensor:
-        """uint8 (B, C, crop, crop), stored with the channels last. Raises WorkError that names the picture.
+    def pixels(self, request: Request, stopped: Callable[[], bool] = lambda: False) -> Pixels:
+        """uint8 (B, crop, crop, C). Raises WorkError that names the picture.
 
         Once it is `stopped`, the pictures that are left are not decoded.
         """
@@ -52,9 +73,17 @@ class Work:
             if stopped():
                 break
             pixels[place] = self._picture(epoch, int(index)).reshape(side, side, channels)
-        return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        return pixels
 
-    def _picture(self, epoch: int, index: int) -> npt.NDArray[np.uint8]:
+    def batch(self, request: Request) -> torch.Tensor:
+        """The same as a tensor (B, C, crop, crop), stored with the channels last."""
+        return channels_first(torch.from_numpy(self.pixels(request)))
+
+    def bytes(self, request: Request) -> int:
+        """How large a batch is."""
+        return len(request[1]) * self.preprocessing.crop**2 * self.preprocessing.channels
+
+    def _picture(self, epoch: int, index: int) -> Pixels:
         image = self.split.picture(index)
         try:
             if self.augmentation is None:
@@ -66,21 +95,49 @@ class Work:
             raise WorkError(f"{self.split.names[index]}: {error.kind}: {error.detail}.") from error
 
 
+def channels_first(pixels: torch.Tensor) -> torch.Tensor:
+    """(B, H, W, C) as (B, C, H, W), in the same memory."""
+    return pixels.permute(0, 3, 1, 2)
+
+
 class _Requests(Dataset[Any]):
     """The data set that torch's workers see: its keys are whole requests, its items whole batches.
 
-    A picture that cannot be decoded comes back as its sentence: raised there, it would arrive as a traceback.
+    A batch is a tensor, which torch hands over in shared memory, or an array, which goes through a pipe. A picture that
+    cannot be decoded comes back as its error: raised there, it would arrive as a traceback.
     """
 
-    def __init__(self, work: Work) -> None:
-        self.work = work
-        self.stop = multiprocessing.RawValue("b", 0)  # shared with the workers, without a lock that a dead one may hold
+    def __init__(self, work: Work, *, shared: bool) -> None:
+        self.work, self.shared = work, shared
+        # Shared with the workers, without a lock that a dead one may hold
+        self.stop = multiprocessing.RawValue("b", 0)
+        self.failure = multiprocessing.RawArray("c", REASON)
 
-    def __getitem__(self, request: Request) -> torch.Tensor | str:
+    def __getitem__(self, request: Request) -> torch.Tensor | Pixels | WorkError:
         try:
-            return self.work.batch(request, lambda: bool(self.stop.value))
+            pixels = self.work.pixels(request, lambda: bool(self.stop.value))
         except WorkError as error:
-            return str(error)
+            return WorkError(*error.findings)
+        return torch.from_numpy(pixels) if self.shared else pixels
+
+    def give_up(self, error: Exception, item: object) -> None:
+        """End this worker, as what it has made cannot be handed over: its parent would wait for it without end."""
+        text = str(error) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}"
+        self.failure.value = text.encode("utf-8", "backslashreplace")[: REASON - 1]
+        os._exit(1)
+
+    def lost(self) -> WorkerLost:
+        """What is said of a worker that has ended."""
+        reason = self.failure.value.decode("utf-8", "ignore")
+        if reason:
+            return WorkerLost(
+                f"A worker process could not hand its pictures over ({reason}); try fewer --workers, or --workers 0, "
+                "which decodes without them."
+            )
+        return WorkerLost(
+            "A worker process that decodes pictures was ended from outside, most often because the memory "
+            "(or shared memory, /dev/shm) was used up; try fewer --workers."
+        )
 
 
 class _Again:
@@ -99,65 +156,144 @@ def decoded(
     """The requested batches, in order: uint8 (B, C, crop, crop). With 0 workers in this process.
 
     The workers live until the iterator is closed, over epochs, and end with this process, however it ends.
-    Raises WorkError that names a picture that cannot be decoded, and when a worker process has died.
+    Raises WorkError that names a picture that cannot be decoded, and WorkerLost when a worker process has died.
     """
     if workers == 0:
         for request in requests():
             yield work.batch(request)
         return
-    data = _Requests(work)
-    batches = _start(data, _Again(requests), workers, device)
+    first = next(iter(requests()), None)
+    needed = 0 if first is None else work.bytes(first) * (AHEAD * workers + 2)  # two are in the hands of the parent
+    data, batches = _start(work, _Again(requests), workers, device, shared=needed <= free_shared_memory())
     try:
-        for item in batches:
-            if isinstance(item, str):
-                raise WorkError(*item.split("\n"))
-            yield item
-    except (RuntimeError, ConnectionError, EOFError, FileNotFoundError) as error:
-        # Which one it is depends on whether the worker died while it handed a batch over.
-        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
-            raise
-        _stop(batches, data)  # first: until the dead worker is taken off torch's list, its signal may raise here again
-        raise WorkError(
-            "A worker process that decodes pictures was ended from outside, most often because the memory "
-            "(or shared memory, /dev/shm) was used up; try fewer --workers."
-        ) from error
+        while (item := _next(batches, data)) is not None:
+            if isinstance(item, WorkError):
+                raise item
+            yield channels_first(item if isinstance(item, torch.Tensor) else torch.from_numpy(item))
     finally:
         _stop(batches, data)
+
+
+def free_shared_memory() -> int:
+    """Bytes that batches in shared memory can still take: in a container of Docker 64 MB at most, if nobody asks."""
+    if sys.platform != "linux":
+        return sys.maxsize
+    try:
+        state = os.statvfs("/dev/shm")
+    except OSError:
+        return 0
+    return state.f_bavail * state.f_frsize
+
+
+def _next(batches: Iterator[Any], data: _Requests) -> Any:
+    """What the workers have made next; None at the end. Raises WorkerLost."""
+    try:
+        with _Deaths.heard():
+            return next(batches, None)
+    except (RuntimeError, OSError, EOFError) as error:
+        # Which one it is depends on whether the worker died while it handed a batch over, and on what ran short.
+        if isinstance(error, RuntimeError) and not any(sign in str(error) for sign in LOSSES):
+            raise
+        _stop(batches, data)
+        if "Too many open files" in str(error) or "ancdata" in str(error):
+            raise WorkerLost(
+                "The pictures of the worker processes could not be taken over: too many files are open (`ulimit -n`); "
+                "try --workers 0."
+            ) from error
+        raise data.lost() from error
+
+
+class _Deaths:
+    """Lets torch say that a worker has died only where a batch is waited for.
+
+    Its handler of SIGCHLD raises in whatever the main thread does, such as an update of the parameters.
+    """
+
+    waiting = False
+    torch: Callable[[int, FrameType | None], Any] | None = None
+
+    @classmethod
+    def hold(cls) -> None:
+        """Take the place of torch's handler."""
+        handler = signal.getsignal(signal.SIGCHLD)
+        if callable(handler) and handler != cls._hear and threading.current_thread() is threading.main_thread():
+            cls.torch = handler
+            signal.signal(signal.SIGCHLD, cls._hear)
+
+    @classmethod
+    def _hear(cls, number: int, frame: FrameType | None) -> None:
+        if cls.waiting and cls.torch is not None:
+            cls.torch(number, frame)
+
+    @classmethod
+    @contextmanager
+    def heard(cls) -> Iterator[None]:
+        cls.waiting = True
+        try:
+            _error_if_any_worker_fails()  # since the last time
+            yield
+        finally:
+            cls.waiting = False
 
 
 def _stop(batches: Any, data: _Requests) -> None:
     """Tell the workers to stop, after the picture at hand, and wait for them; end those that do not."""
     data.stop.value = 1
-    with suppress(RuntimeError):  # torch's signal handler may report a worker's death in the middle of this
+    timer = threading.Timer(PATIENCE, lambda: [worker.kill() for worker in batches._workers])
+    if ends := not sys.is_finalizing():  # a thread would not start any more
+        timer.start()
+    try:
         batches._shutdown_workers()
+    finally:
+        if ends:
+            timer.cancel()
     for worker in batches._workers:
         if worker.is_alive():
             worker.kill()
             worker.join()
 
 
-def _start(data: _Requests, requests: _Again, workers: int, device: torch.device) -> Iterator[Any]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores is the user's choice
-        # From Python 3.12 on every fork beside a thread warns, and torch has threads. A worker takes none of the
-        # locks that they may hold: it decodes with Pillow and NumPy, and torch is told to use one thread there.
-        warnings.filterwarnings(
-            "ignore", r"This process \(pid=\d+\) is multi-threaded, use of fork", DeprecationWarning
-        )
-        loader = DataLoader(
-            data,
-            batch_size=None,
-            sampler=requests,
-            num_workers=workers,
-            # Forked workers share the source and have this process as their parent. From Python 3.14 on the default
-            # on Linux is another process that forks; elsewhere the default (spawn) is the one that is safe.
-            multiprocessing_context="fork" if sys.platform == "linux" else None,
-            pin_memory=device.type == "cuda",
-            worker_init_fn=partial(_follow_parent, os.getpid()),
-            generator=torch.Generator(),  # else the loader advances the global one, which the network may draw from
-        )
-        with _blocked_signals():
-            return iter(loader)
+def _start(
+    work: Work, requests: _Again, workers: int, device: torch.device, *, shared: bool
+) -> tuple[_Requests, Iterator[Any]]:
+    """Start the workers. Raises WorkerLost where the system refuses."""
+    try:
+        data = _Requests(work, shared=shared)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores: a user's choice
+            # From Python 3.12 on every fork beside a thread warns, and torch has threads. A worker takes none of the
+            # locks that they may hold: it decodes with Pillow and NumPy, and torch is told to use one thread there.
+            warnings.filterwarnings(
+                "ignore", r"This process \(pid=\d+\) is multi-threaded, use of fork", DeprecationWarning
+            )
+            loader = DataLoader(
+                data,
+                batch_size=None,
+                sampler=requests,
+                num_workers=workers,
+                collate_fn=_as_it_is,
+                # Forked workers share the source and have this process as their parent. From Python 3.14 on the default
+                # on Linux is another process that forks; elsewhere the default (spawn) is the one that is safe.
+                multiprocessing_context="fork" if sys.platform == "linux" else None,
+                pin_memory=device.type == "cuda",
+                prefetch_factor=AHEAD,
+                worker_init_fn=partial(_begin, os.getpid(), data),
+                generator=torch.Generator(),  # else the loader advances the global one, which the network may draw from
+            )
+            with _blocked_signals():
+                batches = iter(loader)
+    except (OSError, ImportError) as error:  # no processes, files or semaphores are left, or this system has none
+        reason = getattr(error, "strerror", None) or str(error)
+        raise WorkerLost(
+            f"The worker processes that decode pictures could not be started ({reason}); try fewer --workers, or "
+            "--workers 0, which decodes without them."
+        ) from error
+    _Deaths.hold()
+    return data, batches
+
+
+def _as_it_is(item: Any) -> Any:
+    return item
 
 
 @contextmanager
@@ -173,7 +309,15 @@ def _blocked_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _follow_parent(parent: int, _: int) -> None:
+def _begin(parent: int, data: _Requests, _: int) -> None:
+    """Set a worker up before its first batch."""
+    # torch puts what is made into a queue whose thread turns it into bytes; by default an error there is printed, and
+    # the worker lives on.
+    Queue._on_queue_feeder_error = staticmethod(data.give_up)  # type: ignore[attr-defined]
+    _follow_parent(parent)
+
+
+def _follow_parent(parent: int) -> None:
     """Make this worker live exactly as long as its parent wants.
 
     Ctrl-C, and the SIGTERM of a scheduler (scancel, timeout, systemd), reach the whole process group, and the parent

@@ -5,13 +5,15 @@ from __future__ import annotations
 import shlex
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from cardinet.base.errors import CardinetError
+
+T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -22,14 +24,20 @@ class Interrupted(CardinetError):
     exit_code = 130
 
 
+class _WaitEnded(BaseException):
+    """Ends a wait. No Exception, so that nothing on the way takes it for an error of its own."""
+
+
 class Interrupt:
     """Turns Ctrl-C and SIGTERM into a request that the loop looks at after each step.
 
-    A second Ctrl-C stops at once; the last checkpoint is then what a resume starts from.
+    Where the loop waits for pictures (`awaited`), nothing is half done, and the wait ends at once: they may never come.
+    A second Ctrl-C stops anywhere; the last checkpoint is then what a resume starts from.
     """
 
     def __init__(self, say: Callable[[str], None] = lambda text: None) -> None:
         self.asked = False
+        self._waits = False
         self.say = say
         self._before: dict[int, Any] = {}
 
@@ -48,6 +56,20 @@ class Interrupt:
         self.asked = True
         with suppress(RuntimeError):  # a signal may come while something else is being written
             self.say("Stopping after this step; Ctrl-C again stops at once.")
+        if self._waits:
+            raise _WaitEnded
+
+    def awaited(self, stream: Iterator[T]) -> T | None:
+        """The next item of a stream; None where the user asks to stop before it is there."""
+        try:
+            self._waits = True
+            item = next(stream)
+            self._waits = False
+        except _WaitEnded:
+            return None
+        finally:
+            self._waits = False
+        return item
 
     def leave(self, folder: Path, step: int, length: int) -> None:
         """Leave the run, which has been saved at `step`."""

@@ -12,6 +12,7 @@ from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.files import write_atomic
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.kinds import absolute
+from cardinet.data.loading import WorkerLost
 from cardinet.networks.builder import build
 from cardinet.rewrite.registry import apply
 from cardinet.runs.environment import keep_freed_memory
@@ -121,16 +122,11 @@ def work(
     except WorkError as error:
         if gone := folder_gone(folder):
             raise gone from error
+        if isinstance(error, WorkerLost):
+            raise WorkerLost(*error.findings, f"What was saved before is intact. Go on with: {again}") from error
         raise
     except KeyboardInterrupt:
         raise Interrupted(f"Stopped at once; what was saved before is intact. Go on with: {again}") from None
-    except RuntimeError as error:
-        # torch's signal handler raises this wherever the main thread happens to be.
-        if "DataLoader worker" not in str(error):
-            raise
-        raise WorkError(
-            f"A process that decodes pictures has died, most often because the memory was used up. Go on with: {again}"
-        ) from error
 
 
 def prepare_machine(task: Task) -> None:

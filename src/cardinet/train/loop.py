@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +80,11 @@ class Loop:
         try:
             stream = batches.stream(self.progress.step)
             while self.progress.step < task.clock.length:
-                self._step(stream)
-                self._after_step()
+                start = time.perf_counter()
+                batch = interrupt.awaited(stream)
+                if batch is not None:
+                    self._step(batch, time.perf_counter() - start)
+                    self._after_step()
                 if interrupt.asked and self.progress.step < task.clock.length:
                     self._check_finite()
                     self.save()
@@ -90,10 +92,8 @@ class Loop:
         finally:
             batches.close()
 
-    def _step(self, stream: Iterator[Batch]) -> None:
-        start = time.perf_counter()
-        batch = next(stream)
-        ready = time.perf_counter()
+    def _step(self, batch: Batch, waited: float) -> None:
+        """Train on a batch, for which `waited` seconds have passed."""
         recipe, progress = self.task.recipe, self.progress
         try:
             loss, wrong = forward_backward(
@@ -109,7 +109,7 @@ class Loop:
             raise self._not_finite(error.what, progress.step + 1, batch) from None
         progress.step += 1
         self.unread.append((loss, wrong, len(batch.labels)))
-        progress.window.waiting += ready - start
+        progress.window.waiting += waited
         if self.task.device == "cpu":
             self._read_losses()
         self._count_time()
