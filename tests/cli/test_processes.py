@@ -99,6 +99,7 @@ def test_control_c_during_predict(digits_run: Path, tmp_path: Path) -> None:
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        bufsize=0,  # so that `readline` takes one line, and leaves the others to `communicate`
     )
     assert running.stdout is not None
     running.stdout.readline()
