@@ -41,12 +41,12 @@ def test_rooms_are_functions_whatever_was_imported_before() -> None:
     code = (
         "import cardinet, sys; first = cardinet.evaluate\n"
         "heavy = [name for name in ('torch', 'numpy', 'pydantic', 'PIL') if name in sys.modules]\n"
-        "import cardinet.evaluate.classification, cardinet.export.job\n"
+        "import cardinet.evaluate.scores, cardinet.export.request\n"
         "from cardinet import evaluate, export\n"
-        "print(heavy, first is evaluate, callable(evaluate), callable(export), evaluate.classification.__name__)"
+        "print(heavy, first is evaluate, callable(evaluate), callable(export), evaluate.scores.__name__)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[] True True True cardinet.evaluate.classification"
+    assert done.stdout.strip() == "[] True True True cardinet.evaluate.scores"
 
 
 def test_evaluate_save_and_load(model: Model, tmp_path: Path) -> None:

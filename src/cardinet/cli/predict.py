@@ -112,6 +112,7 @@ def _write(
             path = writable(answer.path if below is None else os.path.relpath(answer.path, below))
             if isinstance(answer, Unusable):
                 failed += 1
+                bar.line.clear()
                 errors([answer.reason])
                 table.refuse(path, answer.reason)
             else:
