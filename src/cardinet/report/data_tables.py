@@ -19,8 +19,8 @@ class ClassCounts:
     counts: tuple[int, ...]
 
     @property
-    def share(self) -> int:
-        """What the bar shows: the pictures that are trained on."""
+    def trained_on(self) -> int:
+        """Its training pictures."""
         return self.counts[0]
 
 
@@ -43,7 +43,7 @@ def class_counts(counts: Counts, classes: Sequence[str]) -> list[ClassCounts]:
 
 def smallest_first(rows: Iterable[ClassCounts]) -> list[ClassCounts]:
     """The class with the fewest pictures to train on first."""
-    return sorted(rows, key=lambda row: row.share)
+    return sorted(rows, key=lambda row: row.trained_on)
 
 
 def by_confusion(mistakes: Iterable[Mistake], confusion: Confusion) -> list[Confused]:

@@ -98,7 +98,7 @@ def _data(content: ReportContent) -> dict[str, Any]:
         "splits": list(content.class_counts),
         "smallest": ranked[:HARDEST] if folded else [],
         "largest": ranked[HARDEST:][-EASIEST:][::-1] if folded else [],
-        "most": max((row.share for row in rows), default=0) or 1,
+        "most": max((row.trained_on for row in rows), default=0) or 1,
         "totals": [sum(split) for split in content.class_counts.values()],
     }
 

@@ -69,12 +69,8 @@ class AnswerTable:
 
 def cell(text: str) -> str:
     """The text with control characters, and bytes of a file's name that are no UTF-8, escaped."""
-    return "".join(
-        sign.encode("utf-8", "backslashreplace").decode()
-        if sign.isprintable() or not _is_control(sign)
-        else _code(sign)
-        for sign in text
-    )
+    shown = "".join(_code(sign) if _is_control(sign) else sign for sign in text)
+    return shown.encode("utf-8", "backslashreplace").decode()
 
 
 def _is_control(sign: str) -> bool:
