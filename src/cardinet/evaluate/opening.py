@@ -117,6 +117,8 @@ def open_pictures(
         source = open_source(data, asked, lambda listing: _division(listing, asked, settings, trained, split))
         chosen = choose_split(source, split)
         notes = [*_about(source, chosen, trained, divided=split is not None or _divides(settings))]
+    if source.small:  # decoded already, and a network that knows no statistics takes those of its training pictures
+        also = (*also, "train")
     source = replace(source, splits={key: source.splits[key] for key in source.splits if key in (chosen, *also)})
     before = len(source.splits[chosen])
     source, _ = admitted(source, asked, progress)

@@ -46,7 +46,8 @@ def choose_preprocessing(asked: PreprocessingSettings, source: Source, channels:
     if mean is None or std is None:
         own = source.small and channels == source.channels
         constants = IMAGENET_MEAN[:channels], IMAGENET_STD[:channels]
-        known = channel_statistics(source.splits["train"]) if own else constants
+        split = source.splits.get("train", next(iter(source.splits.values())))
+        known = channel_statistics(split) if own else constants
         mean, std = mean or known[0], std or known[1]
     document = {"channels": channels, "resize": resize, "crop": size, "mean": mean, "std": std}
     return validate(Preprocessing, document | {"interpolation": asked.interpolation, "antialias": asked.antialias})
