@@ -10,7 +10,7 @@ from typing import Any
 
 from cardinet.runs.toml import dumps
 
-MARK = "@@raw%d@@"
+MARK = "@@raw@@"
 """Stands in a document for text that no writer would write."""
 
 RAW_JSON = (
@@ -57,9 +57,12 @@ def bytes_damaged(data: bytes, draw: random.Random) -> bytes:
 
 def json_damaged(document: Any, draw: random.Random) -> str:
     """The text of a JSON document with one part of another kind, missing, renamed, doubled or beyond all bounds."""
-    changed, raw = _changed(document, draw, RAW_JSON)
-    text = json.dumps(changed)
-    return text if raw is None else text.replace(json.dumps(MARK), raw)
+    while True:
+        changed, raw = _changed(document, draw, RAW_JSON)
+        if raw is not None:
+            return json.dumps(changed).replace(json.dumps(MARK), raw)
+        if json.dumps(changed) != json.dumps(document):
+            return json.dumps(changed)
 
 
 def toml_damaged(document: Mapping[str, Any], draw: random.Random) -> str:

@@ -163,6 +163,8 @@ def read_damaged(seed: int, count: int, samples: Path) -> dict[str, int]:
         try:
             read[file.name](file)
             found["silent_damage" if kind.carries else "accepted"] += 1
+            if kind.carries:
+                print(f"silent_damage: {name}, case {number}", file=sys.stderr)
         except CardinetError:
             found["refused"] += 1
         except Exception:

@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from cardinet.base.errors import WorkError
 from cardinet.base.schemas import Count, Document, read_document
-
-Share = Annotated[float, Field(ge=0, le=1.0001)]
-"""0 to 1, with room for rounding."""
-
-
-class Figures(Document, extra="allow"):
-    """An evaluation of a split: every picture counted once; `error` is the share that is `wrong`."""
-
-    count: Count
-    total: Count
-    wrong: Count
-    error: Share
-    loss: float | None
-    top5_wrong: Count | None = None
+from cardinet.weights.description import Figures, Share
 
 
 class ShownMistake(Document, extra="allow"):

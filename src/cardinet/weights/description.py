@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -19,6 +19,35 @@ KEY, SPEC = "cardinet", "cardinet_spec"
 """Keys of a safetensors file's metadata: what makes it a model file, and the network of which it has the weights."""
 
 SCHEMA = 1
+
+
+Share = Annotated[float, Field(ge=0, le=1.0001)]
+"""0 to 1, with room for rounding."""
+
+
+class Figures(Document, extra="allow"):
+    """An evaluation of a split: every picture counted once; `error` is the share that is `wrong`."""
+
+    count: Count
+    total: Count
+    wrong: Count
+    error: Share
+    loss: float | None
+    top5_wrong: Count | None = None
+
+
+class TrainingSummary(Document, extra="allow"):
+    """What of a training's summary is read again; it may say more."""
+
+    network: str | None = None
+    recipe: str | None = None
+    data: str | None = None
+    step: Count | None = None
+    steps: Count | None = None
+    epoch: Annotated[float, Field(ge=0)] | None = None
+    validation: Figures | None = None
+    test: Figures | None = None
+    pictures: dict[str, Any] | None = None
 
 
 class Description(Document):
@@ -55,6 +84,7 @@ def read_description(path: Path, metadata: Mapping[str, str]) -> Description | N
                 f"schema {SCHEMA}. Update Cardinet."
             )
         found: Description = conform(Description, {key: value for key, value in document.items() if key != "schema"})
+        conform(TrainingSummary, found.training, "training.")
         return found
     except DocumentError as error:
         raise WorkError(f"{path} is damaged: {error}.") from None
