@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cardinet.base.errors import WorkError
-
 
 class DocumentError(ValueError):
     """What is wrong with a document, and where, as a clause: `results.test.count = -3: it should be 0 or more`."""
@@ -106,30 +104,16 @@ def read_bytes(path: Path, size: int = BOUNDS.size) -> bytes:
     return content
 
 
-def read_lines(path: Path, size: int = 2**26) -> list[str]:
-    """The lines of a text; what is no UTF-8 in it stands as a sign for that.
-
-    Raises WorkError where it cannot be read, is no regular file or has more than `size` bytes.
-    """
-    try:
-        return read_bytes(path, size).decode("utf-8-sig", "replace").splitlines()
-    except OSError as error:
-        raise WorkError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except DocumentError as error:
-        raise WorkError(f"{path} cannot be read: {error}.") from None
-
-
 def to_json(document: Any, indent: int | None = None) -> str:
     """A document as JSON in ASCII. A number that is none (NaN, infinite) is null, as JSON has no word for it."""
-    return json.dumps(finite(document), allow_nan=False, indent=indent)
+    return json.dumps(_finite(document), allow_nan=False, indent=indent)
 
 
-def finite(value: Any) -> Any:
-    """Plain data with None for numbers that are none."""
+def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: finite(item) for key, item in value.items()}
+        return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
+        return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

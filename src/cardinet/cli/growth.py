@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -72,9 +72,12 @@ class Growth:
         A model of other classes or channels is not the one whose error was measured, so that what was measured stands
         under `before` there; a deeper or wider one computes the same, and only its network's name is another.
         """
+        from cardinet.networks.registry import row_of
+
         training = dict(model.training)
         if self.depths or self.wider:
-            training["network"] = _name(network)
+            row = row_of(cast(Any, network).spec)
+            training["network"] = "custom" if row is None else row.id
         if self.classes or self.channels is not None:
             before = {"classes": list(model.classes), "channels": model.preprocessing.channels, **model.training}
             training = {"network": training.get("network", "custom"), "before": before}
@@ -173,15 +176,3 @@ def _wider(words: list[str]) -> dict[str, Any]:
     if wrong:
         raise RequestError(*wrong)
     return found
-
-
-def _name(network: Any) -> str:
-    """The name of a network that is as described, for whatever pictures and classes, if it has one."""
-    from cardinet.networks.registry import NETWORKS
-
-    spec = network.spec
-    own = {"num_classes": spec.num_classes, "in_channels": spec.in_channels}
-    for row in NETWORKS.values():
-        if type(row.spec) is type(spec) and row.spec.but(**own) == spec:
-            return row.id
-    return "custom"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cardinet.cli.options import Json, OnBadImage, Set, plain
-from cardinet.cli.talk import duration, in_short, print_json, say, show
+from cardinet.cli.talk import duration, in_short, print_json, say
 
 if TYPE_CHECKING:
     from cardinet.runs.folder import RunFolder
@@ -141,28 +141,25 @@ def _finish(folder: RunFolder, as_json: bool, started: float) -> None:
         )
         return
     for name, figures in results.items():
-        show(
+        print(
             f"{name} error {100 * figures['error']:.2f} %: {figures['wrong']:,} of {figures['count']:,} pictures "
             "wrong, each counted once"
         )
-    show(f"model  {folder.model}")
-    show(f"report {report}")
+    print(f"model  {folder.model}")
+    print(f"report {report}")
     say(f"Done in {duration(time.monotonic() - started)}.")
 
 
 def _show(resolved: Resolved, as_json: bool) -> None:
     """What a run would be: its settings, counts, expected memory and time."""
     from cardinet.measure.counts import count
-    from cardinet.networks.builder import build
     from cardinet.train.estimate import estimate
-    from cardinet.weights.match import match
-    from cardinet.weights.settled import given_settings
+    from cardinet.train.starting import initial_network
 
     task = resolved.task
-    network = build(task.spec, device="meta")
-    if resolved.weights is not None:
-        for sentence in match(network, resolved.weights, given_settings(task.recipe.network.delta)).sentences():
-            say(sentence)
+    network, sentences = initial_network(task, resolved.weights, device="meta")
+    for sentence in sentences:
+        say(sentence)
     counts = count(network, task.preprocessing.crop, task.preprocessing.channels)
     expected = estimate(task)
     document = {
@@ -187,7 +184,7 @@ def _show(resolved: Resolved, as_json: bool) -> None:
         return
     from cardinet.runs.toml import dumps
 
-    show(*dumps(document, show_unset=True).split("\n"))
+    print(dumps(document, show_unset=True))
     say(
         f"{in_short(counts.params)} parameters, {in_short(counts.macs)} MACs a picture; {task.clock.length:,} steps of "
         f"{task.clock.batch_size} pictures; expected {duration(expected.seconds)} of training and "

@@ -33,12 +33,14 @@ class Family:
     `peers` maps another library's name ("timm:resnet200") to the id of the same network, or to the description of
     a variant that has no id of its own. A test proves every one of them by value, so none stands here on trust.
     `refused` gives the reason where a library's network of that name is another one that is not built here.
-    `unbuildable` gives the reason why a published network cannot be built.
+    `lookalikes` maps such a name to the network here whose tensors, names and shapes alike, it has. `unbuildable` gives
+    the reason why a published network cannot be built.
     """
 
     rows: Mapping[str, Named]
     peers: Mapping[str, str | Named]
     refused: Mapping[str, str]
+    lookalikes: Mapping[str, str]
     unbuildable: Mapping[str, str]
 
 
@@ -54,6 +56,7 @@ def family(
     printed_form: Mapping[str, Any] | None = None,
     printed_steps: tuple[Mapping[str, Any], ...] = (),
     refused: Mapping[str, str] | None = None,
+    lookalikes: Mapping[str, str] | None = None,
     unbuildable: Mapping[str, str] | None = None,
 ) -> Family:
     """A table of named rows; see `Family` and `Named`.
@@ -72,5 +75,6 @@ def family(
         {id: named(id, spec) for id, spec in rows.items()},
         {peer: same if isinstance(same, str) else named(peer, same) for peer, same in (peers or {}).items()},
         refused or {},
+        lookalikes or {},
         unbuildable or {},
     )

@@ -7,6 +7,7 @@ another name or a variant without an id.
 from __future__ import annotations
 
 import fnmatch
+from typing import Any
 
 from cardinet.base.errors import RequestError, nearest
 from cardinet.networks import (
@@ -80,7 +81,11 @@ ALIASES: dict[str, str] = {
     for peer, row in PEERS.items()
     if row.id in NETWORKS and peer.partition(":")[2] not in NETWORKS
 }
-REFUSED: dict[str, str] = {peer: why for family in FAMILIES for peer, why in family.refused.items()}
+LOOKALIKES: dict[str, str] = {peer: name for family in FAMILIES for peer, name in family.lookalikes.items()}
+REFUSED: dict[str, str] = {peer: why for family in FAMILIES for peer, why in family.refused.items()} | {
+    peer: f"it blurs or averages where {name} only strides (anti-aliased): the same tensors, another function."
+    for peer, name in LOOKALIKES.items()
+}
 UNBUILDABLE: dict[str, str] = {id: why for family in FAMILIES for id, why in family.unbuildable.items()}
 
 
@@ -89,6 +94,12 @@ def find(name: str) -> Named:
     row = NETWORKS.get(name) or PEERS.get(name) or NETWORKS.get(ALIASES.get(name, name))
     if row is not None:
         return row
+    libraries = [peer for peer in (*PEERS, *REFUSED) if peer.partition(":")[2] == name]
+    if libraries and all(PEERS.get(peer) and PEERS[peer].spec == PEERS[libraries[0]].spec for peer in libraries):
+        return PEERS[libraries[0]]
+    if libraries:
+        reasons = [f"{peer} ({REFUSED[peer].rstrip('.')})" if peer in REFUSED else peer for peer in libraries]
+        raise RequestError(f'"{name}" is another library\'s name; write which: {" or ".join(reasons)}.')
     if name in REFUSED or name in UNBUILDABLE:
         raise RequestError(f"{name} cannot be built: {REFUSED.get(name) or UNBUILDABLE[name]}")
     among = [*PEERS] if ":" in name else [*NETWORKS, *ALIASES]
@@ -97,19 +108,37 @@ def find(name: str) -> Named:
 
 def known(name: str) -> bool:
     """Whether `find` knows the name, as a network or as one that it refuses with a reason."""
-    return any(name in names for names in (NETWORKS, ALIASES, PEERS, REFUSED, UNBUILDABLE))
+    bare = (peer.partition(":")[2] for peer in (*PEERS, *REFUSED))
+    return any(name in names for names in (NETWORKS, ALIASES, PEERS, REFUSED, UNBUILDABLE)) or name in bare
+
+
+def lookalikes(spec: Any) -> tuple[str, ...]:
+    """Other libraries' networks that have the tensors of a description and compute something else."""
+    own = {"num_classes": spec.num_classes, "in_channels": spec.in_channels}
+    rows = ((peer, find(name).spec) for peer, name in LOOKALIKES.items())
+    return tuple(peer for peer, other in rows if type(other) is type(spec) and other.but(**own) == spec)
+
+
+def row_of(spec: Any) -> Named | None:
+    """The named network of a description, for whatever pictures and classes; None where it has no name."""
+    own = {"num_classes": spec.num_classes, "in_channels": spec.in_channels}
+    same_kind = (row for row in NETWORKS.values() if type(row.spec) is type(spec))
+    return next((row for row in same_kind if row.spec.but(**own) == spec), None)
 
 
 def matching(pattern: str = "*") -> list[Named]:
     """The rows whose id or alias matches a pattern with wildcards; a plain word matches anywhere in the name.
 
-    With a colon the pattern is for other libraries' names: "timm:*" gives all that are timm's.
+    With a colon the pattern is for other libraries' names: "timm:*" gives all that are timm's. Where no network here
+    has such a name, those of other libraries are looked through too.
     """
     if ":" in pattern:
         return [row for peer, row in PEERS.items() if _fits(peer, pattern)]
     hits = {id for id in NETWORKS if _fits(id, pattern)}
     hits |= {id for alias, id in ALIASES.items() if _fits(alias, pattern)}
-    return [row for id, row in NETWORKS.items() if id in hits]
+    if hits:
+        return [row for id, row in NETWORKS.items() if id in hits]
+    return list({row.id: row for peer, row in PEERS.items() if _fits(peer.partition(":")[2], pattern)}.values())
 
 
 def unbuildable(pattern: str = "*") -> dict[str, str]:

@@ -64,4 +64,10 @@ FAMILY = family(
         f"pytorchcv:resnetd{n}b": "its last two stages are dilated (stride 8), and convolutions here are not."
         for n in (50, 101, 152)
     },
+    lookalikes={
+        "timm:resnetblur18": "resnet18",
+        "timm:resnetaa34d": "timm:resnet34d",
+        **{f"timm:resnet{how}50": "resnet50" for how in ("aa", "blur")},
+        **{f"timm:resnet{how}{n}d": f"timm:resnet{n}d" for how in ("aa", "blur") for n in (50, 101)},
+    },
 )

@@ -82,6 +82,7 @@ FAMILY = family(
         f"timm:seresnet{n}": "its gates have at least 8 units: 8 for 64 channels, where reduction 16 gives 4."
         for n in (18, 34)
     },
+    lookalikes={"timm:seresnextaa101d_32x8d": "timm:seresnext101d_32x8d"},
 )
 CIFAR = family(
     "SENet",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
 
 from cardinet.base.errors import Findings, RequestError
+from cardinet.data.kinds import absolute
 from cardinet.data.source import Source
 from cardinet.measure.fit import fitting, too_deep
 from cardinet.networks.builder import build
@@ -65,7 +66,7 @@ def check(recipe: Recipe, source: Source) -> Fit:
         if recipe.network.id == "auto":
             raise RequestError("Name a network: the recipe leaves it open. `cardinet list` shows all.")
         name = recipe.network.id if recipe.network.spec is not None else find(recipe.network.id).id
-        spec = _spec(recipe.network.described(), recipe.network.delta, source, bool(recipe.network.rewrites))
+        spec = network_for(recipe, source)
         empty = apply(build(spec, device="meta"), recipe.network.steps())
         _check_rewritten(empty, source)
         size, _ = choose_size(recipe.preprocessing, source)
@@ -92,6 +93,7 @@ def fit(recipe: Recipe, source: Source, flips_asked: bool) -> tuple[Task, list[s
     Raises RequestError as `check` does.
     """
     found, notes = check(recipe, source), _notes(source)
+    source = replace(source, text=absolute(source.text))  # what is stored must not depend on the working folder
     preprocessing = choose_preprocessing(recipe.preprocessing, source, found.channels)
     if found.clock.batch_size < recipe.training.batch_size:
         notes.append(f"The batch is {found.clock.batch_size}: there are no more training pictures.")
@@ -171,8 +173,13 @@ def _check_kind(recipe: Recipe, source: Source) -> None:
         )
 
 
-def _spec(spec: Any, delta: dict[str, Any], source: Source, rewritten: bool) -> Any:
-    if rewritten:  # by steps that know its classes and channels, and may have changed them
+def network_for(recipe: Recipe, source: Source) -> Any:
+    """The description of a recipe's network for the classes and channels of a source, or those that are asked for.
+
+    Raises RequestError for an unknown network and for settings that do not fit.
+    """
+    spec, delta = recipe.network.described(), recipe.network.delta
+    if recipe.network.rewrites:  # by steps that know its classes and channels, and may have changed them
         if delta:
             raise RequestError(f"{', '.join(delta)}: a rewritten model's network is as it is; leave its settings out.")
         return spec

@@ -55,7 +55,7 @@ def choose_preprocessing(asked: PreprocessingSettings, source: Source, channels:
 
 def _typical_side(source: Source) -> int:
     """The median of the shorter sides of some training pictures, evenly chosen; damaged ones are named later."""
-    split = source.splits["train"]
+    split = source.splits.get("train", next(iter(source.splits.values())))
     sides = []
     for index in range(0, len(split), max(1, len(split) // SAMPLED_PICTURES)):
         with suppress(WorkError):

@@ -27,23 +27,19 @@ from cardinet.train.optimizer import make_optimizer
 from cardinet.train.promised import folder_gone, keep_model, keep_rest
 from cardinet.train.record import make_record, other_hardware, task_of
 from cardinet.train.request import Resolved
+from cardinet.train.starting import initial_network
 from cardinet.train.state import Progress, read_state, restore, save_state
 from cardinet.train.task import Task
-from cardinet.weights.match import load
-from cardinet.weights.settled import given_settings
 
 
 def start(resolved: Resolved, listener: Listener) -> RunFolder:
     """Run a resolved request to its end. Returns the run folder; its last checkpoint exists from the first moment."""
     task = resolved.task
     prepare_machine(task)
-    given_steps = task.recipe.network.steps()
-    built = cast(Classifier, apply(build(task.spec, init=task.recipe.network.init), given_steps))
-    if resolved.weights is not None:
-        given = given_settings(task.recipe.network.delta)
-        for sentence in load(built, resolved.weights, given).sentences():
-            listener.said(sentence)
-    network, optimizer = trainable(task, built, done=len(given_steps))
+    built, sentences = initial_network(task, resolved.weights)
+    for sentence in sentences:
+        listener.said(sentence)
+    network, optimizer = trainable(task, built, done=len(task.recipe.network.steps()))
     data = Path(task.source.text.rpartition(":")[2]).name.split(".")[0] or "data"
     out = resolved.request.out
     with new_run(out, f"{task.recipe.network.id}-{data}") as (making, target):

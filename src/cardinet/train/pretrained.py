@@ -13,6 +13,7 @@ from cardinet.networks.family import Named
 from cardinet.runs.model_file import Model
 from cardinet.train.inputs import choose_preprocessing
 from cardinet.train.recipe import PreprocessingSettings
+from cardinet.train.starting import channels_of, in_words, preprocessing_settings
 from cardinet.weights.contents import Weights
 from cardinet.weights.match import load, settled
 from cardinet.weights.settled import given_settings
@@ -27,7 +28,9 @@ def pretrained(
     """
     given = given_settings(delta)
     spec = row.spec.but(**{"num_classes": len(source.classes), "in_channels": source.channels, **delta})
-    fixed, said = settled(spec, weights, given)
+    channels, channels_said = channels_of(spec, delta, source, weights)
+    fixed, said = settled(spec := spec.but(in_channels=channels), weights, given)
+    said = (*channels_said, *said)
     spec = spec.but(**fixed)
     network = build(spec).to(device)
     match = load(network, weights, given)
@@ -37,6 +40,9 @@ def pretrained(
             f"nothing to evaluate; train one first: cardinet train {row.id} --weights {shlex.quote(weights.source)} "
             "--data ..."
         )
-    size = None if source.small else row.input_size  # the paper's, whatever the size of these pictures
-    preprocessing = choose_preprocessing(PreprocessingSettings(size=size), source, source.channels)
+    asked = PreprocessingSettings(size=None if source.small else row.input_size)  # the paper's, whatever these pictures
+    if (own := weights.preprocessing) is not None:
+        asked = PreprocessingSettings(**preprocessing_settings(own, {}, spec.in_channels))
+        said = (*said, f"The preprocessing of {weights.source} is used: {in_words(own)}.")
+    preprocessing = choose_preprocessing(asked, source, spec.in_channels)
     return Model(network.eval(), spec, source.classes, preprocessing), (*said, *match.sentences())

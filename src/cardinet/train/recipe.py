@@ -138,9 +138,14 @@ class MachineSettings(Settings):
 
 
 class Recipe(Settings):
-    """Every setting of a run. `fits` names the kinds of pictures that the recipe is made for."""
+    """Every setting of a run.
+
+    `fits` names the kinds of pictures that the recipe is made for; `from_weights` says that it is made for a network
+    that is trained already.
+    """
 
     name: str = "custom"
+    from_weights: bool = False
     fits: tuple[Kind, ...] = KINDS
     network: NetworkSettings = NetworkSettings()
     data: DataSettings = DataSettings()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -14,20 +14,15 @@ from cardinet.base.settings import merge, parse_assignments, validate
 from cardinet.data.admission import admit
 from cardinet.data.check import examined
 from cardinet.data.findings import Finding
-from cardinet.data.kinds import absolute
 from cardinet.data.settings import DataSettings
-from cardinet.data.source import open_source
-from cardinet.networks.builder import build
-from cardinet.networks.part import to_document
-from cardinet.rewrite.registry import apply
+from cardinet.data.source import Source, open_source
 from cardinet.runs.environment import device_of, require_one_process
-from cardinet.train.fitting import check, fit, kind_of
+from cardinet.train.fitting import check, fit, kind_of, network_for
 from cardinet.train.listener import Listener
 from cardinet.train.recipe import NetworkSettings, Recipe, make_recipe, overrides, recipe_document
+from cardinet.train.starting import with_channels, with_network, with_preprocessing, with_settled
 from cardinet.train.task import Task
 from cardinet.weights.contents import Weights
-from cardinet.weights.match import match, settled
-from cardinet.weights.settled import given_settings
 from cardinet.weights.source import read_weights
 
 
@@ -84,22 +79,26 @@ def resolve(request: Request, listener: Listener) -> Resolved:
     with findings:
         settings = validate(DataSettings, asked.get("data", {}), "data.")
         source = open_source(settings.source, settings)
-        source = replace(source, text=absolute(source.text))  # what is stored must not depend on the working folder
     with findings:
         require_one_process()
     with findings:
         check_out(request.out)
     weights = None
     with findings:
-        weights = None if request.weights is None else read_weights(request.weights)
+        weights = None if request.weights is None else read_weights(request.weights, _named(asked))
+        if weights is None and asked.get("from_weights") is True:
+            raise RequestError(
+                f'The recipe "{request.recipe}" starts from weights; name them with --weights, or train anew with '
+                "--recipe quick."
+            )
     findings.raise_if_any()
 
-    delta = _with_rewritten(delta, weights)
-    recipe = make_recipe(merge(recipe_document(request.recipe, kind_of(source)), delta))
-    found = check(recipe, source)
+    delta = delta if weights is None else with_network(delta, weights)
+    document = merge(recipe_document(request.recipe, kind_of(source)), delta)
+    recipe = make_recipe(document)
     said: tuple[str, ...] = ()
     if weights is not None:
-        recipe, said = _with_settled(recipe, found.spec, weights)
+        recipe, said = _from_weights(recipe, document, source, weights)
     findings_on = examined(source, recipe.data, lambda done, total: listener.progress("checking pictures", done, total))
     source, left_out = admit(source, recipe.data, findings_on)
     task, notes = fit(recipe, source, flips_asked="flip" in delta.get("augmentation", {}))
@@ -114,26 +113,26 @@ def resolve(request: Request, listener: Listener) -> Resolved:
     )
 
 
-def _with_settled(recipe: Recipe, spec: Any, weights: Weights) -> tuple[Recipe, tuple[str, ...]]:
-    """The recipe with the network's settings that the weights fix, and sentences on them.
+def _from_weights(
+    recipe: Recipe, document: Mapping[str, Any], source: Source, weights: Weights
+) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe with what the weights bring, and sentences on it.
 
-    Raises RequestError for weights that do not fit the network.
+    `document` is what was asked for, by the user and the recipe. Raises RequestError as `fitting.check`, and for
+    weights that do not fit the network.
     """
-    given = given_settings(recipe.network.delta)
-    if steps := recipe.network.steps():
-        match(apply(build(spec, device="meta"), steps), weights, given)
-        return recipe, ()
-    fixed, said = settled(spec, weights, given)
-    match(build(spec.but(**fixed), device="meta"), weights, given)
-    return recipe.but("network", delta={**recipe.network.delta, **fixed}), said
+    recipe, channels_said = with_channels(recipe, network_for(recipe, source), source, weights)
+    channels = network_for(recipe, source).in_channels
+    recipe, input_said = with_preprocessing(recipe, document.get("preprocessing", {}), weights, channels)
+    recipe, settled_said = with_settled(recipe, check(recipe, source).spec, weights)
+    return recipe, (*channels_said, *input_said, *settled_said)
 
 
-def _with_rewritten(delta: dict[str, Any], weights: Weights | None) -> dict[str, Any]:
-    """The settings, where they name no network, with that of a model file that was rewritten: no name describes it."""
-    if weights is None or not weights.rewrites or {"id", "spec"} & delta.get("network", {}).keys():
-        return delta
-    own = {"id": "rewritten", "spec": to_document(weights.spec), "rewrites": list(weights.rewrites)}
-    return merge(delta, {"network": own})
+def _named(asked: Mapping[str, Any]) -> str | None:
+    """The network that a request names, if it names one."""
+    network = asked.get("network")
+    name = network.get("id") if isinstance(network, Mapping) else None
+    return name if isinstance(name, str) and name != "auto" else None
 
 
 def _check_device(asked: Any) -> None:

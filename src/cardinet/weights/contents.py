@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from cardinet.data.preprocessing import Preprocessing
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -17,7 +19,8 @@ class Weights:
     `spec` is the network that the source itself states, where it does, and `rewrites` are documents of what was done to
     it since; `settings` are single ones of it, such as {"pad": "end"}; `graph` is the network that a .t7 file describes
     beside its tensors; `model_file` says that it is a whole model file. `notes` are sentences on how it was read;
-    `skipped` are the entries that are no tensors, by name, with what they are.
+    `skipped` are the entries that are no tensors, by name, with what they are. `preprocessing` is what was done to the
+    pictures with which they were trained, where the source says that.
     """
 
     source: str
@@ -30,3 +33,4 @@ class Weights:
     model_file: bool = False
     notes: tuple[str, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
+    preprocessing: Preprocessing | None = None

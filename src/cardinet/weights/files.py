@@ -101,6 +101,7 @@ def read_file(path: Path) -> Weights:
         spec=network_of(path, about.spec),
         rewrites=about.rewrites,
         model_file=True,
+        preprocessing=about.preprocessing,
         notes=() if checksums.KEY in header else (checksums.absent(path),),
     )
 

@@ -6,11 +6,11 @@ import importlib
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cardinet.base.errors import RequestError, WorkError
+from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.weights.reach import in_short, unreachable
 
 FILES = ("model.safetensors", "pytorch_model.bin")
@@ -28,7 +28,10 @@ def fetch(name: str) -> Path:
     if parts is None:
         raise RequestError(f'"hub:{name}": write it as hub:OWNER/REPO, with @REVISION and /FILE where you need them.')
     files = (parts["file"],) if parts["file"] else FILES
-    return first_of(files, parts["repo"], parts["revision"], f"hub:{name}")
+    found = first_of(files, parts["repo"], parts["revision"], f"hub:{name}")
+    with suppress(CardinetError):  # beside it, as it may say with which preprocessing the weights were trained
+        first_of(("config.json",), parts["repo"], parts["revision"], f"hub:{name}")
+    return found
 
 
 def first_of(files: Sequence[str], repo: str, revision: str | None, source: str) -> Path:

@@ -16,9 +16,11 @@ import torch
 from torch import Tensor
 
 from cardinet.base.errors import RequestError, WorkError, nearest
-from cardinet.networks.registry import PEERS
+from cardinet.data.preprocessing import Preprocessing
+from cardinet.networks.registry import PEERS, REFUSED
 from cardinet.weights.contents import Weights
 from cardinet.weights.hub import FILES, first_of
+from cardinet.weights.published import of_timm, of_torchvision
 from cardinet.weights.reach import asking, in_short, unreachable
 
 
@@ -39,7 +41,8 @@ def from_torchvision(name: str) -> Weights:
         lambda: weights.get_state_dict(progress=False, check_hash=True), weights.url, f"torchvision:{name}"
     )
     model = name if "." not in name else type(weights).__name__.removesuffix("_Weights").lower()
-    return _of("torchvision", name, model, state, f"Read torchvision's {weights}.")
+    said = f"Read torchvision's {weights}."
+    return _of("torchvision", name, model, state, said, of_torchvision(weights.transforms()))
 
 
 def from_timm(name: str) -> Weights:
@@ -54,13 +57,15 @@ def from_timm(name: str) -> Weights:
     model = name.partition(".")[0]
     if not timm.is_model(model):
         raise RequestError(f'timm has no model "{model}" ({nearest(model, timm.list_models())}).')
+    if f"timm:{model}" in REFUSED:
+        raise RequestError(f"The weights timm:{name} are not read: {REFUSED[f'timm:{model}']}")
     if not timm.models.is_model_pretrained(name):
         tags = timm.list_pretrained(f"{model}.*")
         raise RequestError(f'timm has no weights "{name}" ({nearest(name, tags)}).')
     about = timm.models.get_pretrained_cfg(name)
     if not about.hf_hub_id:
         state = _from_address(lambda: timm.create_model(name, pretrained=True).state_dict(), about.url, f"timm:{name}")
-        return _of("timm", name, model, state, f"Read timm's {name}.")
+        return _of("timm", name, model, state, f"Read timm's {name}.", of_timm(about.to_dict()))
     repo, _, revision = about.hf_hub_id.partition("@")
     files = (about.hf_hub_filename,) if about.hf_hub_filename else FILES
     path = first_of(files, repo, revision or None, f"timm:{name}")
@@ -70,7 +75,7 @@ def from_timm(name: str) -> Weights:
         state = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay).state_dict()
     except Exception as error:  # whatever timm raises at a file that is damaged or another model's
         raise _unreadable(f"timm:{name}", path, error) from error
-    return _of("timm", name, model, state, f"Read timm's {name}.")
+    return _of("timm", name, model, state, f"Read timm's {name}.", of_timm(about.to_dict()))
 
 
 def _from_address(read: Callable[[], Mapping[str, Tensor]], address: str, source: str) -> Mapping[str, Tensor]:
@@ -99,8 +104,11 @@ def _unreadable(source: str, path: Path, error: Exception) -> WorkError:
     )
 
 
-def _of(library: str, name: str, model: str, state: Mapping[str, Tensor], said: str) -> Weights:
+def _of(
+    library: str, name: str, model: str, state: Mapping[str, Tensor], said: str, preprocessing: Preprocessing | None
+) -> Weights:
     """The weights of a library's network, with its description where that is known."""
     row = PEERS.get(f"{library}:{model}")
     unknown = f"{library}'s {model} is not among the networks here: what tensors do not show is taken from the network."
-    return Weights(f"{library}:{name}", dict(state), spec=row and row.spec, notes=(said,) if row else (said, unknown))
+    notes = (said,) if row else (said, unknown)
+    return Weights(f"{library}:{name}", dict(state), spec=row and row.spec, notes=notes, preprocessing=preprocessing)

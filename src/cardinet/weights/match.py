@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
 from cardinet.networks.builder import build
+from cardinet.networks.registry import lookalikes
 from cardinet.weights.contents import Weights
 from cardinet.weights.misfit import misfit
 from cardinet.weights.names.roles import BOOKKEEPING, HEAD, LEARNT, fits
@@ -97,8 +98,8 @@ def _matched(network: Any, weights: Weights, names: Names, given: Collection[str
     require_settings(network, read_settings(network, weights, names, given), given, weights.source)
     plain = {name: theirs[name].removeprefix(names.prefix) for name in loaded}
     renamed = {ours: there for ours, there in plain.items() if ours != there}
-    unusual = usual(network, names) if weights.spec is None else ""
-    notes = (*weights.notes, *names.notes, *([unusual] if unusual else []), *_not_finite(loaded, state, theirs))
+    doubts = [usual(network, names), _lookalikes(network, weights)] if weights.spec is None else []
+    notes = (*weights.notes, *names.notes, *filter(None, doubts), *_not_finite(loaded, state, theirs))
     why = _why_new(own, weights, names) if new_head else ""
     return Match(loaded, renamed, new_head, left_over, names.origin, names.prefix, notes, weights.skipped, why)
 
@@ -130,6 +131,17 @@ def load(network: nn.Module, weights: Weights, given: Collection[str] = ()) -> M
         for name, tensor in tensors.items():
             own[name].copy_(tensor)
     return found
+
+
+def _lookalikes(network: Any, weights: Weights) -> str:
+    """A sentence on networks of other libraries that have these tensors and compute something else."""
+    others = lookalikes(network.spec)
+    if not others or weights.graph is not None:
+        return ""
+    return (
+        f"{some(list(others))} {'has' if len(others) == 1 else 'have'} the same tensors and another function "
+        "(anti-aliased): weights of theirs would load here and answer wrongly."
+    )
 
 
 def _new_head(own: Mapping[str, Tensor], state: Mapping[str, Tensor], theirs: Mapping[str, str]) -> tuple[str, ...]:

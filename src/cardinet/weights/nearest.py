@@ -2,41 +2,60 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, get_args, get_type_hints
 
 from cardinet.base.errors import RequestError
 from cardinet.networks.builder import build
+from cardinet.networks.family import Named
 from cardinet.networks.part import to_document
-from cardinet.networks.registry import NETWORKS
+from cardinet.networks.registry import NETWORKS, PEERS
 from cardinet.networks.shortcut import Shortcut
 from cardinet.weights.alike import tensors_of
 from cardinet.weights.contents import Weights
 from cardinet.weights.names.roles import HEAD, fits
 from cardinet.weights.recognise import recognise
 
-SECONDS = 1.0
 FEWEST_TENSORS = 10
-DEEPEST = 100
-"""Units; a description of more takes longer to build than a message may take."""
+MOST_A_UNIT = 10
+"""Convolutions in a unit, shortcut and gate included; a network outside of that is not built for a comparison."""
 
 
 def nearest_network(network: Any, weights: Weights) -> str | None:
-    """The id of a named network whose tensors the source has by name and shape, all of them; None if none is found.
+    """The name of another network than this whose tensors the source has by name and shape, all of them.
 
-    It looks for a second, first among the networks that are described most alike.
+    First among those that are described most alike; None if there is none.
     """
+
+    def order(row: Named) -> int:
+        return distance(network.spec, row.spec)
+
+    return next((name for name in _fitting(weights, order) if order(_named()[name])), None)
+
+
+def fitting_network(weights: Weights) -> str | None:
+    """The name of a network whose tensors the source has, all of them; None if there is none."""
+    return next(_fitting(weights, lambda row: 0), None)
+
+
+def _fitting(weights: Weights, order: Callable[[Named], int]) -> Iterator[str]:
+    """The names of the networks that weights fit, in an order: ours, and those that only other libraries name."""
     if weights.graph is not None or len(weights.tensors) < FEWEST_TENSORS:
-        return None
-    end = time.monotonic() + SECONDS
-    rows = [row for row in NETWORKS.values() if sum(getattr(row.spec, "depths", ())) <= DEEPEST]
-    for row in sorted(rows, key=lambda row: distance(network.spec, row.spec)):
-        if time.monotonic() > end:
-            return None
-        if distance(network.spec, row.spec) and _has_all(row.spec, weights):
-            return row.id
-    return None
+        return
+    convolutions = sum(tensor.dim() == 4 for tensor in weights.tensors.values())
+    for name, row in sorted(_named().items(), key=lambda item: order(item[1])):
+        units = sum(getattr(row.spec, "depths", ()))
+        if units and not units <= convolutions <= MOST_A_UNIT * (units + 1):
+            continue
+        if _has_all(row.spec, weights):
+            yield name
+
+
+@functools.cache
+def _named() -> Mapping[str, Named]:
+    """All networks by a name under which they are found."""
+    return {**NETWORKS, **{peer: row for peer, row in PEERS.items() if row.id not in NETWORKS}}
 
 
 def fitting_shortcuts(network: Any, weights: Weights) -> list[str]:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from cardinet.base.errors import RequestError, nearest
+from cardinet.networks.registry import PEERS, find
 from cardinet.weights.contents import Weights
 
 KINDS = ("torchvision", "timm", "hub")
 
 
-def read_weights(source: str | Path) -> Weights:
+def read_weights(source: str | Path, network: str | None = None) -> Weights:
     """The weights of `torchvision:NAME`, `timm:NAME`, `hub:REPO[@REVISION][/FILE]`, or of a file of any known format.
 
-    Raises RequestError for a source that is not there or holds no weights, WorkError for a damaged file and for a
-    download that fails.
+    "torchvision" or "timm" alone are that library's default weights of the `network` of this name. Raises RequestError
+    for a source that is not there or holds no weights, WorkError for a damaged file and for a download that fails.
     """
+    if source in ("torchvision", "timm") and not os.path.lexists(source):
+        source = _default(str(source), network)
     kind, _, name = str(source).partition(":")
     if kind == "torchvision" and name:
         from cardinet.weights.libraries import from_torchvision
@@ -29,7 +33,23 @@ def read_weights(source: str | Path) -> Weights:
         return from_timm(name)
     from cardinet.weights.files import read_file
 
-    return read_file(local(source))
+    found = read_file(file := local(source))
+    if found.preprocessing is None and kind == "hub":
+        from cardinet.weights.published import beside
+
+        return replace(found, preprocessing=beside(file))
+    return found
+
+
+def _default(library: str, network: str | None) -> str:
+    """The name of a library's weights for a network. Raises RequestError where it has none, or no network is named."""
+    if network is None:
+        raise RequestError(f"--weights {library} means its default weights of a network; name the network too.")
+    id = find(network).id
+    peers = [peer for peer, row in PEERS.items() if row.id in (id, network) and peer.startswith(f"{library}:")]
+    if not peers:
+        raise RequestError(f"{library} has no network {network}, so it has no weights for it; name a file.")
+    return min(peers, key=lambda peer: (peer != f"{library}:{network}", len(peer)))
 
 
 def local(source: str | Path) -> Path:

@@ -1,0 +1,158 @@
+"""What weights bring to a run that starts from them: their network, their channels, their preprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from cardinet.base.errors import RequestError
+from cardinet.base.settings import merge
+from cardinet.blocks.classifier import Classifier
+from cardinet.data.preprocessing import Preprocessing
+from cardinet.data.source import Source
+from cardinet.networks.builder import build
+from cardinet.networks.part import to_document
+from cardinet.networks.registry import row_of
+from cardinet.rewrite.registry import apply
+from cardinet.train.recipe import Recipe
+from cardinet.train.task import Task
+from cardinet.weights.contents import Weights
+from cardinet.weights.match import load, match, settled
+from cardinet.weights.nearest import fitting_network
+from cardinet.weights.recognise import recognise
+from cardinet.weights.settled import given_settings
+
+Delta = Mapping[str, Any]
+COLOURS = {1: "grey", 3: "colour"}
+
+
+def with_network(delta: Delta, weights: Weights) -> dict[str, Any]:
+    """The settings with the network of the weights, where they name none.
+
+    A rewritten model's has no name: it is described, and so are its rewrites. Raises RequestError where the weights do
+    not say what network they are of, with the one that they would fit.
+    """
+    if {"id", "spec"} & delta.get("network", {}).keys():
+        return dict(delta)
+    if weights.spec is None:
+        found = fitting_network(weights)
+        hint = f"They fit {found}: cardinet train {found} --weights ..." if found else "cardinet list shows all names."
+        raise RequestError(f"{weights.source} does not say which network its weights are of; name it. {hint}")
+    described = {"spec": to_document(weights.spec)}
+    if weights.rewrites:
+        return merge(dict(delta), {"network": {"id": "rewritten", "rewrites": list(weights.rewrites), **described}})
+    row = row_of(weights.spec)
+    return merge(dict(delta), {"network": {"id": "custom", **described} if row is None else {"id": row.id}})
+
+
+def with_channels(recipe: Recipe, spec: Any, source: Source, weights: Weights) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe with the channels of the weights, where nobody has asked for others, and what to say of that.
+
+    `spec` is the network for the pictures. Grey pictures pass as three equal channels through a network for colour, and
+    colour pictures as grey through one for grey.
+    """
+    if recipe.network.steps():
+        return recipe, ()
+    channels, said = channels_of(spec, recipe.network.delta, source, weights)
+    return (recipe.but("network", delta={**recipe.network.delta, "in_channels": channels}) if said else recipe), said
+
+
+def channels_of(spec: Any, delta: Delta, source: Source, weights: Weights) -> tuple[int, tuple[str, ...]]:
+    """The channels of a network for the pictures of a source and weights, and what to say where these differ."""
+    trained = None if "in_channels" in given_settings(delta) else _channels(spec, weights)
+    if trained is None or trained == source.channels:
+        return int(spec.in_channels), ()
+    how = "each picture is read as three equal channels" if trained == 3 else "each picture is read as grey"
+    said = (
+        f"The pictures are {COLOURS[source.channels]} and {weights.source} is for {COLOURS[trained]} ones: {how} "
+        f"(in_channels = {trained})."
+    )
+    return trained, (said,)
+
+
+def _channels(spec: Any, weights: Weights) -> int | None:
+    """The channels of the pictures with which weights were trained; None where nobody can tell."""
+    if weights.spec is not None:
+        return int(weights.spec.in_channels)
+    network = build(spec, device="meta")
+    first = next((name for name, tensor in network.named_parameters() if tensor.dim() == 4), None)
+    if first is None or weights.graph is not None:
+        return None
+    there = weights.tensors.get(recognise(network, weights).theirs.get(first, ""))
+    channels = there.shape[1] if there is not None and there.dim() == 4 else None
+    return channels if channels in COLOURS else None
+
+
+def with_settled(recipe: Recipe, spec: Any, weights: Weights) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe with the network's settings that the weights fix, and sentences on them.
+
+    Raises RequestError for weights that do not fit the network.
+    """
+    given = given_settings(recipe.network.delta)
+    if steps := recipe.network.steps():
+        match(apply(build(spec, device="meta"), steps), weights, given)
+        return recipe, ()
+    fixed, said = settled(spec, weights, given)
+    match(build(spec.but(**fixed), device="meta"), weights, given)
+    return recipe.but("network", delta={**recipe.network.delta, **fixed}), said
+
+
+def with_preprocessing(recipe: Recipe, asked: Delta, weights: Weights, channels: int) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe with the preprocessing of the weights in whatever was not `asked` for, and what to say of that.
+
+    A size that was asked for keeps the share that the crop has of the shorter side.
+    """
+    own = weights.preprocessing
+    if own is None:
+        return recipe, (
+            f"{weights.source} does not say with which preprocessing it was trained; see the one that is used in "
+            "--dry-run, and change it with --set.",
+        )
+    taken = preprocessing_settings(own, asked, channels)
+    settings = recipe.preprocessing.model_copy(update=taken)
+    said = f"The preprocessing of {weights.source} is used: {in_words(own)}."
+    if others := [key for key in asked if getattr(settings, key) != _own(own, key)]:
+        changed = ", ".join(f"{key} = {_plain(getattr(settings, key))} for {_plain(_own(own, key))}" for key in others)
+        said = f"The preprocessing of {weights.source} is {in_words(own)}; as asked, {changed}."
+    return recipe.model_copy(update={"preprocessing": settings}), (said,)
+
+
+def preprocessing_settings(own: Preprocessing, asked: Delta, channels: int) -> dict[str, Any]:
+    """The settings of a recipe that give a known preprocessing, without those that were asked for otherwise."""
+    found: dict[str, Any] = {"interpolation": own.interpolation, "antialias": own.antialias, "size": own.crop}
+    if own.resize is not None:
+        found["resize"] = round(asked.get("size", own.crop) * own.resize / own.crop)
+    if own.channels == channels:
+        found |= {"mean": own.mean, "std": own.std}
+    return {key: value for key, value in found.items() if key not in asked}
+
+
+def in_words(own: Preprocessing) -> str:
+    """A preprocessing in one line."""
+    resize = "" if own.resize is None else f"shorter side {own.resize}, "
+    antialias = "" if own.antialias else " without antialias"
+    mean, std = (_plain(values) for values in (own.mean, own.std))
+    return f"{resize}size {own.crop}, {own.interpolation}{antialias}, mean {mean}, std {std}"
+
+
+def _own(own: Preprocessing, key: str) -> Any:
+    return own.crop if key == "size" else getattr(own, key)
+
+
+def _plain(value: Any) -> str:
+    return " ".join(f"{v:.4g}" for v in value) if isinstance(value, tuple) else str(value)
+
+
+def initial_network(task: Task, weights: Weights | None, device: str = "cpu") -> tuple[Classifier, list[str]]:
+    """The network with which a task starts, before the rewrites that its method adds, and what became of the weights.
+
+    On the device "meta" no value is drawn or read: that is what a dry run shows, by the same way. Raises RequestError
+    for weights that do not fit.
+    """
+    spec, steps = task.spec, task.recipe.network.steps()
+    built = cast(Classifier, apply(build(spec, init=task.recipe.network.init, device=device), steps))
+    if weights is None:
+        return built, []
+    given = given_settings(task.recipe.network.delta)
+    found = match(built, weights, given) if device == "meta" else load(built, weights, given)
+    return built, found.sentences()

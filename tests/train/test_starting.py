@@ -1,0 +1,208 @@
+"""What weights bring to a run: their network, their channels, their preprocessing; and the dry run shows just that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import cardinet
+from cardinet.base.errors import RequestError
+from cardinet.data.preprocessing import Preprocessing
+from cardinet.networks.registry import LOOKALIKES, NETWORKS, PEERS, find, matching
+from cardinet.runs.model_file import Model, save_model
+from cardinet.train.listener import Listener
+from cardinet.train.request import Request, Resolved, resolve
+from cardinet.train.starting import initial_network
+from cardinet.weights import source as weights_source
+from cardinet.weights.contents import Weights
+from cardinet.weights.nearest import fitting_network, nearest_network
+from cardinet.weights.published import beside, of_timm, of_torchvision
+
+HALF = (0.5, 0.5, 0.5)
+TRAINED = Preprocessing(channels=3, resize=40, crop=32, interpolation="bicubic", antialias=False, mean=HALF, std=HALF)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    return folder(tmp_path / "pictures", channels=3)
+
+
+def folder(root: Path, channels: int, side: tuple[int, int] = (90, 70)) -> Path:
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for name in ("ant", "bee"):
+            (root / split / name).mkdir(parents=True)
+            for i in range(4):
+                pixels = rng.integers(0, 256, (*side, channels), dtype=np.uint8)
+                image = Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
+                image.save(root / split / name / f"{i}.png")
+    return root
+
+
+def model_file(path: Path, network: str = "resnet20_cifar", about: Preprocessing = TRAINED, **delta: Any) -> Path:
+    built = cardinet.create(network, num_classes=3, **delta)
+    save_model(path, Model(built, built.spec, ("a", "b", "c"), about))
+    return path
+
+
+def resolved(
+    data: Path, weights: Path | str, network: str | None = None, recipe: str = "quick", **settings: Any
+) -> Resolved:
+    asked = {"data.source": str(data), "threads": 1, "batch_size": 4, **settings}
+    request = Request(network=network, recipe=recipe, settings=tuple(asked.items()), weights=str(weights))
+    return resolve(request, Listener())
+
+
+def test_the_files_own_preprocessing_is_used_and_told(pictures: Path, tmp_path: Path) -> None:
+    file = model_file(tmp_path / "m.safetensors")
+    for recipe in ("quick", "finetune"):
+        found = resolved(pictures, file, "resnet20_cifar", recipe)
+        assert found.task.preprocessing == TRAINED
+        said = "shorter side 40, size 32, bicubic without antialias, mean 0.5 0.5 0.5, std 0.5 0.5 0.5"
+        assert f"The preprocessing of {file} is used: {said}." in found.notes
+
+
+def test_what_is_asked_for_overrides_it_and_both_are_told(pictures: Path, tmp_path: Path) -> None:
+    found = resolved(
+        pictures, model_file(tmp_path / "m.safetensors"), "resnet20_cifar", size=48, interpolation="bilinear"
+    )
+    used = found.task.preprocessing
+    assert (used.crop, used.resize, used.interpolation, used.antialias, used.mean) == (48, 60, "bilinear", False, HALF)
+    assert any("as asked, size = 48 for 32, interpolation = bilinear for bicubic" in note for note in found.notes)
+
+
+def test_weights_that_do_not_say_theirs(pictures: Path, tmp_path: Path) -> None:
+    torch.save(cardinet.create("resnet18", num_classes=3).state_dict(), tmp_path / "w.pth")
+    found = resolved(pictures, tmp_path / "w.pth", "resnet18")
+    assert any("does not say with which preprocessing it was trained" in note for note in found.notes)
+    assert found.task.preprocessing.mean == (0.485, 0.456, 0.406)
+
+
+def test_the_network_is_that_of_the_file(pictures: Path, tmp_path: Path) -> None:
+    named = resolved(pictures, model_file(tmp_path / "a.safetensors", "resnet20_cifar"), recipe="finetune")
+    assert named.task.recipe.network.id == "resnet20_cifar"
+    assert (named.task.spec.num_classes, named.task.spec.depths) == (2, (3, 3, 3))
+    other = resolved(
+        pictures, model_file(tmp_path / "b.safetensors", "resnet20_cifar", gate="SqueezeExcite(reduction=4)")
+    )
+    assert (other.task.recipe.network.id, other.task.spec.gate.reduction) == ("custom", 4)
+    torch.save(cardinet.create("resnet20_cifar", num_classes=3).state_dict(), tmp_path / "w.pth")
+    with pytest.raises(
+        RequestError, match=r"does not say which network its weights are of; name it\. They fit resnet20_cifar"
+    ):
+        resolved(pictures, tmp_path / "w.pth")
+
+
+def test_finetuning_needs_weights(pictures: Path) -> None:
+    request = Request(network="resnet18", recipe="finetune", settings=(("data.source", str(pictures)),))
+    with pytest.raises(RequestError, match='"finetune" starts from weights; name them with --weights'):
+        resolve(request, Listener())
+
+
+@pytest.mark.parametrize(("pictures_are", "weights_are"), [(1, 3), (3, 1)])
+def test_grey_and_colour_meet(tmp_path: Path, pictures_are: int, weights_are: int) -> None:
+    data = folder(tmp_path / "data", pictures_are, (32, 32))
+    torch.save(cardinet.create("resnet18", in_channels=weights_are).state_dict(), tmp_path / "w.pth")
+    found = resolved(data, tmp_path / "w.pth", "resnet18", size=64)
+    assert (found.task.spec.in_channels, found.task.preprocessing.channels) == (weights_are, weights_are)
+    how = "each picture is read as three equal channels" if weights_are == 3 else "each picture is read as grey"
+    assert any(how in note for note in found.notes)
+    with pytest.raises(RequestError, match=r"conv1\.weight"):
+        resolved(data, tmp_path / "w.pth", "resnet18", size=64, in_channels=pictures_are)
+
+
+def test_a_dry_run_is_the_run(pictures: Path, tmp_path: Path) -> None:
+    """The same function makes the network of both; on the device meta it draws and reads nothing."""
+    found = resolved(pictures, model_file(tmp_path / "m.safetensors"), "resnet20_cifar")
+    (dry, said), (wet, as_well) = (initial_network(found.task, found.weights, device) for device in ("meta", "cpu"))
+    assert said == as_well
+    assert {n: t.shape for n, t in dry.state_dict().items()} == {n: t.shape for n, t in wet.state_dict().items()}
+    assert all(t.is_meta for t in dry.state_dict().values())
+
+
+def test_timm_and_torchvision_say_their_preprocessing(tmp_path: Path) -> None:
+    import timm
+    import torchvision
+
+    config = timm.models.get_pretrained_cfg("resnet50.a1_in1k").to_dict()
+    found = of_timm(config)
+    assert found is not None
+    assert (found.crop, found.resize, found.interpolation) == (224, 235, "bicubic")  # crop_pct 0.95
+    assert found.mean == tuple(config["mean"])
+    preset = torchvision.models.ResNet50_Weights.IMAGENET1K_V2.transforms()
+    theirs = of_torchvision(preset)
+    assert theirs is not None
+    assert (theirs.crop, theirs.resize, theirs.interpolation) == (224, 232, "bilinear")
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8))
+    assert torch.allclose(preset(image), theirs.normalise(theirs.picture(image)[None])[0], atol=1e-6)
+    (tmp_path / "config.json").write_text(
+        '{"pretrained_cfg": {"input_size": [3, 64, 64], "mean": [0.5, 0.5, 0.5], "std": [1, 1, 1]}}'
+    )
+    hub = beside(tmp_path / "model.safetensors")
+    assert hub is not None
+    assert (hub.crop, hub.resize, hub.std) == (64, 73, (1.0, 1.0, 1.0))
+    for text in ("{", "[]", '{"pretrained_cfg": {"input_size": [3, 64, 32]}}'):
+        (tmp_path / "config.json").write_text(text)
+        assert beside(tmp_path / "model.safetensors") is None
+
+
+def test_a_library_alone_means_its_default_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    fake = SimpleNamespace(from_torchvision=lambda name: asked.append(name), from_timm=lambda name: asked.append(name))
+    monkeypatch.setitem(__import__("sys").modules, "cardinet.weights.libraries", fake)
+    for library, network in (("torchvision", "resnet50"), ("timm", "resnet50"), ("timm", "timm:resnet50d")):
+        weights_source.read_weights(library, network)
+    assert asked == ["resnet50", "resnet50", "resnet50d"]
+    with pytest.raises(RequestError, match="name the network too"):
+        weights_source.read_weights("torchvision")
+    with pytest.raises(RequestError, match="torchvision has no network resnet20_cifar"):
+        weights_source.read_weights("torchvision", "resnet20_cifar")
+
+
+def test_networks_with_the_same_tensors_and_another_function(tmp_path: Path) -> None:
+    assert len(LOOKALIKES) == 9
+    import timm
+
+    from cardinet.weights.libraries import from_timm
+
+    with pytest.raises(RequestError, match="timm:resnetblur50 are not read: it blurs or averages where resnet50 only"):
+        from_timm("resnetblur50")
+    for peer, name in LOOKALIKES.items():
+        with torch.device("meta"):
+            theirs = timm.create_model(peer.partition(":")[2]).state_dict()
+        ours = cardinet.create(name, device="meta").state_dict()
+        assert sorted(tuple(t.shape) for t in theirs.values()) == sorted(tuple(t.shape) for t in ours.values())
+    torch.save(cardinet.create("resnet18").state_dict(), tmp_path / "w.pth")
+    said = cardinet.load_weights(cardinet.create("resnet18"), tmp_path / "w.pth").sentences()
+    assert any("timm:resnetblur18 has the same tensors and another function" in sentence for sentence in said)
+
+
+def test_names_of_other_libraries_are_found() -> None:
+    bare = {peer.partition(":")[2] for peer in PEERS} - NETWORKS.keys()
+    assert len(bare) > 130
+    found, unclear = 0, []
+    for name in sorted(bare):
+        try:
+            find(name)
+            found += 1
+        except RequestError as error:
+            unclear.append(str(error))
+    assert found > 120
+    assert all("is another library's name; write which: " in text for text in unclear)
+    assert [row.id for row in matching("resnet50d")] == ["timm:resnet50d"]
+    assert find("resnet50d").id == "timm:resnet50d"
+
+
+def test_the_search_for_a_network_knows_other_libraries_and_no_clock() -> None:
+    weights = Weights("w", cardinet.create("timm:resnet34d", device="meta").state_dict())
+    assert nearest_network(cardinet.create("resnet34", device="meta"), weights) == "timm:resnet34d"
+    assert (
+        fitting_network(replace(weights, tensors=cardinet.create("resnet18", device="meta").state_dict())) == "resnet18"
+    )
