@@ -13,14 +13,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 from runs_to_compare import DIGITS, PHOTOGRAPHS, differences, make_photographs, train
+from safetensors import safe_open
 
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.cli.main import outcome
 from cardinet.runs.folder import RunFolder
+from cardinet.runs.model_file import load_model
 from cardinet.runs.pictures import open_pictures
 from cardinet.train.job import resume
 from cardinet.train.listener import Listener
+from cardinet.weights import checksums
 
 SHORT = DIGITS | {"length": "10 steps"}
 HOLD = """
@@ -132,6 +136,19 @@ def test_metrics_that_were_cut_by_hand(run: Path) -> None:
     (run / "evaluation.json").unlink()
     (run / "metrics.jsonl").write_text("")
     assert "is shorter than its checkpoint says" in refusal(run, WorkError)
+
+
+def test_a_run_of_before_has_no_checksums(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is evaluated, which says so, and goes on."""
+    for file in run.rglob("*.safetensors"):
+        with safe_open(file, "pt") as opened:
+            metadata = {name: text for name, text in opened.metadata().items() if name != checksums.KEY}
+        file.write_bytes(safetensors.torch.save(safetensors.torch.load_file(file), metadata))
+    assert outcome(["eval", str(run), "--workers", "0"]) == 0
+    assert f"{run} has no checksums, as files of before" in capsys.readouterr().err
+    (run / "evaluation.json").unlink()
+    resume(run, Listener())
+    assert load_model(run / "model.safetensors").checksums == "match"
 
 
 def test_a_checkpoint_of_another_network(run: Path) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, Literal
 
 import cardinet
-from cardinet.base.documents import DocumentError, parse_json
+from cardinet.base.documents import DocumentError, parse_json, to_json
 from cardinet.base.errors import WorkError
 from cardinet.base.schemas import Count, Document, conform
 from cardinet.data.preprocessing import Preprocessing
@@ -67,18 +65,18 @@ def describe(model: Model, with_preprocessing: bool) -> dict[str, str]:
         "version": cardinet.__version__,
     }
     # in ASCII, as a class can be named by bytes that are no UTF-8, which Python holds as halves of surrogate pairs
-    return {key: json.dumps(_told(values[key]), allow_nan=False) for key in KEYS}
+    return {key: to_json(_told(values[key])) for key in KEYS}
 
 
 def _told(value: Any, key: str = "") -> Any:
-    """What leaves this machine: of a path in the training summary its last name; what is no number is null."""
+    """What leaves this machine: of a path in the training summary its last name."""
     if isinstance(value, Mapping):
         return {name: _told(item, name) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_told(item) for item in value]
     if isinstance(value, str) and key in PLACES:
         return PurePath(value).name
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return value
 
 
 def read_about(metadata: Mapping[str, str], path: object) -> About:
