@@ -11,7 +11,16 @@ from typing import Any
 
 import pytest
 
-from cardinet.base.documents import Bounds, DocumentError, OutOfBounds, parse_json, parse_toml, read_bytes, to_json
+from cardinet.base.documents import (
+    Bounds,
+    DocumentError,
+    OutOfBounds,
+    parse_json,
+    parse_toml,
+    read_bytes,
+    read_lines,
+    to_json,
+)
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.schemas import Count, Document, conform, read_document
 from cardinet.base.settings import parse_assignments, parse_value
@@ -136,3 +145,13 @@ def test_a_value_of_several_lines_is_text() -> None:
     assert parse_value("1\nb = 2") == "1\nb = 2"
     assert parse_value("[1,\n2]") == [1, 2]
     assert parse_value("2020-01-01") == "2020-01-01"
+
+
+def test_lines_of_a_text_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfa\nb\xff\r\n")
+    assert read_lines(tmp_path / "a.txt") == ["a", "b\ufffd"]
+    for path, message in ((tmp_path, "Is a directory"), (Path("/dev/zero"), "no regular file")):
+        with pytest.raises(WorkError, match=f"cannot be read: .*{message}"):
+            read_lines(path)
+    with pytest.raises(WorkError, match="more than 3 bytes"):
+        read_lines(tmp_path / "a.txt", 3)

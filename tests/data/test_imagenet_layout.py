@@ -123,6 +123,15 @@ def test_a_picture_without_a_label_is_named(flat: Path, make_picture: MakePictur
         opened(flat)
 
 
+@pytest.mark.parametrize("line", ["\u00b2", "9" * 5000, "\udcff", "-1", "1e3"])
+def test_a_line_that_is_no_id(flat: Path, line: str) -> None:
+    write_labels(flat, "table")
+    truth = next(flat.rglob("ILSVRC2012_validation_ground_truth.txt"))
+    truth.write_bytes(f"1\n{line}\n".encode("utf-8", "surrogateescape"))
+    with pytest.raises(WorkError, match=r"ground_truth\.txt, line 2: .* is no id of a class"):
+        opened(flat)
+
+
 def test_a_damaged_meta_mat(flat: Path) -> None:
     write_labels(flat, "truth alone")
     (flat / "meta.mat").write_bytes(b"nothing of the kind")

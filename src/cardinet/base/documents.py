@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cardinet.base.errors import WorkError
+
 
 class DocumentError(ValueError):
     """What is wrong with a document, and where, as a clause: `results.test.count = -3: it should be 0 or more`."""
@@ -102,6 +104,19 @@ def read_bytes(path: Path, size: int = BOUNDS.size) -> bytes:
     if len(content) > size:
         raise OutOfBounds(f"it has more than {size:,} bytes")
     return content
+
+
+def read_lines(path: Path, size: int = 2**26) -> list[str]:
+    """The lines of a text; what is no UTF-8 in it stands as a sign for that.
+
+    Raises WorkError where it cannot be read, is no regular file or has more than `size` bytes.
+    """
+    try:
+        return read_bytes(path, size).decode("utf-8-sig", "replace").splitlines()
+    except OSError as error:
+        raise WorkError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except DocumentError as error:
+        raise WorkError(f"{path} cannot be read: {error}.") from None
 
 
 def to_json(document: Any, indent: int | None = None) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cardinet.base.documents import read_lines
 from cardinet.base.errors import WorkError
 
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
@@ -19,7 +20,8 @@ SOLUTION = "LOC_val_solution.csv"
 META = "meta.mat"
 TABLE = "map_clsloc.txt"
 _PAIR = re.compile(r"(?:\S*/)?ILSVRC2012_val_(\d{8})(?:\.jpe?g)?[\s,]+(n\d{8})\b.*", re.IGNORECASE)
-_ID_ROW = re.compile(r"(n\d{8})\s+(\d+)\b.*")
+_ID_ROW = re.compile(r"(n\d{8})\s+(\d{1,7})\b.*", re.ASCII)
+_ID = re.compile(r"[0-9]{1,7}")
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,8 @@ def _from_ground_truth(truth: Path, places: list[Path]) -> dict[int, str]:
             "do not have the ids."
         )
     by_number = {}
-    for number, line in enumerate(truth.read_text().split(), start=1):
-        if not line.isdigit() or int(line) not in synset_of:
+    for number, line in enumerate(" ".join(read_lines(truth)).split(), start=1):
+        if not _ID.fullmatch(line) or int(line) not in synset_of:
             raise WorkError(f'{truth}, line {number}: "{line[:20]}" is no id of a class.')
         by_number[number] = synset_of[int(line)]
     return by_number
@@ -102,7 +104,7 @@ def _ids(places: list[Path]) -> dict[int, str] | None:
 
 def read_table(file: Path) -> dict[int, str]:
     """ILSVRC2012 id -> synset from lines `n02119789 1 kit_fox`. Raises WorkError when they are something else."""
-    rows = [_ID_ROW.fullmatch(line.strip()) for line in file.read_text(errors="replace").splitlines() if line.strip()]
+    rows = [_ID_ROW.fullmatch(line.strip()) for line in read_lines(file) if line.strip()]
     synset_of = {int(row[2]): row[1] for row in rows if row is not None}
     in_order = [synset_of[number] for number in sorted(synset_of)]
     if len(synset_of) != len(rows) or set(synset_of) != set(range(1, len(rows) + 1)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cardinet.base.documents import read_lines
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.kinds.folder import TINY_IMAGENET, Scan, from_scans, scan
 from cardinet.data.listing import Listing
@@ -28,10 +29,10 @@ def _validation(root: Path) -> Scan:
     """The pictures of val/images by synset; the lines of the table are `PICTURE <tab> SYNSET <tab> a box`."""
     table = root / "val" / TINY_IMAGENET
     try:
-        rows = [line.split("\t") for line in table.read_text().splitlines() if line.strip()]
+        rows = [line.split("\t") for line in read_lines(table) if line.strip()]
         synsets = {row[0]: row[1] for row in rows}
-    except (OSError, UnicodeDecodeError, IndexError) as error:
-        raise WorkError(f"{table} is not the table of Tiny ImageNet: {error}.") from None
+    except IndexError:
+        raise WorkError(f"{table} is not the table of Tiny ImageNet: a line of it has no tabs.") from None
     found = scan(root, root / "val")
     pictures = found.pictures.get("images", [])
     result = Scan(root / "val", ignored=found.ignored, unread=found.unread, system=found.system)
