@@ -17,7 +17,7 @@ from hostile_files import class_folder, picture, snapshot, truncated_jpeg
 
 import cardinet
 from cardinet.base.errors import RequestError
-from cardinet.cli.main import app
+from cardinet.cli.verbs import app
 from cardinet.runs.model_file import save_model
 
 SMALL = ("network.depths=1,1,1", "network.widths=4,4,4", "network.width=4")

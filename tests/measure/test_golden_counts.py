@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cardinet.cli.main import app
+from cardinet.cli.verbs import app
 from cardinet.networks.registry import NETWORKS, UNBUILDABLE
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_counts.json").read_text())

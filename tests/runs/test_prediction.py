@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from cardinet.base.errors import RequestError, WorkError
+from cardinet.base.visible import visible
 from cardinet.data.given import given
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import DataSettings
@@ -20,7 +21,7 @@ from cardinet.evaluate.answers import answer_table
 from cardinet.evaluate.classification import evaluate
 from cardinet.networks.builder import build
 from cardinet.networks.registry import find
-from cardinet.runs.answer_table import AnswerTable, cell, check_table
+from cardinet.runs.answer_table import AnswerTable, check_table
 from cardinet.runs.model_file import Model
 from cardinet.runs.prediction import Prediction, Predictions, Unusable, best, predictions
 
@@ -166,7 +167,7 @@ def test_names_in_a_table_are_safe(tmp_path: Path) -> None:
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028]", text)
     rows = list(csv.DictReader(text.splitlines()))
     safe = 'é, "日本" \\x1b[31m\\x0d\\x0a\\x09\\x00\\x85\\u2028\\udcff'
-    assert cell(wild) == safe
+    assert visible(wild) == safe
     assert rows[0] == {
         "path": safe,
         "predicted": "a;b\\x0a",

@@ -121,14 +121,15 @@ def read_lines(path: Path, size: int = 2**26) -> list[str]:
 
 def to_json(document: Any, indent: int | None = None) -> str:
     """A document as JSON in ASCII. A number that is none (NaN, infinite) is null, as JSON has no word for it."""
-    return json.dumps(_finite(document), allow_nan=False, indent=indent)
+    return json.dumps(finite(document), allow_nan=False, indent=indent)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Plain data with None for numbers that are none."""
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -36,6 +36,10 @@ class WorkError(CardinetError):
     exit_code = 1
 
 
+class Notice(UserWarning):
+    """What the user should know although the work goes on. The command line says it, once."""
+
+
 class Findings:
     """Collects errors so that they are all reported together.
 

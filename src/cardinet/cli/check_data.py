@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cardinet.cli.options import Json, Set, Workers, assigned
-from cardinet.cli.talk import print_json, say
+from cardinet.cli.talk import print_json, say, show
 
 
 def check_data(
@@ -29,7 +29,7 @@ def check_data(
         print_json(found.to_document())
     else:
         for finding in found.findings:
-            print(finding.sentence())
+            show(finding.sentence())
     bad = len(found.bad())
     kept = f" ({found.from_cache:,} known from before)" if found.from_cache else ""
     say(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cardinet.cli.options import Compare, Device, Json, OnBadImage, Set, Workers
-from cardinet.cli.talk import print_json, say
+from cardinet.cli.talk import print_json, say, show
 
 if TYPE_CHECKING:
     from cardinet.data.source import Source
@@ -173,13 +173,13 @@ def _print(result: Evaluation, model: Model) -> None:
     from cardinet.data.splitting import WHOLE
 
     split = "" if result.split == WHOLE else f"{result.split} "
-    print(
+    show(
         f"{split}error {100 * result.error:.2f} %: {result.wrong:,} of {result.count:,} pictures wrong, "
         "each counted once"
     )
     if result.top5_wrong is not None:
-        print(f"top-5 error {100 * result.top5_wrong / result.count:.2f} %: {result.top5_wrong:,} pictures")
-    print("", *score_table(result, model.classes), sep="\n")
+        show(f"top-5 error {100 * result.top5_wrong / result.count:.2f} %: {result.top5_wrong:,} pictures")
+    show("", *score_table(result, model.classes))
     p = model.preprocessing
     resize = "as it is" if p.resize is None else f"shorter side {p.resize} ({p.interpolation}, antialias {p.antialias})"
     mean, std = (" ".join(f"{value:.4g}" for value in values) for values in (p.mean, p.std))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cardinet.cli.options import Json, OnBadImage, Set, Workers
-from cardinet.cli.talk import print_json, say, thousands
+from cardinet.cli.talk import print_json, say, show, thousands
 
 if TYPE_CHECKING:
     from cardinet.export.job import Export
@@ -99,7 +99,7 @@ def export(
     if as_json:
         print_json({"model": model, **made.to_document()})
         return
-    print(out)
+    show(str(out))
     for sentence in sentences(made, classifier):
         say(sentence)
 

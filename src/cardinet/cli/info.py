@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from cardinet.cli.options import Json, Set
-from cardinet.cli.talk import in_short, print_json, thousands
+from cardinet.cli.talk import in_short, print_json, show, show_table, thousands
 
 if TYPE_CHECKING:
     from cardinet.measure.counts import Counts
@@ -88,31 +88,34 @@ def _model_file(path: str, settings: list[str] | None, input_size: int | None) -
 
 
 def _print(about: dict[str, Any], counts: Counts) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     channels, height, width = counts.input
     known = ", ".join(str(about[key]) for key in ("family", "paper", "file") if key in about)
-    print(f"{about['id']}  ({known}), input {channels} x {height} x {width}")
-    print(f"parameters   {thousands(counts.params)}")
-    print(f"MACs         {thousands(counts.macs)}  ({in_short(counts.macs)})")
-    print(f"FLOPs        {thousands(counts.flops)}  (2 x MACs)")
-    print(f"activations  {thousands(counts.activations)}  (outputs of convolution and linear layers)")
+    show(f"{about['id']}  ({known}), input {channels} x {height} x {width}")
+    show(f"parameters   {thousands(counts.params)}")
+    show(f"MACs         {thousands(counts.macs)}  ({in_short(counts.macs)})")
+    show(f"FLOPs        {thousands(counts.flops)}  (2 x MACs)")
+    show(f"activations  {thousands(counts.activations)}  (outputs of convolution and linear layers)")
     for form, totals in about.get("forms", {}).items():
         params, macs = thousands(totals["params"]), thousands(totals["macs"])
         shown = "; this table shows it" if form == about.get("form") else ""
-        print(f"{form + ' form':<16} {params} parameters, {macs} MACs{shown}")
+        show(f"{form + ' form':<16} {params} parameters, {macs} MACs{shown}")
     if "reading" in about:
-        print(f"reading      {about['reading']}")
+        show(f"reading      {about['reading']}")
     for name in ("validation", "test"):
         figures = about.get("training", {}).get(name)
         if figures:
-            print(f"{name} error {100 * figures['error']:.2f} % of {thousands(figures['count'])} pictures")
-    table = Table("stage", "output", "parameters", "MACs", "activations", box=None, pad_edge=False)
-    for column in table.columns[2:]:
-        column.justify = "right"
-    for stage in counts.stages:
-        output = " x ".join(map(str, stage.output))
-        table.add_row(stage.name, output, *map(thousands, (stage.params, stage.macs, stage.activations)))
-    print()
-    Console(width=100).print(table)
+            show(f"{name} error {100 * figures['error']:.2f} % of {thousands(figures['count'])} pictures")
+    right: tuple[Literal["left", "right"], ...] = ("left", "left", "right", "right", "right")
+    columns = dict(zip(("stage", "output", "parameters", "MACs", "activations"), right, strict=True))
+    show("")
+    show_table(
+        columns,
+        (
+            (
+                stage.name,
+                " x ".join(map(str, stage.output)),
+                *map(thousands, (stage.params, stage.macs, stage.activations)),
+            )
+            for stage in counts.stages
+        ),
+    )

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cardinet.cli.options import Json
-from cardinet.cli.talk import print_json, say
+from cardinet.cli.talk import print_json, say, show
 
 
 def list_networks(
@@ -34,9 +34,9 @@ def list_networks(
     widest = max(len(id) for id in (*never, *names))
     for row in rows:
         also = f"  also {', '.join(names[row.id])}" if names[row.id] else ""
-        print(f"{row.id:<{widest}}  {row.family:<15}  {row.input_size:>3} px  {row.paper}{also}")
+        show(f"{row.id:<{widest}}  {row.family:<15}  {row.input_size:>3} px  {row.paper}{also}")
     for id, why in never.items():
-        print(f"{id:<{widest}}  cannot be built: {why}")
+        show(f"{id:<{widest}}  cannot be built: {why}")
     say(f"{len(rows)} network{'s' if len(rows) > 1 else ''}. `cardinet info NAME` counts one.")
 
 
@@ -58,5 +58,5 @@ def _recipes(as_json: bool) -> None:
         return
     for text in texts.values():
         header = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
-        print("\n".join(line.removeprefix("#").removeprefix(" ") for line in header) + "\n")
+        show(*(line.removeprefix("#").removeprefix(" ") for line in header), "")
     say("Copy one, change it, and give its file to --recipe.")

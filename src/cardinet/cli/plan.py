@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from cardinet.cli.options import Json
-from cardinet.cli.talk import print_json, thousands
+from cardinet.cli.talk import print_json, show_table, thousands
 
 LARGEST = 4096
 
@@ -38,13 +38,16 @@ def plan(
     if as_json:
         print_json({"like": row.id, "budget": budget, "rows": [dataclasses.asdict(r) for r in rows]})
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("cardinality", "base width", "parameters", "MACs", "activations", f"{budget} %", box=None)
-    for column in table.columns:
-        column.justify = "right"
-    for r in rows:
-        counts = map(thousands, (r.params, r.macs, r.activations))
-        table.add_row(str(r.cardinality), str(r.base_width), *counts, f"{r.difference:+.2f}")
-    Console(width=100).print(table)
+    titles = ("cardinality", "base width", "parameters", "MACs", "activations", f"{budget} %")
+    show_table(
+        dict.fromkeys(titles, "right"),
+        (
+            (
+                str(r.cardinality),
+                str(r.base_width),
+                *map(thousands, (r.params, r.macs, r.activations)),
+                f"{r.difference:+.2f}",
+            )
+            for r in rows
+        ),
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cardinet.cli.options import Compare, Device, Json, Set, Workers
-from cardinet.cli.talk import errors, print_json, say
+from cardinet.cli.talk import errors, print_json, say, show
 
 if TYPE_CHECKING:
     from cardinet.runs.prediction import Prediction, Unusable
@@ -90,10 +90,10 @@ def _print(answer: Prediction | Unusable, *, lines: bool, named: bool) -> bool:
         print_json(answer.to_document())
         return True
     if named:
-        print(answer.path)
+        show(str(answer.path))
     widest = max(len(name) for name in answer.classes)
     for name, probability in zip(answer.classes, answer.probabilities, strict=True):
-        print(f"{name:<{widest}}  {100 * probability:6.2f} %")
+        show(f"{name:<{widest}}  {100 * probability:6.2f} %")
     return True
 
 
@@ -122,7 +122,7 @@ def _write(
     if as_json:
         print_json({"out": str(out), "pictures": total, "unusable": failed})
     else:
-        print(out)
+        show(str(out))
     return _failed(failed, total)
 
 

@@ -7,7 +7,8 @@ import sys
 import time
 from typing import Any
 
-from cardinet.cli.talk import duration, say, to_stderr
+from cardinet.base.visible import visible
+from cardinet.cli.talk import draw, duration, say
 from cardinet.train.listener import Listener, Tick
 
 LIVE_SECONDS = 0.1
@@ -34,13 +35,13 @@ class Line:
         width = shutil.get_terminal_size((100, 24)).columns - 1
         room = min(24, width - len(text) - 2)
         drawn = f"{bar(done, total, room)}  {text}" if room >= 8 else text
-        to_stderr("\r\x1b[2K" + drawn[:width])
+        draw("\r\x1b[2K" + visible(drawn)[:width])
         self.open = True
 
     def clear(self) -> None:
         """Remove the line, so that a sentence can be printed."""
         if self.open:
-            to_stderr("\r\x1b[2K")
+            draw("\r\x1b[2K")
             self.open = False
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cardinet.cli.options import plain
-from cardinet.cli.talk import duration, print_json, say, thousands
+from cardinet.cli.talk import duration, print_json, say, show, thousands
 
 if TYPE_CHECKING:
     from cardinet.runs.folder import RunFolder
@@ -166,10 +166,10 @@ def _finish(before: Model, folder: RunFolder, out: Path, *, as_json: bool) -> No
         return
     was, is_now = counts
     share = f"{100 * is_now.macs / was.macs:.1f} % kept"
-    print(out)
-    print(f"parameters  {thousands(was.params)} before, {thousands(is_now.params)} after")
-    print(f"MACs        {thousands(was.macs)} before, {thousands(is_now.macs)} after: {share}")
+    show(str(out))
+    show(f"parameters  {thousands(was.params)} before, {thousands(is_now.params)} after")
+    show(f"MACs        {thousands(was.macs)} before, {thousands(is_now.macs)} after: {share}")
     for name, figures in results.items():
         first = f"{100 * earlier[name]['error']:.2f} % before, " if name in earlier else ""
-        print(f"{name} error  {first}{100 * figures['error']:.2f} % after, of {figures['count']:,} pictures")
+        show(f"{name} error  {first}{100 * figures['error']:.2f} % after, of {figures['count']:,} pictures")
     say(f"Run folder: {folder.path}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cardinet.cli.options import Json
-from cardinet.cli.talk import print_json, say, thousands
+from cardinet.cli.talk import print_json, say, show, thousands
 
 if TYPE_CHECKING:
     from cardinet.runs.folder import RunRecord
@@ -62,8 +62,8 @@ def push(
     if as_json:
         print_json(document)
         return
-    print(place)
-    say("\n".join([said, *(f"  {name:18} {thousands(len(file)):>13} bytes" for name, file in files.items())]))
+    show(place)
+    say(said, *(f"  {name:18} {thousands(len(file)):>13} bytes" for name, file in files.items()))
     if dry_run is None:
         say(f"Try it: cardinet predict {target.source} cat.jpg")
 

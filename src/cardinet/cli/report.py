@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cardinet.cli.options import Json
-from cardinet.cli.talk import print_json
+from cardinet.cli.talk import print_json, show
 
 
 def report(
@@ -41,4 +41,4 @@ def report(
     if as_json:
         print_json({"report": str(written)})
     else:
-        print(written)
+        show(str(written))

@@ -12,7 +12,7 @@ from cardinet.cli.growth import Classes, Deepen, Growth, InChannels, Seed, Widen
 from cardinet.cli.options import Json, Set
 from cardinet.cli.prune import Epochs, KeepMacs, Prune
 from cardinet.cli.real_pictures import PROOF, RealPictures, real_pictures
-from cardinet.cli.talk import print_json, say, thousands
+from cardinet.cli.talk import print_json, say, show, show_table, thousands
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -202,7 +202,7 @@ def _work(before: Model, steps: list[Step], wanted: Growth, real: RealPictures, 
         document = {"model": str(out), "steps": [one.to_document() for one in found]}
         print_json(document | {when: asdict(one) for when, one in zip(("before", "after"), figures, strict=True)})
         return
-    print(out)
+    show(str(out))
     _print(found, *figures)
 
 
@@ -254,18 +254,16 @@ def _figures(before: Model, after: Model) -> tuple[_Figures, _Figures]:
 
 
 def _print(found: list[Proven], before: _Figures, after: _Figures) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from cardinet.rewrite.modules import grouped
 
-    table = Table("", "before", "after", box=None, pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    table.add_row("parameters", thousands(before.params), thousands(after.params))
-    table.add_row("MACs", thousands(before.macs), thousands(after.macs))
-    table.add_row("milliseconds a picture", f"{before.milliseconds:.2f}", f"{after.milliseconds:.2f}")
-    Console(width=100).print(table)
+    show_table(
+        {"": "left", "before": "right", "after": "right"},
+        (
+            ("parameters", thousands(before.params), thousands(after.params)),
+            ("MACs", thousands(before.macs), thousands(after.macs)),
+            ("milliseconds a picture", f"{before.milliseconds:.2f}", f"{after.milliseconds:.2f}"),
+        ),
+    )
     for one in found:
         arguments = ", ".join(f"{key}={value}" for key, value in one.step.arguments.items())
         differences = "; ".join(

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import io
 import json
-import math
 import os
 import sys
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from typing import Any, TextIO
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Literal, TextIO
+
+from cardinet.base.documents import finite
+from cardinet.base.errors import Notice
+from cardinet.base.visible import in_json, visible
+
+_told: set[str] = set()
+"""The notices that this process has told."""
 
 
-def say(text: str) -> None:
-    """A sentence for the user, on stderr."""
-    to_stderr(text + "\n")
+def say(*lines: str) -> None:
+    """Sentences for the user, a line each, on stderr."""
+    draw("".join(f"{visible(line)}\n" for line in lines))
 
 
-def to_stderr(text: str) -> None:
+def show(*lines: str) -> None:
+    """What was asked for, as lines for a reader, on stdout."""
+    print(*map(visible, lines), sep="\n", flush=True)
+
+
+def draw(text: str) -> None:
     """Write to stderr as it is. That nobody can read it (a closed terminal or pipe) must not stop the work."""
     try:
         sys.stderr.write(text)
@@ -33,23 +46,72 @@ def discard(stream: TextIO) -> None:
         os.close(nowhere)
 
 
+def open_streams() -> None:
+    """Open to nowhere what the caller has closed, else the first file that is opened would become stdout.
+
+    Where the encoding of stdout lacks a letter, as that of a file's name, it is written as \\u7334.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+        if getattr(sys, name) is None:
+            mode = "w" if number else "r"
+            stream = open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def errors(findings: Iterable[str]) -> None:
     """What was wrong, one line each, on stderr."""
-    for finding in findings:
-        say(f"error: {finding}")
+    say(*(f"error: {finding}" for finding in findings))
+
+
+@contextmanager
+def notices() -> Iterator[None]:
+    """Say what the rooms below warn the user of, each once."""
+    usual = warnings.showwarning
+
+    def tell(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if not issubclass(category, Notice):
+            usual(message, category, *place, **more)
+        elif (text := str(message)) not in _told:
+            _told.add(text)
+            say(f"note: {text}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Notice)
+        warnings.showwarning = tell
+        yield
 
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout; a number that is none (NaN, infinite) is null, as JSON has no word for it."""
-    print(json.dumps(_finite(document), ensure_ascii=False, allow_nan=False), flush=True)
+    text = in_json(json.dumps(finite(document), ensure_ascii=False, allow_nan=False))
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        text = json.dumps(finite(document), allow_nan=False)
+    print(text, flush=True)
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def show_table(columns: Mapping[str, Literal["left", "right"]], rows: Iterable[Sequence[str]]) -> None:
+    """A table on stdout: its columns with the side on which they stand, and the cells of each row."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for title, side in columns.items():
+        table.add_column(title, justify=side)
+    for row in rows:
+        table.add_row(*(Text(visible(cell)) for cell in row))
+    Console(width=100).print(table)
 
 
 def thousands(number: int) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cardinet.cli.options import Json, OnBadImage, Set, plain
-from cardinet.cli.talk import duration, in_short, print_json, say
+from cardinet.cli.talk import duration, in_short, print_json, say, show
 
 if TYPE_CHECKING:
     from cardinet.runs.folder import RunFolder
@@ -141,12 +141,12 @@ def _finish(folder: RunFolder, as_json: bool, started: float) -> None:
         )
         return
     for name, figures in results.items():
-        print(
+        show(
             f"{name} error {100 * figures['error']:.2f} %: {figures['wrong']:,} of {figures['count']:,} pictures "
             "wrong, each counted once"
         )
-    print(f"model  {folder.model}")
-    print(f"report {report}")
+    show(f"model  {folder.model}")
+    show(f"report {report}")
     say(f"Done in {duration(time.monotonic() - started)}.")
 
 
@@ -184,7 +184,7 @@ def _show(resolved: Resolved, as_json: bool) -> None:
         return
     from cardinet.runs.toml import dumps
 
-    print(dumps(document, show_unset=True))
+    show(*dumps(document, show_unset=True).split("\n"))
     say(
         f"{in_short(counts.params)} parameters, {in_short(counts.macs)} MACs a picture; {task.clock.length:,} steps of "
         f"{task.clock.batch_size} pictures; expected {duration(expected.seconds)} of training and "

@@ -3,19 +3,49 @@
 from __future__ import annotations
 
 import os
+import stat
+import tempfile
+import warnings
 from pathlib import Path
 
-from cardinet.base.errors import WorkError
+from cardinet.base.errors import Notice, WorkError
 
 
 def cache_folder(name: str) -> Path:
-    """`$XDG_CACHE_HOME/cardinet/NAME` (or `~/.cache/...`), made if need be. Raises WorkError when it cannot be."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "cardinet" / name
+    """`$XDG_CACHE_HOME/cardinet/NAME` (or `~/.cache/...`), made if need be; else a temporary one, with a Notice.
+
+    Raises WorkError where that cannot be made either.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        return _made(_base() / "cardinet" / name)
+    except RuntimeError:  # how Python says that the user has no home
+        why = "There is no home folder for a cache"
     except OSError as error:
-        raise WorkError(
-            f"The cache folder {folder} cannot be made ({error.strerror}); set XDG_CACHE_HOME to a writable folder."
-        ) from error
+        why = f"The cache folder {error.filename} cannot be written to ({error.strerror})"
+    try:
+        folder = _made(_own_temporary() / name)
+    except OSError as error:
+        raise WorkError(f"{why}, nor can {error.filename}; set XDG_CACHE_HOME to a writable folder.") from error
+    warnings.warn(Notice(f"{why}; {folder.parent} is used. XDG_CACHE_HOME names another."), stacklevel=2)
+    return folder
+
+
+def _base() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(13, "Permission denied", str(folder))
+    return folder
+
+
+def _own_temporary() -> Path:
+    """A temporary folder that nobody else can write to, the same one the next time."""
+    folder = Path(tempfile.gettempdir()) / f"cardinet-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    state = folder.lstat()
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or state.st_mode & 0o022:
+        raise PermissionError(1, "it is somebody else's", str(folder))
     return folder

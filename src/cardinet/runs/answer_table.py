@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cardinet.base.errors import RequestError
 from cardinet.base.files import write_atomic
+from cardinet.base.visible import visible
 
 
 def check_table(path: Path) -> None:
@@ -49,33 +50,19 @@ class AnswerTable:
         self, path: str, classes: Sequence[str], probabilities: Sequence[float], truth: str, of_truth: float
     ) -> None:
         """A picture whose truth is known, and the probability that the true class was given."""
-        self._row(path, classes, probabilities, {"truth": cell(truth), "probability_of_truth": repr(of_truth)})
+        self._row(path, classes, probabilities, {"truth": visible(truth), "probability_of_truth": repr(of_truth)})
 
     def refuse(self, path: str, problem: str) -> None:
         """A picture that could not be used."""
-        self.writer.writerow({"path": cell(path), "problem": cell(problem)})
+        self.writer.writerow({"path": visible(path), "problem": visible(problem)})
 
     def _row(self, path: str, classes: Sequence[str], probabilities: Sequence[float], more: dict[str, str]) -> None:
-        row = {"path": cell(path), **more}
+        row = {"path": visible(path), **more}
         for place, (name, probability) in enumerate(zip(classes, probabilities, strict=True), 1):
             columns = ("predicted", "probability") if place == 1 else (f"class_{place}", f"probability_{place}")
-            row |= zip(columns, (cell(name), repr(float(probability))), strict=True)
+            row |= zip(columns, (visible(name), repr(float(probability))), strict=True)
         self.writer.writerow(row)
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all. Raises WorkError."""
         write_atomic(path, self.text.getvalue())
-
-
-def cell(text: str) -> str:
-    """The text with control characters, and bytes of a file's name that are no UTF-8, escaped."""
-    shown = "".join(_code(sign) if _is_control(sign) else sign for sign in text)
-    return shown.encode("utf-8", "backslashreplace").decode()
-
-
-def _is_control(sign: str) -> bool:
-    return sign < " " or "\x7f" <= sign < "\xa0" or "\u2028" <= sign <= "\u2029"
-
-
-def _code(sign: str) -> str:
-    return f"\\x{ord(sign):02x}" if ord(sign) < 256 else f"\\u{ord(sign):04x}"

@@ -52,7 +52,9 @@ class Interrupt:
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
-            raise KeyboardInterrupt
+            before = self._before[signal.SIGINT]
+            (before if callable(before) else signal.default_int_handler)(number, frame)
+            return
         self.asked = True
         with suppress(RuntimeError):  # a signal may come while something else is being written
             self.say("Stopping after this step; Ctrl-C again stops at once.")

@@ -1,0 +1,22 @@
+"""Text that others wrote, such as names of files and classes, as a terminal or a spreadsheet may be given it."""
+
+from __future__ import annotations
+
+import re
+
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, breaks of a line, what turns the direction of writing, and bytes that are no UTF-8."""
+
+
+def visible(text: str) -> str:
+    """The text in one line, with what a terminal would obey instead of show written as \\x1b or \\u2028."""
+    return _HIDDEN.sub(lambda sign: _code(sign[0]), text)
+
+
+def in_json(text: str) -> str:
+    """JSON text with the same escaped as JSON does it; between its strings there is none of it."""
+    return _HIDDEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+
+
+def _code(sign: str) -> str:
+    return f"\\x{ord(sign):02x}" if ord(sign) < 256 else f"\\u{ord(sign):04x}"

@@ -1,0 +1,50 @@
+"""The verbs as one application of typer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import cardinet
+from cardinet.cli import check_data, evaluate, export, info, listing, plan, predict, push, report, rewrite, train
+from cardinet.cli.talk import show
+
+app = typer.Typer(
+    name="cardinet",
+    help="The workbench for residual networks: train, resume, evaluate, predict, count.",
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("list")(listing.list_networks)
+app.command("info")(info.info)
+app.command("plan")(plan.plan)
+app.command("check-data")(check_data.check_data)
+app.command("train")(train.train)
+app.command("eval")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.command("rewrite")(rewrite.rewrite)
+app.command("export")(export.export)
+app.command("report")(report.report)
+app.command("push")(push.push)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        show(cardinet.__version__)
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """The workbench for residual networks: train, resume, evaluate, predict, count."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(2)
