@@ -245,7 +245,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("export model.safetensors --format openvino --out x.xml --opset 18", 2, ["--opset 18 is ONNX's; leave it away"]),
     ("export model.safetensors --format onnx --out x.xml", 2, ["ends in .onnx, such as x.onnx"]),
     ("export model.safetensors --format openvino --out nodir/x.xml", 2, ["its folder is not there"]),
-    ("export model.safetensors --format openvino --out two", 2, ["--out two is a folder; name a file"]),
+    ("export model.safetensors --format openvino --out two", 2, ["two is a folder; name a file"]),
     ("export model.safetensors --format openvino --out .", 2, ["is a folder; name a file"]),
     ("export model.safetensors --format onnx --out file/x.onnx", 2, ["its folder is not there"]),
     (

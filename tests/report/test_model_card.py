@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from cardinet.report.card import model_card
 from cardinet.report.card_facts import REWRITTEN, data_of, deviations, results, rewritten, start_of
 from cardinet.report.licenses import LICENSES, license_named
 from cardinet.report.markdown import code, fence
-from cardinet.report.repository import check_folder, config
+from cardinet.report.repository import config
 from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.narrow import narrow
 from cardinet.rewrite.prunable import prunable
@@ -289,16 +288,6 @@ def test_licences() -> None:
         RequestError, match=r'--license "gpl3" is none that the Hub knows \(nearest: gpl, lgpl, gpl-3.0\)'
     ):
         license_named("gpl3")
-
-
-def test_a_folder_that_cannot_be_asked_for_is_a_wrong_request(tmp_path: Path) -> None:
-    for name in ("x" * 300, f"{'x' * 300}/y"):
-        with pytest.raises(RequestError, match="cannot be made: File name too long; give --dry-run another"):
-            check_folder(tmp_path / name)
-    check_folder(tmp_path / "y")
-    (tmp_path / "z").symlink_to("nowhere")
-    with pytest.raises(RequestError, match="exists"):
-        check_folder(tmp_path / "z")
 
 
 def test_names_of_repositories_and_branches() -> None:

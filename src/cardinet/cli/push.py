@@ -76,8 +76,9 @@ def _checked(
     Raises with everything that is wrong, before anything is written or uploaded.
     """
     from cardinet.base.errors import Findings
+    from cardinet.base.places import check_folder
     from cardinet.report.licenses import license_named
-    from cardinet.report.repository import check_folder, repository_files
+    from cardinet.report.repository import repository_files
     from cardinet.weights.upload import check_branch, check_replacing, check_repo, look
 
     findings, read, present, chosen = Findings(), None, None, None
@@ -93,7 +94,7 @@ def _checked(
         read = _read(model)
     with findings:
         if dry_run is not None:
-            check_folder(dry_run)
+            check_folder(dry_run, option="--dry-run")
         elif named:
             present = look(target)
     with findings:

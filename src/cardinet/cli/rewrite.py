@@ -73,6 +73,7 @@ def rewrite(
     changes its recipe, and `train --resume` continues it.
     """
     from cardinet.base.errors import Findings
+    from cardinet.base.places import check_file
     from cardinet.cli.prune import prune as run_pruning
     from cardinet.cli.prune import pruning_settings
 
@@ -89,7 +90,7 @@ def rewrite(
     named = grows or any(given for _, given, _ in asked)
     findings, wanted, opened = Findings(), Growth(), None
     with findings:
-        _check_out(out)
+        check_file(out)
     with findings:
         wanted = growth(classes, in_channels, deepen, widen, seed)
     with findings:
@@ -204,20 +205,6 @@ def _work(before: Model, steps: list[Step], wanted: Growth, real: RealPictures, 
         return
     show(str(out))
     _print(found, *figures)
-
-
-def _check_out(out: Path) -> None:
-    """Raise RequestError where the file is there already, or its folder is not or cannot be written to."""
-    import os
-
-    from cardinet.base.errors import RequestError
-
-    if out.exists():
-        raise RequestError(f"{out} exists; name a file that does not.")
-    if not out.parent.is_dir():
-        raise RequestError(f"{out} cannot be written: its folder is not there.")
-    if not os.access(out.parent, os.W_OK):
-        raise RequestError(f"{out} cannot be written: its folder is read-only.")
 
 
 def _pictures(channels: int, side: int, real: RealPictures) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from cardinet.base.errors import Findings, RequestError, nearest
+from cardinet.base.places import check_file
 from cardinet.export.extras import check_installed
 
 Format = Literal["onnx", "torch-export", "openvino"]
@@ -88,26 +89,11 @@ class Request:
             )
 
     def _check_out(self) -> None:
-        try:
-            self._check_place()
-        except OSError as error:  # a name that is too long, a folder that may not be searched
-            raise RequestError(
-                f"--out {self.out} cannot be written: {error.strerror or error}; name another file."
-            ) from None
-
-    def _check_place(self) -> None:
-        if self.out.is_dir():
-            raise RequestError(f"--out {self.out} is a folder; name a file.")
         suffix = SUFFIXES.get(self.format)
-        if suffix is not None and self.out.suffix != suffix:
+        if suffix is not None and self.out.suffix != suffix and not os.path.isdir(self.out):
             raise RequestError(
                 f"--out {self.out}: a file of the format {self.format} ends in {suffix}, such as "
                 f"{self.out.with_suffix(suffix)}."
             )
-        for file in self.files:
-            if file.exists() or file.is_symlink():
-                raise RequestError(f"{file} exists; name a file that does not.")
-        if not self.out.parent.is_dir():
-            raise RequestError(f"{self.out} cannot be written: its folder is not there.")
-        if not os.access(self.out.parent, os.W_OK | os.X_OK):
-            raise RequestError(f"{self.out} cannot be written: its folder is read-only; name another.")
+        for file in self.files if not os.path.isdir(self.out) else (self.out,):
+            check_file(file)

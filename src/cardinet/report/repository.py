@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from cardinet.base.errors import RequestError, WorkError
+from cardinet.base.errors import WorkError
 from cardinet.base.files import beside, sync_folder
 from cardinet.networks.part import to_document
 from cardinet.report.card import model_card
@@ -47,21 +47,6 @@ def config(model: Model) -> str:
         "preprocessing": model.preprocessing.model_dump(mode="json"),
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
-def check_folder(folder: Path) -> None:
-    """Raise RequestError where a folder cannot be made because it is there or cannot be written."""
-    try:
-        os.lstat(folder)
-        raise RequestError(f"{folder} exists; give --dry-run a folder that does not.")
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except OSError as error:  # a name that is too long, a folder that may not be searched
-        raise RequestError(f"{folder} cannot be made: {error.strerror or error}; give --dry-run another.") from None
-    if not folder.parent.is_dir():
-        raise RequestError(f"{folder} cannot be made: the folder that it is to be in is not there.")
-    if not os.access(folder.parent, os.W_OK | os.X_OK):
-        raise RequestError(f"{folder} cannot be made: the folder that it is to be in is read-only.")
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from cardinet.base.errors import RequestError
 from cardinet.base.files import write_atomic
+from cardinet.base.places import check_file
 from cardinet.base.visible import visible
 
 
@@ -17,11 +17,7 @@ def check_table(path: Path) -> None:
     """Raise RequestError where the file cannot be such a table: another name, there already, or no place for it."""
     if path.suffix.lower() != ".csv":
         raise RequestError(f"--out {path}: the table of answers is a CSV file; give a name that ends in .csv.")
-    if os.path.lexists(path):
-        raise RequestError(f"{path} exists; name a file that does not.")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        why = "is read-only" if path.parent.is_dir() else "is not there"
-        raise RequestError(f"{path} cannot be written: its folder {why}.")
+    check_file(path)
 
 
 class AnswerTable:

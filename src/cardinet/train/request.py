@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from shlex import quote
 from typing import Any
 
 from cardinet.base.errors import Findings, RequestError
+from cardinet.base.places import check_folder
 from cardinet.base.settings import merge, parse_assignments, validate
 from cardinet.data.admission import admit
 from cardinet.data.check import examined
@@ -153,10 +153,5 @@ def check_out(out: Path | None) -> None:
     """Raise RequestError when the folder for a new run is there already, or cannot be made."""
     if out is None:
         return
-    if out.exists():
-        go_on = f" (or go on with --resume {quote(str(out))})" if (out / "run.toml").exists() else ""
-        raise RequestError(f"{out} exists; give --out a folder that does not{go_on}.")
-    above = next(folder for folder in out.absolute().parents if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        why = "cannot be written to" if above.is_dir() else "is a file"
-        raise RequestError(f"The run folder {out} cannot be made: {above} {why}; give --out another place.")
+    go_on = f" (or go on with --resume {quote(str(out))})" if (out / "run.toml").is_file() else ""
+    check_folder(out, parents=True, hint=go_on)
