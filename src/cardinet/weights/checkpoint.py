@@ -11,9 +11,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from cardinet.base.errors import RequestError, WorkError
+from cardinet.weights.foreign import refusal_of_zip
 from cardinet.weights.printed import printable
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -21,6 +23,13 @@ MAGIC = 0x1950A86A20F9469CFC6C
 
 PROTOCOLS = (2, 3)
 """The pickle protocols whose opcodes torch reads without running code; torch.save writes 2."""
+
+NUMBERS: list[Any] = [
+    *((np.float64(0).__reduce__()[0], f"numpy.{room}.multiarray.scalar") for room in ("core", "_core")),
+    np.dtype,
+    *(type(np.dtype(code)) for code in "?bBhHiIlLqQefd"),
+]
+"""What makes NumPy's numbers, such as a best accuracy beside the weights: no code of a file runs in it."""
 
 MOST_BYTES = 2**20
 """How much of a pickle is looked at to say what it is."""
@@ -58,7 +67,8 @@ def read_checkpoint(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that another pickle protocol was used, or that a storage is old
-            return torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(NUMBERS):
+                return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "Unsupported operand" in str(error):  # none that torch.save writes in these protocols
             raise damaged(path, pickle.UnpicklingError("its pickle has a code that is none")) from error
@@ -89,11 +99,8 @@ def _protocol(path: Path) -> int | None:
         return _protocol_of_pickle(path, start)
     with zipfile.ZipFile(path) as archive:
         members = {name.rpartition("/")[2]: name for name in archive.namelist()}
-        if "constants.pkl" in members:
-            raise RequestError(
-                f"{path} is a TorchScript archive; save the tensors alone: "
-                "torch.save(torch.jit.load(OLD).state_dict(), FILE)."
-            )
+        if (why := refusal_of_zip(members)) is not None:
+            raise RequestError(f"{path} is {why}.")
         if "data.pkl" not in members:
             raise RequestError(f"{path} is a zip that torch.save did not write; save the state dict with torch.save.")
         _require_checksums(archive)

@@ -17,10 +17,11 @@ from cardinet.weights import checksums
 from cardinet.weights.checkpoint import damaged, is_checkpoint, read_checkpoint
 from cardinet.weights.contents import Weights
 from cardinet.weights.description import network_of, read_description, read_spec
+from cardinet.weights.foreign import refusal
 from cardinet.weights.printed import printable
 
 WRAPPERS = (
-    *("state_dict", "model", "model_state_dict", "net", "module", "params", "weights"),
+    *("state_dict", "model", "model_state_dict", "model_state", "net", "network", "module", "params", "weights"),
     *("state_dict_ema", "model_ema", "ema"),
 )
 """Keys under which training scripts keep the state dict in a checkpoint, the likeliest first."""
@@ -46,10 +47,8 @@ def read_header(path: Path) -> dict[str, str]:
             f"{path} is a Torch7 file, no model file. Its parameters can be loaded into a network by its name, as in: "
             f"cardinet eval resnet50 --weights {shlex.quote(str(path))}."
         )
-    if start.startswith(b"version h"):
-        raise RequestError(f"{path} is a pointer of git-lfs, not the file itself; fetch that: git lfs pull.")
-    if start[:1] == b"<" and start[8:] != b"{":  # safetensors begins with a length, which may look like that
-        raise RequestError(f"{path} is a web page, as a failed download leaves; fetch the file again.")
+    if (why := refusal(start)) is not None:
+        raise RequestError(f"{path} is {why}.")
     if len(start) == 9 and start[8:] != b"{":
         raise RequestError(f"{path} is neither a model file (.safetensors) nor a PyTorch checkpoint.")
     try:
@@ -109,6 +108,9 @@ def read_file(path: Path) -> Weights:
 def _unwrapped(path: Path, state: Any) -> Weights:
     """The state dict in what a checkpoint holds, which training scripts put beside other things."""
     notes = []
+    if isinstance(state, list | tuple) and len(state) == 1 and _count(state[0]):
+        notes.append(f"Read the only entry of the list that {path} holds.")
+        state = state[0]
     for _ in range(DEEPEST):
         wrapper = next((w for w in WRAPPERS if isinstance(state, Mapping) and _count(state.get(w))), None)
         if wrapper is None:

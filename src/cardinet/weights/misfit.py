@@ -36,5 +36,11 @@ def _hint(network: Any, weights: Weights) -> str:
     if kinds := fitting_shortcuts(network, weights):
         ways = " or ".join(f"--set shortcut.kind={kind}" for kind in kinds)
         return f"They fit this network with shortcut.kind = {' or '.join(kinds)}: {ways}."
-    other = nearest_network(network, weights)
-    return f"They fit {other}." if other else "Name the network that they were trained in."
+    if other := nearest_network(network, weights):
+        return f"They fit {other}."
+    if not weights.ordered and not weights.spec:
+        return (
+            "Name the network that they were trained in. A safetensors file keeps no order, so that tensors under "
+            "names of no known program cannot be matched one after another; a .pth file of them can."
+        )
+    return "Name the network that they were trained in."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field, is_dataclass
 from typing import Any
 
@@ -26,12 +26,14 @@ WAYS = {"end": "all new channels after the old ones", "both": "half of the new c
 class Reading:
     """What a source says of such settings, by path: the values that are `known`, and those between which it is `open`.
 
-    `why` says for those that are open how they come to be.
+    `why` says for those that are open how they come to be. `proven` are known ones that the source itself states and
+    that nobody has a reason to have otherwise.
     """
 
     known: Mapping[Path, Any] = field(default_factory=dict)
     open: Mapping[Path, tuple[Any, ...]] = field(default_factory=dict)
     why: str = ""
+    proven: Set[Path] = frozenset()
 
 
 def padding(network: nn.Module) -> str | None:
@@ -78,7 +80,8 @@ def read_settings(network: Any, weights: Weights, names: Names, given: Collectio
     place = ("shortcut", PAD)
     if padding(network) and not alike and place not in known:
         open_[place], why = tuple(WAYS), "its tensors cannot show it"
-    return Reading(known, open_, why)
+    states = weights.spec is not None or PAD in weights.settings
+    return Reading(known, open_, why, frozenset({place} & known.keys()) if states else frozenset())
 
 
 def _alike(network: Any, weights: Weights, names: Names) -> list[Any]:
@@ -92,11 +95,10 @@ def _alike(network: Any, weights: Weights, names: Names) -> list[Any]:
 
 
 def unlike(network: Any, reading: Reading, given: Collection[str]) -> dict[Path, Any]:
-    """The known settings that the network has otherwise, apart from what the user has `given`."""
+    """The known settings that the network has otherwise, apart from what the user has `given` and nothing disproves."""
     spec = network.spec
-    return {
-        path: value for path, value in reading.known.items() if not {*path} & {*given} and value_at(spec, path) != value
-    }
+    free = {path for path in reading.known if {*path} & {*given} and path not in reading.proven}
+    return {path: value for path, value in reading.known.items() if path not in free and value_at(spec, path) != value}
 
 
 def require_settings(network: Any, reading: Reading, given: Collection[str], source: str) -> None:
