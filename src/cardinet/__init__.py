@@ -3,8 +3,8 @@
 `create(id, num_classes=...)` builds a named network, `count(id)` counts it; `load(file)` gives the classifier in a
 model file, whose `predict` takes pictures, and `save(model, file)` writes it; `evaluate(model, data)` measures it
 exactly and `export(model, file)` writes it for another runtime. `load_weights` and `save_weights` exchange parameters
-with other programs. What goes wrong is a `RequestError` or a `WorkError`, both `CardinetError`. Importing this package
-imports nothing heavy.
+with other programs. `with no_bounds():` builds and tries what is larger than the bounds. What goes wrong is a
+`RequestError` or a `WorkError`, both `CardinetError`. Importing this package imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from cardinet.base.bounds import no_bounds
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ __all__ = [
     "export",
     "load",
     "load_weights",
+    "no_bounds",
     "save",
     "save_weights",
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cardinet.cli.options import Compare, Device, Json, OnBadImage, Set, Workers
+from cardinet.cli.options import Compare, Device, Json, NoBounds, OnBadImage, Set, Workers
 from cardinet.cli.talk import print_json, say, show
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def evaluate(
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, metavar="N")] = 128,
     workers: Workers = 2,
     compare: Compare = True,
+    no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:
     """Evaluate on every picture of a split, each counted once."""

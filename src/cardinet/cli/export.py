@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardinet.cli.options import Json, OnBadImage, Set, Workers
+from cardinet.cli.options import Json, NoBounds, OnBadImage, Set, Workers
 from cardinet.cli.talk import print_json, say, show, thousands
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def export(
     on_bad_image: OnBadImage = None,
     settings: Set = None,
     workers: Workers = 2,
+    no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:
     """Write a model for another runtime, run the file over validation pictures there, and say how it compares.

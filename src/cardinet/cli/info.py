@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cardinet.cli.options import Json, Set
+from cardinet.cli.options import Json, NoBounds, Set
 from cardinet.cli.talk import in_short, print_json, show, show_table, thousands
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def info(
     input_size: Annotated[
         int | None, typer.Option("--input-size", min=1, max=65_536, metavar="N", help="Side of the picture in pixels.")
     ] = None,
+    no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:
     """Count parameters, MACs, FLOPs and activations, stage by stage.

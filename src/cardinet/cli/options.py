@@ -24,6 +24,20 @@ OnBadImage = Annotated[
 Workers = Annotated[int, typer.Option("--workers", min=0, max=256, metavar="N", help="How many decode at once.")]
 
 
+def _lift(context: typer.Context, asked: bool) -> None:
+    """Lift the bounds as long as the command runs."""
+    from cardinet.base.bounds import no_bounds
+
+    if asked:
+        context.with_resource(no_bounds())
+
+
+NoBounds = Annotated[
+    bool,
+    typer.Option(
+        "--no-bounds", callback=_lift, is_eager=True, help="Try also what is larger than the bounds or than memory."
+    ),
+]
 Compare = Annotated[
     bool,
     typer.Option("--checksums/--no-checksums", help="Compare the weights with the file's checksums (0.7 s a GB)."),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cardinet.cli.options import Json
+from cardinet.cli.options import Json, NoBounds
 from cardinet.cli.talk import print_json, show_table, thousands
 
 LARGEST = 4096
@@ -17,6 +17,7 @@ def plan(
     like: Annotated[str, typer.Option("--like", metavar="NETWORK", help="The network whose budget is kept.")],
     cardinality: Annotated[str, typer.Option("--cardinality", metavar="1,2,4", help="Cardinalities.")] = "1,2,4,8,32",
     budget: Annotated[Literal["params", "macs"], typer.Option("--budget", help="What is kept equal.")] = "params",
+    no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:
     """Trade base width for cardinality at an equal budget (Xie et al. 2016, Table 2)."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardinet.cli.options import Compare, Device, Json, Set, Workers
+from cardinet.cli.options import Compare, Device, Json, NoBounds, Set, Workers
 from cardinet.cli.talk import errors, print_json, say, show
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def predict(
     workers: Workers = 2,
     settings: Set = None,
     compare: Compare = True,
+    no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> int:
     """Name the most probable classes of each picture. A folder gives one JSON line a picture.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cardinet.cli.options import Json
+from cardinet.cli.options import Json, NoBounds
 from cardinet.cli.talk import print_json, say, show, thousands
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def push(
     dry_run: Annotated[
         Path | None, typer.Option("--dry-run", metavar="DIR", help="Write the same files to a new folder instead.")
     ] = None,
+    no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:
     """Upload a model file with a model card, in one commit; nothing is uploaded where anything is wrong.

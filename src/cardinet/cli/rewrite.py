@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cardinet.cli.growth import Classes, Deepen, Growth, InChannels, Seed, Widen, growth
-from cardinet.cli.options import Json, Set
+from cardinet.cli.options import Json, NoBounds, Set
 from cardinet.cli.prune import Epochs, KeepMacs, Prune
 from cardinet.cli.real_pictures import PROOF, RealPictures, real_pictures
 from cardinet.cli.talk import print_json, say, show, show_table, thousands
@@ -62,6 +62,7 @@ def rewrite(
     data: Annotated[
         str | None, typer.Option("--data", metavar="SOURCE", help="Real pictures; a run knows its own.")
     ] = None,
+    no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:
     """Rewrite a model, and prove that it is the same function.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardinet.cli.options import Json, OnBadImage, Set, plain
+from cardinet.cli.options import Json, NoBounds, OnBadImage, Set, plain
 from cardinet.cli.talk import duration, in_short, print_json, say, show
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def train(
     settings: Set = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show the run, train nothing.")] = False,
     resume: Annotated[Path | None, typer.Option("--resume", metavar="DIR", help="Continue a run exactly.")] = None,
+    no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:
     """Train a network; without arguments a small ResNeXt on the embedded digits."""

@@ -17,13 +17,14 @@ def build(spec: NetworkSpec, *, init: str = "torchvision", device: str = "cpu") 
     """The network of a description, in channels_last layout, on `device` ("meta" allocates nothing).
 
     `init` is "torchvision" (one seed gives the weights of torchvision, where it has the network) or "paper"; see
-    `initialise`.
+    `initialise`. Raises RequestError for a network that is larger than `base.bounds` allows.
     """
     import torch
 
     from cardinet.networks.initialise import initialise
+    from cardinet.networks.size import within_bounds
 
-    with torch.device(device):
+    with within_bounds(), torch.device(device):
         network = assemble(spec) if isinstance(spec, Residual) else bind(spec)()
     if device != "meta":
         initialise(network, init)

@@ -16,10 +16,9 @@ from cardinet.networks.family import family
 from cardinet.networks.merge import Add
 from cardinet.networks.part import misplaced, part
 from cardinet.networks.spec import NetworkSpec
-from cardinet.networks.transform import Count, Depth
+from cardinet.networks.transform import Count, Depths
 
 Counts = Annotated[tuple[Count, ...], Field(min_length=1)]
-Depths = Annotated[tuple[Depth, ...], Field(min_length=1)]
 Layout = Literal["cifar", "imagenet"]
 
 STEM_STRIDE = {"cifar": 1, "imagenet": 4}

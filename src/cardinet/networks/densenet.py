@@ -14,7 +14,7 @@ from cardinet.base.errors import RequestError
 from cardinet.networks.family import family
 from cardinet.networks.part import part
 from cardinet.networks.spec import NetworkSpec
-from cardinet.networks.transform import Count, Depth, Rate
+from cardinet.networks.transform import Count, Depths, Rate
 
 
 @part
@@ -28,7 +28,7 @@ class DenseNet(NetworkSpec):
     arXiv 1707.06990); a step does exactly what it does without.
     """
 
-    depths: Annotated[tuple[Depth, ...], Field(min_length=1)]
+    depths: Depths
     growth: Count = 32
     bottleneck: bool = True
     compression: Annotated[float, Field(gt=0, le=1)] = 0.5

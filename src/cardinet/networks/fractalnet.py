@@ -26,7 +26,7 @@ class FractalNet(NetworkSpec):
 
     columns: Annotated[int, Field(ge=1, le=10)] = 3
     column: Annotated[int, Field(ge=0)] | None = None
-    widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 128, 256, 512, 512)
+    widths: Annotated[tuple[Count, ...], Field(min_length=1, max_length=32)] = (64, 128, 256, 512, 512)
     dropout: tuple[Rate, ...] = (0, 0, 0, 0, 0)
     drop_path: Rate = 0
     global_share: Annotated[float, Field(ge=0, le=1)] = 0

@@ -15,7 +15,7 @@ from cardinet.base.errors import RequestError
 from cardinet.networks.family import family
 from cardinet.networks.part import part
 from cardinet.networks.spec import NetworkSpec
-from cardinet.networks.transform import Count, Rate
+from cardinet.networks.transform import Count, Depths, Rate
 
 Std = Annotated[float, Field(gt=0, le=1_000_000)]
 
@@ -32,7 +32,7 @@ class Highway(NetworkSpec):
     `stds` are those of the first convolution (None: as the others) and the classifier under init = paper.
     """
 
-    depths: Annotated[tuple[Count, ...], Field(min_length=1)]
+    depths: Depths
     widths: Annotated[tuple[Count, ...], Field(min_length=1)]
     pools: Annotated[tuple[Literal[0, 2, 3], ...], Field(min_length=1)]
     dropout: Annotated[tuple[Rate, ...], Field(min_length=2)]

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.deeply_fused import BARE_BOTTLENECK, STEM_STRIDE, Counts, Depths, FusedLines, Layout
+from cardinet.networks.deeply_fused import BARE_BOTTLENECK, STEM_STRIDE, Counts, FusedLines, Layout
 from cardinet.networks.family import family
 from cardinet.networks.merge import Add
 from cardinet.networks.part import misplaced, part
 from cardinet.networks.spec import NetworkSpec
-from cardinet.networks.transform import Count
+from cardinet.networks.transform import Count, Depths
 
 
 @part

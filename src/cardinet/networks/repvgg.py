@@ -16,7 +16,7 @@ from cardinet.networks.family import family
 from cardinet.networks.part import misplaced, part
 from cardinet.networks.residual import SqueezeExcite
 from cardinet.networks.spec import NetworkSpec
-from cardinet.networks.transform import Count, Depth
+from cardinet.networks.transform import Count, Depths
 
 
 @part
@@ -29,7 +29,7 @@ class RepVGG(NetworkSpec):
     before the activation.
     """
 
-    depths: Annotated[tuple[Depth, ...], Field(min_length=1)]
+    depths: Depths
     widths: Annotated[tuple[Count, ...], Field(min_length=1)]
     cardinality: Count = 1
     gate: Any = None

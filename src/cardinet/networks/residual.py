@@ -21,7 +21,7 @@ from cardinet.networks.part import misplaced, part
 from cardinet.networks.shortcut import Shortcut
 from cardinet.networks.spec import NetworkSpec
 from cardinet.networks.stem import Stem
-from cardinet.networks.transform import BASIC, BOTTLENECK, Count, Depth, Grouped, Rate, SplitAttention, Transform
+from cardinet.networks.transform import BASIC, BOTTLENECK, Count, Depths, Grouped, Rate, SplitAttention, Transform
 
 __all__ = [
     "BASIC",
@@ -51,7 +51,7 @@ class Residual(NetworkSpec):
     settings that have no meaning together, all of them at once.
     """
 
-    depths: Annotated[tuple[Depth, ...], Field(min_length=1)]
+    depths: Depths
     widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 128, 256, 512)
     stem: Any = Stem()
     transform: Transform = BASIC

@@ -10,6 +10,9 @@ from cardinet.networks.part import SHORTHANDS, part
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Depth = Annotated[int, Field(ge=1, le=10_000)]
+Depths = Annotated[tuple[Depth, ...], Field(min_length=1, max_length=32)]
+"""Units stage by stage. Nearly every stage halves the picture, so that more stages have no meaning."""
+
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
 

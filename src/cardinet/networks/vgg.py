@@ -15,7 +15,7 @@ from cardinet.base.errors import RequestError
 from cardinet.networks.family import family
 from cardinet.networks.part import misplaced, part
 from cardinet.networks.spec import NetworkSpec
-from cardinet.networks.transform import Count, Depth, Rate
+from cardinet.networks.transform import Count, Depths, Rate
 
 
 @part
@@ -27,7 +27,7 @@ class VGG(NetworkSpec):
     both hidden linear layers. The last feature map is averaged to 7x7, the size it has at 224 pixels.
     """
 
-    depths: Annotated[tuple[Depth, ...], Field(min_length=1)]
+    depths: Depths
     widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 128, 256, 512, 512)
     norm: bool = False
     gate: Any = None

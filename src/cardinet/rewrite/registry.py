@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from cardinet.base.errors import Findings, RequestError, nearest
+from cardinet.networks.size import check_size
 from cardinet.rewrite.branches import merge_branches, unmerged
 from cardinet.rewrite.deepen import deepen
 from cardinet.rewrite.flow import on_meta
@@ -139,10 +140,12 @@ def steps_from_document(documents: Iterable[Any]) -> tuple[Step, ...]:
 def apply(network: nn.Module, steps: Iterable[Step]) -> nn.Module:
     """The network after all steps, in order; without steps the network itself.
 
-    Raises RequestError where a step does not fit the network that it meets.
+    Raises RequestError where a step does not fit the network that it meets, or gives one that is larger than
+    `base.bounds` allows.
     """
     for step in steps:
         network = REWRITES[step.name].apply(network, **step.arguments)
+        check_size(network)
     return network
 
 
