@@ -107,3 +107,13 @@ def test_classes_without_pictures_are_named(tmp_path: Path) -> None:
         "the train files: empty-class: no picture of bee; they cannot be learnt.",
         "the test files: empty-class: no picture of ant, bee; they are not measured.",
     ]
+
+
+@pytest.mark.parametrize("other", ["dev-0.parquet", "Valid/0.parquet"])
+def test_two_names_of_one_split(tmp_path: Path, other: str) -> None:
+    for name in ("train-0.parquet", "val-0.parquet", "val-1.parquet"):
+        write(tmp_path / name, [0, 1])
+    assert {split: len(rows) for split, rows in labels(opened(tmp_path)).items()} == {"train": 2, "validation": 4}
+    write(tmp_path / other, [0, 1])
+    with pytest.raises(WorkError, match="keep one of them"):
+        opened(tmp_path)

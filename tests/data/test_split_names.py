@@ -94,6 +94,18 @@ def test_a_folder_with_the_name_of_a_built_in_source(tmp_path: Path, monkeypatch
     ]
 
 
+@pytest.mark.parametrize("val", ["val", "Val", "valid", "validation"])
+def test_imagenet_under_other_names(tmp_path: Path, make_picture: MakePicture, val: str) -> None:
+    for split in ("Train", val):
+        for synset in ("n1", "n2"):
+            make_picture(tmp_path / split / synset / "0.png")
+    counts = {name: len(part) for name, part in list_source(f"imagenet:{tmp_path}").parts.items()}
+    assert counts == {"train": 2, "validation": 2}
+    make_picture(tmp_path / "dev" / "n1" / "0.png")
+    with pytest.raises(WorkError, match="keep one of them"):
+        list_source(f"imagenet:{tmp_path}")
+
+
 def tiny_imagenet(root: Path, make_picture: MakePicture) -> Path:
     for name in ("n01", "n02"):
         make_picture(root / "train" / name / "images" / f"{name}_0.JPEG")

@@ -81,6 +81,7 @@ def test_a_file_takes_uint8_pictures_and_describes_itself(format: str, model: Mo
     assert opened.about.preprocessing == model.preprocessing
     assert opened.about.dtype == "uint8"
     assert opened.about.input.shape == ("batch", 1, 8, 8)
+    assert opened.about.input.channels == "grey"
     for count in (1, 3, 8):
         x = pixels(model, count)
         normalised = model.preprocessing.normalise(x).numpy()

@@ -134,7 +134,8 @@ def sentences(made: Export, model: Model) -> list[str]:
         ratios = [f"{latency.ratio('float32', 'int8'):.2f}x at batch {latency.batch}" for latency in made.latency]
         found.append(f"int8 does {' and '.join(ratios)} the pictures a second of the float32 file.")
     p = model.preprocessing
-    pixels = f"{p.channels} x {p.crop} x {p.crop}, decoded, resized and cropped as in the file's metadata"
+    order = "grey" if p.channels == 1 else "RGB in this order"
+    pixels = f"{p.channels} x {p.crop} x {p.crop} ({order}), decoded, resized and cropped as in the file's metadata"
     inside = ", scaled and normalised in the graph" if made.request.with_preprocessing else ", scaled and normalised"
     found.append(f"Input: {made.dtype}, {pixels}{inside}; any number of pictures.")
     return found

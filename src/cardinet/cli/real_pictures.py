@@ -51,7 +51,7 @@ class RealPictures:
 
 
 def real_pictures(name: str, data: str | None, preprocessing: Preprocessing, *, typical: bool) -> RealPictures:
-    """Open them, whatever their classes, with training pictures where `typical` ones are needed.
+    """Open them, whatever their classes, with training pictures where `typical` ones are needed; bad ones are left out.
 
     Raises CardinetError for --data that cannot be read.
     """
@@ -60,7 +60,8 @@ def real_pictures(name: str, data: str | None, preprocessing: Preprocessing, *, 
     from cardinet.evaluate.opening import open_pictures, run_of
 
     try:
-        opened = open_pictures(data, {}, run=run_of(name), also=("train",) if typical else ())
+        good = {"on_bad_image": "skip"}  # a proof needs some pictures, not all
+        opened = open_pictures(data, good, run=run_of(name), also=("train",) if typical else ())
         if opened is None:
             note = "No real pictures in the proof: a model file alone has none; name some with --data."
             return RealPictures(preprocessing, note=note)

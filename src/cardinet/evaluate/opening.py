@@ -186,7 +186,7 @@ def _about(source: Source, chosen: str, trained: Mapping[str, Any], *, divided: 
     said = [note.sentence() for note in source.notes]
     count = f"{len(source.splits[chosen]):,}"
     if chosen == WHOLE:
-        said.append(f"{source.text} has no train/, val/ or test/, so all its {count} pictures are measured.")
+        said.append(f"{source.text} is not divided into splits, so all its {count} pictures are measured.")
     elif source.unsplit and not divided and chosen == "train":
         said.append(f"{source.text} is what the model was trained on, and nothing was held out: {count} are measured.")
     elif source.unsplit and not divided:

@@ -25,11 +25,15 @@ UINT8 = "decoded, resized and cropped as preprocessing says; scaling and normali
 
 
 class Pixels(Document):
-    """The input: its name, type and shape, and what its values are."""
+    """The input: its name, type and shape, the order of its channels ("RGB" or "grey"), and what its values are.
+
+    Files of before do not say the order, which was the same.
+    """
 
     name: str
     dtype: Literal["float32", "uint8"]
     shape: tuple[str | Count, ...]
+    channels: Literal["RGB", "grey"] | None = None
     pixels: str
 
 
@@ -53,6 +57,7 @@ def describe(model: Model, with_preprocessing: bool) -> dict[str, str]:
         "name": "pixels",
         "dtype": "uint8" if with_preprocessing else "float32",
         "shape": ["batch", p.channels, p.crop, p.crop],
+        "channels": "grey" if p.channels == 1 else "RGB",
         "pixels": UINT8 if with_preprocessing else FLOAT,
     }
     values = {

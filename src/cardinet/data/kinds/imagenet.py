@@ -8,6 +8,7 @@ from pathlib import Path
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.kinds.folder import TINY_IMAGENET, Scan, from_scans, scan, visible
 from cardinet.data.kinds.imagenet_labels import validation_synsets
+from cardinet.data.kinds.split_names import split_of
 from cardinet.data.listing import Listing
 
 _KAGGLE = Path("ILSVRC/Data/CLS-LOC")
@@ -17,9 +18,12 @@ _NUMBERED = re.compile(r"ILSVRC2012_val_(\d{8})\.jpe?g", re.IGNORECASE)
 def list_imagenet(text: str) -> Listing:
     """`PATH/train` with a folder for each synset and `PATH/val`, foldered likewise or flat (also Kaggle's layout).
 
+    Both may be called in any way that `split_of` knows.
+
     The pictures of a flat val/ (ILSVRC2012_val_00000001.JPEG ...) get their synsets from a file beside them; see
     `validation_synsets` for which files do. The published test pictures have no labels and are not read.
-    Raises RequestError for a missing path or train/, WorkError where the labels of val/ cannot be known.
+    Raises RequestError for a missing path or train/, WorkError for two folders of one split and
+    where the labels of val/ cannot be known.
     """
     typed = Path(text).expanduser()
     if not typed.is_dir():
@@ -27,21 +31,35 @@ def list_imagenet(text: str) -> Listing:
     if (typed / "val" / TINY_IMAGENET).is_file():
         raise RequestError(f"{typed} is Tiny ImageNet; write tiny-imagenet:{text}.")
     root = typed / _KAGGLE if (typed / _KAGGLE / "train").is_dir() else typed
-    if not (root / "train").is_dir():
+    folders = _split_folders(root)
+    if "train" not in folders:
         raise RequestError(f"{root} has no folder train/; give the folder that holds ImageNet's train/ and val/.")
-    scans = {"train": scan(root, root / "train")}
-    if (root / "val").is_dir():
-        folders = any(entry.is_dir() for entry in visible(root / "val"))
-        scans["validation"] = scan(root, root / "val") if folders else flat_scan(root, typed)
+    scans = {"train": scan(root, folders["train"])}
+    if val := folders.get("validation"):
+        foldered = any(entry.is_dir() for entry in visible(val))
+        scans["validation"] = scan(root, val) if foldered else flat_scan(root, val, typed)
     return from_scans(root, scans, unsplit=False)
 
 
-def flat_scan(root: Path, typed: Path) -> Scan:
+def _split_folders(root: Path) -> dict[str, Path]:
+    """The folders for training and validation by split. Raises WorkError for two folders of one split."""
+    found: dict[str, Path] = {}
+    for entry in visible(root):
+        split = split_of(entry.name)
+        if split is None or split == "test" or not entry.is_dir():  # the test pictures have no labels
+            continue
+        if split in found:
+            raise WorkError(f"{root} holds both {found[split].name}/ and {entry.name}/; keep one of them.")
+        found[split] = Path(entry.path)
+    return found
+
+
+def flat_scan(root: Path, val: Path, typed: Path) -> Scan:
     """The pictures of a flat val/ by synset. Raises WorkError where one's synset cannot be known."""
-    synsets = validation_synsets([root, root / "val", typed, typed.parent])
-    result = Scan(root / "val")
+    synsets = validation_synsets([root, val, typed, typed.parent])
+    result = Scan(val)
     unknown = []
-    for entry in visible(root / "val"):
+    for entry in visible(val):
         match = _NUMBERED.fullmatch(entry.name)
         if match is None:
             result.ignore(entry.name)
@@ -49,7 +67,9 @@ def flat_scan(root: Path, typed: Path) -> Scan:
             unknown.append(entry.name)
         else:
             pictures = result.pictures.setdefault(synsets.by_number[int(match[1])], [])
-            pictures.append((f"val/{entry.name}", entry.stat().st_size))
+            pictures.append((f"{val.name}/{entry.name}", entry.stat().st_size))
     if unknown:
-        raise WorkError(f"{synsets.file} has no label for {len(unknown)} pictures of val/, the first one {unknown[0]}.")
+        raise WorkError(
+            f"{synsets.file} has no label for {len(unknown)} pictures of {val.name}/, the first one {unknown[0]}."
+        )
     return result

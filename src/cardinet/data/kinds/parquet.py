@@ -14,7 +14,7 @@ from cardinet.data.arrow import RowNames, read_pictures
 from cardinet.data.findings import Finding
 from cardinet.data.kinds.folder import count_problems
 from cardinet.data.kinds.parquet_labels import FileLabels, in_common, read_labels, read_schema
-from cardinet.data.kinds.split_names import split_of, split_of_file
+from cardinet.data.kinds.split_names import beginning, split_of, split_of_file
 from cardinet.data.listing import Listing, Part, fingerprint
 
 PICTURES = ("image", "img")
@@ -57,7 +57,10 @@ def list_parquet(text: str) -> Listing:
 
 
 def split_files(root: Path) -> dict[str, list[Path]]:
-    """The parquet files by split. Raises WorkError when there are none, no train files, or files of no split."""
+    """The parquet files by split.
+
+    Raises WorkError when there are none, no train files, files of no split, or two names of one split.
+    """
     if root.is_file():
         return {"train": [root]}
     files = sorted(
@@ -66,13 +69,18 @@ def split_files(root: Path) -> dict[str, list[Path]]:
     if not files:
         raise WorkError(f"{root} holds no .parquet files.")
     found: dict[str, list[Path]] = {}
+    names: dict[str, str] = {}
     without: list[Path] = []
     for file in files:
-        split = split_of_file(file.name) or split_of(file.parent.name)
+        by_file = split_of_file(file.name)
+        split = by_file or split_of(file.parent.name)
         if split is None:
             without.append(file)
-        else:
-            found.setdefault(split, []).append(file)
+            continue
+        name = (beginning(file.name) if by_file else file.parent.name).casefold()
+        if names.setdefault(split, name) != name:
+            raise WorkError(f"{root} holds both {names[split]} and {name} files for {split}; keep one of them.")
+        found.setdefault(split, []).append(file)
     if not found:
         return {"train": without}
     if without:

@@ -24,5 +24,10 @@ def split_of(name: str) -> str | None:
 
 def split_of_file(name: str) -> str | None:
     """The split that the name of a file begins with, as train-00000-of-00004.parquet does; None for another name."""
-    beginning = re.match(r"[^\W\d_]+", name)
-    return _SPLITS.get(beginning[0].casefold()) if beginning else None
+    return _SPLITS.get(beginning(name).casefold())
+
+
+def beginning(name: str) -> str:
+    """The letters with which a name begins."""
+    found = re.match(r"[^\W\d_]+", name)
+    return found[0] if found else ""
