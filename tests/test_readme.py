@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from cardinet.cli.main import app
+from cardinet.cli.verbs import app
 
 README = Path(__file__).parents[1] / "README.md"
 

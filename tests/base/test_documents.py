@@ -56,7 +56,7 @@ TOML = {
     ("parse", "text", "message"),
     [(parse_json, text, message) for text, message in JSON.items()]
     + [(parse_toml, text, message) for text, message in TOML.items()],
-    ids=str,
+    ids=[f"JSON {i}" for i in range(len(JSON))] + [f"TOML {i}" for i in range(len(TOML))],
 )
 def test_a_wrong_text_is_refused_at_once(parse: Callable[[str], Any], text: str, message: str) -> None:
     started = time.monotonic()
@@ -131,7 +131,11 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
         read_document(tmp_path / "nothere", Table)
 
 
-@pytest.mark.parametrize("text", ["9" * 5000, "[" * 3000, "0x" + "f" * 5000, "a." * MANY + "b", "x" * 2**21])
+LONG = {"digits": "9" * 5000, "brackets": "[" * 3000, "hex": "0x" + "f" * 5000, "dots": "a." * MANY + "b"}
+LONG["letters"] = "x" * 2**21
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
 def test_values_of_the_command_line_have_the_same_bounds(text: str) -> None:
     started = time.monotonic()
     if text.startswith("a."):
