@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -15,17 +15,28 @@ from torch import Tensor, nn
 from cardinet.base.errors import WorkError
 from cardinet.data.decode import PictureError
 from cardinet.data.given import Given, given, is_one
+from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import DataSettings
 from cardinet.runs import display
 
 if TYPE_CHECKING:
     from cardinet.data.given import Pictures
-    from cardinet.runs.model_file import Model
 
 OnBad = Literal["fail", "skip"]
 BATCH_SIZE = 128
 AHEAD = 2
 """So many batches are decoded before they are asked for."""
+
+
+class Answering(Protocol):
+    """What a prediction asks of a model: its network, its input from pictures, and the names of its output."""
+
+    @property
+    def network(self) -> nn.Module: ...
+    @property
+    def preprocessing(self) -> Preprocessing: ...
+    @property
+    def classes(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,7 @@ class Predictions(list[Prediction]):
 
 
 def predict(
-    model: Model, pictures: Pictures, top: int, batch_size: int, on_bad_image: OnBad
+    model: Answering, pictures: Pictures, top: int, batch_size: int, on_bad_image: OnBad
 ) -> Prediction | Predictions:
     """As `Model.predict` says."""
     found: list[Prediction] = []
@@ -85,7 +96,7 @@ def predict(
 
 
 def predictions(
-    model: Model,
+    model: Answering,
     pictures: Sequence[Given],
     top: int,
     *,
