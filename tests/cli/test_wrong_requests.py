@@ -123,6 +123,10 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("train --epochs=-1", 2, ['"-1 epochs" is no duration']),
     ("train --epochs 0", 2, ["less than one step"]),
     ("train --epochs 1e-9", 2, ['"0.000000001 epochs" is less than one step']),
+    ("train --epochs 1e308", 2, ["is too long"]),
+    ("train --set 'length=9e99 steps'", 2, ["is too long"]),
+    ("train --device cpu:", 2, ['no device "cpu:"']),
+    ("train --device cuda:²", 2, ['no device "cuda:²"']),
     ("train --seed=-1", 2, ["machine.seed = -1"]),
     ("train --seed 99999999999999999999999", 2, ["machine.seed = 99999999999999999999999"]),
     ("train --batch-size 0", 2, ["training.batch_size = 0"]),
@@ -326,4 +330,4 @@ def test_a_wrong_request_ends_in_sentences(
 
 # The same, once what was reported is mended elsewhere; a case that passes moves up.
 def test_number_of_cases() -> None:
-    assert len(CASES) == len({typed for typed, _, _ in CASES}) == 207
+    assert len(CASES) == len({typed for typed, _, _ in CASES}) == 211

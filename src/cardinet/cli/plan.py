@@ -28,7 +28,7 @@ def plan(
     findings = Findings()
     words = [word.strip() for word in cardinality.split(",")]
     with findings:
-        if not all(word.isdecimal() and 0 < int(word) <= LARGEST for word in words):
+        if not all(word.isdecimal() and len(word) < 20 and 0 < int(word) <= LARGEST for word in words):
             raise RequestError(
                 f'--cardinality "{cardinality}": give whole numbers from 1 to {LARGEST:,}, as in 1,2,4,8,32.'
             )

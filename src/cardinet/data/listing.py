@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -74,7 +75,11 @@ class Paths(Names):
     def read(self, index: int) -> bytes:
         """The bytes of the file (this makes the paths an `Encoded`)."""
         try:
-            return Path(self.at(index)).read_bytes()
+            handle = os.open(self.at(index), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would be waited for
+            with open(handle, "rb") as file:
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    raise PictureError("damaged", "it is no file, but a device or pipe")
+                return file.read()
         except OSError as error:
             raise PictureError("damaged", f"it cannot be read ({error.strerror})") from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 from importlib import metadata
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def device_of(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or (kind == "cpu" and index) or (index and not index.isdigit()):
+    if name != "cpu" and not re.fullmatch(r"cuda(:[0-9]{1,4})?", name):
         raise RequestError(f'There is no device "{name}"; use auto, cpu, cuda or cuda:0.')
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise RequestError(f'The device "{name}" is not there: torch sees {torch.cuda.device_count()} GPUs; use cpu.')
