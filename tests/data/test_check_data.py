@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from pictures import MakePicture, noise
 from PIL import Image
 
-from cardinet.base.errors import RequestError, WorkError
+from cardinet.base.errors import Notice, RequestError, WorkError
 from cardinet.data import check as check_module
 from cardinet.data.admission import admitted, left_out
 from cardinet.data.check import CheckReport, bad_pictures, check
@@ -140,7 +141,9 @@ def test_a_damaged_or_unwritable_cache_costs_time_only(
     blocked = own_cache / "file"
     blocked.write_text("x")
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
-    report = check(str(photographs), SETTINGS)
+    monkeypatch.setattr(tempfile, "tempdir", str(own_cache))
+    with pytest.warns(Notice, match="cannot be written to"):
+        report = check(str(photographs), SETTINGS)
     assert (report.from_cache, report.findings) == (0, ())
 
 

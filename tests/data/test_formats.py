@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-import struct
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from pictures import MakePicture, noise
+from pictures import MakePicture, noise, tiff
 from PIL import Image
 
 from cardinet.data import formats
@@ -19,15 +20,6 @@ from cardinet.data.settings import DataSettings
 
 LIMIT = 10**8
 RAMP = np.tile(np.arange(256, dtype=np.uint16), (4, 1))
-
-
-def tiff(values: np.ndarray, *, photometric: int = 1, bits: int = 16, form: int = 1) -> bytes:
-    """A TIFF of one channel by hand: Pillow writes only some of these."""
-    data, (height, width) = values.tobytes(), values.shape
-    tags = {256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: 8, 277: 1, 278: height, 279: len(data)}
-    tags[339] = form
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
-    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", len(tags)) + entries + b"\0\0\0\0"
 
 
 def grey(data: bytes) -> list[int]:
@@ -60,6 +52,7 @@ def test_white_is_zero() -> None:
         (RAMP.astype(np.int32), {"bits": 32, "form": 2}, "signed"),
         (RAMP.astype(np.uint32), {"bits": 32}, "32-bit"),
         (RAMP.astype(np.int16), {"form": 2}, "signed"),
+        (RAMP.astype(np.int8), {"bits": 8, "form": 2}, "signed"),
         (RAMP.astype(np.float32), {"bits": 32, "form": 3}, "floating-point"),
     ],
 )
@@ -70,7 +63,7 @@ def test_values_of_no_known_range_are_refused_whatever_they_are(
     (bad,) = (remark for remark in inspect(data, LIMIT).remarks if remark.bad)
     assert (bad.kind, words in bad.detail) == ("wrongly-typed", True)
     with pytest.raises(PictureError, match=words):
-        to_mode(load_picture(data, LIMIT), 3)
+        load_picture(data, LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +103,42 @@ def test_what_is_passed_over_is_named_by_kind(tmp_path: Path, make_picture: Make
         f"{tmp_path}: not-read: 1 .svg file is not read (drawing); convert them to JPEG or PNG.",
         f"{tmp_path}: system-folder: 3 folders @eaDir/ of the system left out.",
     ]
+
+
+def test_bytes_are_named_by_what_they_begin_as() -> None:
+    whole = {name: io.BytesIO() for name in formats.FORMATS}
+    for name, file in whole.items():
+        noise(64, 48).save(file, name)
+    found = {name: formats.format_of(file.getvalue()) for name, file in whole.items()}
+    assert len(found) == 10
+    assert found == {name: name for name in found}
+    for name, file in whole.items():  # a header with nothing behind it
+        with pytest.raises(PictureError) as caught:
+            load_picture(file.getvalue()[:12], LIMIT)
+        assert caught.value.kind in ("damaged", "truncated"), name
+    assert [formats.format_of(data) for data in (b"\0\0\0\x18ftypisom\0\0\0\0mp42", b"P9 ", b"hello", b"")] == [
+        None
+    ] * 4
+
+
+def test_a_format_whose_library_is_missing_is_named_whatever_the_suffix(
+    tmp_path: Path, make_picture: MakePicture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = io.BytesIO()
+    noise(64, 48).save(file, "HEIF")
+    for name in ("ant", "bee"):
+        for i in range(2):
+            make_picture(tmp_path / "set" / name / f"{i}.png", seed=i)
+    (tmp_path / "set" / "ant" / "x.jpg").write_bytes(file.getvalue())
+    column = pa.array([{"bytes": file.getvalue(), "path": None}, {"bytes": b"", "path": None}])
+    pq.write_table(pa.table({"image": column, "label": [0, 1]}), tmp_path / "train.parquet")
+    before = {source: check(source, DataSettings()) for source in (str(tmp_path / "set"), f"parquet:{tmp_path}")}
+    monkeypatch.setattr(formats, "FORMATS", tuple(name for name in formats.FORMATS if name != "HEIF"))
+    words = 'wrongly-typed: it is a HEIF picture, which is not read; install the extra: pip install "cardinet[heic]"'
+    for source, report in before.items():
+        assert "HEIF" not in " ".join(finding.detail for finding in report.bad())
+        after = check(source, DataSettings())  # what was found with the library is not what is found without
+        assert sum(words in finding.sentence() for finding in after.bad()) == 1, source
 
 
 def test_the_message_names_the_extra() -> None:

@@ -13,15 +13,17 @@ from cardinet.base.errors import WorkError
 from cardinet.base.files import write_atomic
 from cardinet.base.schemas import Document, conform
 from cardinet.data.cache import cache_folder
+from cardinet.data.formats import reader
 from cardinet.data.inspection import Inspection, Remark
 
-VERSION = 2
+VERSION = 3
 
 
 class _Head(Document):
     """The first line of the file; the other holds the files, of which the digest is."""
 
     version: int
+    reader: str
     pixel_limit: int
     sha256: str
 
@@ -75,7 +77,8 @@ class CheckCache:
         if self.path is None:
             return
         body = to_json(self._files).encode()
-        head = {"version": VERSION, "pixel_limit": self.pixel_limit, "sha256": hashlib.sha256(body).hexdigest()}
+        head = {"version": VERSION, "reader": reader(), "pixel_limit": self.pixel_limit}
+        head["sha256"] = hashlib.sha256(body).hexdigest()
         with suppress(WorkError):
             write_atomic(self.path, to_json(head).encode() + b"\n" + body)
 
@@ -89,13 +92,14 @@ class CheckCache:
         return self._states[file]
 
     def _read(self, path: Path) -> dict[str, dict[str, Any]]:
-        """What the file holds; nothing where it is absent, of another version or damaged: it is made again."""
+        """What the file holds; nothing where it is absent, damaged or of another version or reader."""
         try:
             first, _, body = read_bytes(path).partition(b"\n")
             head: _Head = conform(_Head, parse_json(first))
-            if (head.version, head.pixel_limit, head.sha256) == (
-                *(VERSION, self.pixel_limit),
-                hashlib.sha256(body).hexdigest(),
+            digest = hashlib.sha256(body).hexdigest()
+            if (head.version, head.reader, head.pixel_limit, head.sha256) == (
+                *(VERSION, reader()),
+                *(self.pixel_limit, digest),
             ):
                 files: dict[str, dict[str, Any]] = parse_json(body)
                 conform(dict[str, _File], files)

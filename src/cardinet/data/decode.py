@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, _imaging
 
-from cardinet.data.formats import FORMATS, HEIF
-from cardinet.data.modes import PictureError, note_samples, orientation, to_mode
+from cardinet.data import formats, tiff
+from cardinet.data.modes import PictureError, not_read, note_samples, orientation, to_mode
 
 __all__ = ["PictureError", "decode", "load_picture", "open_picture", "orientation", "to_mode"]
 
 # What Pillow has to say of a file (odd metadata, palettes) is said by check-data, in the user's words.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-if HEIF:
+if formats.HEIF:
     import pillow_heif
 
     pillow_heif.register_heif_opener()
 
-_BEGINNINGS = (b"\xff\xd8", b"\x89PNG", b"RIFF", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP")
+# libtiff prints what it has to say of damaged data, without a file's name; Pillow raises as well. The library that
+# Pillow has loaded is told once, for all threads; where it is built into Pillow itself it cannot be told.
+with suppress(AttributeError, OSError):
+    ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
+
 _pillow = threading.Lock()
 
 
@@ -43,11 +48,9 @@ def open_picture(data: bytes, pixel_limit: int) -> Image.Image:
         raise PictureError("empty", "the file is empty")
     try:
         with _no_pixel_limit():
-            image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+            image: Image.Image = Image.open(io.BytesIO(data), formats=formats.FORMATS)
     except UnidentifiedImageError:
-        if data.startswith(_BEGINNINGS):
-            raise PictureError("damaged", "its header cannot be read") from None
-        raise PictureError("wrongly-typed", f"it is no picture; it begins with {data[:12]!r}") from None
+        raise _unidentified(data) from None
     except Exception as error:  # a decoder may raise anything at damaged bytes
         raise _damage(error) from error
     width, height = image.size
@@ -73,7 +76,21 @@ def decode(image: Image.Image) -> None:
         raise _damage(error) from error
 
 
+def _unidentified(data: bytes) -> PictureError:
+    """Why Pillow does not know what the bytes are."""
+    name = formats.format_of(data)
+    if name is None:
+        return PictureError("wrongly-typed", f"it is no picture; it begins with {data[:12]!r}")
+    if name not in formats.FORMATS:
+        return PictureError("wrongly-typed", f"it is a {name} picture, which is not read; {formats.REASONS[name]}")
+    if name == "TIFF" and (how := tiff.unread(data)) is not None:
+        return not_read(how)
+    return PictureError("damaged", "its header cannot be read")
+
+
 def _damage(error: Exception) -> PictureError:
     text = str(error) or type(error).__name__
+    if text.startswith("unknown raw mode"):  # Pillow knows how the values are stored, and has nothing to read them
+        return not_read(text)
     cut = "truncated" in text.lower() or isinstance(error, EOFError)
     return PictureError("truncated" if cut else "damaged", text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.util import find_spec
 
+import PIL
 from PIL import features
 
 HEIF = find_spec("pillow_heif") is not None
@@ -37,6 +38,22 @@ REASONS = {
     "JPEG2000": "this Pillow was built without it",
     "HEIF": 'install the extra: pip install "cardinet[heic]"',
 }
+BEGINNINGS: dict[str, tuple[bytes, ...]] = {
+    "JPEG": (b"\xff\xd8",),
+    "PNG": (b"\x89PNG",),
+    "WEBP": (b"RIFF",),
+    "BMP": (b"BM",),
+    "GIF": (b"GIF8",),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "PPM": tuple(b"P%d%c" % (number, space) for number in range(1, 7) for space in b" \n\r\t"),
+    "JPEG2000": (b"\0\0\0\x0cjP", b"\xff\x4f\xff\x51"),
+}
+"""The first bytes of a format's files."""
+BRANDS: dict[str, tuple[bytes, ...]] = {
+    "AVIF": (b"avif", b"avis"),
+    "HEIF": (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"),
+}
+"""What those of one family, which begin with a box of the type `ftyp`, name in it: the first that is named counts."""
 OTHERS: dict[str, tuple[str, ...]] = {
     "JPEG XL": (".jxl",),
     "camera RAW": (".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".srw", ".pef"),
@@ -67,6 +84,20 @@ SYSTEM_FOLDERS = {
     "lost+found",
 }
 """What network drives and systems keep beside pictures: thumbnails, deleted files. In lower case."""
+
+
+def reader() -> str:
+    """What reads pictures here: another one may find something else in the same file."""
+    return f"Pillow {PIL.__version__}: {' '.join(FORMATS)}"
+
+
+def format_of(data: bytes) -> str | None:
+    """The format that the bytes of a file begin as, by Pillow's name, whether or not it is read here; None: another."""
+    if data[4:8] == b"ftyp":
+        box = data[8 : max(12, min(int.from_bytes(data[:4]), 256))]
+        named = {box[i : i + 4] for i in range(0, len(box), 4)}
+        return next((name for name, brands in BRANDS.items() if named & set(brands)), None)
+    return next((name for name, beginnings in BEGINNINGS.items() if data.startswith(beginnings)), None)
 
 
 def is_system_folder(name: str) -> bool:

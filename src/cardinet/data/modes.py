@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from cardinet.data.tiff import FORMS, WHITE_IS_ZERO, storage
+
 _SAMPLES = "cardinet.samples"
 """The key under which a picture's `info` keeps how its values are stored."""
 
 _ORIENTATION = 0x0112
-_BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
-_WHITE_IS_ZERO, _SIGNED, _FLOAT = 0, 2, 3
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -38,17 +38,25 @@ class PictureError(Exception):
 
 @dataclass(frozen=True)
 class Samples:
-    """How a file stores one value: its bits, whether it has a sign, whether 0 is white."""
+    """How a file stores one value: its bits, what makes its range unknown (a sign), whether 0 is white."""
 
     bits: int
-    signed: bool = False
+    form: str = ""
     white_is_zero: bool = False
 
 
 def note_samples(image: Image.Image) -> None:
-    """Keep how the values of an opened, not yet decoded picture are stored; for modes of more than 8 bits."""
-    if _wide(image.mode):
-        image.info[_SAMPLES] = _stored(image)
+    """Keep how the values of an opened, not yet decoded picture are stored; for modes of more than 8 bits.
+
+    Raises PictureError for values of no known range, and for those of which Pillow makes others.
+    """
+    wide = _wide(image.mode)
+    if not wide and image.format != "TIFF":
+        return
+    samples = _of_tiff(image) if image.format == "TIFF" else _of_data(image)
+    _check_range(image.mode, samples)
+    if wide:
+        image.info[_SAMPLES] = samples
 
 
 def samples_of(image: Image.Image) -> Samples | None:
@@ -66,15 +74,24 @@ def _wide(mode: str) -> bool:
     return mode == "F" or mode.startswith("I")
 
 
-def _stored(image: Image.Image) -> Samples:
-    """By the tags of a TIFF file, else by the raw mode of its data, such as I;16B; what neither says by the mode."""
-    tags = getattr(image, "tag_v2", None)
-    if tags is not None:
-        bits = tags.get(_BITS, (32,))
-        form = tags.get(_SAMPLE_FORMAT, (1,))
-        first = bits[0] if isinstance(bits, tuple) else bits
-        kind = form[0] if isinstance(form, tuple) else form
-        return Samples(int(first), kind in (_SIGNED, _FLOAT), tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO)
+def _of_tiff(image: Image.Image) -> Samples:
+    found = storage(getattr(image, "tag_v2", {}))
+    if found is None:
+        raise PictureError("damaged", "its tags do not say how its values are stored")
+    if found.misread(image.mode):
+        raise not_read(found.in_words)
+    return Samples(found.bits, FORMS[found.form], found.photometric == WHITE_IS_ZERO)
+
+
+def not_read(how: str) -> PictureError:
+    """The error for a whole picture that is stored in this way."""
+    return PictureError(
+        "wrongly-typed", f"it is stored in a way that is not read ({how}); save it as grey or RGB with 8 bits"
+    )
+
+
+def _of_data(image: Image.Image) -> Samples:
+    """By the raw mode of the data, such as I;16B; what that does not say by the mode."""
     if image.format == "PPM":  # Pillow stretches the values to 16 bits
         return Samples(32 if image.mode == "F" else 16)
     tiles = getattr(image, "tile", None) or []
@@ -82,8 +99,20 @@ def _stored(image: Image.Image) -> Samples:
     raw = str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
     found = re.search(r"\d+", raw)
     if found:
-        return Samples(int(found[0]), raw.endswith("S"))
+        return Samples(int(found[0]), "signed" if raw.endswith("S") else "")
     return Samples(16 if image.mode.startswith("I;16") or image.format in ("PNG", "JPEG2000", "AVIF", "HEIF") else 32)
+
+
+def _check_range(mode: str, samples: Samples) -> None:
+    """Raise PictureError for values whose range nobody knows: with a sign, floating-point, of 32 bits."""
+    kind = "floating-point" if mode == "F" else samples.form
+    if not kind and _wide(mode) and not 8 < samples.bits <= 16:
+        kind = f"{samples.bits}-bit"
+    if kind:
+        raise PictureError(
+            "wrongly-typed",
+            f"its values are {kind} (mode {mode}), of no known range; save it with 8 or 16 bits and without a sign",
+        )
 
 
 def orientation(image: Image.Image) -> int:
@@ -120,11 +149,7 @@ def to_mode(image: Image.Image, channels: int) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image, samples: Samples) -> Image.Image:
-    if image.mode == "F" or samples.signed or not 8 < samples.bits <= 16:
-        kind = "floating-point" if image.mode == "F" else "signed" if samples.signed else f"{samples.bits}-bit"
-        raise PictureError(
-            "wrongly-typed", f"its values are {kind} (mode {image.mode}), of no known range; save it with 8 or 16 bits"
-        )
+    _check_range(image.mode, samples)
     values, most = np.asarray(image).astype(np.int64), 2**samples.bits - 1
     if samples.white_is_zero:
         values = most - values
