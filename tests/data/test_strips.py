@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import resource
+import os
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from cardinet.data.photographs import augmented
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import AugmentationSettings
 from cardinet.evaluate.ten_crop import ten_crops
+from fuzzing.forked import in_child, resident
 
 Interpolation = Literal["bilinear", "bicubic", "nearest"]
 
@@ -50,21 +52,40 @@ def test_a_window_differs_by_roundings_at_most(monkeypatch: pytest.MonkeyPatch) 
     image = noise(50, 400, seed=3)
     whole = {k: np.asarray(how(k).fit(image)).astype(int) for k in ("bilinear", "bicubic")}
     monkeypatch.setattr(module, "WHOLE", 0)
-    monkeypatch.setattr(module, "MANY_CROPS", 0)
+    monkeypatch.setattr(module, "CROPS", 0)
     for kind, pixels in whole.items():
         assert np.abs(np.asarray(how(kind).fit(image)).astype(int) - pixels).max() <= 1, kind
 
 
-@pytest.mark.parametrize("size", [(1, 30_000), (30_000, 1)])
-def test_a_strip_takes_little_memory(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("crop", [224, 1024])
+@pytest.mark.parametrize("size", [(1, 30_000), (30_000, 1), (40, 1900), (1900, 40)])
+def test_a_strip_takes_little_memory(size: tuple[int, int], crop: int, tmp_path: Path) -> None:
+    resize = round(crop / 0.875)
     strip, p = (
         Image.new("RGB", size, (200, 100, 50)),
-        Preprocessing(channels=3, resize=256, crop=224, mean=(0.5,) * 3, std=(0.5,) * 3),
+        Preprocessing(channels=3, resize=resize, crop=crop, mean=(0.5,) * 3, std=(0.5,) * 3),
     )
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    crops = [p.fit(strip), augmented(strip, p, AugmentationSettings(pad=4, flip=0.5), seed=0, epoch=0, index=0)]
-    crops.append(augmented(strip, p, AugmentationSettings(flip=0.5), seed=0, epoch=0, index=0))
+
+    def crops() -> int:
+        made = [p.fit(strip), augmented(strip, p, AugmentationSettings(pad=4, flip=0.5), seed=0, epoch=0, index=0)]
+        made.append(augmented(strip, p, AugmentationSettings(flip=0.5), seed=0, epoch=0, index=0))
+        wrong = [c for c in made if (c.size, c.getpixel((100, 100))) != ((crop, crop), (200, 100, 50))]
+        return len(wrong) + (ten_crops(strip, p).shape != (10, 3, crop, crop))
+
+    ended = in_child(crops, tmp_path)  # a process of its own, so that the peak of another test hides nothing
+    assert (ended.code, ended.err) == (0, "")
+    ten = 2 * 10 * 3 * crop**2  # bytes, as pictures and as one array
+    assert ended.peak - resident(os.getpid()) < 110e6 + ten  # the whole has up to 5.9 GB at 224, and 120 GB at 1024
+
+
+def test_usual_pictures_are_resized_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    def blank(p: Preprocessing, image: Image.Image, size: tuple[int, int], seen: object = None) -> Image.Image:
+        return Image.new("RGB", size if seen is None else (1, 1))
+
+    monkeypatch.setattr(Preprocessing, "scale", blank)
+    crops = [2**i for i in range(4, 13)]
     for crop in crops:
-        assert (crop.size, crop.getpixel((100, 100))) == ((224, 224), (200, 100, 50))
-    assert ten_crops(strip, p).shape == (10, 3, 224, 224)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kilobytes; the whole has 5.9 GB
+        p = how().model_copy(update={"crop": crop, "resize": round(crop / 0.875)})
+        for width, height in ((400, 300), (300, 400), (300, 900), (640, 360)):
+            shown = p.window(Image.new("RGB", (width, height)), (0, 0, crop, crop))
+            assert shown.size == (crop, crop), (crop, width, height)

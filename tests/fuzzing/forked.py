@@ -97,7 +97,7 @@ def in_child(work: Callable[[], int | None], folder: Path, *, seconds: float = S
             if done:
                 break
             hung = hung or time.monotonic() - started > seconds
-            over = over or _resident(child) > memory
+            over = over or resident(child) > memory
             if hung or over:
                 _kill(child)
             time.sleep(POLL)
@@ -139,7 +139,7 @@ def _become(work: Callable[[], int | None], folder: Path, out: int, err: int) ->
         os._exit(code & 0xFF)
 
 
-def _resident(process: int) -> int:
+def resident(process: int) -> int:
     """The resident memory of a process in bytes, 0 where it has gone."""
     try:
         return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

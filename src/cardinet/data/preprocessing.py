@@ -19,10 +19,10 @@ LARGEST_SIDE = 8192
 
 Box = tuple[int, int, int, int]
 
-WHOLE = 4 << 20
+WHOLE = 16 << 20
 """Pixels up to which a picture is resized as a whole."""
-MANY_CROPS = 64
-"""Or up to so many times what the crop shows."""
+CROPS = 4
+"""Or up to so many times what the crop shows, for large crops of usual pictures."""
 
 
 class Preprocessing(Settings):
@@ -109,7 +109,7 @@ class Preprocessing(Settings):
         size = self.resized_size(image.size)
         if size == image.size:
             return image.crop(box)
-        if size[0] * size[1] <= max(WHOLE, MANY_CROPS * self.crop**2):
+        if size[0] * size[1] <= max(WHOLE, CROPS * self.crop**2):
             return self.scale(image, size).crop(box)
         across, down = image.width / size[0], image.height / size[1]
         seen = (box[0] * across, box[1] * down, box[2] * across, box[3] * down)

@@ -17,7 +17,7 @@ from cardinet.networks.builder import build
 from cardinet.networks.registry import find
 from cardinet.rewrite.registry import apply, folded
 from cardinet.runs.environment import device_of, precision_of
-from cardinet.train.inputs import choose_preprocessing, choose_size
+from cardinet.train.inputs import check_size, choose_preprocessing, choose_size
 from cardinet.train.prune import COMPACT, check_pruning
 from cardinet.train.recipe import Recipe
 from cardinet.train.schedule import Clock, clock
@@ -58,6 +58,8 @@ def check(recipe: Recipe, source: Source) -> Fit:
     findings = Findings()
     with findings:
         _check_kind(recipe, source)
+    with findings:
+        check_size(recipe.preprocessing, source)
     size, device, precision, spec, times = 0, "cpu", "float32", None, None
     empty: Any = None
     train = len(source.splits["train"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from contextlib import suppress
 
-from cardinet.base.errors import WorkError
+from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.settings import validate
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Source
@@ -23,18 +23,34 @@ def choose_size(asked: PreprocessingSettings, source: Source) -> tuple[int, int 
     """The side of the input, and the shorter side before an evaluation's crop (None: the picture as it is).
 
     Small pictures go in as they are. Photographs are reduced to a shorter side of at most 256 pixels and cropped
-    to 0.875 of it, a multiple of 16 (256 and 224 of the ImageNet recipes). The shorter side is never less than the
-    crop, so that no picture stands in a black frame.
+    to 0.875 of it, a multiple of 16 (256 and 224 of the ImageNet recipes). What is chosen is never less than the crop,
+    so that no picture stands in a black frame; what is asked for stays as it is (see `check_size`).
     """
     size, resize = asked.size, asked.resize
     if source.size is not None:
         native = max(source.size)
         return size or native, resize or (size if size not in (None, native) else None)
     if size is None:
-        resize = resize or min(LARGEST_RESIZE, _typical_side(source))
-        size = max(SMALLEST, int(resize * CROP_SHARE) // 16 * 16)
-        return size, max(resize, size)
-    return size, max(resize or round(size / CROP_SHARE), size)
+        side = resize or min(LARGEST_RESIZE, _typical_side(source))
+        size = max(SMALLEST, int(side * CROP_SHARE) // 16 * 16)
+        return size, resize or max(side, size)
+    return size, resize or round(size / CROP_SHARE)
+
+
+def check_size(asked: PreprocessingSettings, source: Source) -> None:
+    """Raise RequestError where the shorter side that is asked for is less than the input's.
+
+    An evaluation would see the pictures in a black frame, and a training not.
+    """
+    if asked.resize is None:
+        return
+    size, _ = choose_size(asked, source)
+    if asked.resize < size:
+        whose = f"size = {size}" if asked.size else f"the size that these pictures get, {size}"
+        raise RequestError(
+            f"resize = {asked.resize} is less than {whose}: an evaluation would put a black frame around every "
+            f"picture; give --set resize={size} or more, or --set size={asked.resize}."
+        )
 
 
 def choose_preprocessing(asked: PreprocessingSettings, source: Source, channels: int) -> Preprocessing:

@@ -18,8 +18,16 @@ from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.runs.environment import device_of, require_one_process
 from cardinet.train.fitting import check, fit, kind_of, network_for
+from cardinet.train.inputs import check_size
 from cardinet.train.listener import Listener
-from cardinet.train.recipe import NetworkSettings, Recipe, make_recipe, overrides, recipe_document
+from cardinet.train.recipe import (
+    NetworkSettings,
+    PreprocessingSettings,
+    Recipe,
+    make_recipe,
+    overrides,
+    recipe_document,
+)
 from cardinet.train.starting import with_channels, with_network, with_preprocessing, with_settled
 from cardinet.train.task import Task
 from cardinet.weights.contents import Weights
@@ -79,6 +87,8 @@ def resolve(request: Request, listener: Listener) -> Resolved:
     with findings:
         settings = validate(DataSettings, asked.get("data", {}), "data.")
         source = open_source(settings.source, settings)
+        if request.weights is None:  # else they may bring a size, and `check` sees to that
+            check_size(validate(PreprocessingSettings, asked.get("preprocessing", {}), "preprocessing."), source)
     with findings:
         require_one_process()
     with findings:
