@@ -64,6 +64,7 @@ def evaluate(
     from cardinet.cli.progress import Bar
     from cardinet.evaluate.answers import answer_table
     from cardinet.evaluate.classification import evaluate as run
+    from cardinet.runs.room import require_batch
 
     place, opened, classifier = _checked(
         model,
@@ -81,6 +82,7 @@ def evaluate(
     )
     for note in opened.notes:
         say(note)
+    require_batch(classifier.network, classifier.preprocessing, min(batch_size, len(opened.pictures)), "An evaluation")
     with Bar("evaluating") as bar:
         result = run(
             classifier.network,

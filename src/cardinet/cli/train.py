@@ -186,8 +186,9 @@ def _show(resolved: Resolved, as_json: bool) -> None:
     from cardinet.runs.toml import dumps
 
     show(*dumps(document, show_unset=True).split("\n"))
+    time = "too large to be timed" if expected.seconds is None else f"{duration(expected.seconds)} of training"
     say(
         f"{in_short(counts.params)} parameters, {in_short(counts.macs)} MACs a picture; {task.clock.length:,} steps of "
-        f"{task.clock.batch_size} pictures; expected {duration(expected.seconds)} of training and "
-        f"{expected.gigabytes:.2f} GB on this machine. Nothing was trained or written."
+        f"{task.clock.batch_size} pictures; expected {expected.gigabytes:.2f} GB of memory for a step and {time} on "
+        "this machine. Nothing was trained or written."
     )

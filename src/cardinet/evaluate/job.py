@@ -12,6 +12,7 @@ from cardinet.evaluate.matching import check_classes, check_passes, choose_split
 from cardinet.evaluate.opening import open_pictures
 from cardinet.runs.model_file import Model
 from cardinet.runs.prediction import BATCH_SIZE
+from cardinet.runs.room import require_batch
 
 
 def evaluate_model(
@@ -44,6 +45,7 @@ def evaluate_model(
             source, chosen = opened.source, opened.split
     findings.raise_if_any()
     assert source is not None
+    require_batch(model.network, model.preprocessing, min(batch_size, len(source.splits[chosen])), "An evaluation")
     device = next(model.network.parameters()).device
     return evaluate(
         model.network,

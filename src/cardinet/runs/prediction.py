@@ -18,6 +18,7 @@ from cardinet.data.given import Given, given, is_one
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import DataSettings
 from cardinet.runs import display
+from cardinet.runs.room import require_batch
 
 if TYPE_CHECKING:
     from cardinet.data.given import Pictures
@@ -118,6 +119,7 @@ def predictions(
         except PictureError as error:
             return Unusable(picture.name, f"{picture.name} cannot be used: {error.detail}.")
 
+    require_batch(network, preprocessing, min(batch_size, len(pictures)), "A prediction")
     first = next(network.parameters(), None)
     device = torch.device("cpu") if first is None else first.device
     for chunk, items in _ahead(pictures, decoded, batch_size, workers):

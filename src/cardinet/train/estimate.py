@@ -1,37 +1,92 @@
-"""What a run will cost on this machine, from a few real steps of its network on made-up pictures."""
+"""What a run will cost on this machine: memory, before any is taken, and time, from some real steps."""
 
 from __future__ import annotations
 
-import resource
 import statistics
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
+from torch import nn
 
 from cardinet.base.errors import WorkError
+from cardinet.measure.available import available_memory, require_memory
+from cardinet.measure.memory import Memory, training_memory
 from cardinet.networks.builder import build
 from cardinet.rewrite.registry import apply
+from cardinet.runs.prediction import BATCH_SIZE
+from cardinet.runs.room import batch_memory, roomy
 from cardinet.train.optimizer import NonFinite, forward_backward, make_optimizer, update
+from cardinet.train.recipe import Recipe
 from cardinet.train.task import Task
 
 TIMED_STEPS = 3
 
 
+ALWAYS = 1_000_000_000
+"""Bytes that an evaluation may take even where a training step takes less."""
+
+
 @dataclass(frozen=True)
 class Estimate:
-    """Expected seconds of training (evaluations and decoding apart) and peak memory of the process in GB."""
+    """Expected memory of a training step in GB, and seconds of training (evaluations and decoding apart).
 
-    seconds: float
+    Nothing is timed (None) where the memory is more than there is.
+    """
+
     gigabytes: float
-    images_per_second: float
+    seconds: float | None
+    images_per_second: float | None
 
-    def to_document(self) -> dict[str, float]:
+    def to_document(self) -> dict[str, float | None]:
         return asdict(self)
 
 
+def step_memory(spec: Any, recipe: Recipe, side: int, batch: int, precision: str) -> Memory:
+    """What a training step takes."""
+    network: Any = apply(build(spec, device="meta"), recipe.network.steps())
+    parts = min(recipe.optimizer.accumulate, batch)
+    return training_memory(
+        network, side, network.spec.in_channels, batch, parts=parts, bfloat16=precision == "bfloat16"
+    )
+
+
+def require_step(spec: Any, recipe: Recipe, side: int, batch: int, device: str, precision: str) -> None:
+    """Raise RequestError where a training step needs more memory than there is, before any of it is taken."""
+    size = f"batches of {batch:,} pictures of {side} x {side} pixels"
+    require_memory(step_memory(spec, recipe, side, batch, precision), batch, device, "A training step", size)
+
+
+def evaluation_batch(task: Task, network: nn.Module) -> int:
+    """The pictures in a batch of a run's evaluations: fewer than elsewhere where these would take more than a step.
+
+    It follows from the task alone, so that the same run has the same figures on every machine.
+    """
+    batch = task.clock.batch_size
+    if (
+        batch // task.recipe.optimizer.accumulate >= BATCH_SIZE
+        or roomy(network, task.preprocessing, BATCH_SIZE) <= ALWAYS
+    ):
+        return BATCH_SIZE
+    step = step_memory(task.spec, task.recipe, task.preprocessing.crop, batch, task.precision).of(batch)
+    return min(
+        BATCH_SIZE, max(1, batch_memory(network, task.preprocessing, BATCH_SIZE).largest_batch(max(step, ALWAYS)))
+    )
+
+
 def estimate(task: Task) -> Estimate:
-    """Time some steps of the task's network at its batch size, after one that is not counted."""
+    """The memory of a step, and the time of some at the task's batch size, after one that is not counted."""
+    batch, side = task.clock.batch_size, task.preprocessing.crop
+    needed = step_memory(task.spec, task.recipe, side, batch, task.precision).of(batch)
+    available = available_memory(task.device)
+    if available is not None and needed > available:  # the bounds are lifted
+        return Estimate(needed / 1e9, None, None)
+    step = _seconds_of_step(task)
+    return Estimate(needed / 1e9, task.clock.length * step, batch / step)
+
+
+def _seconds_of_step(task: Task) -> float:
     torch.set_num_threads(task.recipe.machine.threads)
     built = apply(build(task.spec, init=task.recipe.network.init), task.rewrites)
     network = built.to(task.device)
@@ -51,10 +106,4 @@ def estimate(task: Task) -> Estimate:
         if task.device != "cpu":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - started)
-    step = statistics.median(times[1:])
-    peak = torch.cuda.max_memory_allocated() if task.device != "cpu" else _peak_bytes()
-    return Estimate(task.clock.length * step, peak / 1e9, batch / step)
-
-
-def _peak_bytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+    return statistics.median(times[1:])

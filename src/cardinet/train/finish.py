@@ -17,6 +17,7 @@ from cardinet.data.thumbnail import thumbnail
 from cardinet.evaluate.classification import Evaluation, evaluate
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import load_model, save_model
+from cardinet.train.estimate import evaluation_batch
 from cardinet.train.listener import Listener
 from cardinet.train.prune import narrowed
 from cardinet.train.task import Task
@@ -46,6 +47,7 @@ def finish(task: Task, folder: RunFolder, listener: Listener) -> None:
                 task.source.splits[name],
                 task.preprocessing,
                 len(task.source.classes),
+                batch_size=evaluation_batch(task, model.network),
                 workers=task.recipe.machine.workers,
                 device=task.device,
                 progress=functools.partial(listener.progress, f"evaluating {name}"),

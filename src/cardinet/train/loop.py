@@ -17,6 +17,7 @@ from cardinet.evaluate.classification import evaluate
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.metrics import Metrics
 from cardinet.runs.model_file import Model, save_model
+from cardinet.train.estimate import evaluation_batch
 from cardinet.train.interrupt import Interrupt
 from cardinet.train.listener import Listener, Tick
 from cardinet.train.optimizer import NonFinite, forward_backward, update
@@ -53,6 +54,7 @@ class Loop:
         self.metrics = Metrics(folder.metrics, listener.said)
         self.listener = listener
         self.prune = Pruner(network, task) if task.recipe.pruning.keep_macs is not None else None
+        self.at_once = evaluation_batch(task, network)
         self.unread: list[tuple[Tensor, Tensor, int]] = []
         self.shown = self.saved = time.monotonic()
         self.counted = time.perf_counter()
@@ -232,6 +234,7 @@ class Loop:
             task.source.splits[name],
             task.preprocessing,
             len(task.source.classes),
+            batch_size=self.at_once,
             workers=task.recipe.machine.workers,
             device=task.device,
             progress=lambda done, total: self.listener.progress("evaluating", done, total),

@@ -17,6 +17,7 @@ from cardinet.data.findings import Finding
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.runs.environment import device_of, require_one_process
+from cardinet.train.estimate import require_step
 from cardinet.train.fitting import check, fit, kind_of, network_for
 from cardinet.train.inputs import check_size
 from cardinet.train.listener import Listener
@@ -109,6 +110,8 @@ def resolve(request: Request, listener: Listener) -> Resolved:
     said: tuple[str, ...] = ()
     if weights is not None:
         recipe, said = _from_weights(recipe, document, source, weights)
+    found = check(recipe, source)
+    require_step(found.spec, recipe, found.size, found.clock.batch_size, found.device, found.precision)
     findings_on = examined(source, recipe.data, lambda done, total: listener.progress("checking pictures", done, total))
     source, left_out = admit(source, recipe.data, findings_on)
     task, notes = fit(recipe, source, flips_asked="flip" in delta.get("augmentation", {}))

@@ -1,0 +1,178 @@
+"""How much memory a network takes at work, from a pass on the meta device, which computes shapes and no values."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from cardinet.blocks.merge import StochasticDepth
+
+FLOAT = 4
+"""Bytes of a float32."""
+
+FORWARD, STEP = 40_000_000, 100_000_000
+"""Bytes that torch's kernels take for themselves in a forward pass and in a training step, measured on a CPU."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that some work takes beside what the process has already: `fixed`, and more for each picture of a batch."""
+
+    fixed: int
+    per_picture: int
+
+    def of(self, pictures: int) -> int:
+        """The bytes of a batch."""
+        return self.fixed + pictures * self.per_picture
+
+    def largest_batch(self, available: int) -> int:
+        """The largest power of two that fits; 0 where not even one picture does."""
+        most = (available - self.fixed) // max(1, self.per_picture)
+        return 0 if most < 1 else 1 << (most.bit_length() - 1)
+
+
+def training_memory(
+    network: nn.Module, side: int, channels: int, batch: int, *, parts: int = 1, bfloat16: bool = False
+) -> Memory:
+    """Of a step of SGD with momentum on a network on the meta device, for square pictures of `side` pixels.
+
+    It is parameters, momenta, and the most that is alive of activations, gradients and what else the passes make.
+
+    With `parts` a batch passes in so many of them, so that only a part is alive. `bfloat16` is autocast: activations
+    have 2 bytes, and so has a copy of the parameters.
+    """
+    tensors = sum(p.numel() for p in network.parameters())
+    state = sum(b.numel() for b in network.buffers())
+    once = STEP + FLOAT * (2 * tensors + state)
+    if bfloat16:  # the copies, and gradients of 4 bytes where the pass has 2
+        once += 4 * tensors
+
+    def step(pictures: int) -> int:
+        return _peak(network, lambda: _forward_backward(network, pictures, side, channels), bfloat16)
+
+    return _linear(step, -(-batch // parts), once, FLOAT * channels * side * side, parts)
+
+
+def evaluation_memory(network: nn.Module, side: int, channels: int, batch: int) -> Memory:
+    """Of a network on the meta device at work on a batch: its parameters and the most that is alive of activations."""
+    once = FORWARD + FLOAT * sum(t.numel() for t in network.state_dict().values())
+
+    @torch.no_grad()
+    def forward(pictures: int) -> None:
+        network(_pixels(network, pictures, side, channels))
+
+    def step(pictures: int) -> int:
+        return _peak(network, lambda: forward(pictures), False)
+
+    was_training = network.training
+    network.eval()
+    found = _linear(step, batch, once, FLOAT * channels * side * side)
+    network.train(was_training)
+    return found
+
+
+def _linear(step: Callable[[int], int], pictures: int, once: int, picture: int, parts: int = 1) -> Memory:
+    """The line through what a batch (or part of one) and half of it take, with the batch's pixels beside.
+
+    BN has no variance over a single value, so that the half has two pictures at least.
+    """
+    pictures = max(4, pictures)
+    half = pictures // 2
+    whole, less = step(pictures), step(half)
+    per_picture = max(0, whole - less) // (pictures - half)
+    fixed = max(0, whole - pictures * per_picture)
+    return Memory(once + fixed, -(-per_picture // parts) + picture)
+
+
+def _pixels(network: nn.Module, pictures: int, side: int, channels: int) -> Tensor:
+    dtype = next(network.parameters()).dtype
+    empty = torch.empty(pictures, channels, side, side, device="meta", dtype=dtype)
+    return empty.to(memory_format=torch.channels_last)
+
+
+def _forward_backward(network: nn.Module, pictures: int, side: int, channels: int) -> None:
+    logits = network(_pixels(network, pictures, side, channels))
+    logits.float().log_softmax(1).mean().backward()
+
+
+def _peak(network: nn.Module, work: Callable[[], None], bfloat16: bool) -> int:
+    """The most bytes that are alive during some work, beside the network's own."""
+    with _training(network), torch.random.fork_rng(devices=[]):
+        kept = {name: tensor.dtype for name, tensor in network.named_parameters()}
+        if bfloat16:
+            network.to(torch.bfloat16)
+        meter = _Alive([*network.parameters(), *network.buffers()])
+        try:
+            with meter:
+                work()
+        finally:
+            network.zero_grad()
+            if bfloat16:
+                network.to(next(iter(kept.values())))
+    return meter.peak
+
+
+@contextmanager
+def _training(network: nn.Module) -> Iterator[None]:
+    """The modes as they are, but for the rules that draw: no unit is to be left out by chance."""
+    modes = {module: module.training for module in network.modules()}
+    for module in modes:
+        if isinstance(module, StochasticDepth):
+            module.training = False
+    yield
+    for module, mode in modes.items():
+        module.training = mode
+
+
+class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up the bytes of the storages that operations make, until they are let go; `own` ones are not counted."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Whether torch wraps it against torch.compile, for which it would import that: a second or two."""
+        return False
+
+    def __init__(self, own: Iterable[Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.alive = {tensor.untyped_storage()._cdata: 0 for tensor in own}
+        self.bytes = self.peak = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = _normed(func, args) or func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(out):
+            if isinstance(leaf, Tensor):
+                self._count(leaf.untyped_storage())
+        self.peak = max(self.peak, self.bytes)
+        return out
+
+    def _count(self, storage: Any) -> None:
+        key = storage._cdata
+        if key in self.alive:
+            return
+        self.alive[key] = storage.nbytes()
+        self.bytes += storage.nbytes()
+        weakref.finalize(storage, self._gone, key)
+
+    def _gone(self, key: int) -> None:
+        self.bytes -= self.alive.pop(key)
+
+
+def _normed(func: Any, args: Any) -> Any:
+    """BN's results by their shapes alone, as the meta device decomposes it slowly; None for other operations."""
+    aten = torch.ops.aten
+    if func is aten.native_batch_norm.default:
+        statistics = args[0].new_empty(args[0].shape[1], dtype=torch.float32)
+        return torch.empty_like(args[0]), statistics, torch.empty_like(statistics)
+    if func is aten.native_batch_norm_backward.default:
+        grad, weight = args[0], args[2]
+        of_weight = None if weight is None else torch.empty_like(weight)
+        return torch.empty_like(grad), of_weight, None if weight is None else torch.empty_like(weight)
+    return None
