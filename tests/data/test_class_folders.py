@@ -45,7 +45,9 @@ def test_nested_hidden_and_other_files(tmp_path: Path, make_picture: MakePicture
     source = open_source(str(tmp_path), SETTINGS)
     assert [len(split) for split in source.splits.values()] == [2, 2]
     assert source.splits["train"].names[0].endswith("ant/deep/er/x.JPG")
-    assert source.ignored == 4
+    assert source.ignored == 2  # without what the system made
+    left_out = "left out as the system's or hidden: .cache/ (1), .hidden.png (1), Thumbs.db (1)"
+    assert [note.detail for note in source.notes] == [left_out] * 2
 
 
 def test_a_class_may_be_called_train(tmp_path: Path, make_picture: MakePicture) -> None:

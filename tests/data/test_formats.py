@@ -93,15 +93,34 @@ def test_what_is_passed_over_is_named_by_kind(tmp_path: Path, make_picture: Make
         for i in range(3):
             make_picture(tmp_path / name / f"{i}.png", seed=i)
         make_picture(tmp_path / name / "@eaDir" / "0.png@SYNOFILE_THUMB.jpg")
-    for name in ("a.CR2", "b.cr2", "c.svg", "d.txt", "._e.jpg"):
+        make_picture(tmp_path / name / ".thumbnails" / "0.png")
+    for name in ("a.CR2", "b.cr2", "c.svg", "d.txt", "._e.jpg", "._0.png", ".DS_Store", "Thumbs.db", "desktop.ini"):
         (tmp_path / "ant" / name).write_bytes(b"x")
     make_picture(tmp_path / "@eaDir" / "ant" / "x.jpg")
+    (tmp_path / ".DS_Store").write_bytes(b"x")
     report = check(str(tmp_path), DataSettings())
     assert (report.pictures, report.ignored, report.classes) == (6, 4, ("ant", "bee"))
-    assert [finding.sentence() for finding in report.findings if finding.kind in ("not-read", "system-folder")] == [
+    assert [finding.sentence() for finding in report.findings if finding.kind in ("not-read", "system-files")] == [
         f"{tmp_path}: not-read: 2 .cr2 files are not read (camera RAW); convert them to JPEG or PNG.",
         f"{tmp_path}: not-read: 1 .svg file is not read (drawing); convert them to JPEG or PNG.",
-        f"{tmp_path}: system-folder: 3 folders @eaDir/ of the system left out.",
+        f"{tmp_path}: system-files: left out as the system's or hidden: @eaDir/ (3), .DS_Store (2), ._* (2), "
+        ".thumbnails/ (2), Thumbs.db (1), desktop.ini (1).",
+    ]
+
+
+def test_system_files_beside_the_splits_and_many_hidden_ones(tmp_path: Path, make_picture: MakePicture) -> None:
+    for split in ("train", "val"):
+        for name in ("ant", "bee"):
+            make_picture(tmp_path / split / name / "0.png")
+    (tmp_path / "Thumbs.db").write_bytes(b"x")
+    for i in range(12):
+        (tmp_path / "val" / "bee" / f".{i:02}").write_bytes(b"x")
+    (tmp_path / "val" / "bee" / "lost+found").write_bytes(b"x")  # a file of that name is no folder of the system
+    found = [f for f in check(str(tmp_path), DataSettings()).findings if f.kind == "system-files"]
+    hidden = ", ".join(f".{i:02} (1)" for i in range(8))
+    assert [(finding.name, finding.detail) for finding in found] == [
+        (str(tmp_path), "left out as the system's or hidden: Thumbs.db (1)"),
+        (str(tmp_path / "val"), f"left out as the system's or hidden: {hidden} and 4 more"),
     ]
 
 

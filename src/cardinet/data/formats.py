@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 
 import PIL
@@ -85,6 +85,9 @@ SYSTEM_FOLDERS = {
 }
 """What network drives and systems keep beside pictures: thumbnails, deleted files. In lower case."""
 
+SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"}
+"""Files of the same kind that are not hidden by their names. In lower case."""
+
 
 def reader() -> str:
     """What reads pictures here: another one may find something else in the same file."""
@@ -100,9 +103,27 @@ def format_of(data: bytes) -> str | None:
     return next((name for name, beginnings in BEGINNINGS.items() if data.startswith(beginnings)), None)
 
 
-def is_system_folder(name: str) -> bool:
-    """Whether a folder holds copies that a system made, and no pictures of the user."""
-    return name.casefold() in SYSTEM_FOLDERS
+def system_kind(name: str, is_folder: Callable[[], bool]) -> str | None:
+    """What is said of a file or folder that a system made or a user has hidden; None for one of the user's.
+
+    Those of AppleDouble (`._1.png`, the attributes of 1.png) are one kind; of the others the name is the kind.
+    """
+    if name.startswith("._"):
+        return "._*"
+    hidden, low = name.startswith("."), name.casefold()
+    if hidden or low in SYSTEM_FOLDERS or low in SYSTEM_FILES:
+        folder = is_folder()
+        if hidden or folder == (low in SYSTEM_FOLDERS):
+            return f"{name}/" if folder else name
+    return None
+
+
+def system_sentence(counts: Mapping[str, int], most: int = 8) -> str:
+    """What was left out as the system's or hidden, by kind with how many of each; at most so many kinds by name."""
+    kinds = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    named = [f"{name.encode('utf-8', 'backslashreplace').decode()} ({count:,})" for name, count in kinds[:most]]
+    rest = sum(count for _, count in kinds[most:])
+    return f"left out as the system's or hidden: {', '.join(named)}" + (f" and {rest:,} more" if rest else "")
 
 
 def unread_sentences(counts: Mapping[str, int]) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.findings import Finding
-from cardinet.data.formats import EXTENSIONS, KINDS, is_system_folder, unread_sentences
+from cardinet.data.formats import EXTENSIONS, KINDS, system_kind, system_sentence, unread_sentences
 from cardinet.data.kinds.split_names import split_of
 from cardinet.data.listing import Listing, Part, Paths, fingerprint
 
@@ -25,7 +25,7 @@ class Scan:
     """The pictures below one split's folder, by class: (path relative to the source, bytes).
 
     `ignored` counts the files that are no pictures by their names; of these `unread` counts pictures in formats that
-    are not read, by suffix. `system` counts the folders of thumbnails and deleted files that systems make.
+    are not read, by suffix. `system` counts the files and folders that systems make or that are hidden, by kind.
     """
 
     folder: Path
@@ -44,9 +44,8 @@ class Scan:
     def notes(self, split: str) -> list[Finding]:
         """What was passed over, by kind."""
         details = [("not-read", sentence) for sentence in unread_sentences(self.unread)]
-        for name, count in sorted(self.system.items()):
-            folders = "folder" if count == 1 else "folders"
-            details.append(("system-folder", f"{count:,} {folders} {name}/ of the system left out"))
+        if self.system:
+            details.append(("system-files", system_sentence(self.system)))
         return [Finding(str(self.folder), split, kind, detail, bad=False) for kind, detail in details]
 
 
@@ -54,7 +53,8 @@ def list_folder(text: str) -> Listing:
     """The class folders below a path.
 
     Classes are sorted as Python sorts text, so that "10" comes before "2", as in torchvision. Folders within a
-    class are read too; hidden files and folders are left out; files whose name is not a picture's are counted.
+    class are read too; hidden files and folders and those of the system are left out and counted, as are files whose
+    name is not a picture's.
     Raises RequestError when the path is no folder or Tiny ImageNet's, WorkError when it holds no class folder at all
     or splits under names that are not known.
     """
@@ -106,7 +106,7 @@ def _folders(folder: Path | str | os.DirEntry[str]) -> frozenset[str]:
 
 
 def _unused(root: Path, used: Mapping[str, Path]) -> list[Finding]:
-    """Notes on the folders beside those of the splits: nothing in them is read."""
+    """Notes on what lies beside the folders of the splits: nothing of it is read."""
     tops = {folder.relative_to(root).parts[0] for folder in used.values()}
     details = {
         name: "it holds no class folders, so it is not used"
@@ -114,7 +114,11 @@ def _unused(root: Path, used: Mapping[str, Path]) -> list[Finding]:
         else f"it lies beside {', '.join(sorted(f'{top}/' for top in tops))} and is not used"
         for name in sorted(_folders(root) - tops)
     }
-    return [Finding(str(root / name), "", "unused-folder", detail, bad=False) for name, detail in details.items()]
+    found = [Finding(str(root / name), "", "unused-folder", detail, bad=False) for name, detail in details.items()]
+    visible(root, system := Counter[str]())
+    if system:
+        found.append(Finding(str(root), "", "system-files", system_sentence(system), bad=False))
+    return found
 
 
 def _check_no_splits(root: Path) -> None:
@@ -135,17 +139,17 @@ def _check_no_splits(root: Path) -> None:
 
 
 def visible(folder: Path | str, system: Counter[str] | None = None) -> list[os.DirEntry[str]]:
-    """The entries that are neither hidden nor a folder of the system, which is counted, sorted by name.
+    """The entries that are neither hidden nor the system's, sorted by name; `system` counts the others by kind.
 
     Raises WorkError when the folder cannot be read.
     """
     try:
         with os.scandir(folder) as entries:
-            seen = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
-        left_out = {e.name for e in seen if is_system_folder(e.name) and e.is_dir()}
+            seen = sorted(entries, key=lambda entry: entry.name)
+        kinds = {entry.name: system_kind(entry.name, entry.is_dir) for entry in seen}
         if system is not None:
-            system.update(left_out)
-        return [e for e in seen if e.name not in left_out]
+            system.update(kind for kind in kinds.values() if kind is not None)
+        return [entry for entry in seen if kinds[entry.name] is None]
     except OSError as error:
         raise WorkError(f"{folder} cannot be read: {error.strerror}.") from error
 
@@ -171,7 +175,7 @@ def files_below(
 ) -> Iterator[tuple[str, int]]:
     """All files below a folder with their sizes, by name. `above` holds the folders on the way, for link loops.
 
-    Folders of the system are left out, and counted where `system` is given.
+    Hidden ones and those of the system are left out, and counted where `system` is given.
     """
     status = os.stat(folder)
     identity = (status.st_dev, status.st_ino)

@@ -59,7 +59,7 @@ def flat_scan(root: Path, val: Path, typed: Path) -> Scan:
     synsets = validation_synsets([root, val, typed, typed.parent])
     result = Scan(val)
     unknown = []
-    for entry in visible(val):
+    for entry in visible(val, result.system):
         match = _NUMBERED.fullmatch(entry.name)
         if match is None:
             result.ignore(entry.name)
