@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import io
+import struct
 import sys
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from cardinet.data.decode import PictureError, load_picture
+from cardinet.base.errors import WorkError
 from cardinet.data.formats import AVAILABLE
 from cardinet.data.inspection import inspect
+from cardinet.data.listing import Numbered
+from cardinet.data.loading import Work
 from cardinet.data.preprocessing import Preprocessing
+from cardinet.data.settings import AugmentationSettings
+from cardinet.data.source import Split
 
 LIMIT = 10_000_000
 SECONDS = 20.0
-PREPROCESSINGS = (
-    Preprocessing(channels=3, resize=20, crop=16, mean=(0.5,) * 3, std=(0.5,) * 3),
-    Preprocessing(channels=1, resize=None, crop=16, mean=(0.5,), std=(0.5,)),
+NAME = "picture "
+READERS = (
+    (Preprocessing(channels=3, resize=20, crop=16, mean=(0.5,) * 3, std=(0.5,) * 3), None),
+    (
+        Preprocessing(channels=1, resize=None, crop=16, mean=(0.5,), std=(0.5,)),
+        AugmentationSettings(pad=2, flip=0.5),
+    ),
 )
 
 
@@ -48,6 +58,22 @@ def _pages(format: str) -> bytes:
     return _saved(first, format, save_all=True, append_images=others)
 
 
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""The passes of an interlaced PNG: the first column and row, and how far apart the next ones are."""
+
+
+def interlaced(image: Image.Image) -> bytes:
+    """An RGB picture as a PNG in seven passes, which Pillow reads and does not write."""
+    pixels = np.asarray(image)
+    passes = [pixels[top::down, left::across] for left, top, across, down in ADAM7]
+    rows = b"".join(b"\0" + row.tobytes() for part in passes if part.size for row in part)
+    header = struct.pack(">IIBBBBB", *image.size, 8, 2, 0, 0, 1)
+    found = b"\x89PNG\r\n\x1a\n"
+    for kind, body in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        found += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return found
+
+
 def samples() -> dict[str, bytes]:
     """A whole picture of each format, mode and way of storing it that is read."""
     colour = _picture("RGB")
@@ -55,6 +81,7 @@ def samples() -> dict[str, bytes]:
     exif[0x0112] = 6
     found = {f"png {mode}": _saved(_picture(mode), "PNG") for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")}
     found |= {
+        "png interlaced": interlaced(colour),
         "png animated": _pages("PNG"),
         "png with exif": _saved(colour, "PNG", exif=exif),
         "jpeg": _saved(colour, "JPEG"),
@@ -110,35 +137,51 @@ def damages(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
 def run(seed: int, count: int) -> dict[str, int]:
     """Damage pictures and count where `inspect` and the reader do not agree, and what else goes wrong.
 
-    "mismatches": one calls a picture bad and the other does not; "tracebacks": another exception than `PictureError`.
+    "mismatches": one calls a picture bad and the other does not, or for another reason; "tracebacks": an exception that
+    is no sentence on the picture.
     """
     found: Counter[str] = Counter(damages=0, refused=0, mismatches=0, tracebacks=0, hangs=0)
     for what, data in damages(seed, count):
         started = time.monotonic()
         try:
-            bad = any(remark.bad for remark in inspect(data, LIMIT).remarks)
-            refusals = [_refused(data, preprocessing) for preprocessing in PREPROCESSINGS]
+            reasons = [f"{NAME}0: {r.kind}: {r.detail}." for r in inspect(data, LIMIT).remarks if r.bad]
+            said = [_said(work) for work in _works(data)]
         except Exception as error:
             found["tracebacks"] += 1
             print(f"{what}: {type(error).__name__}: {error}", file=sys.stderr)
             continue
         finally:
             found["damages"] += 1
-        found["refused"] += bad
-        if bad != any(refusals):
+        found["refused"] += bool(reasons)
+        if set(said) != set(reasons or [None]):
             found["mismatches"] += 1
-            print(f"{what}: inspect {bad}, reader {refusals}", file=sys.stderr)
+            print(f"{what}: inspect {reasons}, reader {said}", file=sys.stderr)
         if time.monotonic() - started > SECONDS:
             found["hangs"] += 1
             print(f"{what}: {time.monotonic() - started:.0f} s", file=sys.stderr)
     return dict(found)
 
 
-def _refused(data: bytes, preprocessing: Preprocessing) -> bool:
-    """Whether the reader of a training and an evaluation refuses a picture."""
-    read = partial(load_picture, data, LIMIT)
+def _said(work: Work) -> str | None:
+    """Why the reader of a training or an evaluation refuses the one picture of a split; None where it reads it."""
     try:
-        preprocessing.fit(read())
-    except PictureError:
-        return True
-    return False
+        work.pixels((0, np.array([0])))
+    except WorkError as error:
+        return str(error)
+    return None
+
+
+@dataclass(frozen=True)
+class _Bytes:
+    """Pictures in memory, as a source holds encoded ones."""
+
+    pictures: tuple[bytes, ...]
+
+    def read(self, index: int) -> bytes:
+        return self.pictures[index]
+
+
+def _works(data: bytes) -> list[Work]:
+    """What an evaluation in colour and a training in grey do with a picture."""
+    split = Split("train", np.array([0]), Numbered(NAME, 1), None, _Bytes((data,)), 1, LIMIT)
+    return [Work(split, preprocessing, augmentation, seed=0) for preprocessing, augmentation in READERS]
