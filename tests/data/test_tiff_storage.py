@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pictures import tiff
 
 from cardinet.data.decode import PictureError, load_picture, to_mode
+from fuzzing.forked import in_child
 
 LIMIT = 10**8
 RGB, GREY, WHITE_IS_ZERO, LAB, CMYK = 2, 1, 0, 8, 5
@@ -94,9 +97,17 @@ def test_a_cut_header_is_damage_and_no_kind_of_storage() -> None:
     assert said == {"damaged"}
 
 
-def test_libtiff_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    data = bytearray(tiff(np.tile(np.arange(256, dtype=np.uint8), (64, 1)), bits=8, deflate=True))
-    data[8:40] = bytes(32)
-    assert refusal(bytes(data))[0] == "damaged"
-    os.write(2, b"heard\n")
-    assert capfd.readouterr().err == "heard\n"
+def test_nobody_prints_past_us(tmp_path: Path) -> None:
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (64, 1))
+    broken = bytearray(tiff(ramp, bits=8, deflate=True))
+    broken[8:40] = bytes(32)  # libtiff has something to say of it
+    many = tiff(ramp, bits=8, t277=65283)  # and Pillow's log of this
+
+    def read() -> None:
+        logging.getLogger().handlers.clear()  # those of pytest
+        for data, kind in ((bytes(broken), "damaged"), (many, "wrongly-typed")):
+            print(refusal(data)[0] == kind)
+        os.write(2, b"heard")
+
+    ended = in_child(read, tmp_path)
+    assert (ended.out, ended.err) == ("True\nTrue\n", "heard")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import io
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ if formats.HEIF:
 
     pillow_heif.register_heif_opener()
 
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Python prints what Pillow logs
 # libtiff prints what it has to say of damaged data, without a file's name; Pillow raises as well. The library that
 # Pillow has loaded is told once, for all threads; where it is built into Pillow itself it cannot be told.
 with suppress(AttributeError, OSError):
