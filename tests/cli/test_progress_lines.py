@@ -106,6 +106,16 @@ def test_bars() -> None:
     assert bar(9, 3, 3) == "███"
 
 
+@pytest.mark.parametrize(("encoding", "sign"), [("ascii", "#"), ("latin-1", "#"), ("utf-8", "█"), ("cp437", "#")])
+def test_a_bar_in_the_letters_of_the_terminal(encoding: str, sign: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding, errors="backslashreplace")
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    Line().show("here", 1, 2)
+    shown = terminal.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    assert shown == f"\r\x1b[2K{sign * 12:<24}  here"
+
+
 def test_numbers_in_words() -> None:
     assert [duration(s) for s in (0.2, 59.4, 60, 3599, 3600, 7800)] == [
         "0 s",

@@ -331,3 +331,24 @@ def test_a_wrong_request_ends_in_sentences(
 # The same, once what was reported is mended elsewhere; a case that passes moves up.
 def test_number_of_cases() -> None:
     assert len(CASES) == len({typed for typed, _, _ in CASES}) == 211
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "--dry-run", "--epochs", "9" * 5000),
+        ("train", "--dry-run", "--seed", "9" * 5000),
+        ("train", "--dry-run", "--set", f"length={'9' * 300} epochs"),
+        ("plan", "--like", "resnet50", "--cardinality", f"1,{'9' * 300}"),
+        ("info", "a" * 100_000),
+        ("predict", "a.safetensors", "x.png", "--device", "cuda:" + "9" * 300),
+        ("report", "x" * 300),
+        ("list", "--" + "x" * 5000),
+        ("rewrite", "missing", "--out", "x" * 300, "--strip"),
+    ],
+)
+def test_a_long_value_does_not_drown_the_sentence(cli: Cli, words: tuple[str, ...]) -> None:
+    said = cli(*words)
+    assert said.code == 2
+    assert max(map(len, said.err.splitlines())) < 600
+    assert "..." in said.err or "inf epochs" in said.err

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from multiprocessing import queues
+from multiprocessing import connection, queues
 from pathlib import Path
 
 import numpy as np
@@ -252,6 +252,28 @@ def test_an_interrupt_of_the_process_group_leaves_the_workers_at_work(photograph
         os.kill(worker.pid or 0, signal.SIGINT)
     assert len(list(itertools.islice(stream, 20))) == 20
     batches.close()
+
+
+def test_a_parent_that_hangs_up_while_it_takes_a_batch_over_is_no_traceback(
+    photographs: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As when a signal ends its wait: the worker's thread that gives the batch away meets a closed connection."""
+    split = open_source(str(photographs), DataSettings()).splits["train"]
+    parent, answer, hung_up = os.getpid(), connection.answer_challenge, []
+
+    def hang_up(line: connection.Connection, key: bytes) -> None:
+        if os.getpid() != parent:
+            answer(line, key)
+            return
+        hung_up.append(line)
+        line.close()
+        time.sleep(0.3)  # until the worker has met it
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(connection, "answer_challenge", hang_up)
+    with pytest.raises(KeyboardInterrupt):
+        take(train_batches(split, COLOUR, VARIED, batch_size=7, workers=1), 1)
+    assert (len(hung_up), capfd.readouterr().err) == (1, "")
 
 
 def test_close_ends_the_workers(photographs: Path) -> None:

@@ -10,14 +10,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cardinet.base.documents import Bounds, DocumentError, OutOfBounds, parse_toml
 from cardinet.base.errors import RequestError
 from cardinet.base.synonyms import setting_hint
+from cardinet.base.visible import SHOWN
 
 M = TypeVar("M", bound=BaseModel)
 
 TYPED = Bounds(size=2**20, finite=False)
 """How much of a value from the command line is read; what is no finite number is for its schema to refuse, by name."""
-
-SHOWN = 100
-"""Characters of a wrong value that a message tells."""
 
 
 class Settings(BaseModel):

@@ -5,6 +5,7 @@ It imports little at first: a Ctrl-C in the import of all that the verbs need is
 
 from __future__ import annotations
 
+import errno
 import itertools
 import re
 import sys
@@ -71,7 +72,7 @@ def outcome(words: list[str]) -> int:
     except OSError as error:
         discard(sys.stdout)
         errors([f"{error.filename or 'The output'} could not be read or written: {error.strerror or error}."])
-        return 1
+        return 2 if error.errno == errno.ENAMETOOLONG else 1
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise

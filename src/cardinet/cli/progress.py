@@ -20,6 +20,7 @@ class Line:
 
     def __init__(self) -> None:
         self.live = sys.stderr.isatty()
+        self.blocks = _has_blocks(sys.stderr.encoding)
         self.written = time.monotonic() - (LIVE_SECONDS if self.live else 0.0)
         self.open = False
 
@@ -34,7 +35,7 @@ class Line:
             return
         width = shutil.get_terminal_size((100, 24)).columns - 1
         room = min(24, width - len(text) - 2)
-        drawn = f"{bar(done, total, room)}  {text}" if room >= 8 else text
+        drawn = f"{bar(done, total, room, blocks=self.blocks)}  {text}" if room >= 8 else text
         draw("\r\x1b[2K" + visible(drawn)[:width])
         self.open = True
 
@@ -45,11 +46,22 @@ class Line:
             self.open = False
 
 
-def bar(done: int, total: int, width: int) -> str:
-    """A bar of eighths of a block: ██████▌         ."""
+def bar(done: int, total: int, width: int, *, blocks: bool = True) -> str:
+    """A bar of eighths of a block: ██████▌         . Without blocks, which ASCII lacks: ######          ."""
+    if not blocks:
+        return ("#" * min(width, width * done // max(1, total))).ljust(width)
     eighths = min(8 * width, round(8 * width * done / max(1, total)))
     full, rest = divmod(eighths, 8)
     return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(width)
+
+
+def _has_blocks(encoding: str | None) -> bool:
+    """Whether an encoding of a terminal has the letters of a bar. One that is not told is taken to have them."""
+    try:
+        "█▏▎▍▌▋▊▉".encode(encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 class Bar:

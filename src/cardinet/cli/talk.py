@@ -13,7 +13,7 @@ from typing import Any, Literal, TextIO
 
 from cardinet.base.documents import finite
 from cardinet.base.errors import Notice
-from cardinet.base.visible import in_json, visible
+from cardinet.base.visible import in_json, told, visible
 
 _told: set[str] = set()
 """The notices that this process has told."""
@@ -69,7 +69,7 @@ def open_streams() -> None:
 
 def errors(findings: Iterable[str]) -> None:
     """What was wrong, one line each, on stderr."""
-    say(*(f"error: {finding}" for finding in findings))
+    say(*(f"error: {told(finding)}" for finding in findings))
 
 
 @contextmanager

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import AuthenticationError
 from multiprocessing.queues import Queue
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -314,7 +315,17 @@ def _begin(parent: int, data: _Requests, _: int) -> None:
     # torch puts what is made into a queue whose thread turns it into bytes; by default an error there is printed, and
     # the worker lives on.
     Queue._on_queue_feeder_error = staticmethod(data.give_up)  # type: ignore[attr-defined]
+    sys.excepthook = _unless_hung_up
     _follow_parent(parent)
+
+
+def _unless_hung_up(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an error of a worker, but for the one of a parent that has hung up while it took a batch over.
+
+    It does so where a signal ends its wait. Python has a thread here that gives the batches in shared memory away.
+    """
+    if not issubclass(kind, (ConnectionError, EOFError, AuthenticationError)):
+        sys.__excepthook__(kind, error, trace)
 
 
 def _follow_parent(parent: int) -> None:
