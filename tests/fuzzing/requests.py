@@ -101,7 +101,10 @@ class Slot:
 
 
 def run(seed: int, count: int, *, trained: bool = True) -> dict[str, int]:
-    """`count` requests, without a finished run in their folder where none is `trained`; the counts of their exit codes and of what must not be. Examples go to stderr."""
+    """`count` requests; the counts of their exit codes and of what must not be. Examples go to stderr.
+
+    Where none is `trained`, there is no finished run in their folder.
+    """
     warm()
     found = dict.fromkeys(("requests", "exit_0", "exit_1", "exit_2", "exit_130", *COUNTED, "other_codes"), 0)
     with world(trained=trained) as place:
