@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cli_runner import Cli
 
-from cardinet.cli import main
+from cardinet.cli import verbs
 from cardinet.runs.folder import RunFolder
 
 
@@ -57,7 +57,7 @@ def test_what_the_machine_refuses_is_a_sentence(
     def fail(*words: Any, **more: Any) -> None:
         raise error
 
-    monkeypatch.setattr(main, "app", fail)
+    monkeypatch.setattr(verbs, "app", fail)
     said = cli("list")
     assert said.code == 1
     assert said.err.startswith("error: ")
@@ -68,6 +68,6 @@ def test_a_mistake_of_ours_is_not_hidden(cli: Cli, monkeypatch: pytest.MonkeyPat
     def fail(*words: Any, **more: Any) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(main, "app", fail)
+    monkeypatch.setattr(verbs, "app", fail)
     with pytest.raises(RuntimeError, match="a bug"):
         cli("list")

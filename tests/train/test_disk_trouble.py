@@ -169,4 +169,4 @@ def test_a_read_only_place_for_the_run(disk: Path, mounts: Mounts, capsys: pytes
     assert outcome(["train", "--out", str(disk / "run"), "--set", "length=5 steps"]) == 2
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert len(said) == 1
-    assert said[0].startswith(f"error: The run folder {disk}/run cannot be made: {disk} cannot be written to; ")
+    assert said[0] == f"error: {disk}/run cannot be written: Read-only file system; name another place."

@@ -129,7 +129,7 @@ def test_the_last_step_is_always_logged_and_evaluated() -> None:
         ({"length": "10 examples"}, 'training.length = "10 examples" is less than one step of 32 pictures'),
         ({"length": "50 %"}, "the length of a run cannot be a part of itself"),
         ({"log_every": "0.01 epochs"}, 'training.log_every = "0.01 epochs" is less than one step'),
-        ({"evaluate_every": "1 example"}, 'training.evaluate_every = "1 examples" is less than one step'),
+        ({"evaluate_every": "1 example"}, 'training.evaluate_every = "1 example" is less than one step'),
         ({"kind": "step", "drops": ["75 %", "50 %"]}, "schedule.drops must rise"),
         ({"kind": "step", "drops": ["30 epochs"], "length": "10 epochs"}, "and the run ends after"),
         ({"kind": "cosine", "drops": ["50 %"]}, 'belong to kind = "step", not to "cosine"'),
