@@ -32,6 +32,19 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_measured_threads() -> Iterator[None]:
+    """A test that trains names its threads: what is measured depends on what else the machine does."""
+    from cardinet.train import threads
+
+    def refused(task: object) -> None:
+        raise AssertionError("A test has to name its threads, as by --set threads=1.")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threads, "measured", refused)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def fresh_compiler() -> Iterator[None]:
     """All networks share the code of `Classifier.forward`, of which torch.compile keeps 8 versions in a process."""

@@ -156,8 +156,11 @@ def _show(resolved: Resolved, as_json: bool) -> None:
     from cardinet.measure.counts import count
     from cardinet.train.estimate import estimate
     from cardinet.train.starting import initial_network
+    from cardinet.train.threads import kept_choice
 
-    task = resolved.task
+    task, threads_said = kept_choice(resolved.task)
+    if threads_said:
+        say(threads_said)
     network, sentences = initial_network(task, resolved.weights, device="meta")
     for sentence in sentences:
         say(sentence)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -86,24 +87,39 @@ def estimate(task: Task) -> Estimate:
     return Estimate(needed / 1e9, task.clock.length * step, batch / step)
 
 
-def _seconds_of_step(task: Task) -> float:
-    torch.set_num_threads(task.recipe.machine.threads)
-    built = apply(build(task.spec, init=task.recipe.network.init), task.rewrites)
-    network = built.to(task.device)
-    optimizer = make_optimizer(network, task.recipe.optimizer, task.recipe.pruning.compactor_momentum)
-    batch, side = task.clock.batch_size, task.preprocessing.crop
-    pixels = torch.randn(batch, task.preprocessing.channels, side, side, device=task.device)
+def made_up_step(task: Task, pictures: int) -> Callable[[], None]:
+    """A real training step of the task's network, drawn anew, on so many made-up pictures at once, to be timed.
+
+    It raises WorkError where the loss is not finite.
+    """
+    network = apply(build(task.spec, init=task.recipe.network.init), task.rewrites).to(task.device)
+    settings = task.recipe.optimizer
+    if pictures < task.clock.batch_size:  # a part of a batch
+        settings = settings.model_copy(update={"accumulate": 1})
+    optimizer = make_optimizer(network, settings, task.recipe.pruning.compactor_momentum)
+    side = task.preprocessing.crop
+    pixels = torch.randn(pictures, task.preprocessing.channels, side, side, device=task.device)
     pixels = pixels.to(memory_format=torch.channels_last)
-    labels = torch.zeros(batch, dtype=torch.int64, device=task.device)
-    times = []
-    for _ in range(TIMED_STEPS + 1):
-        started = time.perf_counter()
+    labels = torch.zeros(pictures, dtype=torch.int64, device=task.device)
+
+    def step() -> None:
         try:
-            forward_backward(network, pixels, labels, task.recipe.optimizer, task.precision == "bfloat16")
-            update(network, optimizer, 0.0, task.recipe.optimizer.clip)
+            forward_backward(network, pixels, labels, settings, task.precision == "bfloat16")
+            update(network, optimizer, 0.0, settings.clip)
         except NonFinite as error:
             raise WorkError(f"On made-up pictures {error.what}; look at the settings of the network.") from None
         if task.device != "cpu":
             torch.cuda.synchronize()
+
+    return step
+
+
+def _seconds_of_step(task: Task) -> float:
+    torch.set_num_threads(task.recipe.machine.threads or torch.get_num_threads())
+    step = made_up_step(task, task.clock.batch_size)
+    times = []
+    for _ in range(TIMED_STEPS + 1):
+        started = time.perf_counter()
+        step()
         times.append(time.perf_counter() - started)
     return statistics.median(times[1:])

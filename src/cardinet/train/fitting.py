@@ -108,7 +108,6 @@ def fit(recipe: Recipe, source: Source, flips_asked: bool) -> tuple[Task, list[s
         notes.append("No mirror images: they would change what these pictures mean.")
         recipe = recipe.but("augmentation", flip=0.0)
     recipe = recipe.but("network", id=found.network).but("data", source=source.text)
-    recipe = recipe.but("machine", threads=recipe.machine.threads or torch.get_num_threads())
     rewrites = (*recipe.network.steps(), *((COMPACT,) if recipe.pruning.keep_macs is not None else ()))
     return Task(recipe, found.clock, found.spec, source, preprocessing, found.device, found.precision, rewrites), notes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import cast
@@ -31,10 +32,12 @@ from cardinet.train.request import Resolved
 from cardinet.train.starting import initial_network
 from cardinet.train.state import Progress, read_state, restore, save_state
 from cardinet.train.task import Task
+from cardinet.train.threads import with_threads
 
 
 def start(resolved: Resolved, listener: Listener) -> RunFolder:
     """Run a resolved request to its end. Returns the run folder; its last checkpoint exists from the first moment."""
+    resolved = replace(resolved, task=with_threads(resolved.task, listener.said))
     task = resolved.task
     prepare_machine(task)
     built, sentences = initial_network(task, resolved.weights)

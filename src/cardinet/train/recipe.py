@@ -128,7 +128,7 @@ class PruningSettings(Settings):
 
 
 class MachineSettings(Settings):
-    """What a run's bits depend on beside the recipe. `threads` 0 is torch's own number."""
+    """What a run's bits depend on beside the recipe. `threads` 0 is measured (`train.threads`)."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     threads: Annotated[int, Field(ge=0, le=1024)] = 0

@@ -1,0 +1,198 @@
+"""How many threads a run trains with: the fastest of a short measurement, which is kept, so that the same command on
+the same machine gives the same bits again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+
+from cardinet.base.documents import DocumentError, parse_json, read_bytes, to_json
+from cardinet.base.errors import WorkError
+from cardinet.base.files import write_atomic
+from cardinet.base.schemas import Document, conform
+from cardinet.data.cache import cache_folder
+from cardinet.measure.counts import count
+from cardinet.networks.builder import build
+from cardinet.networks.part import to_document
+from cardinet.rewrite.registry import apply
+from cardinet.runs.environment import hardware, versions
+from cardinet.train.estimate import made_up_step
+from cardinet.train.task import Task
+
+SECONDS, MOST = 1.0, 8
+"""For about how long the candidates take turns, and how often at most."""
+
+HOPELESS = 3
+"""A candidate whose first step takes so many times as long as the best one does not go on: on a busy machine threads
+that wait for each other take seconds.
+"""
+
+MACS = 1_000_000_000
+"""A measured step is of so many pictures that its forward pass has about so many: less than 0.1 s on one core."""
+
+CLEARLY = 0.95
+"""More threads are taken where a step then needs less than this share of the time."""
+
+VERSION = 1
+
+
+class Choice(Document):
+    """The file of a choice: what it was measured for, the median milliseconds of a step by threads, and the fastest."""
+
+    version: int
+    measured_for: dict[str, Any]
+    milliseconds: dict[str, Annotated[float, Field(gt=0)]]
+    threads: Annotated[int, Field(ge=1, le=1024)]
+
+
+def with_threads(task: Task, said: Callable[[str], None]) -> Task:
+    """The task with a number of threads: the one asked for, or the kept choice, or that of a measurement now.
+
+    On a GPU it is torch's own number. What is chosen is said, and how to measure again.
+    """
+    if task.recipe.machine.threads:
+        return task
+    if task.device != "cpu":
+        return _with(task, torch.get_num_threads())
+    file = _file(task)
+    choice = None if file is None else _read(file, task)
+    if choice is None:
+        choice = measured(task)
+        if choice is None:
+            said(f"{torch.get_num_threads()} threads: with made-up pictures no step could be measured.")
+            return _with(task, torch.get_num_threads())
+        if file is not None:
+            with suppress(WorkError):  # measured again the next time, and nothing worse
+                write_atomic(file, to_json(choice.model_dump(mode="json")))
+    said(_sentence(choice, file))
+    return _with(task, choice.threads)
+
+
+def kept_choice(task: Task) -> tuple[Task, str]:
+    """The task as far as its threads are known without a measurement, and a sentence on them, for a dry run."""
+    if task.recipe.machine.threads or task.device != "cpu":
+        return with_threads(task, lambda sentence: None), ""
+    file = _file(task)
+    choice = None if file is None else _read(file, task)
+    if choice is None:
+        return task, "The number of threads will be measured when the run starts, in seconds; --set threads=N names it."
+    return _with(task, choice.threads), _sentence(choice, file)
+
+
+def measured(task: Task) -> Choice | None:
+    """A choice from some real steps with each number of threads in turn; None where a step has no finite loss."""
+    before, state = torch.get_num_threads(), torch.get_rng_state()
+    try:
+        step = made_up_step(task, _pictures(task))
+        times = _times(step)
+    except WorkError:
+        return None
+    finally:
+        torch.set_num_threads(before)
+        torch.set_rng_state(state)
+    medians = {str(threads): statistics.median(found) for threads, found in times.items()}
+    return Choice(version=VERSION, measured_for=_key(task), milliseconds=medians, threads=fastest(medians))
+
+
+def candidates() -> list[int]:
+    """1, 2, 4, ... and the cores that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return sorted({1 << i for i in range(cores.bit_length()) if 1 << i <= cores} | {cores})
+
+
+def fastest(milliseconds: dict[str, float]) -> int:
+    """The fewest threads that no larger number beats clearly: what is as fast with fewer leaves cores to the loader."""
+    best, *others = sorted(milliseconds, key=int)
+    for threads in others:
+        if milliseconds[threads] < CLEARLY * milliseconds[best]:
+            best = threads
+    return int(best)
+
+
+def _times(step: Callable[[], object]) -> dict[int, list[float]]:
+    """Milliseconds of steps with each number of threads, in turn; a first step warms up and counts for nothing else."""
+    times: dict[int, list[float]] = {}
+    rivals, end = [], time.perf_counter() + SECONDS
+    for threads in candidates():
+        first = _milliseconds(step, threads)
+        if times and first > HOPELESS * min(min(found) for found in times.values()):
+            times[threads] = [first]
+        else:
+            times[threads] = [_milliseconds(step, threads)]
+            rivals.append(threads)
+    for number in range(MOST):
+        if len(rivals) < 2 or time.perf_counter() >= end:
+            break
+        for threads in rivals[:: 1 if number % 2 else -1]:
+            times[threads].append(_milliseconds(step, threads))
+    return times
+
+
+def _milliseconds(step: Callable[[], object], threads: int) -> float:
+    torch.set_num_threads(threads)
+    started = time.perf_counter()
+    step()
+    return 1000 * (time.perf_counter() - started)
+
+
+def _pictures(task: Task) -> int:
+    """The pictures of a measured step: the batch of the run, or as many as are quick."""
+    parts = min(task.recipe.optimizer.accumulate, task.clock.batch_size)
+    network = apply(build(task.spec, device="meta"), task.rewrites)
+    macs = count(network, task.preprocessing.crop, task.preprocessing.channels).macs
+    return min(max(2, MACS // macs), -(-task.clock.batch_size // parts))
+
+
+def _with(task: Task, threads: int) -> Task:
+    return replace(task, recipe=task.recipe.but("machine", threads=threads))
+
+
+def _sentence(choice: Choice, file: Path | None) -> str:
+    times = ", ".join(f"{time:.0f} ms with {threads}" for threads, time in choice.milliseconds.items())
+    again = "" if file is None else f"; to measure again, remove {file}"
+    noun = "thread" if choice.threads == 1 else "threads"
+    return f"{choice.threads} {noun}, as measured: a step took {times}. --set threads=N names another number{again}."
+
+
+def _key(task: Task) -> dict[str, Any]:
+    """What a choice holds for: the machine, the network, the size, the batch, the precision and the versions."""
+    about = hardware("cpu")
+    network = to_json([to_document(task.spec), [step.to_document() for step in task.rewrites]])
+    return {
+        "cpu": about["cpu"],
+        "cores": candidates()[-1],
+        "network": hashlib.sha256(network.encode()).hexdigest(),
+        "size": task.preprocessing.crop,
+        "batch": task.clock.batch_size,
+        "accumulate": task.recipe.optimizer.accumulate,
+        "precision": task.precision,
+        "versions": versions(),
+    }
+
+
+def _file(task: Task) -> Path | None:
+    """Where the choice is kept; None without a cache."""
+    try:
+        return cache_folder("threads") / f"{hashlib.sha256(to_json(_key(task)).encode()).hexdigest()[:32]}.json"
+    except WorkError:
+        return None
+
+
+def _read(file: Path, task: Task) -> Choice | None:
+    """The choice in a file; None where it is absent or damaged: it is made again."""
+    try:
+        choice: Choice = conform(Choice, parse_json(read_bytes(file)))
+    except (OSError, DocumentError):
+        return None
+    return choice if (choice.version, choice.measured_for) == (VERSION, _key(task)) else None
