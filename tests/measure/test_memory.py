@@ -12,7 +12,7 @@ from torch import nn
 import cardinet
 from cardinet.base.errors import RequestError
 from cardinet.measure import available
-from cardinet.measure.available import available_memory, require_bytes, require_memory
+from cardinet.measure.available import available_memory, require_bytes, require_confusion, require_memory
 from cardinet.measure.memory import STEP, STEP_ROOM, Memory, evaluation_memory, training_memory
 from cardinet.networks.builder import build
 from cardinet.networks.registry import NETWORKS, find
@@ -182,6 +182,9 @@ def test_what_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         require_memory(Memory(20 * GB, 1), 1, "cpu", "A step", "batches of 1")
     with pytest.raises(RequestError, match=r"The proof needs about 11\.0 GB, and 10\.0 GB"):
         require_bytes(11 * GB, "cpu", "The proof")
+    with pytest.raises(RequestError, match=r"The confusion matrix of 600,000 classes needs about 8,640\.0 GB"):
+        require_confusion(600_000)
+    require_confusion(20_000)
     with cardinet.no_bounds():
         require_memory(memory, 19, "cpu", "A step", "batches of 19")
         require_bytes(11 * GB, "cpu", "The proof")

@@ -64,6 +64,7 @@ def evaluate(
     from cardinet.cli.progress import Bar
     from cardinet.evaluate.answers import answer_table
     from cardinet.evaluate.classification import evaluate as run
+    from cardinet.measure.available import require_confusion
     from cardinet.runs.room import require_batch
 
     place, opened, classifier = _checked(
@@ -82,6 +83,7 @@ def evaluate(
     )
     for note in opened.notes:
         say(note)
+    require_confusion(len(classifier.classes))
     require_batch(classifier.network, classifier.preprocessing, min(batch_size, len(opened.pictures)), "An evaluation")
     with Bar("evaluating") as bar:
         result = run(

@@ -10,6 +10,7 @@ from cardinet.data.source import Source
 from cardinet.evaluate.classification import Evaluation, evaluate
 from cardinet.evaluate.matching import check_classes, check_passes, choose_split
 from cardinet.evaluate.opening import open_pictures
+from cardinet.measure.available import require_confusion
 from cardinet.runs.model_file import Model
 from cardinet.runs.prediction import BATCH_SIZE
 from cardinet.runs.room import require_batch
@@ -45,6 +46,7 @@ def evaluate_model(
             source, chosen = opened.source, opened.split
     findings.raise_if_any()
     assert source is not None
+    require_confusion(len(source.classes))
     require_batch(model.network, model.preprocessing, min(batch_size, len(source.splits[chosen])), "An evaluation")
     device = next(model.network.parameters()).device
     return evaluate(

@@ -54,6 +54,11 @@ def require_bytes(needed: int, device: str, work: str) -> None:
         )
 
 
+def require_confusion(classes: int) -> None:
+    """Raise RequestError where a confusion matrix, and what is computed from it, takes more than there is."""
+    require_bytes(3 * 8 * classes**2, "cpu", f"The confusion matrix of {classes:,} classes")
+
+
 def _gigabytes(count: int) -> str:
     return f"{count / 1e9:,.1f} GB"
 

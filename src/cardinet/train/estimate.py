@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from cardinet.base.errors import WorkError
-from cardinet.measure.available import available_memory, require_memory
+from cardinet.measure.available import available_memory, require_confusion, require_memory
 from cardinet.measure.memory import Memory, training_memory
 from cardinet.networks.builder import build
 from cardinet.rewrite.registry import apply
@@ -54,7 +54,8 @@ def step_memory(spec: Any, recipe: Recipe, side: int, batch: int, precision: str
 
 
 def require_step(spec: Any, recipe: Recipe, side: int, batch: int, device: str, precision: str) -> None:
-    """Raise RequestError where a training step needs more memory than there is, before any of it is taken."""
+    """Raise RequestError where a step, or the confusion matrix, takes more memory than there is; before any work."""
+    require_confusion(spec.num_classes)
     size = f"batches of {batch:,} pictures of {side} x {side} pixels"
     require_memory(step_memory(spec, recipe, side, batch, precision), batch, device, "A training step", size)
 
