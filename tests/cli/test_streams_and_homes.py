@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,8 +21,11 @@ import cardinet.cli
 from cardinet.base.documents import to_json
 from cardinet.base.errors import Notice
 from cardinet.base.visible import visible
+from cardinet.cli.main import outcome, run
 from cardinet.cli.stop import Stop
+from cardinet.cli.talk import open_streams
 from cardinet.data import cache
+from fuzzing.forked import in_child
 
 CARDINET = [sys.executable, "-m", "cardinet"]
 ODD = "a\x1b[2J\n0 pictures cannot be used\x9b\u202e.jpg"
@@ -52,30 +57,40 @@ def test_control_characters_are_shown(cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
-def test_json_in_every_encoding(encoding: str, tmp_path: Path) -> None:
+def test_json_in_every_encoding(encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class_folder(tmp_path / "set", ("Gänse", "пион"), count=2)
-    code = "import sys; from cardinet.cli.main import run; sys.argv[1:] = ['check-data', 'set', '--json']; run()"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        capture_output=True,
-        env={**os.environ, "PYTHONIOENCODING": encoding},
-        check=True,
-    )
-    assert json.loads(done.stdout.decode(encoding))["classes"] == ["Gänse", "пион"]
-    assert (b"\\u043f" in done.stdout) == (encoding != "utf-8")
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding))
+    open_streams()
+    assert outcome(["check-data", "set", "--json"]) == 0
+    assert json.loads(written.getvalue().decode(encoding))["classes"] == ["Gänse", "пион"]
+    assert (b"\\u043f" in written.getvalue()) == (encoding != "utf-8")
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_streams_do_not_stop_the_work(closed: str, tmp_path: Path) -> None:
-    words = "train --epochs 1 --set limit=40 --out run"
-    done = subprocess.run(
-        f"{' '.join(CARDINET)} {words} {closed}", shell=True, cwd=tmp_path, capture_output=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    assert b"Traceback" not in done.stderr
-    assert (tmp_path / "run" / "report.html").exists()
-    assert (b"model" in done.stdout) == (closed == "2>&-")
+@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
+def test_closed_streams_do_not_stop_the_work(closed: tuple[int, ...], digits_run: Path, tmp_path: Path) -> None:
+    """Nor do they take the place of a file that is written. A child has them as Python starts without them."""
+
+    def work() -> None:
+        for number in closed:
+            os.close(number)
+            setattr(sys, ("stdin", "stdout", "stderr")[number], None)
+        sys.argv = ["cardinet", "report", str(digits_run), "--out", "new.html"]
+        run()
+
+    done = in_child(work, tmp_path)
+    assert (done.code, done.err) == (0, "")
+    page = (tmp_path / "new.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert page.rstrip().endswith("</html>")
+    assert done.out == ("new.html\n" if closed == (2,) else "")
+
+
+def test_python_starts_without_streams(tmp_path: Path) -> None:
+    class_folder(tmp_path / "set", count=2)
+    words = shlex.join([*CARDINET, "check-data", "set", "--workers", "0"])
+    done = subprocess.run(f"{words} <&- >&- 2>&-", shell=True, cwd=tmp_path, capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 import torch
 from pictures import noise
 
-from cardinet.base.errors import WorkError
+from cardinet.base.errors import RequestError, WorkError
 from cardinet.data import arrow
 from cardinet.data.admission import admitted, left_out
 from cardinet.data.settings import DataSettings
@@ -145,6 +146,18 @@ def test_files_that_are_no_parquet(tmp_path: Path) -> None:
 
 
 @pytest.mark.shared
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "train.parquet")
+    (tmp_path / "test.parquet").mkdir()
+    for place in ("train.parquet", "/dev/zero"):
+        with pytest.raises(RequestError, match=f"{place} is no regular file; give a parquet file or a folder of them"):
+            opened(tmp_path / place)
+    for odd in ("test.parquet", "train.parquet"):
+        with pytest.raises(WorkError, match=rf"{odd} is no regular file; take it away\."):
+            opened(tmp_path)
+        (tmp_path / odd).rename(tmp_path / f"not-{odd}.off")
+
+
 def test_cifar_10_has_its_official_statistics(shared: Path) -> None:
     source = opened(shared / "data" / "cifar10")
     assert source.classes[:3] == ("airplane", "automobile", "bird")

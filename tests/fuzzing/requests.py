@@ -18,7 +18,7 @@ from fuzzing.forked import Ended, command, warm
 from fuzzing.values import DEVICES, DURATIONS, NUMBERS, PATHS, SOURCES, STRUCTURES, TEXTS
 from fuzzing.world import world
 
-COUNTED = ("tracebacks", "hangs", "over_memory", "changed")
+COUNTED = ("tracebacks", "hangs", "over_memory", "changed", "not_right")
 SHOWN = 12
 """Examples of each kind on stderr."""
 
@@ -28,7 +28,7 @@ Words = Mapping[str, str | tuple[str, ...] | bool]
 RIGHT: dict[str, tuple[Words, ...]] = {
     "list": ({},),
     "info": ({"model": "resnet20_cifar"}, {"model": "model.safetensors"}),
-    "plan": ({"like": "resnext29_8x64d_cifar", "cardinality": "1,2"},),
+    "plan": ({"like": "resnext29_8x64d", "cardinality": "1,2"},),
     "check-data": ({"source": "set", "workers": "0"},),
     "train": (
         {"dry_run": True, "epochs": "1", "settings": ("limit=40", "threads=1"), "workers": "0"},
@@ -36,7 +36,7 @@ RIGHT: dict[str, tuple[Words, ...]] = {
     ),
     "eval": (
         {"model": "model.safetensors", "data": "set", "split": "all", "workers": "0"},
-        {"model": "done", "workers": "0", "settings": ("limit=8",)},
+        {"model": "done", "workers": "0"},
     ),
     "predict": ({"model": "model.safetensors", "pictures": "red.png", "workers": "0"},),
     "rewrite": ({"model": "model.safetensors", "out": "new.safetensors", "classes": "a,b,c"},),
@@ -50,16 +50,21 @@ RIGHT: dict[str, tuple[Words, ...]] = {
 """Requests that are right and short, by verb."""
 
 WITH: dict[tuple[str, str], Words] = {
-    ("train", "resume"): {"data": False, "epochs": False, "workers": False, "settings": False, "dry_run": False},
-    ("rewrite", "keep_macs"): {"prune": True, "data": "set", "epochs": "1", "classes": False},
-    ("rewrite", "epochs"): {"prune": True, "keep_macs": "0.5", "data": "set", "classes": False},
-    ("rewrite", "settings"): {"prune": True, "keep_macs": "0.5", "data": "set", "epochs": "1", "classes": False},
-    ("rewrite", "data"): {"unfold": True, "classes": False},
+    ("train", "resume"): {
+        "resume": "done",
+        **dict.fromkeys(("data", "epochs", "workers", "settings", "dry_run"), False),
+    },
+    **{
+        ("rewrite", name): {"prune": True, "keep_macs": "0.9", "data": "set", "epochs": "40", "classes": False}
+        for name in ("prune", "keep_macs", "epochs", "settings", "data")
+    },
     ("export", "opset"): {"format": "onnx", "out": "new.onnx"},
     ("export", "int8"): {"format": "onnx", "out": "new.onnx"},
     ("eval", "top"): {"out": "new.csv"},
-    ("eval", "weights"): {"model": "resnet20_cifar"},
+    ("eval", "weights"): {"model": "resnet20_cifar", "weights": "weights.pth", "data": "digits", "split": "test",
+        "settings": ("shortcut.pad=end",)},
     ("eval", "mean"): {"std": "1,1,1"},
+    ("eval", "std"): {"mean": "0,0,0"},
 }  # fmt: skip
 """What a parameter needs beside it to be looked at; False leaves another out."""
 
@@ -108,6 +113,12 @@ def run(seed: int, count: int, *, trained: bool = True) -> dict[str, int]:
     warm()
     found = dict.fromkeys(("requests", "exit_0", "exit_1", "exit_2", "exit_130", *COUNTED, "other_codes"), 0)
     with world(trained=trained) as place:
+        for words in right() if trained else ():  # else what is wrong on purpose would never be met
+            ended = command(words, place.root)
+            if ended.code != 0:
+                found["not_right"] += 1
+                print(f"not right: {words}\n{_end(ended)}", file=sys.stderr, flush=True)
+            place.restore()
         for _, words in zip(range(count), requests(seed), strict=False):
             ended = command(words, place.root)
             found["requests"] += 1
@@ -125,6 +136,15 @@ def run(seed: int, count: int, *, trained: bool = True) -> dict[str, int]:
             if differs:
                 place.restore()
     return found
+
+
+def right() -> Iterator[list[str]]:
+    """The requests that are right, also with what some parameters need beside them."""
+    for verb, all_of_verb in RIGHT.items():
+        for words in all_of_verb:
+            yield _typed(verb, words)
+    for (verb, _), more in WITH.items():
+        yield _typed(verb, {**RIGHT[verb][0], **more})
 
 
 def requests(seed: int) -> Iterator[list[str]]:

@@ -57,6 +57,7 @@ def world(*, trained: bool = True) -> Iterator[World]:
 
 def _fill(root: Path) -> None:
     import numpy as np
+    import torch
     from PIL import Image
 
     from cardinet.data.preprocessing import Preprocessing
@@ -65,6 +66,7 @@ def _fill(root: Path) -> None:
     from cardinet.runs.model_file import Model, save_model
 
     spec = find("resnet20_cifar").spec.but(num_classes=2, depths=(1, 1, 1))
+    torch.save(build(find("resnet20_cifar").spec).state_dict(), root / "weights.pth")
     preprocessing = Preprocessing(channels=3, crop=32, mean=(0.5,) * 3, std=(0.5,) * 3)
     save_model(root / "model.safetensors", Model(build(spec), spec, ("ant", "bee"), preprocessing))
     noise = np.random.default_rng(0)

@@ -32,6 +32,8 @@ def list_parquet(text: str) -> Listing:
     root = Path(text).expanduser()
     if not root.exists():
         raise RequestError(f'There is no file or folder "{text}".')
+    if not root.is_dir() and not root.is_file():
+        raise RequestError(f"{text} is no regular file; give a parquet file or a folder of them.")
     files = split_files(root)
     base = root if root.is_dir() else root.parent
     rows = {file: pq.read_metadata(file).num_rows for some in files.values() for file in some if read_schema(file)}
@@ -59,15 +61,17 @@ def list_parquet(text: str) -> Listing:
 def split_files(root: Path) -> dict[str, list[Path]]:
     """The parquet files by split.
 
-    Raises WorkError when there are none, no train files, files of no split, or two names of one split.
+    Raises WorkError when there are none, no train files, files of no split, two names of one split, or what is named as
+    a file and is none, such as a pipe, which would be waited for without end.
     """
     if root.is_file():
         return {"train": [root]}
-    files = sorted(
-        p for p in root.rglob("*.parquet") if not any(part.startswith(".") for part in p.relative_to(root).parts)
-    )
+    named = (path for path in root.rglob("*.parquet") if not path.is_dir())
+    files = sorted(path for path in named if not any(part.startswith(".") for part in path.relative_to(root).parts))
     if not files:
         raise WorkError(f"{root} holds no .parquet files.")
+    if odd := [file for file in files if not file.is_file()]:
+        raise WorkError(f"{odd[0]} is no regular file; take it away.")
     found: dict[str, list[Path]] = {}
     names: dict[str, str] = {}
     without: list[Path] = []
