@@ -145,19 +145,17 @@ def test_files_that_are_no_parquet(tmp_path: Path) -> None:
         opened(tmp_path)
 
 
-@pytest.mark.shared
 def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "train.parquet")
-    (tmp_path / "test.parquet").mkdir()
+    (tmp_path / "test.parquet").mkdir()  # what is in it counts, as other tools write it
     for place in ("train.parquet", "/dev/zero"):
         with pytest.raises(RequestError, match=f"{place} is no regular file; give a parquet file or a folder of them"):
             opened(tmp_path / place)
-    for odd in ("test.parquet", "train.parquet"):
-        with pytest.raises(WorkError, match=rf"{odd} is no regular file; take it away\."):
-            opened(tmp_path)
-        (tmp_path / odd).rename(tmp_path / f"not-{odd}.off")
+    with pytest.raises(WorkError, match=r"train.parquet is no regular file; take it away\."):
+        opened(tmp_path)
 
 
+@pytest.mark.shared
 def test_cifar_10_has_its_official_statistics(shared: Path) -> None:
     source = opened(shared / "data" / "cifar10")
     assert source.classes[:3] == ("airplane", "automobile", "bird")
