@@ -50,10 +50,12 @@ def warm() -> None:
     """Import what the commands import, with one thread: a pool of threads would not survive the fork."""
     import PIL.Image
     import pyarrow.parquet
+    import sklearn.datasets
     import torch
     import torchvision
 
     import cardinet.cli.main
+    import cardinet.cli.verbs
     import cardinet.export.job
     import cardinet.report.write
     import cardinet.train.job
@@ -61,7 +63,7 @@ def warm() -> None:
 
     torch.set_num_threads(1)
     PIL.Image.init()
-    for module in (pyarrow.parquet, torchvision, cardinet.cli.main):
+    for module in (pyarrow.parquet, sklearn.datasets, torchvision, cardinet.cli.main):
         assert module
 
 

@@ -8,9 +8,9 @@ from fuzzing.requests import COUNTED, requests, run, slots, verbs
 
 
 def test_wrong_requests_end_in_words() -> None:
-    found = run(seed=5, count=12, trained=False)
-    assert (found["requests"], [found[kind] for kind in COUNTED], found["other_codes"]) == (12, [0] * len(COUNTED), 0)
-    assert found["exit_2"] >= 6
+    found = run(seed=5, count=9, trained=False)
+    assert (found["requests"], [found[kind] for kind in COUNTED], found["other_codes"]) == (9, [0] * len(COUNTED), 0)
+    assert found["exit_2"] >= 5
 
 
 def test_every_verb_option_and_setting_is_asked_for_before_any_comes_twice() -> None:
