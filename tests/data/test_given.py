@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from PIL import Image
 
 from cardinet.base.errors import RequestError
-from cardinet.data.decode import PictureError
+from cardinet.data.decode import PictureError, to_mode
 from cardinet.data.given import given, is_one
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
@@ -33,6 +34,8 @@ def png(pixels: Any = PIXELS) -> bytes:
 CHANNELS_FIRST = torch.from_numpy(PIXELS).permute(2, 0, 1)
 KINDS: dict[str, Any] = {
     "bytes": png(),
+    "bytearray": bytearray(png()),
+    "memoryview": memoryview(png()),
     "Pillow": Image.fromarray(PIXELS),
     "not yet decoded": Image.open(io.BytesIO(png())),
     "array": PIXELS,
@@ -92,6 +95,51 @@ def test_grey_and_transparent() -> None:
     assert given(grey.astype(np.uint16) * 257)[0].image(LIMIT).mode.startswith("I;16")
 
 
+def test_a_tensor_of_bfloat16() -> None:
+    halves = torch.tensor([[0, 0.5], [0.25, 1]], dtype=torch.bfloat16)
+    assert values(halves) == [[[0, 128], [64, 255]]]
+
+
+def test_an_open_file_is_one_picture_and_not_its_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+    assert is_one(io.BytesIO(png()))
+    assert values(io.BytesIO(png())) == [PIXELS.tolist()]
+    with open(tmp_path / "a.png", "rb") as file:
+        assert values([file, io.BytesIO(png())]) == [PIXELS.tolist()] * 2
+    with pytest.raises(RequestError, match="open it in binary mode"):
+        given(file)  # it is closed
+
+
+def wide_file(kind: str) -> bytes:
+    """A grey picture of two values, of which Pillow alone does not say how they are stored."""
+    file = io.BytesIO()
+    if kind.startswith("PGM"):
+        most = int(kind.split()[1])
+        return f"P5 2 1 {most} ".encode() + np.array([most // 4, most], ">u2").tobytes()
+    Image.fromarray(np.array([[1024, 4095]], np.uint16)).save(file, "TIFF", tiffinfo={262: 0})
+    if kind == "12-bit TIFF":  # two values of 12 bits in three bytes, as Pillow writes none
+        tags = {256: 2, 257: 1, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: 1, 279: 3}
+        entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+        return struct.pack("<2sHI", b"II", 42, 12) + b"\x40\x0f\xff\0" + struct.pack("<H", 9) + entries + bytes(4)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("decoded", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("12-bit TIFF", [64, 255]), ("TIFF of 0 as white", [251, 239]), ("PGM 4095", [64, 255]), ("PGM 65535", [64, 255])],
+)
+def test_a_picture_that_the_user_opened_has_the_values_of_its_file(
+    kind: str, expected: list[int], decoded: bool
+) -> None:
+    opened = Image.open(io.BytesIO(wide_file(kind)))
+    if decoded:
+        opened.load()
+    for one in (wide_file(kind), opened, opened):
+        grey = to_mode(given(one)[0].image(LIMIT), 1)
+        assert np.asarray(grey)[0] == pytest.approx(expected, abs=1)
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -99,6 +147,10 @@ def test_grey_and_transparent() -> None:
         ("no*.png", "has a name like no\\*.png"),
         ("/dev/null", "/dev/null is no file"),
         (3, "int is no picture"),
+        ({"a": PIXELS}, "dict is no picture"),
+        (io.StringIO("P2"), "open as text; open it in binary mode"),
+        (torch.ones(3, 2, 2).to_sparse(), r"a sparse tensor \(torch.sparse_coo\) is no picture; give tensor.to_dense"),
+        (torch.ones(3, 2, 2, device="meta"), "on the meta device has no values"),
         ([PIXELS, None], "NoneType is no picture"),
         (PIXELS.transpose(2, 0, 1), r"an array of shape \(3, 6, 5\) is no picture: give \(H, W\) or \(H, W, C\)"),
         (torch.from_numpy(PIXELS), r"a tensor of shape \(6, 5, 3\) is no picture: give \(H, W\) or \(C, H, W\)"),

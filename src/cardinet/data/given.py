@@ -5,10 +5,10 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,12 @@ from cardinet.base.errors import CardinetError, Findings, RequestError
 from cardinet.data.decode import PictureError, decode, load_picture
 from cardinet.data.formats import EXTENSIONS
 from cardinet.data.kinds.folder import files_below
+from cardinet.data.modes import note_opened
 
 if TYPE_CHECKING:
     import torch
 
-    One = str | Path | bytes | Image.Image | npt.NDArray[Any] | torch.Tensor
+    One = str | Path | bytes | bytearray | memoryview | BinaryIO | Image.Image | npt.NDArray[Any] | torch.Tensor
     Pictures = One | Iterable[One]
 
 _PATTERN = frozenset("*?[")
@@ -42,6 +43,7 @@ class Given:
         if isinstance(self.content, bytes):
             return load_picture(self.content, pixel_limit)
         if isinstance(self.content, Image.Image):
+            note_opened(self.content)
             decode(self.content)
             return self.content
         return Image.fromarray(self.content)
@@ -51,16 +53,19 @@ def is_one(pictures: Pictures) -> bool:
     """Whether this is one picture, and not several: a list, a folder, a pattern, an array of four dimensions."""
     if isinstance(pictures, str | Path):
         return not os.path.isdir(pictures) and not _is_pattern(pictures)
-    return isinstance(pictures, bytes | Image.Image) or getattr(pictures, "ndim", 4) < 4
+    if _is_encoded(pictures) or isinstance(pictures, Image.Image):
+        return True
+    ndim: int = getattr(pictures, "ndim", 4)
+    return ndim < 4
 
 
 def given(pictures: Pictures) -> list[Given]:
     """The pictures one by one, those of a folder or a pattern in the order of an evaluation: by name.
 
-    Paths, folders and patterns (`*`, `?`, `[...]`, `**`) are text or Path; bytes are an encoded picture; an array is
-    (H, W) or (H, W, C), a tensor (C, H, W) with 1, 3 or 4 channels, or several of them with a first dimension more:
-    uint8, or floating-point numbers from 0 to 1. Raises RequestError with everything that is not there or is no
-    picture by its type.
+    Paths, folders and patterns (`*`, `?`, `[...]`, `**`) are text or Path; bytes are an encoded picture, and so is what
+    an open file holds from where it stands; an array is (H, W) or (H, W, C), a tensor (C, H, W) with 1, 3 or 4
+    channels, or several of them with a first dimension more: uint8, or floating-point numbers from 0 to 1. Raises
+    RequestError with everything that is not there or is no picture by its type.
     """
     findings = Findings()
     found: list[Given] = []
@@ -75,11 +80,18 @@ def given(pictures: Pictures) -> list[Given]:
 
 
 def _each(pictures: Pictures) -> Iterable[Any]:
-    if isinstance(pictures, str | Path | bytes | Image.Image | np.ndarray) or hasattr(pictures, "numpy"):
+    if isinstance(pictures, str | Path | Image.Image | np.ndarray) or hasattr(pictures, "numpy"):
         return [pictures]
-    if not isinstance(pictures, Iterable):
+    if _is_encoded(pictures):
+        return [pictures]
+    if isinstance(pictures, Mapping) or not isinstance(pictures, Iterable):
         raise _no_picture(pictures)
     return pictures
+
+
+def _is_encoded(one: Any) -> bool:
+    """Whether this is the content of a picture file: bytes, or an open file that is read."""
+    return isinstance(one, bytes | bytearray | memoryview) or hasattr(one, "read")
 
 
 def _is_pattern(path: str | Path) -> bool:
@@ -122,15 +134,41 @@ def _read(path: Path) -> bytes:
 
 
 def _contents(one: Any) -> Iterator[bytes | Image.Image | npt.NDArray[Any]]:
-    if isinstance(one, bytes | Image.Image):
+    if isinstance(one, Image.Image):
         yield one
+    elif _is_encoded(one):
+        yield _bytes(one)
     elif isinstance(one, np.ndarray) or hasattr(one, "numpy"):
         is_array = isinstance(one, np.ndarray)
-        values = one if is_array else one.detach().cpu().numpy()
+        values = one if is_array else _values(one)
         for picture in values if values.ndim == 4 else [values]:
             yield _pixels(picture, is_array=is_array)
     else:
         raise _no_picture(one)
+
+
+def _bytes(one: Any) -> bytes:
+    """What bytes of any kind, or an open file from where it stands, hold. Raises RequestError for a file of text."""
+    if not hasattr(one, "read"):
+        return bytes(one)
+    try:
+        content = one.read()
+    except (OSError, ValueError) as error:  # ValueError: it is closed, or its text cannot be decoded
+        raise RequestError(f"The file cannot be read ({error}); open it in binary mode: open(FILE, 'rb').") from None
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise RequestError("The file is open as text; open it in binary mode: open(FILE, 'rb').")
+    return bytes(content)
+
+
+def _values(tensor: Any) -> npt.NDArray[Any]:
+    """The values of a tensor; NumPy has no bfloat16, so floating-point ones are float32. Raises RequestError."""
+    if getattr(tensor, "is_meta", False):
+        raise RequestError("a tensor on the meta device has no values; give one on a real device.")
+    if str(getattr(tensor, "layout", "torch.strided")) != "torch.strided":
+        raise RequestError(f"a sparse tensor ({tensor.layout}) is no picture; give tensor.to_dense().")
+    tensor = tensor.detach().cpu()
+    values: npt.NDArray[Any] = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    return values
 
 
 def _pixels(values: npt.NDArray[Any], *, is_array: bool) -> npt.NDArray[Any]:
@@ -158,6 +196,6 @@ def _pixels(values: npt.NDArray[Any], *, is_array: bool) -> npt.NDArray[Any]:
 
 def _no_picture(one: Any) -> CardinetError:
     return RequestError(
-        f"{type(one).__name__} is no picture: give a path, folder or pattern, bytes, a Pillow picture, an array or "
-        "a tensor, or a list of these."
+        f"{type(one).__name__} is no picture: give a path, folder or pattern, bytes, a file open in binary mode, "
+        "a Pillow picture, an array or a tensor, or a list of these."
     )

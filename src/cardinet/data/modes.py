@@ -59,6 +59,16 @@ def note_samples(image: Image.Image) -> None:
         image.info[_SAMPLES] = samples
 
 
+def note_opened(image: Image.Image) -> None:
+    """The same for a picture that someone else opened from a file, and may have decoded since.
+
+    A picture that was made, and not read from a file, has no format; its mode says how it is stored.
+    """
+    undecoded = bool(getattr(image, "tile", None))
+    if image.format is not None and (undecoded or _SAMPLES not in image.info):
+        note_samples(image)
+
+
 def samples_of(image: Image.Image) -> Samples | None:
     """How the values of a picture of more than 8 bits are stored; None for one of 8 bits.
 
