@@ -68,6 +68,16 @@ def test_classes_that_hold_the_same_folders_are_splits(tmp_path: Path, make_pict
     assert open_source(str(tmp_path), DataSettings()).classes == ("part one", "part two")
 
 
+@pytest.mark.parametrize("inner", ["test", "images", "Unknown"])
+def test_a_test_folder_without_labels_is_not_used(tmp_path: Path, make_picture: MakePicture, inner: str) -> None:
+    for place in ("train/ant", "train/bee", f"test/{inner}"):
+        for i in range(5):
+            make_picture(tmp_path / place / f"{i}.png", seed=i)
+    source = open_source(str(tmp_path), DataSettings())
+    assert [note.detail for note in source.notes] == ["it holds no class folders, so it is not used"]
+    assert sum(map(len, source.splits.values())) == 10
+
+
 def test_splits_without_train(tmp_path: Path, make_picture: MakePicture) -> None:
     make_picture(tmp_path / "test" / "ant" / "x.png")
     with pytest.raises(WorkError, match=r"holds test/ with class folders and no train/"):

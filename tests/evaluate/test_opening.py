@@ -70,14 +70,23 @@ def test_what_training_held_out_of_its_own_folder(undivided: tuple[Path, RunFold
     assert own is not None
     assert (found.split, len(found.pictures)) == ("test", 6)
     assert keys(found) == keys(own)
-    assert any("only the 6 test pictures are measured that the training held out" in note for note in found.notes)
+    assert any("measured are the 6 test pictures that its training held out" in note for note in found.notes)
+    for split in ("train", "validation", "test"):  # each as the training had it, whatever the settings' defaults are
+        asked, theirs = opened(root, model, split), open_pictures(None, {}, run=run, model=model, split=split)
+        assert theirs is not None
+        assert keys(asked) == keys(theirs)
+        assert any("The model was trained on" in note for note in asked.notes)
+    otherwise = opened(root, model, test=0.5)
+    assert any("its training pictures can be among the 15 that are measured" in note for note in otherwise.notes)
     assert len(opened(root, model, split="all").pictures) == 30
 
 
 def test_a_division_that_is_asked_for(tmp_path: Path, undivided: tuple[Path, RunFolder, Model]) -> None:
-    other = folder(tmp_path / "other", count=10)
-    assert len(opened(other, undivided[2], test=0.5).pictures) == 15
-    assert len(opened(other, undivided[2], split="train").pictures) == 24
+    other = folder(tmp_path / "other", count=8)
+    assert len(opened(other, undivided[2], test=0.5).pictures) == 12
+    found = opened(other, undivided[2], split="train")
+    assert len(found.pictures) == 18
+    assert any("is divided as for a training: measured are its 18 train pictures" in note for note in found.notes)
 
 
 def test_an_old_model_file_does_not_know_its_pictures(undivided: tuple[Path, RunFolder, Model]) -> None:

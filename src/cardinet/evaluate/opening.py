@@ -116,7 +116,7 @@ def open_pictures(
         trained = _trained(model)
         source = open_source(data, asked, lambda listing: _division(listing, asked, settings, trained, split))
         chosen = choose_split(source, split)
-        notes = [*_about(source, chosen, trained, divided=split is not None or _divides(settings))]
+        notes = _about(source, chosen, trained, divided=_divides(settings))
     if source.small:  # decoded already, and a network that knows no statistics takes those of its training pictures
         also = (*also, "train")
     source = replace(source, splits={key: source.splits[key] for key in source.splits if key in (chosen, *also)})
@@ -171,27 +171,41 @@ def _divides(settings: Mapping[str, Any]) -> bool:
 def _division(
     listing: Listing, asked: DataSettings, settings: Mapping[str, Any], trained: Mapping[str, Any], split: str | None
 ) -> DataSettings | None:
-    """The settings that divide a source without splits, None where all of it is measured."""
+    """The settings that divide a source without splits, None where all of it is measured.
+
+    The data of a training is divided as that was, whichever split is asked for.
+    """
     if split == WHOLE:
         return None
-    if split is not None or _divides(settings):
+    if _divides(settings):
         return asked
-    if listing.fingerprint != trained.get("fingerprint"):
-        return None
-    return validate(DataSettings, {key: trained.get(key) for key in DIVIDING if trained.get(key) is not None})
+    if listing.fingerprint == trained.get("fingerprint"):
+        return validate(DataSettings, {key: trained.get(key) for key in DIVIDING if trained.get(key) is not None})
+    return asked if split is not None else None
 
 
 def _about(source: Source, chosen: str, trained: Mapping[str, Any], *, divided: bool) -> list[str]:
-    """Sentences on a source: what in it is not used, and which of its pictures are measured."""
+    """Sentences on a source: what in it is not used, and which of its pictures are measured.
+
+    `divided` says that the user asked for a division of his own.
+    """
     said = [note.sentence() for note in source.notes]
-    count = f"{len(source.splits[chosen]):,}"
+    count, own = f"{len(source.splits[chosen]):,}", source.fingerprint == trained.get("fingerprint")
     if chosen == WHOLE:
-        said.append(f"{source.text} is not divided into splits, so all its {count} pictures are measured.")
-    elif source.unsplit and not divided and chosen == "train":
-        said.append(f"{source.text} is what the model was trained on, and nothing was held out: {count} are measured.")
-    elif source.unsplit and not divided:
+        seen = " The model was trained on a part of them." if own else ""
+        said.append(f"{source.text} is not divided into splits, so all its {count} pictures are measured.{seen}")
+    elif source.unsplit and own and divided:
         said.append(
-            f"{source.text} is what the model was trained on, so only the {count} {chosen} pictures are measured that "
-            "the training held out."
+            f"The model was trained on {source.text}, which is divided otherwise here as asked: its training pictures "
+            f"can be among the {count} that are measured."
         )
+    elif source.unsplit and own and chosen == "train":
+        said.append(f"The model was trained on {source.text}: measured are {count} pictures that it learnt from.")
+    elif source.unsplit and own:
+        said.append(
+            f"The model was trained on a part of {source.text}: measured are the {count} {chosen} pictures that its "
+            "training held out."
+        )
+    elif source.unsplit:
+        said.append(f"{source.text} is divided as for a training: measured are its {count} {chosen} pictures.")
     return said

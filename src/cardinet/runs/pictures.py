@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cardinet.base.errors import WorkError
+from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.settings import validate
 from cardinet.data.admission import left_out
 from cardinet.data.settings import DataSettings
@@ -19,7 +19,13 @@ def open_pictures(record: RunRecord, changes: Mapping[str, Any] | None = None) -
     Raises WorkError when it has changed.
     """
     settings = validate(DataSettings, {**record.recipe.get("data", {}), **(changes or {})}, "data.")
-    source = open_source(settings.source, settings)
+    try:
+        source = open_source(settings.source, settings)
+    except RequestError as error:
+        raise WorkError(
+            f"The data {record.source} of the run cannot be opened any more: {' '.join(error.findings)} If it has "
+            "moved, name where it is now: --data SOURCE, also with train --resume DIR."
+        ) from None
     if source.fingerprint != record.fingerprint:
         raise WorkError(
             f"The data {record.source} has changed since the run began, or is other data (names, sizes or classes "

@@ -19,6 +19,9 @@ from cardinet.data.listing import Listing, Part, Paths, fingerprint
 TINY_IMAGENET = "val_annotations.txt"
 """The file in val/ by which Tiny ImageNet is known, whose val/ has no class folders."""
 
+UNLABELLED = ("unknown", "images", "unlabeled", "unlabelled")
+"""What the one folder of pictures without labels is called."""
+
 
 @dataclass
 class Scan:
@@ -83,7 +86,7 @@ def split_folders(root: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for entry in visible(root):
         split = split_of(entry.name)
-        if split is None or not entry.is_dir() or not _folders(entry):  # "train" may be a class: bus, car, train
+        if split is None or not entry.is_dir() or not _holds_classes(entry):  # "train" may be a class: bus, car, train
             continue
         if split in found:
             raise WorkError(f"{root} holds both {found[split].name}/ and {entry.name}/; keep one of them.")
@@ -91,6 +94,16 @@ def split_folders(root: Path) -> dict[str, Path]:
     if "train" not in found:
         return {}
     return {split: _innermost(found[split], split) for split in ("train", "validation", "test") if split in found}
+
+
+def _holds_classes(folder: Path | str | os.DirEntry[str]) -> bool:
+    """Whether a folder holds class folders, and not a single one of loose pictures, as Kaggle's test/test/ does."""
+    folders = _folders(folder)
+    if len(folders) != 1:
+        return bool(folders)
+    (only,) = folders
+    inner = os.path.join(os.fspath(folder), only)
+    return bool(_folders(inner)) or not (split_of(only) or only.casefold() in UNLABELLED)
 
 
 def _innermost(folder: Path, split: str) -> Path:
@@ -110,7 +123,7 @@ def _unused(root: Path, used: Mapping[str, Path]) -> list[Finding]:
     tops = {folder.relative_to(root).parts[0] for folder in used.values()}
     details = {
         name: "it holds no class folders, so it is not used"
-        if split_of(name) and not _folders(root / name)
+        if split_of(name) and not _holds_classes(root / name)
         else f"it lies beside {', '.join(sorted(f'{top}/' for top in tops))} and is not used"
         for name in sorted(_folders(root) - tops)
     }
@@ -134,7 +147,8 @@ def _check_no_splits(root: Path) -> None:
         same = ", ".join(sorted(next(iter(inside.values())))[:4])
         raise WorkError(
             f"{root} holds {', '.join(f'{name}/' for name in list(inside)[:4])}, and each holds the same folders "
-            f"({same}), so these are splits and no classes; call them train/, val/ and test/."
+            f"({same}), as splits do; call them train/, val/ and test/. If they are classes, take the pictures out of "
+            "these folders."
         )
 
 
