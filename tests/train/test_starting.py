@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from PIL import Image
 
@@ -16,12 +18,15 @@ import cardinet
 from cardinet.base.errors import RequestError
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.registry import LOOKALIKES, NETWORKS, PEERS, find, matching
+from cardinet.rewrite.fold import fold
+from cardinet.rewrite.registry import Step
 from cardinet.runs.model_file import Model, save_model
 from cardinet.train.listener import Listener
 from cardinet.train.request import Request, Resolved, resolve
 from cardinet.train.starting import initial_network
 from cardinet.weights import source as weights_source
 from cardinet.weights.contents import Weights
+from cardinet.weights.match import load
 from cardinet.weights.nearest import fitting_network, nearest_network
 from cardinet.weights.published import beside, of_timm, of_torchvision
 
@@ -34,10 +39,10 @@ def pictures(tmp_path: Path) -> Path:
     return folder(tmp_path / "pictures", channels=3)
 
 
-def folder(root: Path, channels: int, side: tuple[int, int] = (90, 70)) -> Path:
+def folder(root: Path, channels: int, side: tuple[int, int] = (90, 70), names: Sequence[str] = ("ant", "bee")) -> Path:
     rng = np.random.default_rng(0)
     for split in ("train", "val"):
-        for name in ("ant", "bee"):
+        for name in names:
             (root / split / name).mkdir(parents=True)
             for i in range(4):
                 pixels = rng.integers(0, 256, (*side, channels), dtype=np.uint8)
@@ -125,6 +130,63 @@ def test_a_dry_run_is_the_run(pictures: Path, tmp_path: Path) -> None:
     assert said == as_well
     assert {n: t.shape for n, t in dry.state_dict().items()} == {n: t.shape for n, t in wet.state_dict().items()}
     assert all(t.is_meta for t in dry.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    ("names", "rows", "sentence"),
+    [
+        (
+            "bcd",
+            {0: 1, 1: 2},
+            "The classifier: 2 of 3 classes are those of FILE and keep their rows (b, c); drawn anew: d.",
+        ),
+        (
+            "0abcz",
+            {1: 0, 2: 1, 3: 2},
+            "3 of 5 classes are those of FILE and keep their rows (a, b, c); drawn anew: 0, z.",
+        ),
+        ("ac", {0: 0, 1: 2}, "The classifier: its 2 classes are all in FILE and keep their rows, by their names."),
+        ("def", {}, "New classifier: fc.weight, fc.bias drawn anew; the file has none for these classes."),
+        ("abc", {0: 0, 1: 1, 2: 2}, None),
+    ],
+)
+def test_each_class_keeps_its_own_row(tmp_path: Path, names: str, rows: dict[int, int], sentence: str | None) -> None:
+    file, data = model_file(tmp_path / "m.safetensors"), folder(tmp_path / "data", 3, (32, 32), names)
+    found = resolved(data, file)
+    torch.manual_seed(1)
+    drawn = initial_network(found.task, None)[0].state_dict()
+    torch.manual_seed(1)
+    network, said = initial_network(found.task, found.weights)
+    assert said == initial_network(found.task, found.weights, "meta")[1]
+    text = " ".join(said)
+    assert sentence.replace("FILE", str(file)) in text if sentence else "classifier" not in text
+    own, theirs = network.state_dict(), safetensors.torch.load_file(file)
+    for name in own:
+        expected = theirs[name]
+        if name in ("fc.weight", "fc.bias"):
+            expected = torch.stack([theirs[name][rows[i]] if i in rows else drawn[name][i] for i in range(len(names))])
+        assert torch.equal(own[name], expected), name
+
+
+def test_classes_that_stand_in_another_order(tmp_path: Path) -> None:
+    built = cardinet.create("resnet20_cifar", num_classes=3)
+    weights = Weights("w", built.state_dict(), spec=built.spec, classes=("c", "a", "b"))
+    made = cardinet.create("resnet20_cifar", num_classes=3)
+    load(made, weights, classes=("a", "b", "c"))
+    for name in ("fc.weight", "fc.bias"):
+        assert torch.equal(made.state_dict()[name], built.state_dict()[name][[1, 2, 0]])
+
+
+def test_a_rewritten_model_of_other_classes_is_refused(tmp_path: Path) -> None:
+    built = cardinet.create("resnet20_cifar", num_classes=3).eval()
+    folded, steps = fold(built), (Step("fold"),)
+    file = tmp_path / "m.safetensors"
+    save_model(file, Model(folded, built.spec, ("a", "c", "b"), TRAINED, rewrites=steps))
+    for names in ("bcd", "abc"):
+        with pytest.raises(
+            RequestError, match=f"has the classes a, c, b, and .* has {', '.join(names)}; give it those"
+        ):
+            resolved(folder(tmp_path / names, 3, (32, 32), names), file)
 
 
 def test_timm_and_torchvision_say_their_preprocessing(tmp_path: Path) -> None:

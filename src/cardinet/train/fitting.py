@@ -22,6 +22,7 @@ from cardinet.train.prune import COMPACT, check_pruning
 from cardinet.train.recipe import Recipe
 from cardinet.train.schedule import Clock, clock
 from cardinet.train.task import Task
+from cardinet.weights.printed import some
 
 TINY = 16
 ROOMY = 3
@@ -70,7 +71,7 @@ def check(recipe: Recipe, source: Source) -> Fit:
         name = recipe.network.id if recipe.network.spec is not None else find(recipe.network.id).id
         spec = network_for(recipe, source)
         empty = apply(build(spec, device="meta"), recipe.network.steps())
-        _check_rewritten(empty, source)
+        check_rewritten(empty.spec.num_classes, source)
         size, _ = choose_size(recipe.preprocessing, source)
         if too_deep(spec, size):
             raise RequestError(_too_deep(name, spec.stride, size))
@@ -194,13 +195,18 @@ def network_for(recipe: Recipe, source: Source) -> Any:
     return made
 
 
-def _check_rewritten(network: Any, source: Source) -> None:
-    """Raise RequestError where a rewritten model is for other pictures; a plain network follows them."""
-    if network.spec.num_classes != len(source.classes):
-        raise RequestError(
-            f"The model has {network.spec.num_classes} classes and {source.text} {len(source.classes)}; give it those "
-            "first: cardinet rewrite MODEL --classes A,B,C."
-        )
+def check_rewritten(count: int, source: Source, classes: tuple[str, ...] = ()) -> None:
+    """Raise RequestError where a rewritten model has other classes than the source; a plain network follows this.
+
+    The model has `count` classes; their names are compared too, in order, where they are known.
+    """
+    if count != len(source.classes):
+        have = f"has {count} classes and {source.text} {len(source.classes)}"
+    elif classes and classes != source.classes:
+        have = f"has the classes {some(classes)}, and {source.text} has {some(source.classes)}"
+    else:
+        return
+    raise RequestError(f"The model {have}; give it those first: cardinet rewrite MODEL --classes A,B,C.")
 
 
 def _too_deep(name: str, stride: int, size: int) -> str:

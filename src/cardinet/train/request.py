@@ -137,7 +137,7 @@ def _from_weights(
     recipe, channels_said = with_channels(recipe, network_for(recipe, source), source, weights)
     channels = network_for(recipe, source).in_channels
     recipe, input_said = with_preprocessing(recipe, document.get("preprocessing", {}), weights, channels)
-    recipe, settled_said = with_settled(recipe, check(recipe, source).spec, weights)
+    recipe, settled_said = with_settled(recipe, check(recipe, source).spec, source, weights)
     return recipe, (*channels_said, *input_said, *settled_said)
 
 

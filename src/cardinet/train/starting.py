@@ -14,6 +14,7 @@ from cardinet.networks.builder import build
 from cardinet.networks.part import to_document
 from cardinet.networks.registry import row_of
 from cardinet.rewrite.registry import apply
+from cardinet.train.fitting import check_rewritten
 from cardinet.train.recipe import Recipe
 from cardinet.train.task import Task
 from cardinet.weights.contents import Weights
@@ -83,14 +84,16 @@ def _channels(spec: Any, weights: Weights) -> int | None:
     return channels if channels in COLOURS else None
 
 
-def with_settled(recipe: Recipe, spec: Any, weights: Weights) -> tuple[Recipe, tuple[str, ...]]:
+def with_settled(recipe: Recipe, spec: Any, source: Source, weights: Weights) -> tuple[Recipe, tuple[str, ...]]:
     """The recipe with the network's settings that the weights fix, and sentences on them.
 
-    Raises RequestError for weights that do not fit the network.
+    Raises RequestError for weights that do not fit the network, and for a rewritten one of other classes.
     """
     given = given_settings(recipe.network.delta)
     if steps := recipe.network.steps():
-        match(apply(build(spec, device="meta"), steps), weights, given)
+        rewritten = cast(Classifier, apply(build(spec, device="meta"), steps))
+        check_rewritten(rewritten.num_classes, source, weights.classes)
+        match(rewritten, weights, given)
         return recipe, ()
     fixed, said = settled(spec, weights, given)
     match(build(spec.but(**fixed), device="meta"), weights, given)
@@ -154,5 +157,5 @@ def initial_network(task: Task, weights: Weights | None, device: str = "cpu") ->
     if weights is None:
         return built, []
     given = given_settings(task.recipe.network.delta)
-    found = match(built, weights, given) if device == "meta" else load(built, weights, given)
+    found = (match if device == "meta" else load)(built, weights, given, task.source.classes)
     return built, found.sentences()

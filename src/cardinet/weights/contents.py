@@ -20,7 +20,8 @@ class Weights:
     it since; `settings` are single ones of it, such as {"pad": "end"}; `graph` is the network that a .t7 file describes
     beside its tensors; `model_file` says that it is a whole model file. `notes` are sentences on how it was read;
     `skipped` are the entries that are no tensors, by name, with what they are. `preprocessing` is what was done to the
-    pictures with which they were trained, where the source says that.
+    pictures with which they were trained, and `classes` are the names of the classifier's rows, where the source says
+    that.
     """
 
     source: str
@@ -34,3 +35,4 @@ class Weights:
     notes: tuple[str, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
     preprocessing: Preprocessing | None = None
+    classes: tuple[str, ...] = ()

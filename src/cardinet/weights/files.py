@@ -101,6 +101,7 @@ def read_file(path: Path) -> Weights:
         rewrites=about.rewrites,
         model_file=True,
         preprocessing=about.preprocessing,
+        classes=about.classes,
         notes=() if checksums.KEY in header else (checksums.absent(path),),
     )
 

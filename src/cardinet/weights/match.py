@@ -17,6 +17,7 @@ from cardinet.weights.misfit import misfit
 from cardinet.weights.names.roles import BOOKKEEPING, HEAD, LEARNT, fits
 from cardinet.weights.printed import printable, some
 from cardinet.weights.recognise import Names, body, child, heads, recognise, required
+from cardinet.weights.rows import Rows, rows_by_name
 from cardinet.weights.settled import chosen, read_settings, require_settings, settling, short, text_of, unlike, usual
 
 REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -25,7 +26,10 @@ REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 @dataclass(frozen=True)
 class Match:
-    """What is loaded (our names), under which other names, what the network draws anew, and what is left over."""
+    """What is loaded (our names), under which other names, what the network draws anew, and what is left over.
+
+    `rows` are those of the classifier that are loaded, where the classes are not just those of the source.
+    """
 
     loaded: tuple[str, ...]
     renamed: Mapping[str, str]
@@ -36,12 +40,15 @@ class Match:
     notes: tuple[str, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
     why_new: str = ""
+    rows: Rows | None = None
 
     def sentences(self) -> list[str]:
         """The outcome, for the user; nothing is dropped in silence."""
         said = [*self.notes, f"{len(self.loaded)} tensors loaded{self._renaming()}."]
         if self.reinitialised:
             said.append(f"New classifier: {', '.join(self.reinitialised)} drawn anew; {self.why_new}.")
+        if self.rows is not None:
+            said.append(self.rows.sentence())
         if self.left_over:
             said.append(f"Not used from the file: {some(self.left_over)}.")
         if self.skipped:
@@ -71,19 +78,23 @@ def settled(spec: Any, weights: Weights, given: Collection[str] = ()) -> tuple[d
     return fixed, tuple(settling(spec, path, value, weights.source) for path, value in found.items())
 
 
-def match(network: nn.Module, weights: Weights, given: Collection[str] = ()) -> Match:
+def match(network: nn.Module, weights: Weights, given: Collection[str] = (), classes: Sequence[str] = ()) -> Match:
     """What `load` would do; the network may be on the meta device. Raises as it does."""
-    return _matched(network, weights, recognise(network, weights), given)
+    return _matched(network, weights, recognise(network, weights), given, classes)
 
 
-def _matched(network: Any, weights: Weights, names: Names, given: Collection[str]) -> Match:
+def _matched(network: Any, weights: Weights, names: Names, given: Collection[str], classes: Sequence[str]) -> Match:
     given = chosen(network.spec, given)
     own, state, theirs = network.state_dict(), weights.tensors, names.theirs
-    new_head = _new_head(own, state, theirs)
+    rows = rows_by_name(weights, classes, own, theirs)
+    new_head = _new_head(own, state, theirs) if rows is None else _new_classes(own, rows)
+    rows = None if new_head else rows
     missing = [name for name in required(own) if name not in theirs]
     missing += [name for name in own if name in HEAD and name not in theirs and name not in new_head]
     loaded = tuple(name for name in own if name in theirs and name not in new_head)
-    wrong = [problem for name in loaded if (problem := _problem(name, own[name], state[theirs[name]]))]
+    wrong = [
+        problem for name in loaded if (problem := _problem(name, *_pair(name, own[name], state[theirs[name]], rows)))
+    ]
     used = {theirs[name] for name in loaded}
     used |= {theirs[name] for name in new_head if name in theirs}
     left_over = tuple(name for name in state if name not in used)
@@ -101,11 +112,15 @@ def _matched(network: Any, weights: Weights, names: Names, given: Collection[str
     doubts = [usual(network, names), _lookalikes(network, weights)] if weights.spec is None else []
     notes = (*weights.notes, *names.notes, *filter(None, doubts), *_not_finite(loaded, state, theirs))
     why = _why_new(own, weights, names) if new_head else ""
-    return Match(loaded, renamed, new_head, left_over, names.origin, names.prefix, notes, weights.skipped, why)
+    return Match(loaded, renamed, new_head, left_over, names.origin, names.prefix, notes, weights.skipped, why, rows)
 
 
-def load(network: nn.Module, weights: Weights, given: Collection[str] = ()) -> Match:
+def load(network: nn.Module, weights: Weights, given: Collection[str] = (), classes: Sequence[str] = ()) -> Match:
     """Copy weights into a network; a classifier for another number of classes stays as it was drawn.
+
+    `classes` are the names of the network's classes, where they are known. Where the source names its own too, and they
+    are not the same in the same order, each class that both have gets its row, and the rows of all others stay as they
+    were drawn.
 
     A missing `num_batches_tracked` (old checkpoints) stays 0. `given` names settings that tensors cannot show and
     that the user has chosen knowingly ("pad"). Raises RequestError with every other difference, and the network is
@@ -117,19 +132,22 @@ def load(network: nn.Module, weights: Weights, given: Collection[str] = ()) -> M
             "cardinet.create(NAME)."
         )
     names = recognise(network, weights)
-    found = _matched(network, weights, names, given)
+    found = _matched(network, weights, names, given, classes)
     own = network.state_dict()
-    tensors = {
-        name: weights.tensors[names.theirs[name]].reshape(own[name].shape).to(own[name].device, own[name].dtype)
-        for name in found.loaded
-    }
+    tensors = {}
+    for name in found.loaded:
+        ours, theirs = _pair(name, own[name], weights.tensors[names.theirs[name]], found.rows)
+        tensors[name] = theirs.reshape(ours.shape).to(ours.device, ours.dtype)
     if weights.graph is not None:
         from cardinet.weights.torch7 import require_same_function
 
         require_same_function(network, tensors, weights)
     with torch.no_grad():
         for name, tensor in tensors.items():
-            own[name].copy_(tensor)
+            if found.rows is not None and name in HEAD:
+                own[name][list(found.rows.ours)] = tensor
+            else:
+                own[name].copy_(tensor)
     return found
 
 
@@ -155,6 +173,18 @@ def _new_head(own: Mapping[str, Tensor], state: Mapping[str, Tensor], theirs: Ma
         )
 
     return () if all(map(has, head)) else head
+
+
+def _new_classes(own: Mapping[str, Tensor], rows: Rows) -> tuple[str, ...]:
+    """The classifier's names where none of its classes is one of the source."""
+    return () if rows.kept else tuple(name for name in HEAD if name in own)
+
+
+def _pair(name: str, ours: Tensor, theirs: Tensor, rows: Rows | None) -> tuple[Tensor, Tensor]:
+    """What of a tensor of ours is loaded from what of theirs: all, or some rows of the classifier."""
+    if rows is None or name not in HEAD:
+        return ours, theirs
+    return ours[list(rows.ours)], theirs[list(rows.theirs)]
 
 
 def _why_new(own: Mapping[str, Tensor], weights: Weights, names: Names) -> str:
