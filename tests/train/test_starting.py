@@ -234,7 +234,7 @@ def test_networks_with_the_same_tensors_and_another_function(tmp_path: Path) -> 
 
     from cardinet.weights.libraries import from_timm
 
-    with pytest.raises(RequestError, match="timm:resnetblur50 are not read: it blurs or averages where resnet50 only"):
+    with pytest.raises(RequestError, match="timm:resnetblur50 are not read: this network blurs or averages where"):
         from_timm("resnetblur50")
     for peer, name in LOOKALIKES.items():
         with torch.device("meta"):

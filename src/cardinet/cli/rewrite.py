@@ -253,7 +253,7 @@ def _print(found: list[Proven], before: _Figures, after: _Figures) -> None:
         ),
     )
     for one in found:
-        arguments = ", ".join(f"{key}={value}" for key, value in one.step.arguments.items())
+        arguments = ", ".join(f"{key}={_short(str(value))}" for key, value in one.step.arguments.items())
         differences = "; ".join(
             f"{proof.float64:.1e} in float64, {proof.float32:.1e} in float32 on {proof.pictures} {kind} pictures"
             for kind, proof in one.proofs.items()
@@ -261,3 +261,8 @@ def _print(found: list[Proven], before: _Figures, after: _Figures) -> None:
         say(f"{one.step.name}({arguments}): largest relative difference of the logits {differences}.")
         for names, why in grouped(one.stays):
             say(f"  as it was: {names}, as {why}.")
+
+
+def _short(text: str) -> str:
+    """The beginning of a long value, as the rows of thousands of classes."""
+    return text if len(text) <= 100 else f"{text[:100]}..."

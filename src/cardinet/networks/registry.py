@@ -83,7 +83,7 @@ ALIASES: dict[str, str] = {
 }
 LOOKALIKES: dict[str, str] = {peer: name for family in FAMILIES for peer, name in family.lookalikes.items()}
 REFUSED: dict[str, str] = {peer: why for family in FAMILIES for peer, why in family.refused.items()} | {
-    peer: f"it blurs or averages where {name} only strides (anti-aliased): the same tensors, another function."
+    peer: f"this network blurs or averages where {name} strides (anti-aliased): the same tensors, another function."
     for peer, name in LOOKALIKES.items()
 }
 UNBUILDABLE: dict[str, str] = {id: why for family in FAMILIES for id, why in family.unbuildable.items()}

@@ -99,7 +99,7 @@ def fit(recipe: Recipe, source: Source, flips_asked: bool) -> tuple[Task, list[s
     source = replace(source, text=absolute(source.text))  # what is stored must not depend on the working folder
     preprocessing = choose_preprocessing(recipe.preprocessing, source, found.channels)
     if found.clock.batch_size < recipe.training.batch_size:
-        notes.append(f"The batch is {found.clock.batch_size}: there are no more training pictures.")
+        notes.append(f"A batch has {found.clock.batch_size} pictures, as there are no more for training.")
     if folded(recipe.network.steps()):
         notes.append(
             "This model has no BN, which was folded; without it only a small learning rate, as 0.0001, will do. "
