@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,49 @@ def test_evaluate_save_and_load(model: Model, tmp_path: Path) -> None:
     with pytest.raises(cardinet.RequestError) as error:
         cardinet.evaluate(model, "digits", split="tset", passes=3)
     assert len(error.value.findings) == 2
+
+
+def test_a_path_is_the_model_in_it(model: Model, tmp_path: Path) -> None:
+    cardinet.save(model, tmp_path / "model.safetensors")
+    expected = cardinet.evaluate(model, "digits", split="validation").confusion
+    for path in (tmp_path, str(tmp_path / "model.safetensors")):
+        assert np.array_equal(cardinet.evaluate(path, "digits", split="validation").confusion, expected)
+    for wrong, message in (("nothere/", "There is no file nothere"), (model.network, "Classifier is no model")):
+        with pytest.raises(cardinet.CardinetError, match=message):
+            cardinet.evaluate(wrong, "digits")  # type: ignore[arg-type]
+        with pytest.raises(cardinet.CardinetError, match=message):
+            cardinet.export(wrong, tmp_path / "a.onnx")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["g8.png", "saved.pth", "saved", "."])
+def test_a_model_is_saved_under_the_name_of_a_model_only(name: str, model: Model, tmp_path: Path) -> None:
+    (tmp_path / "g8.png").write_bytes(b"a picture")
+    with pytest.raises(cardinet.RequestError, match=r"end its name with \.safetensors"):
+        cardinet.save(model, tmp_path / name if name != "." else ".")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("g8.png", b"a picture")]
+    with pytest.raises(cardinet.RequestError, match=r"str is no model; give what cardinet\.load"):
+        cardinet.save("r1", tmp_path / "a.safetensors")  # type: ignore[arg-type]
+
+
+def test_numbers_of_an_evaluation_that_are_refused(model: Model) -> None:
+    with pytest.raises(cardinet.RequestError) as error:
+        cardinet.evaluate(model, "digits", batch_size=0, passes=-1, crops=5)
+    assert error.value.findings == (
+        "passes = -1: give a whole number from 1 on.",
+        "batch_size = 0: give a whole number from 1 on.",
+        "crops = 5: give 1 or 10.",
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_pictures_have_the_precision_of_the_network(dtype: torch.dtype, model: Model) -> None:
+    other = replace(model, network=copy.deepcopy(model.network).to(dtype))
+    pixels = np.linspace(0, 255, 64).astype(np.uint8).reshape(8, 8)
+    expected = model.predict(pixels).probabilities
+    rounding = 1e-5 if dtype is torch.float64 else 0.05
+    assert other.predict(pixels).probabilities == pytest.approx(expected, abs=rounding)
+    found = cardinet.evaluate(other, "digits", split="validation")
+    assert found.loss == pytest.approx(cardinet.evaluate(model, "digits", split="validation").loss, abs=rounding)
 
 
 @pytest.mark.parametrize(

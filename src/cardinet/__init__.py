@@ -122,7 +122,8 @@ def load(path: str | Path, device: str = "cpu", *, compare: bool = True) -> Mode
 def save(model: Model, path: str | Path) -> None:
     """Write a classifier as a model file, whole or not at all; one that is there is replaced.
 
-    Raises WorkError where it cannot be written."""
+    Raises RequestError for a name that does not end in .safetensors, WorkError where it cannot be written.
+    """
     from cardinet.runs.model_file import save_model
 
     save_model(Path(path), model)

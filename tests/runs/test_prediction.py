@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +70,34 @@ def test_a_folder_gets_the_answers_of_an_evaluation(model: Model, folder: Path) 
     assert [p.classes for p in found] == [tuple(CLASSES[k] for k in row) for row in result.top]
     assert [p.probabilities for p in found] == [tuple(row) for row in result.top_probabilities.tolist()]
     assert len({p.classes for p in found}) > 1
+
+
+def test_a_network_is_left_in_the_mode_that_it_was_in(model: Model, folder: Path) -> None:
+    network = copy.deepcopy(model.network).train()
+    first = next(module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)).eval()
+    before = [module.training for module in network.modules()]
+    other = replace(model, network=network)
+    path = folder / "a" / "0.png"
+    assert other.predict(path).probabilities == model.predict(path).probabilities
+    with pytest.raises(WorkError):
+        other.predict(b"no picture")
+    list(predictions(other, given([path]), 1))
+    evaluate(network, open_source(str(folder), DataSettings(test=0.0, validation=0.0)).splits["train"], HOW, 3)
+    assert not first.training
+    assert [module.training for module in network.modules()] == before
+
+
+def test_numbers_and_ways_that_are_refused(model: Model) -> None:
+    for top in (0, -1, 2.0, True):
+        with pytest.raises(RequestError) as error:
+            model.predict(["nothere.png"], top, batch_size=0, on_bad_image="skipp")  # type: ignore[arg-type]
+        assert list(error.value.findings) == [
+            f"top = {top!r}: give a whole number from 1 on.",
+            "batch_size = 0: give a whole number from 1 on.",
+            "on_bad_image = 'skipp': there is no such way (nearest: skip).",
+            "There is no picture or folder nothere.png.",
+        ]
+    assert len(model.predict(np.zeros((20, 20), np.uint8), np.int64(2)).classes) == 2  # type: ignore[call-overload]
 
 
 def test_every_way_to_hand_a_picture_over_gives_one_answer(model: Model, folder: Path) -> None:

@@ -15,12 +15,13 @@ from torch.nn import functional as F
 
 from cardinet.base.errors import WorkError
 from cardinet.blocks.merge import stochastic_inference
+from cardinet.blocks.mode import eval_mode
 from cardinet.data.batches import Batch, evaluation_batches
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Split
 from cardinet.evaluate.scores import mean, pairs, scores
 from cardinet.evaluate.ten_crop import CROPS, ten_crop_batches
-from cardinet.runs.prediction import BATCH_SIZE, best, log_probabilities
+from cardinet.runs.prediction import BATCH_SIZE, as_input, best, log_probabilities
 
 
 @dataclass(frozen=True)
@@ -103,25 +104,24 @@ def evaluate(
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Evaluate a network in eval mode and float32 on every picture of a split, once.
+    """Evaluate a network in eval mode, in the precision of its parameters, on every picture of a split, once.
 
     `classes` is the number of classes of the source, `top` how many of them are kept for each picture. With 10 `crops`
     the probabilities of a picture's ten crops are averaged (and the loss is of the average); with several `passes` so
     are those of passes in which the rules that draw in training draw again, from a seed of their own (Swapout's
     stochastic inference). Raises WorkError when a picture cannot be decoded or was not counted exactly once.
     """
-    was_training = network.training
-    network.eval()
     tally = _Tally(split, classes, top)
     if crops == CROPS:
         batches = ten_crop_batches(split, preprocessing, batch_size=max(1, batch_size // CROPS), device=device)
     else:
         batches = evaluation_batches(split, preprocessing, batch_size=batch_size, workers=workers, device=device)
-    for batch in batches:
-        tally.add(batch, _averaged(network, batch.pixels, classes, crops, passes, tally.done))
-        if progress is not None:
-            progress(tally.done, len(split))
-    network.train(was_training)
+    with eval_mode(network):
+        for batch in batches:
+            pixels = as_input(network, batch.pixels)
+            tally.add(batch, _averaged(network, pixels, classes, crops, passes, tally.done))
+            if progress is not None:
+                progress(tally.done, len(split))
     return tally.evaluation()
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from cardinet.base.errors import Findings
+from cardinet.base.errors import Findings, RequestError
 from cardinet.data.source import Source
 from cardinet.evaluate.classification import Evaluation, evaluate
 from cardinet.evaluate.matching import check_classes, check_passes, choose_split
-from cardinet.evaluate.opening import open_pictures
+from cardinet.evaluate.opening import model_of, open_pictures
+from cardinet.evaluate.ten_crop import CROPS
 from cardinet.measure.available import require_confusion
 from cardinet.runs.model_file import Model
-from cardinet.runs.prediction import BATCH_SIZE
+from cardinet.runs.prediction import BATCH_SIZE, require_at_least_one
 from cardinet.runs.room import require_batch
 
 
 def evaluate_model(
-    model: Model,
+    model: Model | str | Path,
     data: Source | str | Path,
     *,
     split: str | None = None,
@@ -27,13 +28,23 @@ def evaluate_model(
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """The exact figures of a model on `data`: an opened source, or its text ("flowers/", "parquet:PATH", "digits").
+    """The exact figures of a model, or of the one in a run folder or model file, on `data`.
 
-    Which pictures of a text are measured, `opening.open_pictures` says; `split` is the test split, or what is nearest
-    to it; `crops`, `passes`: see `classification.evaluate`. It runs on the device that the model is on. Raises
-    RequestError or WorkError with everything that does not fit.
+    `data` is an opened source, or its text ("flowers/", "parquet:PATH", "digits"). Which pictures of a text are
+    measured, `opening.open_pictures` says; `split` is the test split, or what is nearest to it; `crops`, `passes`: see
+    `classification.evaluate`. It runs on the device that the model is on. Raises RequestError or WorkError with
+    everything that does not fit.
     """
     findings, source, chosen = Findings(), None, ""
+    with findings:
+        require_at_least_one(passes=passes, batch_size=batch_size)
+    with findings:
+        if crops not in (1, CROPS):
+            raise RequestError(f"crops = {crops!r}: give 1 or {CROPS}.")
+    with findings:
+        model = model_of(model)
+    findings.raise_if_any()
+    assert isinstance(model, Model)
     with findings:
         check_passes(model, passes)
     with findings:

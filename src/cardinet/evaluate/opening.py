@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,6 +81,15 @@ def read_model(model: str, device: str = "cpu", *, compare: bool = True) -> Mode
             )
         raise RequestError(f'"{model}" is not there; give a run folder or a model file.')
     return load_model(path, device, compare=compare)
+
+
+def model_of(model: Model | str | os.PathLike[str]) -> Model:
+    """A classifier as it is, or the one in a run folder or model file, on the CPU. Raises as `read_model`."""
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, str | os.PathLike):
+        return read_model(os.fspath(model))
+    raise RequestError(f"{type(model).__name__} is no model; give what cardinet.load(FILE) gives, or a run folder.")
 
 
 def run_of(model: str) -> RunFolder | None:

@@ -18,7 +18,7 @@ from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.base.files import beside, publish_files
 from cardinet.data.source import Source
 from cardinet.evaluate.matching import check_classes
-from cardinet.evaluate.opening import opened_source
+from cardinet.evaluate.opening import model_of, opened_source
 from cardinet.export import openvino_file, runner
 from cardinet.export.about import About, describe
 from cardinet.export.extras import NEEDED, library
@@ -162,11 +162,14 @@ def export_model(
     )
 
 
-def export_file(model: Model, path: str | Path, *, data: Source | str | Path | None = None, **how: Any) -> Export:
-    """Write a model to a path, in the format of its suffix (.onnx, .xml of OpenVINO, .pt2 of torch.export).
+def export_file(
+    model: Model | str | Path, path: str | Path, *, data: Source | str | Path | None = None, **how: Any
+) -> Export:
+    """Write a model, or the one in a run folder or model file, in the format of the path's suffix.
 
-    `data`, an opened source or its text, holds the pictures that prove it; `how` is what `Request` takes, as
-    `int8=True`. Raises as `export_model`, and RequestError for another suffix.
+    The suffixes are .onnx, .xml of OpenVINO and .pt2 of torch.export. `data`, an opened source or its text, holds the
+    pictures that prove it; `how` is what `Request` takes, as `int8=True`. Raises as `export_model`, and RequestError
+    for another suffix.
     """
     out = Path(path)
     formats = {suffix: format for format, suffix in SUFFIXES.items()}
@@ -175,6 +178,7 @@ def export_file(model: Model, path: str | Path, *, data: Source | str | Path | N
     if unknown := sorted(how.keys() - {field.name for field in fields(Request)}):
         known = ", ".join(field.name for field in fields(Request) if field.name != "out")
         raise RequestError(f'An export has no option "{unknown[0]}"; it has {known}.')
+    model = model_of(model)
     source = data if data is None or isinstance(data, Source) else opened_source(str(data), model)
     return export_model(model, Request(**{"format": formats.get(out.suffix), **how, "out": out}), source)
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from cardinet.data.given import Pictures
 
 
+SUFFIX = ".safetensors"
+
+
 @dataclass(frozen=True)
 class Model:
     """A classifier: a network in eval mode with the names of its classes and its preprocessing.
@@ -80,7 +83,15 @@ class Model:
 
 
 def save_model(path: Path, model: Model) -> None:
-    """Write a model file, whole or not at all: contiguous NCHW tensors and the description as JSON metadata."""
+    """Write a model file, whole or not at all: contiguous NCHW tensors and the description as JSON metadata.
+
+    Raises RequestError for what is no model and for a name that does not end in .safetensors, WorkError where the file
+    cannot be written.
+    """
+    if not isinstance(model, Model):
+        raise RequestError(f"{type(model).__name__} is no model; give what cardinet.load(FILE) gives.")
+    if path.suffix != SUFFIX:
+        raise RequestError(f"{path} cannot be the model file; end its name with {SUFFIX}.")
     tensors = {name: t.detach().to("cpu").contiguous() for name, t in model.network.state_dict().items()}
     about = {
         "schema": SCHEMA,

@@ -7,12 +7,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
 
-from cardinet.base.errors import WorkError
+from cardinet.base.errors import Findings, RequestError, WorkError, nearest
+from cardinet.blocks.mode import eval_mode
 from cardinet.data.decode import PictureError
 from cardinet.data.given import Given, given, is_one
 from cardinet.data.preprocessing import Preprocessing
@@ -84,9 +86,19 @@ def predict(
     model: Answering, pictures: Pictures, top: int, batch_size: int, on_bad_image: OnBad
 ) -> Prediction | Predictions:
     """As `Model.predict` says."""
+    findings, handed = Findings(), list[Given]()
+    with findings:
+        require_at_least_one(top=top, batch_size=batch_size)
+    with findings:
+        if on_bad_image not in get_args(OnBad):
+            choice = nearest(str(on_bad_image), get_args(OnBad))
+            raise RequestError(f"on_bad_image = {on_bad_image!r}: there is no such way ({choice}).")
+    with findings:
+        handed = given(pictures)
+    findings.raise_if_any()
     found: list[Prediction] = []
     unusable: list[Unusable] = []
-    for answer in predictions(model, given(pictures), top, batch_size=batch_size):
+    for answer in predictions(model, handed, top, batch_size=batch_size):
         if isinstance(answer, Unusable):
             unusable.append(answer)
         else:
@@ -109,8 +121,9 @@ def predictions(
 
     `workers` threads decode (None: as many as cores, at most 8) while the network is at work on a batch. A batch goes
     through the same steps as one of an evaluation, so that the same pictures in the same order get the same answers.
+    The network is in eval mode until the last answer, and then in the mode that it was in.
     """
-    network, preprocessing = model.network.eval(), model.preprocessing
+    network, preprocessing = model.network, model.preprocessing
     limit = DataSettings().pixel_limit if pixel_limit is None else pixel_limit
 
     def decoded(picture: Given) -> Tensor | Unusable:
@@ -122,19 +135,33 @@ def predictions(
     require_batch(network, preprocessing, min(batch_size, len(pictures)), "A prediction")
     first = next(network.parameters(), None)
     device = torch.device("cpu") if first is None else first.device
-    for chunk, items in _ahead(pictures, decoded, batch_size, workers):
-        pixels = [item for item in items if isinstance(item, Tensor)]
-        answers: list[tuple[list[int], list[float]]] = []
-        if pixels:
-            batch = preprocessing.normalise(torch.stack(pixels).to(device))
-            order, chances = best(log_probabilities(network, batch, len(model.classes)), top)
-            answers = list(zip(order.tolist(), chances.tolist(), strict=True))[::-1]
-        for picture, item in zip(chunk, items, strict=True):
-            if isinstance(item, Unusable):
-                yield item
-                continue
-            places, probabilities = answers.pop()
-            yield Prediction(picture.name, tuple(model.classes[i] for i in places), tuple(probabilities), picture)
+    with eval_mode(network):
+        for chunk, items in _ahead(pictures, decoded, batch_size, workers):
+            pixels = [item for item in items if isinstance(item, Tensor)]
+            answers: list[tuple[list[int], list[float]]] = []
+            if pixels:
+                batch = as_input(network, preprocessing.normalise(torch.stack(pixels).to(device)))
+                order, chances = best(log_probabilities(network, batch, len(model.classes)), top)
+                answers = list(zip(order.tolist(), chances.tolist(), strict=True))[::-1]
+            for picture, item in zip(chunk, items, strict=True):
+                if isinstance(item, Unusable):
+                    yield item
+                    continue
+                places, probabilities = answers.pop()
+                yield Prediction(picture.name, tuple(model.classes[i] for i in places), tuple(probabilities), picture)
+
+
+def require_at_least_one(**numbers: int) -> None:
+    """Raise RequestError with each of the numbers that is no whole number from 1 on, by its name."""
+    wrong = {name: n for name, n in numbers.items() if isinstance(n, bool) or not isinstance(n, Integral) or n < 1}
+    if wrong:
+        raise RequestError(*(f"{name} = {number!r}: give a whole number from 1 on." for name, number in wrong.items()))
+
+
+def as_input(network: nn.Module, pixels: Tensor) -> Tensor:
+    """Normalised pixels in the precision of a network's parameters, as after `network.half()`."""
+    first = next((parameter for parameter in network.parameters() if parameter.is_floating_point()), None)
+    return pixels if first is None else pixels.to(first.dtype)
 
 
 @torch.inference_mode()

@@ -19,7 +19,7 @@ MAPS = 4
 def batch_memory(network: nn.Module, preprocessing: Preprocessing, batch: int) -> Memory:
     """What a network takes in eval mode for a batch, with the sorted probabilities in float64."""
     side, channels = preprocessing.crop, preprocessing.channels
-    found = evaluation_memory(on_meta(network), side, channels, batch)
+    found = evaluation_memory(on_meta(network).float(), side, channels, batch)
     return replace(found, per_picture=found.per_picture + 32 * _outputs(network))
 
 
