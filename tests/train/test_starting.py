@@ -19,7 +19,7 @@ from cardinet.base.errors import RequestError
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.registry import LOOKALIKES, NETWORKS, PEERS, find, matching
 from cardinet.rewrite.fold import fold
-from cardinet.rewrite.registry import Step
+from cardinet.rewrite.registry import Step, apply
 from cardinet.runs.model_file import Model, save_model
 from cardinet.train.listener import Listener
 from cardinet.train.request import Request, Resolved, resolve
@@ -179,14 +179,42 @@ def test_classes_that_stand_in_another_order(tmp_path: Path) -> None:
 
 def test_a_rewritten_model_of_other_classes_is_refused(tmp_path: Path) -> None:
     built = cardinet.create("resnet20_cifar", num_classes=3).eval()
-    folded, steps = fold(built), (Step("fold"),)
     file = tmp_path / "m.safetensors"
-    save_model(file, Model(folded, built.spec, ("a", "c", "b"), TRAINED, rewrites=steps))
+    save_model(file, Model(fold(built), built.spec, ("a", "c", "b"), TRAINED, rewrites=(Step("fold"),)))
     for names in ("bcd", "abc"):
         with pytest.raises(
             RequestError, match=f"has the classes a, c, b, and .* has {', '.join(names)}; give it those"
         ):
             resolved(folder(tmp_path / names, 3, (32, 32), names), file)
+
+
+@pytest.mark.parametrize("rewrite", [Step("fold"), Step("in_channels", {"channels": 1})], ids=lambda step: step.name)
+def test_a_rewritten_model_says_how_it_reads_pictures_of_other_channels(tmp_path: Path, rewrite: Step) -> None:
+    """With its own constants, also where a rewrite gave it its channels."""
+    built = cardinet.create("resnet20_cifar", num_classes=2).eval()
+    channels = rewrite.arguments.get("channels", 3)
+    file, about = tmp_path / "m.safetensors", TRAINED.model_copy(update={"channels": channels, "mean": HALF[:channels]})
+    about = about.model_copy(update={"std": HALF[:channels]})
+    save_model(file, Model(apply(built, (rewrite,)), built.spec, ("ant", "bee"), about, rewrites=(rewrite,)))
+    found = resolved(folder(tmp_path / "data", 4 - channels, (32, 32)), file)
+    how = "read as three equal channels (in_channels = 3)" if channels == 3 else "read as grey (in_channels = 1)"
+    assert how in " ".join(found.notes)
+    assert found.task.preprocessing == about
+    same = resolved(folder(tmp_path / "same", channels, (32, 32)), file)
+    assert "in_channels" not in " ".join(same.notes)
+
+
+def test_the_shorter_side_that_is_chosen_is_told(pictures: Path, tmp_path: Path) -> None:
+    about = TRAINED.model_copy(update={"resize": None})
+    found = resolved(pictures, model_file(tmp_path / "m.safetensors", about=about))
+    assert found.task.preprocessing.resize == 37
+    assert "Here the shorter side becomes 37 before the crop" in " ".join(found.notes)
+    asked = resolved(pictures, model_file(tmp_path / "n.safetensors"), size=48)
+    assert asked.task.preprocessing.resize == 60
+    assert "Here the shorter side becomes 60 before the crop" in " ".join(asked.notes)
+    small = resolved(folder(tmp_path / "small", 3, (32, 32)), tmp_path / "m.safetensors")
+    assert small.task.preprocessing == about
+    assert "shorter side" not in " ".join(small.notes)
 
 
 def test_timm_and_torchvision_say_their_preprocessing(tmp_path: Path) -> None:

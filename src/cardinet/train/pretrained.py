@@ -13,7 +13,7 @@ from cardinet.networks.family import Named
 from cardinet.runs.model_file import Model
 from cardinet.train.inputs import choose_preprocessing
 from cardinet.train.recipe import PreprocessingSettings
-from cardinet.train.starting import channels_of, in_words, preprocessing_settings
+from cardinet.train.starting import channels_of, in_words, preprocessing_settings, shorter_side
 from cardinet.weights.contents import Weights
 from cardinet.weights.match import load, settled
 from cardinet.weights.settled import given_settings
@@ -43,6 +43,8 @@ def pretrained(
     asked = PreprocessingSettings(size=None if source.small else row.input_size)  # the paper's, whatever these pictures
     if (own := weights.preprocessing) is not None:
         asked = PreprocessingSettings(**preprocessing_settings(own, {}, spec.in_channels))
-        said = (*said, f"The preprocessing of {weights.source} is used: {in_words(own)}.")
     preprocessing = choose_preprocessing(asked, source, spec.in_channels)
+    if own is not None:
+        side = shorter_side(own, preprocessing.resize)
+        said = (*said, f"The preprocessing of {weights.source} is used: {in_words(own)}.{side}")
     return Model(network.eval(), spec, source.classes, preprocessing), (*said, *match.sentences())

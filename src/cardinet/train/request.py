@@ -134,9 +134,8 @@ def _from_weights(
     `document` is what was asked for, by the user and the recipe. Raises RequestError as `fitting.check`, and for
     weights that do not fit the network.
     """
-    recipe, channels_said = with_channels(recipe, network_for(recipe, source), source, weights)
-    channels = network_for(recipe, source).in_channels
-    recipe, input_said = with_preprocessing(recipe, document.get("preprocessing", {}), weights, channels)
+    recipe, channels, channels_said = with_channels(recipe, network_for(recipe, source), source, weights)
+    recipe, input_said = with_preprocessing(recipe, document.get("preprocessing", {}), source, weights, channels)
     recipe, settled_said = with_settled(recipe, check(recipe, source).spec, source, weights)
     return recipe, (*channels_said, *input_said, *settled_said)
 

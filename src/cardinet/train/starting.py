@@ -15,6 +15,7 @@ from cardinet.networks.part import to_document
 from cardinet.networks.registry import row_of
 from cardinet.rewrite.registry import apply
 from cardinet.train.fitting import check_rewritten
+from cardinet.train.inputs import choose_size
 from cardinet.train.recipe import Recipe
 from cardinet.train.task import Task
 from cardinet.weights.contents import Weights
@@ -46,16 +47,20 @@ def with_network(delta: Delta, weights: Weights) -> dict[str, Any]:
     return merge(dict(delta), {"network": {"id": "custom", **described} if row is None else {"id": row.id}})
 
 
-def with_channels(recipe: Recipe, spec: Any, source: Source, weights: Weights) -> tuple[Recipe, tuple[str, ...]]:
-    """The recipe with the channels of the weights, where nobody has asked for others, and what to say of that.
+def with_channels(recipe: Recipe, spec: Any, source: Source, weights: Weights) -> tuple[Recipe, int, tuple[str, ...]]:
+    """The recipe with the channels of the weights, where nobody has asked for others; these; and what to say of that.
 
-    `spec` is the network for the pictures. Grey pictures pass as three equal channels through a network for colour, and
-    colour pictures as grey through one for grey.
+    `spec` is the network for the pictures, before its rewrites, which may change the channels. Grey pictures pass as
+    three equal channels through a network for colour, and colour pictures as grey through one for grey.
     """
-    if recipe.network.steps():
-        return recipe, ()
+    if steps := recipe.network.steps():
+        rewritten: Any = apply(build(spec, device="meta"), steps)
+        channels = int(rewritten.spec.in_channels)
+        return recipe, channels, () if channels == source.channels else (_read_as(channels, source, weights),)
     channels, said = channels_of(spec, recipe.network.delta, source, weights)
-    return (recipe.but("network", delta={**recipe.network.delta, "in_channels": channels}) if said else recipe), said
+    if said:
+        recipe = recipe.but("network", delta={**recipe.network.delta, "in_channels": channels})
+    return recipe, channels, said
 
 
 def channels_of(spec: Any, delta: Delta, source: Source, weights: Weights) -> tuple[int, tuple[str, ...]]:
@@ -63,12 +68,16 @@ def channels_of(spec: Any, delta: Delta, source: Source, weights: Weights) -> tu
     trained = None if "in_channels" in given_settings(delta) else _channels(spec, weights)
     if trained is None or trained == source.channels:
         return int(spec.in_channels), ()
+    return trained, (_read_as(trained, source, weights),)
+
+
+def _read_as(trained: int, source: Source, weights: Weights) -> str:
+    """The sentence on pictures that have other channels than those with which weights were trained."""
     how = "each picture is read as three equal channels" if trained == 3 else "each picture is read as grey"
-    said = (
+    return (
         f"The pictures are {COLOURS[source.channels]} and {weights.source} is for {COLOURS[trained]} ones: {how} "
         f"(in_channels = {trained})."
     )
-    return trained, (said,)
 
 
 def _channels(spec: Any, weights: Weights) -> int | None:
@@ -100,7 +109,9 @@ def with_settled(recipe: Recipe, spec: Any, source: Source, weights: Weights) ->
     return recipe.but("network", delta={**recipe.network.delta, **fixed}), said
 
 
-def with_preprocessing(recipe: Recipe, asked: Delta, weights: Weights, channels: int) -> tuple[Recipe, tuple[str, ...]]:
+def with_preprocessing(
+    recipe: Recipe, asked: Delta, source: Source, weights: Weights, channels: int
+) -> tuple[Recipe, tuple[str, ...]]:
     """The recipe with the preprocessing of the weights in whatever was not `asked` for, and what to say of that.
 
     A size that was asked for keeps the share that the crop has of the shorter side.
@@ -117,6 +128,8 @@ def with_preprocessing(recipe: Recipe, asked: Delta, weights: Weights, channels:
     if others := [key for key in asked if getattr(settings, key) != _own(own, key)]:
         changed = ", ".join(f"{key} = {_plain(getattr(settings, key))} for {_plain(_own(own, key))}" for key in others)
         said = f"The preprocessing of {weights.source} is {in_words(own)}; as asked, {changed}."
+    if "resize" not in asked:
+        said += shorter_side(own, choose_size(settings, source)[1])
     return recipe.model_copy(update={"preprocessing": settings}), (said,)
 
 
@@ -128,6 +141,11 @@ def preprocessing_settings(own: Preprocessing, asked: Delta, channels: int) -> d
     if own.channels == channels:
         found |= {"mean": own.mean, "std": own.std}
     return {key: value for key, value in found.items() if key not in asked}
+
+
+def shorter_side(own: Preprocessing, used: int | None) -> str:
+    """The sentence on the shorter side that is `used`, where a preprocessing has another one; else nothing."""
+    return "" if used == own.resize else f" Here the shorter side becomes {used} before the crop."
 
 
 def in_words(own: Preprocessing) -> str:
