@@ -153,6 +153,25 @@ def test_texts_of_the_user_are_escaped() -> None:
     assert Page(render(strange)).tags.count("img") == len(mistakes) + len(samples)
 
 
+def test_hidden_signs_of_names_are_written_out() -> None:
+    """What would turn the direction of the page, break a line or speak to a terminal is shown as a code."""
+    bad, shown = "a\x1b[31m\u202eb\nc\u2028d", r"a\x1b[31m\u202eb\x0ac\u2028d"
+    run = made_up(5, 200, 0.1, (bad, "b", "c", "d", "e"))
+    rows = ({"kind": "evaluation", "split": bad, "epoch": 1.0, "loss": 1.0, "error": 0.5}, *run.history)
+    facts, mistakes = {bad: bad}, tuple(replace(m, name=bad) for m in run.mistakes)
+    samples = tuple(replace(s, name=bad, label=bad) for s in run.samples)
+    recipe = 'name = "a\x1b\u202e"'
+    texts = {"network": bad, "run": bad, "data": bad, "command": bad, "recipe": recipe}
+    more: Any = {"versions": facts, "hardware": facts, "settings": facts, "samples": samples, "history": rows}
+    strange = replace(run, mistakes=mistakes, warnings=(bad,), **more, **texts)
+    for page in (render(strange), comparison([strange, replace(strange, settings={})])):
+        assert re.findall("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", page) == []
+        assert shown in Page(page).text
+    page = render(strange)
+    assert page.count(shown) > 10
+    assert r"a\x1b\u202e" in Page(page).text
+
+
 def test_mistakes_are_shown_as_pictures(pages: dict[str, str]) -> None:
     page = Page(pages["digits"])
     pictures = [values for tag, values in page.attributes if tag == "img"]

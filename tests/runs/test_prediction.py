@@ -72,6 +72,13 @@ def test_a_folder_gets_the_answers_of_an_evaluation(model: Model, folder: Path) 
     assert len({p.classes for p in found}) > 1
 
 
+def test_a_notebook_shows_hidden_signs_of_names_as_codes(folder: Path) -> None:
+    one = Prediction("x\n.png", ("a\x1b[1m\u202eb\nc",), (1.0,), given([folder / "a" / "0.png"])[0])
+    for html in (one._repr_html_(), Predictions([one])._repr_html_()):
+        assert r"a\x1b[1m\u202eb\x0ac</bdi>" in html
+        assert visible(html) == html
+
+
 def test_a_network_is_left_in_the_mode_that_it_was_in(model: Model, folder: Path) -> None:
     network = copy.deepcopy(model.network).train()
     first = next(module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)).eval()

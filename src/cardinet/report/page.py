@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
+from cardinet.base.visible import visible
 from cardinet.evaluate import scores
 from cardinet.report import confusion, curves, data_tables, differences, formats, history, scales, sentences
 from cardinet.report.content import Mistake, Outcome, ReportContent, Sample
@@ -31,6 +32,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_shown,
     )
     environment.filters.update(
         count=formats.count,
@@ -44,6 +46,13 @@ def _environment() -> jinja2.Environment:
         breakable=breakable,
     )
     return environment
+
+
+def _shown(value: Any) -> Any:
+    """What stands in the page for a value: a text in one line, and of made HTML each line, without hidden signs."""
+    if isinstance(value, Markup):
+        return Markup("\n".join(map(visible, value.split("\n"))))
+    return visible(value) if isinstance(value, str) else value
 
 
 def render(content: ReportContent) -> str:
@@ -124,13 +133,13 @@ def enlarged(mistake: Mistake | Sample, side: int = SIDE) -> tuple[int, int, boo
 
 def breakable(text: str) -> Markup:
     """A long path or name that may break after its separators."""
-    return Markup(re.sub(r"([/_\-.=:])(?=\w)", r"\1<wbr>", str(escape(text))))
+    return Markup(re.sub(r"([/_\-.=:])(?=\w)", r"\1<wbr>", str(escape(visible(text)))))
 
 
 def toml(text: str) -> Markup:
     """TOML with its section lines, keys and comments marked."""
     lines = []
-    for line in text.strip("\n").splitlines():
+    for line in text.strip("\n").split("\n"):
         if re.match(r"\s*\[", line):
             lines.append(Markup("<b>{}</b>").format(line))
         elif line.lstrip().startswith("#"):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from html import escape
 
+from cardinet.base.visible import visible
 from cardinet.data.decode import PictureError
 from cardinet.data.given import Given
 from cardinet.data.settings import DataSettings
@@ -38,7 +39,7 @@ def answers(found: Sequence[Answer]) -> str:
 def _card(name: str, classes: Sequence[str], probabilities: Sequence[float], picture: Given | None) -> str:
     rows = "".join(
         f'<div style="display:flex;gap:8px;{"font-weight:600" if place == 0 else "opacity:.75"}">'
-        f'<bdi style="flex:1;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">{escape(label)}</bdi>'
+        f'<bdi style="flex:1;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">{escape(visible(label))}</bdi>'
         f'<span style="font-variant-numeric:tabular-nums">{100 * share:.2f}&nbsp;%</span></div>'
         f'<div style="height:3px;margin-bottom:4px;background:currentColor;width:{100 * share:.1f}%;'
         f'min-width:1px;opacity:.55"></div>'
@@ -48,7 +49,7 @@ def _card(name: str, classes: Sequence[str], probabilities: Sequence[float], pic
     return (
         f'<div style="display:flex;gap:14px;align-items:flex-start;max-width:460px">{drawn}'
         f'<div style="flex:1;min-width:0">{rows}<div style="font-size:11px;opacity:.6;overflow-wrap:anywhere">'
-        f"{escape(name)}</div></div></div>"
+        f"{escape(visible(name))}</div></div></div>"
     )
 
 
