@@ -217,6 +217,25 @@ def test_the_shorter_side_that_is_chosen_is_told(pictures: Path, tmp_path: Path)
     assert "shorter side" not in " ".join(small.notes)
 
 
+def test_channels_that_do_not_fit_are_named_and_no_other_network(tmp_path: Path) -> None:
+    data = folder(tmp_path / "data", 1, (32, 32))
+    torch.save(cardinet.create("resnet20_cifar", num_classes=2).state_dict(), tmp_path / "w.pth")
+    with pytest.raises(RequestError, match=r"They fit this network with in_channels = 3: leave in_channels = 1 out\.$"):
+        resolved(data, tmp_path / "w.pth", "resnet20_cifar", in_channels=1, **{"network.pad": "end"})
+
+
+def test_a_network_of_the_same_tensors_is_not_proposed() -> None:
+    """plain20_cifar has just the tensors of resnet20_cifar, and no shortcuts; and so has another kind of shortcut."""
+    network = cardinet.create("resnet20_cifar")
+    state = network.state_dict()
+    weights = Weights("w", {**state, "bn1.running_var": state["bn1.running_var"] - 2}, spec=network.spec)
+    with pytest.raises(RequestError) as refused:
+        load(network, weights)
+    assert "bn1.running_var is negative in the file" in str(refused.value)
+    assert "fetch or make the file again" in str(refused.value)
+    assert "They fit" not in str(refused.value)
+
+
 def test_timm_and_torchvision_say_their_preprocessing(tmp_path: Path) -> None:
     import timm
     import torchvision

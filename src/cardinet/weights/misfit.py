@@ -7,7 +7,7 @@ from typing import Any
 
 from cardinet.base.errors import RequestError
 from cardinet.weights.contents import Weights
-from cardinet.weights.nearest import fitting_shortcuts, nearest_network
+from cardinet.weights.nearest import fits_already, fitting_channels, fitting_shortcuts, nearest_network
 from cardinet.weights.printed import printable, some
 
 
@@ -33,9 +33,14 @@ def misfit(
 
 def _hint(network: Any, weights: Weights) -> str:
     """What they fit, as far as that is known."""
+    if fits_already(network, weights):
+        return "Name the network that they were trained in, or fetch or make the file again."
     if kinds := fitting_shortcuts(network, weights):
         ways = " or ".join(f"--set shortcut.kind={kind}" for kind in kinds)
         return f"They fit this network with shortcut.kind = {' or '.join(kinds)}: {ways}."
+    if channels := fitting_channels(network, weights):
+        own = network.spec.in_channels
+        return f"They fit this network with in_channels = {channels}: leave in_channels = {own} out."
     if other := nearest_network(network, weights):
         return f"They fit {other}."
     if not weights.ordered and not weights.spec:

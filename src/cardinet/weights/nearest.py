@@ -22,6 +22,14 @@ MOST_A_UNIT = 10
 """Convolutions in a unit, shortcut and gate included; a network outside of that is not built for a comparison."""
 
 
+def fits_already(network: Any, weights: Weights) -> bool:
+    """Whether the source has the network's own tensors by name and shape, so that what is wrong is something else.
+
+    Another network with just these tensors fits no better, and computes something else.
+    """
+    return weights.graph is None and _has_all(network.spec, weights)
+
+
 def nearest_network(network: Any, weights: Weights) -> str | None:
     """The name of another network than this whose tensors the source has by name and shape, all of them.
 
@@ -56,6 +64,14 @@ def _fitting(weights: Weights, order: Callable[[Named], int]) -> Iterator[str]:
 def _named() -> Mapping[str, Named]:
     """All networks by a name under which they are found."""
     return {**NETWORKS, **{peer: row for peer, row in PEERS.items() if row.id not in NETWORKS}}
+
+
+def fitting_channels(network: Any, weights: Weights) -> int | None:
+    """The other number of channels of pictures with which the network would have the source's tensors, if any."""
+    if weights.graph is not None or len(weights.tensors) < FEWEST_TENSORS:
+        return None
+    others = [channels for channels in (1, 3) if channels != network.spec.in_channels]
+    return next((n for n in others if _has_all(network.spec.but(in_channels=n), weights)), None)
 
 
 def fitting_shortcuts(network: Any, weights: Weights) -> list[str]:
