@@ -23,7 +23,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("train one two", 2, ["unexpected extra argument(s) (two)"]),
     ("train --lr", 2, ["'--lr' requires an argument"]),
     ("plan", 2, ["Missing option '--like'"]),
-    ("rewrite model.safetensors --out x", 2, ["Name at least one rewrite, such as --fold"]),
+    ("rewrite model.safetensors --out x.safetensors", 2, ["Name at least one rewrite, such as --fold"]),
     ("predict", 2, ["Missing argument 'MODEL'"]),
     ("predict model.safetensors", 2, ["Missing argument 'IMAGE|FOLDER ...'"]),
     ("report", 2, ["Missing argument 'RUN ...'"]),
@@ -197,23 +197,47 @@ CASES: list[tuple[str, int, list[str]]] = [
         2,
         ["red.png exists; name a file that does not", '"nothere" is not there'],
     ),
-    ("rewrite model.safetensors --form d --out x", 2, ["--form d: 'd' is not one of 'a', 'b', 'c'"]),
-    ("rewrite model.safetensors --deepen 3,x --out x", 2, ['--deepen "3,x": give the number of units of every stage']),
-    ("rewrite model.safetensors --deepen 2,1 --out x", 2, ["differ in length; give one of each per stage"]),
-    ("rewrite model.safetensors --widen cardinality --out x", 2, ['--widen "cardinality": write it as key=value']),
-    ("rewrite model.safetensors --widen width=3 --out x", 2, ['"width": there is no such width (nearest: widths']),
+    ("rewrite model.safetensors --form d --out x.safetensors", 2, ["--form d: 'd' is not one of 'a', 'b', 'c'"]),
     (
-        "rewrite model.safetensors --widen cardinality=9 --widen cardinality=8 --out x",
+        "rewrite model.safetensors --deepen 3,x --out x.safetensors",
+        2,
+        ['--deepen "3,x": give the number of units of every stage'],
+    ),
+    ("rewrite model.safetensors --deepen 2,1 --out x.safetensors", 2, ["differ in length; give one of each per stage"]),
+    (
+        "rewrite model.safetensors --widen cardinality --out x.safetensors",
+        2,
+        ['--widen "cardinality": write it as key=value'],
+    ),
+    (
+        "rewrite model.safetensors --widen width=3 --out x.safetensors",
+        2,
+        ['"width": there is no such width (nearest: widths'],
+    ),
+    (
+        "rewrite model.safetensors --widen cardinality=9 --widen cardinality=8 --out x.safetensors",
         2,
         ['--widen "cardinality" is given twice'],
     ),
-    ("rewrite model.safetensors --widen cardinality=4 --out x", 2, ["cardinality = 4: the network has 8"]),
-    ("rewrite model.safetensors --classes a,b,a --out x", 2, ['--classes "a" is given twice; give it once']),
-    ("rewrite model.safetensors --classes a,,b --out x", 2, ['--classes "a,,b": a name is empty']),
-    ("rewrite model.safetensors --classes a --out x", 2, ['--classes "a": a classifier needs two classes or more']),
-    ("rewrite model.safetensors --in-channels 4 --out x", 2, ["--in-channels 4: pictures have 1 channel (grey) or 3"]),
-    ("rewrite model.safetensors --in-channels two --out x", 2, ["--in-channels two: "]),
-    ("rewrite model.safetensors --deepen 2,1,1 --seed=-1 --out x", 2, ["--seed -1: "]),
+    ("rewrite model.safetensors --widen cardinality=4 --out x.safetensors", 2, ["cardinality = 4: the network has 8"]),
+    (
+        "rewrite model.safetensors --classes a,b,a --out x.safetensors",
+        2,
+        ['--classes "a" is given twice; give it once'],
+    ),
+    ("rewrite model.safetensors --classes a,,b --out x.safetensors", 2, ['--classes "a,,b": a name is empty']),
+    (
+        "rewrite model.safetensors --classes a --out x.safetensors",
+        2,
+        ['--classes "a": a classifier needs two classes or more'],
+    ),
+    (
+        "rewrite model.safetensors --in-channels 4 --out x.safetensors",
+        2,
+        ["--in-channels 4: pictures have 1 channel (grey) or 3"],
+    ),
+    ("rewrite model.safetensors --in-channels two --out x.safetensors", 2, ["--in-channels two: "]),
+    ("rewrite model.safetensors --deepen 2,1,1 --seed=-1 --out x.safetensors", 2, ["--seed -1: "]),
     (
         "rewrite nothere --deepen 0 --widen foo=1 --in-channels 2 --classes a --out nodir/x",
         2,
@@ -227,10 +251,11 @@ CASES: list[tuple[str, int, list[str]]] = [
         ],
     ),
     (
-        "rewrite model.safetensors --deepen 1,1,1 --widen base_width=8 --in-channels 1 --pack 1 --out x",
+        "rewrite model.safetensors --deepen 1,1,1 --widen base_width=8 --in-channels 1 --pack 1 --out x.safetensors",
         2,
         ["in_channels = 1: that is", "depths = [1, 1, 1]", "base_width = 8: the network has 16", "nothing to pack"],
     ),
+    ("rewrite model.safetensors --fold --out x.pth", 2, ["x.pth cannot be the model file; end its name with .safe"]),
     ("rewrite model.safetensors --form a --out nodir/x", 2, ["its folder is not there"]),
     # Exporting
     ("export", 2, ["Missing argument 'MODEL'"]),
@@ -329,7 +354,7 @@ def test_a_wrong_request_ends_in_sentences(
 
 
 def test_number_of_cases() -> None:
-    assert len(CASES) == len({typed for typed, _, _ in CASES}) == 214
+    assert len(CASES) == len({typed for typed, _, _ in CASES}) == 215
 
 
 @pytest.mark.parametrize(

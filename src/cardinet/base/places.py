@@ -9,6 +9,15 @@ from pathlib import Path
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.files import beside
 
+MODEL_FILE = ".safetensors"
+"""How the name of a model file ends."""
+
+
+def check_model_name(path: Path) -> None:
+    """Raise RequestError for a name that another kind of file has, as a picture: a model file may replace one."""
+    if path.suffix != MODEL_FILE:
+        raise RequestError(f"{path} cannot be the model file; end its name with {MODEL_FILE}.")
+
 
 def check_file(path: Path, *, replaces: bool = False) -> None:
     """Raise RequestError where the file cannot be written: it is there already, or has no place.

@@ -74,7 +74,7 @@ def rewrite(
     changes its recipe, and `train --resume` continues it.
     """
     from cardinet.base.errors import Findings
-    from cardinet.base.places import check_file
+    from cardinet.base.places import check_file, check_model_name
     from cardinet.cli.prune import prune as run_pruning
     from cardinet.cli.prune import pruning_settings
 
@@ -92,6 +92,7 @@ def rewrite(
     findings, wanted, opened = Findings(), Growth(), None
     with findings:
         check_file(out)
+        check_model_name(out)
     with findings:
         wanted = growth(classes, in_channels, deepen, widen, seed)
     with findings:

@@ -15,6 +15,7 @@ import cardinet
 from cardinet.base.documents import to_json
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.base.files import write_atomic
+from cardinet.base.places import check_model_name
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.builder import build
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from cardinet.data.given import Pictures
-
-
-SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,7 @@ def save_model(path: Path, model: Model) -> None:
     """
     if not isinstance(model, Model):
         raise RequestError(f"{type(model).__name__} is no model; give what cardinet.load(FILE) gives.")
-    if path.suffix != SUFFIX:
-        raise RequestError(f"{path} cannot be the model file; end its name with {SUFFIX}.")
+    check_model_name(path)
     tensors = {name: t.detach().to("cpu").contiguous() for name, t in model.network.state_dict().items()}
     about = {
         "schema": SCHEMA,
