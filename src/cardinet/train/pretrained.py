@@ -33,8 +33,8 @@ def pretrained(
     said = (*channels_said, *said)
     spec = spec.but(**fixed)
     network = build(spec).to(device)
-    match = load(network, weights, given, source.classes)
-    if match.reinitialised or (match.rows is not None and match.rows.new):
+    match = load(network, weights, given)
+    if match.reinitialised:
         raise RequestError(
             f"{weights.source} has no classifier for the {len(source.classes)} classes of {source.text}, so there is "
             f"nothing to evaluate; train one first: cardinet train {row.id} --weights {shlex.quote(weights.source)} "
