@@ -76,15 +76,15 @@ def test_no_flipped_bit_is_accepted(kind: str, tmp_path: Path) -> None:
 
 def test_what_is_on_disk_and_that_it_repeats(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        make_model(tmp_path / name)
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+        make_model(tmp_path / f"{name}.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
     with safe_open(tmp_path / "a", "pt") as file:
         metadata, names = file.metadata(), set(file.keys())
     assert set(metadata) == {"cardinet", KEY}  # versions of before read the first alone
     sums = json.loads(metadata[KEY])
     assert sums["algorithm"] == "sha256"
     assert set(sums["tensors"]) == names
-    start = parts((tmp_path / "a").read_bytes())["tensors"].start // 8
+    start = parts((tmp_path / "a.safetensors").read_bytes())["tensors"].start // 8
     assert start % 8 == 0
 
 
