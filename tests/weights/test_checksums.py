@@ -78,7 +78,7 @@ def test_what_is_on_disk_and_that_it_repeats(tmp_path: Path) -> None:
     for name in ("a", "b"):
         make_model(tmp_path / f"{name}.safetensors")
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
-    with safe_open(tmp_path / "a", "pt") as file:
+    with safe_open(tmp_path / "a.safetensors", "pt") as file:
         metadata, names = file.metadata(), set(file.keys())
     assert set(metadata) == {"cardinet", KEY}  # versions of before read the first alone
     sums = json.loads(metadata[KEY])
