@@ -15,6 +15,7 @@ from PIL import Image
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.visible import visible
+from cardinet.cli.main import outcome
 from cardinet.data.given import given
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import DataSettings
@@ -24,7 +25,7 @@ from cardinet.evaluate.classification import evaluate
 from cardinet.networks.builder import build
 from cardinet.networks.registry import find
 from cardinet.runs.answer_table import AnswerTable, check_table
-from cardinet.runs.model_file import Model
+from cardinet.runs.model_file import Model, save_model
 from cardinet.runs.prediction import Prediction, Predictions, Unusable, best, predictions
 
 HOW = Preprocessing(channels=3, resize=20, crop=16, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
@@ -192,28 +193,53 @@ def test_the_tables(model: Model, folder: Path, tmp_path: Path) -> None:
         assert [float(row[column]) for row in rows] == values.tolist()  # all digits
 
 
-def test_names_in_a_table_are_safe(tmp_path: Path) -> None:
+NAMES = (
+    "back\\slash",
+    'quo"te',
+    "com,ma",
+    "new\nline",
+    "car\rriage",
+    "both\r\n",
+    "é 日本",
+    "\x1b[31m\t\x85\u2028",
+    " =1",
+    "",
+)
+"""Odd beginnings of names of files and classes."""
+
+
+def test_a_table_has_the_very_names(tmp_path: Path) -> None:
     table = AnswerTable(2, truth=False)
-    wild = 'é, "日本" \x1b[31m\r\n\t\x00\x85\u2028\udcff'
-    table.add(wild, ["a;b\n", wild], [0.75, 0.25])
-    table.refuse("b.png", "b.png cannot be used: \x07.")
+    for name in NAMES:
+        table.add(f"{name}.png", [f"{name}a", f"b{name}"], [0.75, 0.25])
+    table.refuse("gone\udcff.png", "gone\udcff.png cannot be used: \x07.")
     table.write(tmp_path / "a.csv")
     with open(tmp_path / "a.csv", newline="", encoding="utf-8") as file:
-        text = file.read()
-    assert text.count("\n") == 3
-    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028]", text)
-    rows = list(csv.DictReader(text.splitlines()))
-    safe = 'é, "日本" \\x1b[31m\\x0d\\x0a\\x09\\x00\\x85\\u2028\\udcff'
-    assert visible(wild) == safe
-    assert rows[0] == {
-        "path": safe,
-        "predicted": "a;b\\x0a",
-        "probability": "0.75",
-        "class_2": safe,
-        "probability_2": "0.25",
-        "problem": "",
-    }
-    assert (rows[1]["path"], rows[1]["predicted"], rows[1]["problem"]) == ("b.png", "", "b.png cannot be used: \\x07.")
+        *rows, last = csv.DictReader(file)
+    assert [row["path"] for row in rows] == [f"{name}.png" for name in NAMES]
+    assert [(row["predicted"], row["class_2"]) for row in rows] == [(f"{name}a", f"b{name}") for name in NAMES]
+    assert {(row["probability"], row["probability_2"], row["problem"]) for row in rows} == {("0.75", "0.25", "")}
+    assert last["path"] == "gone\\udcff.png"  # no UTF-8
+    assert (last["predicted"], last["problem"]) == ("", "gone\\udcff.png cannot be used: \\x07.")
+    assert (tmp_path / "a.csv").read_bytes().count(b"\r\n") == 3  # all in the name that has it
+
+
+def test_the_tables_of_eval_and_predict_name_the_files(
+    model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "pictures"
+    for i, name in enumerate(NAMES):
+        (root / CLASSES[i % 3]).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 20), (20 * i, 9, 9)).save(root / CLASSES[i % 3] / f"{name}{i}.png")
+    save_model(tmp_path / "model.safetensors", model)
+    words = [str(tmp_path / "model.safetensors"), "--workers", "0", "--device", "cpu", "--out"]
+    assert outcome(["predict", *words, str(tmp_path / "predict.csv"), str(root)]) == 0
+    assert outcome(["eval", *words, str(tmp_path / "eval.csv"), "--data", str(root)]) == 0
+    there = {str(path.relative_to(root)) for path in root.glob("*/*")}
+    assert len(there) == len(NAMES)
+    for table in ("predict.csv", "eval.csv"):
+        with open(tmp_path / table, newline="", encoding="utf-8") as file:
+            assert {row["path"] for row in csv.DictReader(file)} == there
 
 
 def test_where_a_table_cannot_stand(tmp_path: Path) -> None:

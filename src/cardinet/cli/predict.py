@@ -103,14 +103,13 @@ def _write(
 ) -> int:
     """Write the table; the paths are those below the one folder that was given, else as they were given."""
     from cardinet.cli.progress import Bar
-    from cardinet.data.listing import writable
     from cardinet.runs.answer_table import AnswerTable
     from cardinet.runs.prediction import Unusable
 
     table, failed = AnswerTable(columns, truth=False), 0
     with Bar("predicting") as bar:
         for done, answer in enumerate(answers, 1):
-            path = writable(answer.path if below is None else os.path.relpath(answer.path, below))
+            path = answer.path if below is None else os.path.relpath(answer.path, below)
             if isinstance(answer, Unusable):
                 failed += 1
                 bar.line.clear()

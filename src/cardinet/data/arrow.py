@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from cardinet.base.errors import WorkError
 from cardinet.data.cache import cache_folder
 from cardinet.data.decode import PictureError
-from cardinet.data.listing import Names, writable
+from cardinet.data.listing import Names
 
 IN_MEMORY = 2 << 30  # bytes of encoded pictures in one split
 
@@ -70,9 +70,6 @@ class RowNames(Names):
     def at(self, index: int) -> str:
         file, row = self._find(index)
         return f"{file.relative_to(self.root).as_posix()} row {row}"
-
-    def key(self, index: int) -> str:
-        return writable(self.at(index))
 
     def place(self, index: int) -> tuple[str, int]:
         file, row = self._find(index)

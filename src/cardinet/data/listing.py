@@ -35,9 +35,13 @@ class Names(Sequence[str]):
     def at(self, index: int) -> str:
         """The name of one picture."""
 
-    def key(self, index: int) -> str:
-        """The picture's place within the source, however the source was typed; it differs from all others' keys."""
+    def inside(self, index: int) -> str:
+        """The picture's place within the source, however the source was typed."""
         return self.at(index)
+
+    def key(self, index: int) -> str:
+        """The place within the source as text that can be encoded; it differs from all others' keys."""
+        return writable(self.inside(index))
 
     def place(self, index: int) -> tuple[str, int]:
         """The absolute path of the picture's file and its row there (0 where a file is one picture)."""
@@ -68,9 +72,9 @@ class Paths(Names):
     def at(self, index: int) -> str:
         return os.path.join(self.root, os.fsdecode(bytes(self.block[index])))
 
-    def key(self, index: int) -> str:
+    def inside(self, index: int) -> str:
         """The path below the folder, with / between its parts."""
-        return writable(os.fsdecode(bytes(self.block[index])).replace(os.sep, "/"))
+        return os.fsdecode(bytes(self.block[index])).replace(os.sep, "/")
 
     def read(self, index: int) -> bytes:
         """The bytes of the file (this makes the paths an `Encoded`)."""
@@ -111,8 +115,8 @@ class ChosenNames(Names):
     def at(self, index: int) -> str:
         return self.base.at(int(self.rows[index]))
 
-    def key(self, index: int) -> str:
-        return self.base.key(int(self.rows[index]))
+    def inside(self, index: int) -> str:
+        return self.base.inside(int(self.rows[index]))
 
     def place(self, index: int) -> tuple[str, int]:
         return self.base.place(int(self.rows[index]))

@@ -15,5 +15,5 @@ def answer_table(result: Evaluation, split: Split, classes: Sequence[str]) -> An
     for i in range(len(split)):
         names = [classes[k] for k in result.top[i]]
         truth, chance = classes[result.truth[i]], float(result.confidence_of_truth[i])
-        table.judge(split.names.key(i), names, result.top_probabilities[i].tolist(), truth, chance)
+        table.judge(split.names.inside(i), names, result.top_probabilities[i].tolist(), truth, chance)
     return table

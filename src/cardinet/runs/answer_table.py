@@ -25,8 +25,8 @@ class AnswerTable:
 
     The columns: `path`; `truth` and `probability_of_truth` where the truth is known; `predicted` and `probability`;
     `class_2`, `probability_2`, ... for the next most probable classes; `problem` where the truth is not known, which
-    says why a picture could not be used. Probabilities have all their digits. Control characters of names, which a
-    terminal or a spreadsheet may obey, are written as \\x1b.
+    says why a picture could not be used. Probabilities have all their digits. A program joins by the paths and classes,
+    so they are the very names, quoted where CSV needs it; only bytes that are no UTF-8 are written as \\udcff.
     """
 
     def __init__(self, top: int, *, truth: bool) -> None:
@@ -34,8 +34,8 @@ class AnswerTable:
         known = ["truth", "probability_of_truth"] if truth else []
         further = [name for place in range(2, top + 1) for name in (f"class_{place}", f"probability_{place}")]
         self.columns = ["path", *known, "predicted", "probability", *further, *([] if truth else ["problem"])]
-        self.text = io.StringIO()
-        self.writer = csv.DictWriter(self.text, self.columns, lineterminator="\n")
+        self.text = _Lines()
+        self.writer = csv.DictWriter(self.text, self.columns, lineterminator=_Lines.END)
         self.writer.writeheader()
 
     def add(self, path: str, classes: Sequence[str], probabilities: Sequence[float]) -> None:
@@ -46,19 +46,36 @@ class AnswerTable:
         self, path: str, classes: Sequence[str], probabilities: Sequence[float], truth: str, of_truth: float
     ) -> None:
         """A picture whose truth is known, and the probability that the true class was given."""
-        self._row(path, classes, probabilities, {"truth": visible(truth), "probability_of_truth": repr(of_truth)})
+        self._row(path, classes, probabilities, {"truth": _encodable(truth), "probability_of_truth": repr(of_truth)})
 
     def refuse(self, path: str, problem: str) -> None:
         """A picture that could not be used."""
-        self.writer.writerow({"path": visible(path), "problem": visible(problem)})
+        self.writer.writerow({"path": _encodable(path), "problem": visible(problem)})
 
     def _row(self, path: str, classes: Sequence[str], probabilities: Sequence[float], more: dict[str, str]) -> None:
-        row = {"path": visible(path), **more}
+        row = {"path": _encodable(path), **more}
         for place, (name, probability) in enumerate(zip(classes, probabilities, strict=True), 1):
             columns = ("predicted", "probability") if place == 1 else (f"class_{place}", f"probability_{place}")
-            row |= zip(columns, (visible(name), repr(float(probability))), strict=True)
+            row |= zip(columns, (_encodable(name), repr(float(probability))), strict=True)
         self.writer.writerow(row)
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all. Raises WorkError."""
         write_atomic(path, self.text.getvalue())
+
+
+class _Lines(io.StringIO):
+    """Rows that end in a line feed.
+
+    The writer ends them by both signs: before Python 3.13 a cell is quoted only for the signs that end the writer's
+    rows.
+    """
+
+    END = "\r\n"
+
+    def write(self, row: str) -> int:
+        return super().write(row.removesuffix(self.END) + "\n")
+
+
+def _encodable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
