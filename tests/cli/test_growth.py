@@ -66,6 +66,35 @@ def test_a_deeper_model_has_the_name_of_its_depth() -> None:
         assert wanted.changes(model, grown) == {"training": {"network": name, "step": 3}}
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--deepen", "1000000,1,1"), "depths.0 = 1000000: the network is too large; 10,000 is the most, also with"),
+        (("--deepen", f"1,{'9' * 30},1"), "it is a whole number of more than 64 bits"),
+        (("--deepen", "9000,1,1"), "The network is too large: it has 20,001 modules or more, and 20,000 is the most."),
+        (
+            ("--widen", "cardinality=100000000"),
+            "the network is too large; 1,000,000 is the most, also with --no-bounds",
+        ),
+        (("--widen", "base_width=1e9"), "the network is too large; 1,000,000 is the most, also with --no-bounds"),
+        (
+            ("--widen", "widths=100000000,32,64"),
+            "widths.0 = 100000000: the network is too large; 1,000,000 is the most",
+        ),
+        (("--widen", "widths=100000,100000,100000"), "parameters or more, and 1,000,000,000 is the most."),
+    ],
+)
+def test_what_would_be_too_large(
+    cli: Cli, digits_run: Path, words: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cardinet.rewrite.proof.proven", None)  # nothing is built
+    answer = cli("rewrite", digits_run, *words, "--out", "large.safetensors")
+    assert answer.code == 2
+    assert said in answer.err
+    assert len(answer.err.splitlines()) == 1
+    assert ("--no-bounds lifts this bound" in answer.err) == ("20,000" in said or "1,000,000,000" in said)
+
+
 def test_other_classes(cli: Cli, digits_run: Path) -> None:
     found = document(cli("rewrite", digits_run, "--classes", "7, eel,1", "--out", "three.safetensors", "--json"))
     (step,) = found["steps"]  # type: ignore[misc]

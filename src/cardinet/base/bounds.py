@@ -12,6 +12,12 @@ PARAMETERS = 1_000_000_000
 MODULES = 20_000
 """So many modules (convolutions, norms and what holds them) a network may have; the largest named one has 5,940."""
 
+COUNT = 1_000_000
+"""Channels, groups or classes that a description can name. Not lifted: no memory holds what is larger."""
+
+UNITS = 10_000
+"""Units that a description can name for one stage. Not lifted either."""
+
 LIFT = "--no-bounds lifts this bound (in Python: `with cardinet.no_bounds():`)"
 """How a message about a bound ends."""
 

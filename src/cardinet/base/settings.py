@@ -114,7 +114,11 @@ def explain(error: ValidationError, known: list[str], where: str = "", noun: str
     `noun` is what the parts of the document are called.
     """
     findings = []
-    for item in error.errors():
+    items = error.errors()
+    wrong = {item["loc"][:-1] for item in items}  # what has a wrong member is called too short as well
+    for item in items:
+        if item["type"] == "too_short" and item["loc"] in wrong:
+            continue
         name = ".".join(str(part) for part in item["loc"])
         place = f"{where}{name}"
         if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):

@@ -120,10 +120,7 @@ def growth(
         if in_channels not in (None, 1, 3):
             raise RequestError(f"--in-channels {in_channels}: pictures have 1 channel (grey) or 3 (RGB); give 1 or 3.")
     with found:
-        words = [word.strip() for word in deepen.split(",")] if deepen is not None else []
-        if not all(word.isdecimal() and word.isascii() and 0 < int(word) <= 10_000 for word in words):
-            raise RequestError(f'--deepen "{deepen}": give the number of units of every stage, as in 3,4,6,3.')
-        depths = [int(word) for word in words]
+        depths = _depths(deepen) if deepen is not None else []
     with found:
         wider = _wider(widen or [])
     found.raise_if_any()
@@ -154,6 +151,17 @@ def _names(text: str) -> tuple[str, ...]:
     if wrong:
         raise RequestError(*wrong)
     return tuple(names)
+
+
+def _depths(text: str) -> list[int]:
+    """The numbers between the commas. Which of them are too large, the description of the network says."""
+    from cardinet.base.errors import RequestError
+    from cardinet.base.settings import parse_value
+
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and word.isascii() and word.strip("0") for word in words):
+        raise RequestError(f'--deepen "{text}": give the number of units of every stage, as in 3,4,6,3.')
+    return [parse_value(word.lstrip("0")) for word in words]
 
 
 def _wider(words: list[str]) -> dict[str, Any]:

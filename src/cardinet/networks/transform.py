@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from cardinet.base.bounds import COUNT, UNITS
 from cardinet.networks.part import SHORTHANDS, part
 
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Depth = Annotated[int, Field(ge=1, le=10_000)]
+
+def _at_most(most: int) -> AfterValidator:
+    """A check of a number in a description, whose larger values no memory would hold as a network."""
+
+    def check(number: float) -> float:
+        if number > most:
+            raise ValueError(f"the network is too large; {most:,} is the most, also with --no-bounds")
+        return number
+
+    return AfterValidator(check)
+
+
+Count = Annotated[int, Field(ge=1), _at_most(COUNT)]
+Depth = Annotated[int, Field(ge=1), _at_most(UNITS)]
 Depths = Annotated[tuple[Depth, ...], Field(min_length=1, max_length=32)]
 """Units stage by stage. Nearly every stage halves the picture, so that more stages have no meaning."""
 
@@ -83,7 +96,7 @@ class Transform:
     at: Annotated[int, Field(ge=0)] = 0
     stride_at: Annotated[int, Field(ge=0)] = 0
     expansion: Count = 1
-    base_width: Annotated[float, Field(gt=0, le=1_000_000)] = 64
+    base_width: Annotated[float, Field(gt=0), _at_most(COUNT)] = 64
     narrow_first: Annotated[float, Field(gt=0, le=1)] = 1
     dropout: Rate = 0
     copies: Annotated[int, Field(ge=1, le=64)] = 1
