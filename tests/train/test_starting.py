@@ -17,13 +17,15 @@ from PIL import Image
 import cardinet
 from cardinet.base.errors import RequestError
 from cardinet.data.preprocessing import Preprocessing
+from cardinet.networks import builder
+from cardinet.networks.assembly import assemble
 from cardinet.networks.registry import LOOKALIKES, NETWORKS, PEERS, find, matching
 from cardinet.rewrite.fold import fold
 from cardinet.rewrite.registry import Step, apply
 from cardinet.runs.model_file import Model, save_model
 from cardinet.train.listener import Listener
 from cardinet.train.request import Request, Resolved, resolve
-from cardinet.train.starting import initial_network
+from cardinet.train.starting import initial_network, loaded_later
 from cardinet.weights import source as weights_source
 from cardinet.weights.contents import Weights
 from cardinet.weights.match import load
@@ -123,10 +125,26 @@ def test_grey_and_colour_meet(tmp_path: Path, pictures_are: int, weights_are: in
         resolved(data, tmp_path / "w.pth", "resnet18", size=64, in_channels=pictures_are)
 
 
+@pytest.mark.parametrize(("weights", "delta", "most"), [("m.safetensors", {}, 1), ("w.pth", {"in_channels": 1}, 2)])
+def test_a_request_builds_its_network_once_or_twice(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str, delta: dict[str, Any], most: int
+) -> None:
+    """Twice where the weights bring a setting that nobody had asked for, here the channels."""
+    model_file(tmp_path / "m.safetensors")
+    torch.save(cardinet.create("resnet20_cifar", **delta).state_dict(), tmp_path / "w.pth")
+    built = []
+    monkeypatch.setattr(builder, "assemble", lambda spec: built.append(spec) or assemble(spec))
+    settings = {"shortcut.pad": "both"} if weights == "w.pth" else {}
+    found = resolved(pictures, tmp_path / weights, "resnet20_cifar", **settings)
+    assert len(built) == most
+    assert found.network.spec == built[-1] == found.task.spec
+
+
 def test_a_dry_run_is_the_run(pictures: Path, tmp_path: Path) -> None:
     """The same function makes the network of both; on the device meta it draws and reads nothing."""
     found = resolved(pictures, model_file(tmp_path / "m.safetensors"), "resnet20_cifar")
-    (dry, said), (wet, as_well) = (initial_network(found.task, found.weights, device) for device in ("meta", "cpu"))
+    dry, said = found.network, loaded_later(found.task, found.network, found.weights)
+    wet, as_well = initial_network(found.task, found.weights)
     assert said == as_well
     assert {n: t.shape for n, t in dry.state_dict().items()} == {n: t.shape for n, t in wet.state_dict().items()}
     assert all(t.is_meta for t in dry.state_dict().values())
@@ -157,7 +175,7 @@ def test_each_class_keeps_its_own_row(tmp_path: Path, names: str, rows: dict[int
     drawn = initial_network(found.task, None)[0].state_dict()
     torch.manual_seed(1)
     network, said = initial_network(found.task, found.weights)
-    assert said == initial_network(found.task, found.weights, "meta")[1]
+    assert said == loaded_later(found.task, found.network, found.weights)
     text = " ".join(said)
     assert sentence.replace("FILE", str(file)) in text if sentence else "classifier" not in text
     own, theirs = network.state_dict(), safetensors.torch.load_file(file)

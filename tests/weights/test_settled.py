@@ -43,7 +43,7 @@ KNOWN: dict[tuple[str, str], dict[str, Any]] = {
 def test_a_librarys_names_settle_what_all_its_networks_share(peer: str, network: str) -> None:
     weights = under_the_names_of(peer)
     spec = cardinet.create(network, **SHORT, device="meta").spec
-    fixed, sentences = settled(spec, weights)
+    fixed, sentences = settled(cardinet.create(spec, device="meta"), weights)
     short = {name.removeprefix("stem."): value for name, value in KNOWN[peer, network].items()}
     assert {name.removeprefix("stem."): value for name, value in fixed.items()} == short
     assert len(sentences) == len(fixed)
@@ -112,7 +112,7 @@ def test_a_file_of_ours_states_its_network(case: str, tmp_path: Path) -> None:
     other = cardinet.create("resnet50", **{**SHORT, "num_classes": 5, "head_dropout": 0.5}, **base)
     with pytest.raises(RequestError, match=r"a\.safetensors was trained with"):
         load(other, weights)
-    fixed, _ = settled(other.spec, weights)
+    fixed, _ = settled(other, weights)
     again = build(other.spec.but(**fixed, num_classes=7)).eval()
     load(again, weights)
     x = torch.randn(1, 3, 37, 37)
@@ -123,4 +123,4 @@ def test_a_file_of_ours_states_its_network(case: str, tmp_path: Path) -> None:
 def test_what_has_no_effect_is_no_difference(tmp_path: Path) -> None:
     trained = drawn("resnet18", **SHORT, pad="both", words="bn relu", boundary="timm")
     cardinet.save_weights(trained, tmp_path / "a.safetensors")
-    assert settled(cardinet.create("resnet18", **SHORT).spec, read_weights(tmp_path / "a.safetensors")) == ({}, ())
+    assert settled(cardinet.create("resnet18", **SHORT), read_weights(tmp_path / "a.safetensors")) == ({}, ())

@@ -155,17 +155,16 @@ def _show(resolved: Resolved, as_json: bool) -> None:
     """What a run would be: its settings, counts, expected memory and time."""
     from cardinet.measure.counts import count
     from cardinet.train.estimate import estimate
-    from cardinet.train.starting import initial_network
+    from cardinet.train.starting import loaded_later
     from cardinet.train.threads import kept_choice
 
     task, threads_said = kept_choice(resolved.task)
     if threads_said:
         say(threads_said)
-    network, sentences = initial_network(task, resolved.weights, device="meta")
-    for sentence in sentences:
+    for sentence in loaded_later(task, resolved.network, resolved.weights):
         say(sentence)
-    counts = count(network, task.preprocessing.crop, task.preprocessing.channels)
-    expected = estimate(task)
+    counts = count(resolved.network, task.preprocessing.crop, task.preprocessing.channels)
+    expected = estimate(task, resolved.memory)
     document = {
         "network": task.recipe.network.id,
         "recipe": task.recipe.model_dump(mode="json"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cardinet.base.errors import WorkError
 from cardinet.measure.available import available_memory, require_confusion, require_memory
@@ -22,8 +23,11 @@ from cardinet.train.optimizer import NonFinite, forward_backward, make_optimizer
 from cardinet.train.recipe import Recipe
 from cardinet.train.task import Task
 
-TIMED_STEPS = 3
+TIMED_STEPS, TIMED_SECONDS = 3, 2.0
+"""So many steps of one size are timed after the first; larger ones only until so many seconds are spent."""
 
+FEW = 2
+"""The pictures of the first step that is timed: BN has no variance over a single value."""
 
 ALWAYS = 1_000_000_000
 """Bytes that an evaluation may take even where a training step takes less."""
@@ -44,20 +48,29 @@ class Estimate:
         return asdict(self)
 
 
-def step_memory(spec: Any, recipe: Recipe, side: int, batch: int, precision: str) -> Memory:
-    """What a training step takes."""
-    network: Any = apply(build(spec, device="meta"), recipe.network.steps())
+def step_memory(network: nn.Module, recipe: Recipe, side: int, batch: int, precision: str) -> Memory:
+    """What a training step of a network on the meta device takes."""
+    spec: Any = network.spec
     parts = min(recipe.optimizer.accumulate, batch)
-    return training_memory(
-        network, side, network.spec.in_channels, batch, parts=parts, bfloat16=precision == "bfloat16"
-    )
+    return training_memory(network, side, spec.in_channels, batch, parts=parts, bfloat16=precision == "bfloat16")
 
 
-def require_step(spec: Any, recipe: Recipe, side: int, batch: int, device: str, precision: str) -> None:
-    """Raise RequestError where a step, or the confusion matrix, takes more memory than there is; before any work."""
+def require_step(network: nn.Module, recipe: Recipe, side: int, batch: int, device: str, precision: str) -> Memory:
+    """What a training step of a network on the meta device takes, before any work.
+
+    Raises RequestError where that, or the confusion matrix, is more memory than there is.
+    """
+    spec: Any = network.spec
     require_confusion(spec.num_classes)
+    memory = step_memory(network, recipe, side, batch, precision)
     size = f"batches of {batch:,} pictures of {side} x {side} pixels"
-    require_memory(step_memory(spec, recipe, side, batch, precision), batch, device, "A training step", size)
+    require_memory(memory, batch, device, "A training step", size)
+    return memory
+
+
+def meta_network(task: Task) -> nn.Module:
+    """The network of a task on the meta device, as the recipe names it: without the rewrites of its method."""
+    return apply(build(task.spec, device="meta"), task.recipe.network.steps())
 
 
 def evaluation_batch(task: Task, network: nn.Module) -> int:
@@ -71,41 +84,47 @@ def evaluation_batch(task: Task, network: nn.Module) -> int:
         or roomy(network, task.preprocessing, BATCH_SIZE) <= ALWAYS
     ):
         return BATCH_SIZE
-    step = step_memory(task.spec, task.recipe, task.preprocessing.crop, batch, task.precision).of(batch)
+    step = step_memory(meta_network(task), task.recipe, task.preprocessing.crop, batch, task.precision).of(batch)
     return min(
         BATCH_SIZE, max(1, batch_memory(network, task.preprocessing, BATCH_SIZE).largest_batch(max(step, ALWAYS)))
     )
 
 
-def estimate(task: Task) -> Estimate:
-    """The memory of a step, and the time of some at the task's batch size, after one that is not counted."""
-    batch, side = task.clock.batch_size, task.preprocessing.crop
-    needed = step_memory(task.spec, task.recipe, side, batch, task.precision).of(batch)
+def estimate(task: Task, memory: Memory) -> Estimate:
+    """The memory of a step, which is known, and the time of one at the task's batch size."""
+    batch = task.clock.batch_size
     available = available_memory(task.device)
-    if available is not None and needed > available:  # the bounds are lifted
-        return Estimate(needed / 1e9, None, None)
+    if available is not None and memory.of(batch) > available:  # the bounds are lifted
+        return Estimate(memory.of(batch) / 1e9, None, None)
     step = _seconds_of_step(task)
-    return Estimate(needed / 1e9, task.clock.length * step, batch / step)
+    return Estimate(memory.of(batch) / 1e9, task.clock.length * step, batch / step)
 
 
-def made_up_step(task: Task, pictures: int) -> Callable[[], None]:
+def part_of_batch(task: Task) -> int:
+    """The most pictures that pass through the network at once."""
+    batch = task.clock.batch_size
+    return -(-batch // min(task.recipe.optimizer.accumulate, batch))
+
+
+def made_up_step(task: Task) -> Callable[[int], None]:
     """A real training step of the task's network, drawn anew, on so many made-up pictures at once, to be timed.
 
     It raises WorkError where the loss is not finite.
     """
     network = apply(build(task.spec, init=task.recipe.network.init), task.rewrites).to(task.device)
-    settings = task.recipe.optimizer
-    if pictures < task.clock.batch_size:  # a part of a batch
-        settings = settings.model_copy(update={"accumulate": 1})
+    settings = task.recipe.optimizer.model_copy(update={"accumulate": 1})
     optimizer = make_optimizer(network, settings, task.recipe.pruning.compactor_momentum)
     side = task.preprocessing.crop
-    pixels = torch.randn(pictures, task.preprocessing.channels, side, side, device=task.device)
-    pixels = pixels.to(memory_format=torch.channels_last)
-    labels = torch.zeros(pictures, dtype=torch.int64, device=task.device)
 
-    def step() -> None:
+    @functools.cache
+    def batch(pictures: int) -> tuple[Tensor, Tensor]:
+        pixels = torch.randn(pictures, task.preprocessing.channels, side, side, device=task.device)
+        labels = torch.zeros(pictures, dtype=torch.int64, device=task.device)
+        return pixels.to(memory_format=torch.channels_last), labels
+
+    def step(pictures: int) -> None:
         try:
-            forward_backward(network, pixels, labels, settings, task.precision == "bfloat16")
+            forward_backward(network, *batch(pictures), settings, task.precision == "bfloat16")
             update(network, optimizer, 0.0, settings.clip)
         except NonFinite as error:
             raise WorkError(f"On made-up pictures {error.what}; look at the settings of the network.") from None
@@ -116,11 +135,27 @@ def made_up_step(task: Task, pictures: int) -> Callable[[], None]:
 
 
 def _seconds_of_step(task: Task) -> float:
+    """About how long a step takes: on more and more pictures, and where a whole batch takes long, on the line through
+    the last two.
+    """
     torch.set_num_threads(task.recipe.machine.threads or torch.get_num_threads())
-    step = made_up_step(task, task.clock.batch_size)
-    times = []
-    for _ in range(TIMED_STEPS + 1):
+    step, part = made_up_step(task), part_of_batch(task)
+    parts = task.clock.batch_size / part
+    before, pictures = (0, 0.0), min(FEW, part)
+    spent, seconds = _timed(step, pictures)
+    while pictures < part and (spent < TIMED_SECONDS or not before[0]):
+        before, pictures = (pictures, seconds), min(part, 4 * pictures)
+        more, seconds = _timed(step, pictures)
+        spent += more
+    slope = max(0.0, seconds - before[1]) / (pictures - before[0])
+    return parts * (seconds + slope * (part - pictures))
+
+
+def _timed(step: Callable[[int], None], pictures: int) -> tuple[float, float]:
+    """The seconds that it took to time a step, and those of one: the median of some, or the first where it is long."""
+    times: list[float] = []
+    while len(times) <= TIMED_STEPS and sum(times) < TIMED_SECONDS / 4:
         started = time.perf_counter()
-        step()
+        step(pictures)
         times.append(time.perf_counter() - started)
-    return statistics.median(times[1:])
+    return sum(times), statistics.median(times[1:] or times)

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import nn
 
 from cardinet.base.errors import Findings, RequestError
+from cardinet.blocks.mode import eval_mode
 from cardinet.data.kinds import absolute
 from cardinet.data.source import Source
 from cardinet.measure.fit import fitting, too_deep
-from cardinet.networks.builder import build
+from cardinet.measure.memory import Memory
 from cardinet.networks.registry import find
-from cardinet.rewrite.registry import apply, folded
+from cardinet.rewrite.registry import folded
 from cardinet.runs.environment import device_of, precision_of
+from cardinet.train.draft import Draft, check_rewritten, draft
+from cardinet.train.estimate import require_step
 from cardinet.train.inputs import check_size, choose_preprocessing, choose_size
 from cardinet.train.prune import COMPACT, check_pruning
 from cardinet.train.recipe import Recipe
 from cardinet.train.schedule import Clock, clock
 from cardinet.train.task import Task
-from cardinet.weights.printed import some
 
 TINY = 16
 ROOMY = 3
@@ -39,65 +40,62 @@ def kind_of(source: Source) -> str:
 
 @dataclass(frozen=True)
 class Fit:
-    """What a recipe comes to on a source, as far as that is known without decoding its pictures."""
+    """What a recipe comes to on a source, as far as that is known without decoding its pictures.
+
+    `memory` is that of a training step on a whole batch.
+    """
 
     network: str
-    spec: Any
-    channels: int
+    draft: Draft
     size: int
     device: str
     precision: str
     clock: Clock
+    memory: Memory
 
 
-def check(recipe: Recipe, source: Source) -> Fit:
-    """Choose the network, device, precision and steps.
+def check(recipe: Recipe, source: Source, given: Draft | None = None) -> Fit:
+    """Choose the network, device, precision and steps; `given` is the network where it was drafted already.
 
     Raises RequestError with everything that does not fit, all at once: the recipe, the network and its size, the
-    classes, the device, the precision, the schedule.
+    classes, the device, the precision, the schedule; and then a step that takes more memory than there is.
     """
     findings = Findings()
     with findings:
         _check_kind(recipe, source)
     with findings:
         check_size(recipe.preprocessing, source)
-    size, device, precision, spec, times = 0, "cpu", "float32", None, None
-    empty: Any = None
+    name, size, device, precision, times = "", 0, "cpu", "float32", None
     train = len(source.splits["train"])
     batch_size = min(recipe.training.batch_size, train)
     with findings:
-        if recipe.network.id == "auto":
-            raise RequestError("Name a network: the recipe leaves it open. `cardinet list` shows all.")
+        given = given or draft(recipe, source)
         name = recipe.network.id if recipe.network.spec is not None else find(recipe.network.id).id
-        spec = network_for(recipe, source)
-        empty = apply(build(spec, device="meta"), recipe.network.steps())
-        check_rewritten(empty.spec.num_classes, source)
+        check_rewritten(given.network.num_classes, source)
         size, _ = choose_size(recipe.preprocessing, source)
-        if too_deep(spec, size):
-            raise RequestError(_too_deep(name, spec.stride, size))
-        _check_step(name, spec, size, batch_size, min(recipe.optimizer.accumulate, batch_size))
+        if too_deep(given.spec, size):
+            raise RequestError(_too_deep(name, given.spec.stride, size))
+        _check_step(name, given, size, batch_size, min(recipe.optimizer.accumulate, batch_size))
     with findings:
         device = device_of(recipe.machine.device)
         precision = precision_of(recipe.machine.precision, device)
     with findings:
         times = clock(recipe, train // batch_size, batch_size)
-    if recipe.pruning.keep_macs is not None and empty is not None and times is not None:
+    if recipe.pruning.keep_macs is not None and given is not None and times is not None:
         with findings:
-            check_pruning(recipe.pruning, empty, size, times)
+            check_pruning(recipe.pruning, given.network, size, times)
     findings.raise_if_any()
-    assert empty is not None
+    assert given is not None
     assert times is not None
-    return Fit(name, spec, empty.spec.in_channels, size, device, precision, times)
+    memory = require_step(given.network, recipe, size, batch_size, device, precision)
+    return Fit(name, given, size, device, precision, times, memory)
 
 
-def fit(recipe: Recipe, source: Source, flips_asked: bool) -> tuple[Task, list[str]]:
-    """The task of a recipe on a source whose pictures can all be used, and notes on what was chosen.
-
-    Raises RequestError as `check` does.
-    """
-    found, notes = check(recipe, source), _notes(source)
+def fit(recipe: Recipe, source: Source, found: Fit, flips_asked: bool) -> tuple[Task, list[str]]:
+    """The task of a recipe on a source whose pictures can all be used, and notes on what was chosen."""
+    notes = _notes(source)
     source = replace(source, text=absolute(source.text))  # what is stored must not depend on the working folder
-    preprocessing = choose_preprocessing(recipe.preprocessing, source, found.channels)
+    preprocessing = choose_preprocessing(recipe.preprocessing, source, found.draft.network.spec.in_channels)
     if found.clock.batch_size < recipe.training.batch_size:
         notes.append(f"A batch has {found.clock.batch_size} pictures, as there are no more for training.")
     if folded(recipe.network.steps()):
@@ -110,32 +108,33 @@ def fit(recipe: Recipe, source: Source, flips_asked: bool) -> tuple[Task, list[s
         recipe = recipe.but("augmentation", flip=0.0)
     recipe = recipe.but("network", id=found.network).but("data", source=source.text)
     rewrites = (*recipe.network.steps(), *((COMPACT,) if recipe.pruning.keep_macs is not None else ()))
-    return Task(recipe, found.clock, found.spec, source, preprocessing, found.device, found.precision, rewrites), notes
+    spec = found.draft.spec
+    return Task(recipe, found.clock, spec, source, preprocessing, found.device, found.precision, rewrites), notes
 
 
-def _check_step(name: str, spec: Any, size: int, batch_size: int, parts: int) -> None:
+def _check_step(name: str, found: Draft, size: int, batch_size: int, parts: int) -> None:
     """Pass the smallest part of a batch through the network without its numbers, where that can fail.
 
     Raises RequestError where BN sees a single value of a channel, which has no variance (behind a global pool that is
     any part of one picture), and where the picture is used up before the last feature map.
     """
-    pictures = batch_size // parts
-    if pictures > 1 and size >= ROOMY * spec.stride:
+    pictures, roomy = batch_size // parts, ROOMY * found.spec.stride
+    if pictures > 1 and size >= roomy:
         return
-    network = build(spec, device="meta")
-    for module in network.modules():
-        module.training = isinstance(module, BN)  # no other, so that no unit is skipped by chance
+    network = found.network
 
     def passes(side: int, count: int = 2) -> bool:
         try:
-            network(torch.empty(count, spec.in_channels, side, side, device="meta"))
+            network(torch.empty(count, network.spec.in_channels, side, side, device="meta"))
         except RuntimeError:
             return False
         return True
 
-    with torch.no_grad():
-        if not passes(size) and passes(ROOMY * spec.stride):
-            least = size + bisect_left(range(size, ROOMY * spec.stride), True, key=passes)
+    with torch.no_grad(), eval_mode(network):
+        for module in network.modules():
+            module.training = isinstance(module, BN)  # no other, so that no unit is skipped by chance
+        if not passes(size) and passes(roomy):
+            least = size + bisect_left(range(size, roomy), True, key=passes)
             raise RequestError(
                 f'"{name}" uses up pictures of {size} x {size} pixels before its last feature map; enlarge them with '
                 f"--set size={least}."
@@ -173,40 +172,6 @@ def _check_kind(recipe: Recipe, source: Source) -> None:
             f'The recipe "{recipe.name}" is made for {" or ".join(recipe.fits)} pictures, and {source.text} holds '
             f"{kind} ones{size}; use --recipe quick, which fits itself to the pictures."
         )
-
-
-def network_for(recipe: Recipe, source: Source) -> Any:
-    """The description of a recipe's network for the classes and channels of a source, or those that are asked for.
-
-    Raises RequestError for an unknown network and for settings that do not fit.
-    """
-    spec, delta = recipe.network.described(), recipe.network.delta
-    if recipe.network.rewrites:  # by steps that know its classes and channels, and may have changed them
-        if delta:
-            raise RequestError(f"{', '.join(delta)}: a rewritten model's network is as it is; leave its settings out.")
-        return spec
-    made = spec.but(**{"num_classes": len(source.classes), "in_channels": source.channels, **delta})
-    if made.num_classes != len(source.classes):
-        raise RequestError(
-            f"num_classes = {made.num_classes}: the data has {len(source.classes)} classes; leave the setting out."
-        )
-    if made.in_channels not in (1, 3):
-        raise RequestError(f"in_channels = {made.in_channels}: pictures have 1 (grey) or 3 (colour) channels.")
-    return made
-
-
-def check_rewritten(count: int, source: Source, classes: tuple[str, ...] = ()) -> None:
-    """Raise RequestError where a rewritten model has other classes than the source; a plain network follows this.
-
-    The model has `count` classes; their names are compared too, in order, where they are known.
-    """
-    if count != len(source.classes):
-        have = f"has {count} classes and {source.text} {len(source.classes)}"
-    elif classes and classes != source.classes:
-        have = f"has the classes {some(classes)}, and {source.text} has {some(source.classes)}"
-    else:
-        return
-    raise RequestError(f"The model {have}; give it those first: cardinet rewrite MODEL --classes A,B,C.")
 
 
 def _too_deep(name: str, stride: int, size: int) -> str:

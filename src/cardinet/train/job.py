@@ -20,7 +20,7 @@ from cardinet.runs.environment import keep_freed_memory
 from cardinet.runs.folder import RunFolder, RunRecord, new_run, publish
 from cardinet.runs.metrics import Metrics
 from cardinet.train.data_sheet import make_data_sheet
-from cardinet.train.estimate import require_step
+from cardinet.train.estimate import meta_network, require_step
 from cardinet.train.finish import finish
 from cardinet.train.interrupt import Interrupt, Interrupted
 from cardinet.train.listener import Listener
@@ -71,7 +71,7 @@ def resume(path: Path, listener: Listener, data: str | None = None) -> RunFolder
         moved = record if data is None else record.moved(absolute(data))
         task = task_of(moved)
         batch, side = task.clock.batch_size, task.preprocessing.crop
-        require_step(task.spec, task.recipe, side, batch, task.device, task.precision)
+        require_step(meta_network(task), task.recipe, side, batch, task.device, task.precision)
         if moved != record:
             folder.write_record(moved)
             listener.said(f"The pictures are those of the run, now in {moved.source}.")

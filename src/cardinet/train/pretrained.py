@@ -28,10 +28,11 @@ def pretrained(
     """
     given = given_settings(delta)
     spec = row.spec.but(**{"num_classes": len(source.classes), "in_channels": source.channels, **delta})
-    channels, channels_said = channels_of(spec, delta, source, weights)
-    fixed, said = settled(spec := spec.but(in_channels=channels), weights, given)
+    empty = build(spec, device="meta")
+    channels, channels_said = channels_of(empty, delta, source, weights)
+    fixed, said = settled(empty, weights, given)
     said = (*channels_said, *said)
-    spec = spec.but(**fixed)
+    spec = spec.but(in_channels=channels, **fixed)
     network = build(spec).to(device)
     match = load(network, weights, given)
     if match.reinitialised:

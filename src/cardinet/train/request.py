@@ -11,25 +11,25 @@ from typing import Any
 from cardinet.base.errors import Findings, RequestError
 from cardinet.base.places import check_folder
 from cardinet.base.settings import merge, parse_assignments, validate
+from cardinet.blocks.classifier import Classifier
 from cardinet.data.admission import admit
 from cardinet.data.check import examined
 from cardinet.data.findings import Finding
 from cardinet.data.settings import DataSettings
-from cardinet.data.source import Source, open_source
+from cardinet.data.source import open_source
+from cardinet.measure.memory import Memory
 from cardinet.runs.environment import device_of, require_one_process
-from cardinet.train.estimate import require_step
-from cardinet.train.fitting import check, fit, kind_of, network_for
+from cardinet.train.fitting import check, fit, kind_of
 from cardinet.train.inputs import check_size
 from cardinet.train.listener import Listener
 from cardinet.train.recipe import (
     NetworkSettings,
     PreprocessingSettings,
-    Recipe,
     make_recipe,
     overrides,
     recipe_document,
 )
-from cardinet.train.starting import with_channels, with_network, with_preprocessing, with_settled
+from cardinet.train.starting import with_network, with_weights
 from cardinet.train.task import Task
 from cardinet.weights.contents import Weights
 from cardinet.weights.source import read_weights
@@ -55,11 +55,14 @@ class Request:
 class Resolved:
     """A request with nothing left open: its task, the initial weights, what was skipped and chosen on the way.
 
-    `findings` are what the pictures were found to be, bad ones and others.
+    `network` is the one that starts, on the meta device; `memory` that of a step. `findings` are what the pictures were
+    found to be, bad ones and others.
     """
 
     request: Request
     task: Task
+    network: Classifier
+    memory: Memory
     weights: Weights | None
     skipped: tuple[str, ...]
     notes: tuple[str, ...]
@@ -106,38 +109,27 @@ def resolve(request: Request, listener: Listener) -> Resolved:
 
     delta = delta if weights is None else with_network(delta, weights)
     document = merge(recipe_document(request.recipe, kind_of(source)), delta)
-    recipe = make_recipe(document)
+    recipe, network = make_recipe(document), None
     said: tuple[str, ...] = ()
     if weights is not None:
-        recipe, said = _from_weights(recipe, document, source, weights)
-    found = check(recipe, source)
-    require_step(found.spec, recipe, found.size, found.clock.batch_size, found.device, found.precision)
+        recipe, network, said = with_weights(recipe, document.get("preprocessing", {}), source, weights)
+    found = check(recipe, source, network)
     findings_on = examined(source, recipe.data, lambda done, total: listener.progress("checking pictures", done, total))
     source, left_out = admit(source, recipe.data, findings_on)
-    task, notes = fit(recipe, source, flips_asked="flip" in delta.get("augmentation", {}))
+    if left_out:
+        found = check(recipe, source, found.draft)
+    task, notes = fit(recipe, source, found, flips_asked="flip" in delta.get("augmentation", {}))
     skipped = tuple(sorted(finding.identity for finding in left_out))
     return Resolved(
         request,
         task,
+        found.draft.network,
+        found.memory,
         weights,
         skipped,
         (*said, *(f"Skipped: {f.sentence()}" for f in left_out), *notes),
         tuple(findings_on),
     )
-
-
-def _from_weights(
-    recipe: Recipe, document: Mapping[str, Any], source: Source, weights: Weights
-) -> tuple[Recipe, tuple[str, ...]]:
-    """The recipe with what the weights bring, and sentences on it.
-
-    `document` is what was asked for, by the user and the recipe. Raises RequestError as `fitting.check`, and for
-    weights that do not fit the network.
-    """
-    recipe, channels, channels_said = with_channels(recipe, network_for(recipe, source), source, weights)
-    recipe, input_said = with_preprocessing(recipe, document.get("preprocessing", {}), source, weights, channels)
-    recipe, settled_said = with_settled(recipe, check(recipe, source).spec, source, weights)
-    return recipe, (*channels_said, *input_said, *settled_said)
 
 
 def _named(asked: Mapping[str, Any]) -> str | None:

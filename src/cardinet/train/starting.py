@@ -14,7 +14,7 @@ from cardinet.networks.builder import build
 from cardinet.networks.part import to_document
 from cardinet.networks.registry import row_of
 from cardinet.rewrite.registry import apply
-from cardinet.train.fitting import check_rewritten
+from cardinet.train.draft import Draft, check_rewritten, draft
 from cardinet.train.inputs import choose_size
 from cardinet.train.recipe import Recipe
 from cardinet.train.task import Task
@@ -47,27 +47,47 @@ def with_network(delta: Delta, weights: Weights) -> dict[str, Any]:
     return merge(dict(delta), {"network": {"id": "custom", **described} if row is None else {"id": row.id}})
 
 
-def with_channels(recipe: Recipe, spec: Any, source: Source, weights: Weights) -> tuple[Recipe, int, tuple[str, ...]]:
+def with_weights(
+    recipe: Recipe, asked: Delta, source: Source, weights: Weights
+) -> tuple[Recipe, Draft, tuple[str, ...]]:
+    """The recipe with what the weights bring, its network, and sentences on it.
+
+    `asked` are the preprocessing settings that were asked for, by the user and the recipe. Raises RequestError for
+    weights that do not fit the network.
+    """
+    first = draft(recipe, source)
+    recipe, channels, channels_said = with_channels(recipe, first, source, weights)
+    recipe, input_said = with_preprocessing(recipe, asked, source, weights, channels)
+    recipe, settled_said = with_settled(recipe, first, weights)
+    found = draft(recipe, source) if channels_said or settled_said else first
+    if recipe.network.rewrites:
+        check_rewritten(found.network.num_classes, source, weights.classes)
+    match(found.network, weights, given_settings(recipe.network.delta))
+    return recipe, found, (*channels_said, *input_said, *settled_said)
+
+
+def with_channels(
+    recipe: Recipe, first: Draft, source: Source, weights: Weights
+) -> tuple[Recipe, int, tuple[str, ...]]:
     """The recipe with the channels of the weights, where nobody has asked for others; these; and what to say of that.
 
-    `spec` is the network for the pictures, before its rewrites, which may change the channels. Grey pictures pass as
-    three equal channels through a network for colour, and colour pictures as grey through one for grey.
+    `first` is the network for the pictures. Rewrites may have changed its channels. Grey pictures pass as three equal
+    channels through a network for colour, and colour pictures as grey through one for grey.
     """
-    if steps := recipe.network.steps():
-        rewritten: Any = apply(build(spec, device="meta"), steps)
-        channels = int(rewritten.spec.in_channels)
+    if recipe.network.rewrites:
+        channels = int(first.network.spec.in_channels)
         return recipe, channels, () if channels == source.channels else (_read_as(channels, source, weights),)
-    channels, said = channels_of(spec, recipe.network.delta, source, weights)
+    channels, said = channels_of(first.network, recipe.network.delta, source, weights)
     if said:
         recipe = recipe.but("network", delta={**recipe.network.delta, "in_channels": channels})
     return recipe, channels, said
 
 
-def channels_of(spec: Any, delta: Delta, source: Source, weights: Weights) -> tuple[int, tuple[str, ...]]:
+def channels_of(network: Classifier, delta: Delta, source: Source, weights: Weights) -> tuple[int, tuple[str, ...]]:
     """The channels of a network for the pictures of a source and weights, and what to say where these differ."""
-    trained = None if "in_channels" in given_settings(delta) else _channels(spec, weights)
+    trained = None if "in_channels" in given_settings(delta) else _channels(network, weights)
     if trained is None or trained == source.channels:
-        return int(spec.in_channels), ()
+        return int(network.spec.in_channels), ()
     return trained, (_read_as(trained, source, weights),)
 
 
@@ -80,11 +100,10 @@ def _read_as(trained: int, source: Source, weights: Weights) -> str:
     )
 
 
-def _channels(spec: Any, weights: Weights) -> int | None:
+def _channels(network: Classifier, weights: Weights) -> int | None:
     """The channels of the pictures with which weights were trained; None where nobody can tell."""
     if weights.spec is not None:
         return int(weights.spec.in_channels)
-    network = build(spec, device="meta")
     first = next((name for name, tensor in network.named_parameters() if tensor.dim() == 4), None)
     if first is None or weights.graph is not None:
         return None
@@ -93,19 +112,14 @@ def _channels(spec: Any, weights: Weights) -> int | None:
     return channels if channels in COLOURS else None
 
 
-def with_settled(recipe: Recipe, spec: Any, source: Source, weights: Weights) -> tuple[Recipe, tuple[str, ...]]:
-    """The recipe with the network's settings that the weights fix, and sentences on them.
+def with_settled(recipe: Recipe, first: Draft, weights: Weights) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe with the settings of its network that the weights fix, and sentences on them.
 
-    Raises RequestError for weights that do not fit the network, and for a rewritten one of other classes.
+    Those of a rewritten network stand already. Raises RequestError for weights that do not fit the network.
     """
-    given = given_settings(recipe.network.delta)
-    if steps := recipe.network.steps():
-        rewritten = cast(Classifier, apply(build(spec, device="meta"), steps))
-        check_rewritten(rewritten.num_classes, source, weights.classes)
-        match(rewritten, weights, given)
+    if recipe.network.rewrites:
         return recipe, ()
-    fixed, said = settled(spec, weights, given)
-    match(build(spec.but(**fixed), device="meta"), weights, given)
+    fixed, said = settled(first.network, weights, given_settings(recipe.network.delta))
     return recipe.but("network", delta={**recipe.network.delta, **fixed}), said
 
 
@@ -164,16 +178,19 @@ def _plain(value: Any) -> str:
     return " ".join(f"{v:.4g}" for v in value) if isinstance(value, tuple) else str(value)
 
 
-def initial_network(task: Task, weights: Weights | None, device: str = "cpu") -> tuple[Classifier, list[str]]:
+def initial_network(task: Task, weights: Weights | None) -> tuple[Classifier, list[str]]:
     """The network with which a task starts, before the rewrites that its method adds, and what became of the weights.
 
-    On the device "meta" no value is drawn or read: that is what a dry run shows, by the same way. Raises RequestError
-    for weights that do not fit.
+    Raises RequestError for weights that do not fit.
     """
-    spec, steps = task.spec, task.recipe.network.steps()
-    built = cast(Classifier, apply(build(spec, init=task.recipe.network.init, device=device), steps))
+    built = cast(Classifier, apply(build(task.spec, init=task.recipe.network.init), task.recipe.network.steps()))
     if weights is None:
         return built, []
-    given = given_settings(task.recipe.network.delta)
-    found = (match if device == "meta" else load)(built, weights, given, task.source.classes)
-    return built, found.sentences()
+    return built, load(built, weights, given_settings(task.recipe.network.delta), task.source.classes).sentences()
+
+
+def loaded_later(task: Task, network: Classifier, weights: Weights | None) -> list[str]:
+    """The sentences of `initial_network` on what becomes of the weights, from the network on the meta device."""
+    if weights is None:
+        return []
+    return match(network, weights, given_settings(task.recipe.network.delta), task.source.classes).sentences()

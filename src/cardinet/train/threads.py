@@ -4,6 +4,7 @@ the same machine gives the same bits again.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import statistics
@@ -23,23 +24,21 @@ from cardinet.base.files import write_atomic
 from cardinet.base.schemas import Document, conform
 from cardinet.data.cache import cache_folder
 from cardinet.measure.counts import count
-from cardinet.networks.builder import build
 from cardinet.networks.part import to_document
-from cardinet.rewrite.registry import apply
 from cardinet.runs.environment import hardware, versions
-from cardinet.train.estimate import made_up_step
+from cardinet.train.estimate import FEW, made_up_step, meta_network, part_of_batch
 from cardinet.train.task import Task
 
 SECONDS, MOST = 1.0, 8
 """For about how long the candidates take turns, and how often at most."""
 
+MACS = 1_000_000_000
+"""A measured step is of so many pictures that its forward pass has about so many: less than 0.1 s on one core."""
+
 HOPELESS = 3
 """A candidate whose first step takes so many times as long as the best one does not go on: on a busy machine threads
 that wait for each other take seconds.
 """
-
-MACS = 1_000_000_000
-"""A measured step is of so many pictures that its forward pass has about so many: less than 0.1 s on one core."""
 
 CLEARLY = 0.95
 """More threads are taken where a step then needs less than this share of the time."""
@@ -94,7 +93,10 @@ def measured(task: Task) -> Choice | None:
     """A choice from some real steps with each number of threads in turn; None where a step has no finite loss."""
     before, state = torch.get_num_threads(), torch.get_rng_state()
     try:
-        step = made_up_step(task, _pictures(task))
+        network = meta_network(task)
+        macs = count(network, task.preprocessing.crop, task.preprocessing.channels).macs
+        pictures = min(max(FEW, MACS // macs), part_of_batch(task))
+        step = functools.partial(made_up_step(task), pictures)
         times = _times(step)
     except WorkError:
         return None
@@ -144,14 +146,6 @@ def _milliseconds(step: Callable[[], object], threads: int) -> float:
     started = time.perf_counter()
     step()
     return 1000 * (time.perf_counter() - started)
-
-
-def _pictures(task: Task) -> int:
-    """The pictures of a measured step: the batch of the run, or as many as are quick."""
-    parts = min(task.recipe.optimizer.accumulate, task.clock.batch_size)
-    network = apply(build(task.spec, device="meta"), task.rewrites)
-    macs = count(network, task.preprocessing.crop, task.preprocessing.channels).macs
-    return min(max(2, MACS // macs), -(-task.clock.batch_size // parts))
 
 
 def _with(task: Task, threads: int) -> Task:

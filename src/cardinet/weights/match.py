@@ -65,15 +65,16 @@ class Match:
         return f"{prefix}, {len(self.renamed)} of them renamed{whose} ({printable(theirs)} is {ours})"
 
 
-def settled(spec: Any, weights: Weights, given: Collection[str] = ()) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The settings that a source fixes and the description has otherwise, such as {"pad": "both"}, and sentences.
+def settled(network: Any, weights: Weights, given: Collection[str] = ()) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The settings that a source fixes and a network has otherwise, such as {"pad": "both"}, and sentences.
 
-    Those that the user has `given` stay. Raises RequestError as `match` does for a network that does not fit.
+    The network may be on the meta device. Settings that the user has `given` stay. Raises RequestError as `match` does
+    for a network that does not fit.
     """
+    spec = network.spec
     form = {name: value for name, value in weights.settings.items() if name == "form" and name not in given}
-    network = build(spec.but(**form), device="meta")
-    reading = read_settings(network, weights, recognise(network, weights), given)
-    found = unlike(build(spec, device="meta"), reading, given)
+    alike = build(spec.but(**form), device="meta") if form else network
+    found = unlike(network, read_settings(alike, weights, recognise(alike, weights), given), given)
     fixed = {short(spec, path): text_of(value) for path, value in found.items()}
     return fixed, tuple(settling(spec, path, value, weights.source) for path, value in found.items())
 
