@@ -43,7 +43,7 @@ from cardinet.networks.builder import build
 from cardinet.runs.environment import hardware, versions
 from cardinet.runs.folder import RunFolder
 from cardinet.train import loop
-from cardinet.train.fitting import fit, kind_of
+from cardinet.train.fitting import check, fit, kind_of
 from cardinet.train.interrupt import Interrupt
 from cardinet.train.job import prepare_machine
 from cardinet.train.listener import Listener
@@ -170,7 +170,7 @@ def task_on(source: Source, changes: dict[str, Any]) -> Task:
     """The recipe quick on a source, without an end and evaluations, with a checkpoint in each slice of 20 s."""
     endless = {"training": {"length": "10000000 steps", "evaluate_every": "10000000 steps", "checkpoint_seconds": 15}}
     recipe = make_recipe(merge(merge(recipe_document("quick", kind_of(source)), endless), changes))
-    return fit(recipe, source, flips_asked=False)[0]
+    return fit(recipe, source, check(recipe, source), flips_asked=False)[0]
 
 
 @contextmanager
