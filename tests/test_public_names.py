@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,12 +90,91 @@ def test_a_model_is_saved_under_the_name_of_a_model_only(name: str, model: Model
 
 def test_numbers_of_an_evaluation_that_are_refused(model: Model) -> None:
     with pytest.raises(cardinet.RequestError) as error:
-        cardinet.evaluate(model, "digits", batch_size=0, passes=-1, crops=5)
+        cardinet.evaluate(model, "digits", batch_size=0, passes=-1, crops=5, workers=-1)
     assert error.value.findings == (
-        "passes = -1: give a whole number from 1 on.",
         "batch_size = 0: give a whole number from 1 on.",
+        "passes = -1: give a whole number from 1 to 10,000.",
+        "workers = -1: give a whole number from 0 to 256.",
         "crops = 5: give 1 or 10.",
     )
+
+
+NO_NUMBERS = (-1, 0.5, "2", True, [1])
+"""What is no whole number that any of them can be; 0 workers are a number of workers."""
+
+
+def test_every_number_is_checked(model: Model, tmp_path: Path) -> None:
+    pixels, out = np.zeros((8, 8), np.uint8), tmp_path / "a.onnx"
+    takers: dict[str, Callable[[Any], Any]] = {
+        "workers": lambda n: cardinet.evaluate(model, "digits", workers=n),
+        "batch_size": lambda n: cardinet.evaluate(model, "digits", batch_size=n),
+        "passes": lambda n: cardinet.evaluate(model, "digits", passes=n),
+        "crops": lambda n: cardinet.evaluate(model, "digits", crops=n),
+        "top": lambda n: model.predict(pixels, top=n),
+        "batch_size ": lambda n: model.predict(pixels, batch_size=n),
+        "pictures": lambda n: cardinet.export(model, out, pictures=n),
+        "threads": lambda n: cardinet.export(model, out, threads=n),
+        "workers ": lambda n: cardinet.export(model, out, workers=n),
+        "opset": lambda n: cardinet.export(model, out, opset=n),
+        "input_size": lambda n: cardinet.count("resnet18", n),
+    }
+    refused = 0
+    for name, take in takers.items():
+        for number in NO_NUMBERS:
+            with pytest.raises(cardinet.RequestError, match=re.escape(f"{name.strip()} = {number!r}: give ")):
+                take(number)
+            refused += 1
+    for name, number in (("workers", 257), ("passes", 10_001), ("threads", 1025), ("input_size", 0)):
+        with pytest.raises(cardinet.RequestError, match=f"{name} = {number}: give a whole number from "):
+            takers[name](number)
+    assert refused == 55
+    assert not out.exists()
+
+
+def test_what_is_of_another_kind_is_refused_in_words(model: Model, tmp_path: Path) -> None:
+    network: Any = model.network
+    wrong: Any = model
+    calls: list[tuple[str, Callable[[], Any]]] = [
+        ("set is no list, in whose order", lambda: model.predict(set())),
+        ("dict_keys is no list, in whose order", lambda: model.predict({"a.png": 1}.keys())),
+        ("dict is no picture", lambda: model.predict({})),
+        (r'no split "\[\]"', lambda: cardinet.evaluate(model, "digits", split=[])),  # type: ignore[arg-type]
+        (r'no format "\[\]"', lambda: cardinet.export(model, tmp_path / "a.onnx", format=[])),
+        ("3 is no path of a file", lambda: cardinet.export(model, 3)),  # type: ignore[arg-type]
+        ("None is no path of a file", lambda: cardinet.save(model, None)),  # type: ignore[arg-type]
+        ("None is no path of a file", lambda: cardinet.save_weights(network, None)),  # type: ignore[arg-type]
+        (r'names = "3": there are no such', lambda: cardinet.save_weights(network, "a.pth", 3)),  # type: ignore[arg-type]
+        ("Model is no network of Cardinet", lambda: cardinet.save_weights(wrong, "a.pth")),
+        ("device = 'moon': it cannot be used", lambda: cardinet.create("resnet18", device="moon")),
+        ("device = 3: it cannot be used", lambda: cardinet.load(tmp_path, 3)),  # type: ignore[arg-type]
+        ('no initialisation "3"', lambda: cardinet.create("resnet18", init=3)),  # type: ignore[call-overload]
+        ("out_indices = 3: there are", lambda: cardinet.create("resnet18", features_only=True, out_indices=3)),  # type: ignore[call-overload]
+        (r"out_indices = \['a'\]", lambda: cardinet.create("resnet18", features_only=True, out_indices=["a"])),  # type: ignore[list-item]
+    ]
+    for message, call in calls:
+        with pytest.raises(cardinet.RequestError, match=message):
+            call()
+    assert not any(tmp_path.iterdir())
+    cardinet.save(model, tmp_path / "m.safetensors")
+    for given in (3, [3], None):
+        with pytest.raises(cardinet.RequestError, match="give a list of names of settings"):
+            cardinet.load_weights(network, tmp_path / "m.safetensors", given=given)  # type: ignore[arg-type]
+    with pytest.raises(cardinet.RequestError, match="Model is no network of Cardinet"):
+        cardinet.load_weights(wrong, tmp_path / "m.safetensors")
+
+
+FLAGS = re.compile(r"--[a-z]")
+
+
+def test_messages_name_what_the_function_takes(model: Model, tmp_path: Path) -> None:
+    with pytest.raises(cardinet.RequestError) as error:
+        cardinet.export(model, tmp_path / "a.pt2", int8=True, opset=3, pictures=0, data="digits")
+    assert "int8 is for the formats" in str(error.value)
+    assert "opset = 3: an opset is ONNX's" in str(error.value)
+    assert not FLAGS.search(str(error.value))
+    with pytest.raises(cardinet.RequestError, match="passes = 3: this network draws nothing") as error:
+        cardinet.evaluate(model, "digits", passes=3)
+    assert not FLAGS.search(str(error.value))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])

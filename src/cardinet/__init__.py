@@ -93,11 +93,12 @@ def create(
     Raises RequestError for an unknown name or setting, or feature maps that the network does not have.
     """
     from cardinet.networks.builder import build
+    from cardinet.runs.environment import usable
 
     if out_indices is not None and not features_only:
         raise RequestError("out_indices chooses feature maps; give features_only=True with it.")
     spec = _spec(network)
-    built = build(spec.but(**delta) if delta else spec, init=init, device=device)
+    built = build(spec.but(**delta) if delta else spec, init=init, device=usable(device))
     if not features_only:
         return built
     from cardinet.blocks.features import FeatureNetwork
@@ -112,11 +113,12 @@ def load(path: str | Path, device: str = "cpu", *, compare: bool = True) -> Mode
     pattern. With `compare` the weights are compared with the checksums in the file (0.7 s a GB). Raises RequestError
     for a file that is no model file, WorkError for a damaged one.
     """
+    from cardinet.runs.environment import usable
     from cardinet.runs.model_file import load_model
     from cardinet.weights.source import local
 
-    file = local(path)
-    return load_model(file / "model.safetensors" if file.is_dir() else file, device, compare=compare)
+    file, place = local(path), usable(device)
+    return load_model(file / "model.safetensors" if file.is_dir() else file, place, compare=compare)
 
 
 def save(model: Model, path: str | Path) -> None:
@@ -124,9 +126,10 @@ def save(model: Model, path: str | Path) -> None:
 
     Raises RequestError for a name that does not end in .safetensors, WorkError where it cannot be written.
     """
+    from cardinet.base.places import path_of
     from cardinet.runs.model_file import save_model
 
-    save_model(Path(path), model)
+    save_model(path_of(path), model)
 
 
 def load_weights(network: Classifier, source: str | Path, *, given: Collection[str] = ()) -> Match:
@@ -156,10 +159,13 @@ def save_weights(network: Classifier, path: str | Path, names: str = "cardinet")
 
 def count(network: str | Any, input_size: int | None = None, **delta: Any) -> Counts:
     """The exact counts of a network by its id (at its paper's input size), or of a description."""
+    from cardinet.base.numbers import SIDE, require_whole
     from cardinet.measure.counts import count_spec
     from cardinet.networks.registry import find
 
     spec = _spec(network)
+    if input_size is not None:
+        require_whole(1, SIDE, input_size=input_size)
     size = input_size or (find(network).input_size if isinstance(network, str) else 224)
     return count_spec(spec.but(**delta) if delta else spec, size)
 

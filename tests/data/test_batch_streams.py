@@ -191,7 +191,7 @@ def test_a_worker_that_cannot_hand_a_batch_over_is_a_sentence(
     monkeypatch.setattr(queues._ForkingPickler, "dumps", fails)  # type: ignore[attr-defined]
     split = open_source(str(photographs), DataSettings()).splits["train"]
     start = time.monotonic()
-    with pytest.raises(WorkerLost, match=r"could not hand its pictures over \(.+\); try fewer --workers") as caught:
+    with pytest.raises(WorkerLost, match=r"could not hand its pictures over \(.+\); try fewer workers") as caught:
         list(evaluation_batches(split, COLOUR, batch_size=7, workers=2, device="cpu"))
     assert time.monotonic() - start < 8
     assert str(error) in str(caught.value)

@@ -56,8 +56,8 @@ def test_how_much_logits_and_errors_may_differ() -> None:
     assert not parity(1000, differing=400, growth=5, relative=0.9).int8_problems()
     assert "from 10.00 % to 10.60 % on 1,000 pictures" in parity(1000, growth=6).int8_problems()[0]
     assert "name more pictures" not in parity(1000, growth=6).after_int8("onnx")
-    assert "name more pictures with --data" in parity(199, growth=1).after_int8("openvino")
-    assert "--format onnx" in parity(199, growth=1).after_int8("openvino")
+    assert "name more pictures as data" in parity(199, growth=1).after_int8("openvino")
+    assert "try the format onnx" in parity(199, growth=1).after_int8("openvino")
 
 
 class Says:
@@ -155,8 +155,13 @@ def test_contenders_alternate() -> None:
 @pytest.mark.parametrize(
     ("format", "int8", "gone", "sentence"),
     [
-        ("onnx", False, ["onnxscript"], "--format onnx needs onnxscript, which is not installed"),
-        ("openvino", True, ["openvino", "nncf"], "--format openvino --int8 needs openvino and nncf, which are not"),
+        ("onnx", False, ["onnxscript"], "The format onnx needs onnxscript, which is not installed"),
+        (
+            "openvino",
+            True,
+            ["openvino", "nncf"],
+            "The format openvino with int8 needs openvino and nncf, which are",
+        ),
     ],
 )
 def test_a_missing_library_names_the_extra(
@@ -198,7 +203,7 @@ def test_an_opset_that_was_not_reached_is_found() -> None:
     model = SimpleNamespace(opset_import=[SimpleNamespace(domain="", version=18)])
     check_opset(model, 18)
     check_opset(model, None)
-    with pytest.raises(WorkError, match="--opset 21 was not reached: the exporter wrote opset 18"):
+    with pytest.raises(WorkError, match="opset = 21 was not reached: the exporter wrote opset 18"):
         check_opset(model, 21)
 
 

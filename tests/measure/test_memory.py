@@ -175,8 +175,8 @@ def test_what_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RequestError) as error:
         require_memory(memory, 19, "cpu", "A step", "batches of 19")
     assert str(error.value).startswith(
-        "A step needs about 10.5 GB for batches of 19, and 10.0 GB of memory are available on cpu; --batch-size 16 is "
-        "the largest power of two that fits. --no-bounds lifts this bound"
+        "A step needs about 10.5 GB for batches of 19, and 10.0 GB of memory are available on cpu; a batch size of "
+        "16 is the largest power of two that fits. --no-bounds lifts this bound"
     )
     with pytest.raises(RequestError, match="not even one picture fits"):
         require_memory(Memory(20 * GB, 1), 1, "cpu", "A step", "batches of 1")

@@ -71,11 +71,11 @@ class Findings:
         raise kind(*dict.fromkeys(text for error in self.errors for text in error.findings))
 
 
-def nearest(name: str, allowed: Iterable[str], most: int = 3) -> str:
+def nearest(name: object, allowed: Iterable[str], most: int = 3) -> str:
     """The hint that ends a message about an unknown name: the nearest valid ones, or all if they are few."""
     allowed = list(allowed)
     lowered = {a.lower(): a for a in allowed}
-    close = [lowered[m] for m in difflib.get_close_matches(name.lower(), lowered, n=most, cutoff=0.5)]
+    close = [lowered[m] for m in difflib.get_close_matches(str(name).lower(), lowered, n=most, cutoff=0.5)]
     if close:
         return "nearest: " + ", ".join(close)
     return "known: " + ", ".join(allowed) if 0 < len(allowed) <= 12 else "no similar name"

@@ -13,6 +13,13 @@ MODEL_FILE = ".safetensors"
 """How the name of a model file ends."""
 
 
+def path_of(path: object) -> Path:
+    """The path that a caller gives as text or as a path. Raises RequestError for what is none."""
+    if not isinstance(path, str | os.PathLike) or not str(path):
+        raise RequestError(f"{path!r:.80} is no path of a file; give text or a Path.")
+    return Path(path)
+
+
 def check_model_name(path: Path) -> None:
     """Raise RequestError for a name that another kind of file has, as a picture: a model file may replace one."""
     if path.suffix != MODEL_FILE:

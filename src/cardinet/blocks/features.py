@@ -9,7 +9,7 @@ torchvision's pyramid takes the classifier itself, as it runs its direct childre
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -68,7 +68,9 @@ def chosen(count: int, out_indices: Sequence[int] | None) -> tuple[int, ...]:
     if out_indices is None:
         return tuple(range(count))
     known = f"there are {count} maps; give some of 0 to {count - 1}, or of -{count} to -1 from the last, once each."
-    wrong = [i for i in out_indices if not -count <= i < count]
+    if isinstance(out_indices, str) or not isinstance(out_indices, Iterable):
+        raise RequestError(f"out_indices = {out_indices!r}: {known}")
+    wrong = [i for i in out_indices if not isinstance(i, int) or not -count <= i < count]
     if wrong or not out_indices:
         raise RequestError(f"out_indices = {wrong or 'none'}: {known}")
     indices = tuple(i % count for i in out_indices)

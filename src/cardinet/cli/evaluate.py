@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cardinet.base.numbers import PASSES
 from cardinet.cli.options import Compare, Device, Json, NoBounds, OnBadImage, Set, Workers
 from cardinet.cli.talk import print_json, say, show
 
@@ -42,7 +43,7 @@ def evaluate(
         Literal[1, 10], typer.Option("--crops", metavar="1|10", help="10: average corners, centre and mirror images.")
     ] = 1,
     passes: Annotated[
-        int, typer.Option("--passes", min=1, max=10_000, metavar="N", help="Average N passes with Swapout's draws on.")
+        int, typer.Option("--passes", min=1, max=PASSES, metavar="N", help="Average N passes with Swapout's draws on.")
     ] = 1,
     out: Annotated[
         Path | None,

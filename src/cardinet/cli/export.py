@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cardinet.base.numbers import THREADS
 from cardinet.cli.options import Json, NoBounds, OnBadImage, Set, Workers
 from cardinet.cli.talk import print_json, say, show, thousands
 
@@ -34,7 +35,7 @@ WithPreprocessing = Annotated[
     bool, typer.Option("--with-preprocessing", help="Scale and normalise in the graph: the input is uint8.")
 ]
 Proving = Annotated[int, typer.Option("--pictures", metavar="N", help="At most so many prove the file.")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, max=1024, metavar="N", help="For every runtime.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, max=THREADS, metavar="N", help="For every runtime.")]
 
 
 def export(

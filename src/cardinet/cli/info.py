@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cardinet.base.numbers import SIDE
 from cardinet.cli.options import Json, NoBounds, Set
 from cardinet.cli.talk import in_short, print_json, show, show_table, thousands
 
@@ -18,7 +19,7 @@ def info(
     model: Annotated[str, typer.Argument(metavar="NETWORK|MODEL", help="A network's name, run folder or model file.")],
     settings: Set = None,
     input_size: Annotated[
-        int | None, typer.Option("--input-size", min=1, max=65_536, metavar="N", help="Side of the picture in pixels.")
+        int | None, typer.Option("--input-size", min=1, max=SIDE, metavar="N", help="Side of the picture in pixels.")
     ] = None,
     no_bounds: NoBounds = False,
     as_json: Json = False,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cardinet.base.numbers import WORKERS
+
 if TYPE_CHECKING:
     from cardinet.runs.model_file import Model
 
@@ -21,7 +23,7 @@ OnBadImage = Annotated[
     str | None,
     typer.Option("--on-bad-image", metavar="fail|skip", help="What is done with pictures that are bad."),
 ]
-Workers = Annotated[int, typer.Option("--workers", min=0, max=256, metavar="N", help="How many decode at once.")]
+Workers = Annotated[int, typer.Option("--workers", min=0, max=WORKERS, metavar="N", help="How many decode at once.")]
 
 
 def _lift(context: typer.Context, asked: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -84,6 +84,8 @@ def _each(pictures: Pictures) -> Iterable[Any]:
         return [pictures]
     if _is_encoded(pictures):
         return [pictures]
+    if isinstance(pictures, Set):
+        raise RequestError(f"{type(pictures).__name__} is no list, in whose order the answers are; give a list.")
     if isinstance(pictures, Mapping) or not isinstance(pictures, Iterable):
         raise _no_picture(pictures)
     return pictures

@@ -132,12 +132,12 @@ class _Requests(Dataset[Any]):
         reason = self.failure.value.decode("utf-8", "ignore")
         if reason:
             return WorkerLost(
-                f"A worker process could not hand its pictures over ({reason}); try fewer --workers, or --workers 0, "
-                "which decodes without them."
+                f"A worker process could not hand its pictures over ({reason}); try fewer workers (--workers), or "
+                "0, which decodes without them."
             )
         return WorkerLost(
             "A worker process that decodes pictures was ended from outside, most often because the memory "
-            "(or shared memory, /dev/shm) was used up; try fewer --workers."
+            "(or shared memory, /dev/shm) was used up; try fewer workers (--workers)."
         )
 
 
@@ -199,7 +199,7 @@ def _next(batches: Iterator[Any], data: _Requests) -> Any:
         if "Too many open files" in str(error) or "ancdata" in str(error):
             raise WorkerLost(
                 "The pictures of the worker processes could not be taken over: too many files are open (`ulimit -n`); "
-                "try --workers 0."
+                "try 0 workers (--workers 0)."
             ) from error
         raise data.lost() from error
 
@@ -286,8 +286,8 @@ def _start(
     except (OSError, ImportError) as error:  # no processes, files or semaphores are left, or this system has none
         reason = getattr(error, "strerror", None) or str(error)
         raise WorkerLost(
-            f"The worker processes that decode pictures could not be started ({reason}); try fewer --workers, or "
-            "--workers 0, which decodes without them."
+            f"The worker processes that decode pictures could not be started ({reason}); try fewer workers "
+            "(--workers), or 0, which decodes without them."
         ) from error
     _Deaths.hold()
     return data, batches

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cardinet.base.errors import Findings, RequestError
+from cardinet.base.numbers import PASSES, WORKERS, require_whole
 from cardinet.data.source import Source
 from cardinet.evaluate.classification import Evaluation, evaluate
 from cardinet.evaluate.matching import check_classes, check_passes, choose_split
@@ -13,7 +14,7 @@ from cardinet.evaluate.opening import model_of, open_pictures
 from cardinet.evaluate.ten_crop import CROPS
 from cardinet.measure.available import require_confusion
 from cardinet.runs.model_file import Model
-from cardinet.runs.prediction import BATCH_SIZE, require_at_least_one
+from cardinet.runs.prediction import BATCH_SIZE
 from cardinet.runs.room import require_batch
 
 
@@ -37,9 +38,13 @@ def evaluate_model(
     """
     findings, source, chosen = Findings(), None, ""
     with findings:
-        require_at_least_one(passes=passes, batch_size=batch_size)
+        require_whole(1, batch_size=batch_size)
     with findings:
-        if crops not in (1, CROPS):
+        require_whole(1, PASSES, passes=passes)
+    with findings:
+        require_whole(0, WORKERS, workers=workers)
+    with findings:
+        if type(crops) is not int or crops not in (1, CROPS):
             raise RequestError(f"crops = {crops!r}: give 1 or {CROPS}.")
     with findings:
         model = model_of(model)

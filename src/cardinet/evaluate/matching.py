@@ -58,16 +58,14 @@ def _strangers(source: Source, unknown: Sequence[str], classes: Sequence[str]) -
 def check_passes(model: Model, passes: int) -> None:
     """Raise RequestError when several passes are asked of a network that draws nothing."""
     if passes > 1 and not any(isinstance(module, Drawn) for module in model.network.modules()):
-        raise RequestError(
-            f"--passes {passes}: this network draws nothing, so every pass would be the same; leave --passes away."
-        )
+        raise RequestError(f"passes = {passes}: this network draws nothing, so every pass would be the same; give 1.")
 
 
 def choose_split(source: Source, asked: str | None) -> str:
     """The split to evaluate: the one asked for, else all, test or what is nearest to it. Raises RequestError."""
     if asked is None:
         return next(name for name in (WHOLE, "test", "validation", "train") if name in source.splits)
-    if asked not in source.splits:
+    if not isinstance(asked, str) or asked not in source.splits:
         raise RequestError(f'{source.text} has no split "{asked}"; it has {", ".join(source.splits)}.')
     return asked
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,7 +64,10 @@ def model_path(model: str) -> Path | None:
     if not (path / "run.toml").exists() and known(model):
         return None  # a folder that happens to be called as a network
     if (path / "run.toml").exists():
-        raise RequestError(f"{path} has no model yet, as its run ended before the first evaluation; --resume it first.")
+        raise RequestError(
+            f"{path} has no model yet, as its run ended before the first evaluation; go on with it first "
+            f"(cardinet train --resume {shlex.quote(str(path))})."
+        )
     raise RequestError(f"{path} is no run folder: there is no model.safetensors in it.")
 
 
@@ -77,7 +81,7 @@ def read_model(model: str, device: str = "cpu", *, compare: bool = True) -> Mode
         if known(model):
             raise RequestError(
                 f'"{model}" is a network\'s name and has no parameters; give a run folder or a model file '
-                "(or, to evaluate it, --weights FILE)."
+                "(`cardinet eval` takes it with --weights FILE)."
             )
         raise RequestError(f'"{model}" is not there; give a run folder or a model file.')
     return load_model(path, device, compare=compare)

@@ -28,7 +28,7 @@ def check_installed(format: str, int8: bool) -> None:
     needed = (*NEEDED[format], *(("nncf",) if int8 else ()))
     missing = [name for name in needed if not _installed(name)]
     if missing:
-        what = f"--format {format}{' --int8' if int8 else ''}"
+        what = f"The format {format}{' with int8' if int8 else ''}"
         verb = "is" if len(missing) == 1 else "are"
         raise RequestError(
             f'{what} needs {" and ".join(missing)}, which {verb} not installed: pip install "cardinet[export]".'

@@ -16,6 +16,7 @@ from torch.export import ExportedProgram
 import cardinet
 from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.base.files import beside, publish_files
+from cardinet.base.places import path_of
 from cardinet.data.source import Source
 from cardinet.evaluate.matching import check_classes
 from cardinet.evaluate.opening import model_of, opened_source
@@ -98,7 +99,7 @@ def check_request(model: Model | None, source: Source | None, request: Request, 
     with findings:
         if request.int8 and source is None and pictures_known:
             raise RequestError(
-                "--int8 calibrates on real training pictures; name them with --data (only a run folder knows its own)."
+                "int8 calibrates on real training pictures; name them as data (--data); only a run knows its own."
             )
     with findings:
         if model is not None and source is not None:
@@ -171,7 +172,7 @@ def export_file(
     pictures that prove it; `how` is what `Request` takes, as `int8=True`. Raises as `export_model`, and RequestError
     for another suffix.
     """
-    out = Path(path)
+    out = path_of(path)
     formats = {suffix: format for format, suffix in SUFFIXES.items()}
     if "format" not in how and out.suffix not in formats:
         raise RequestError(f"{path}: the format of a file is known by its end: {', '.join(formats)}.")

@@ -26,7 +26,8 @@ def translate(program: ExportedProgram, opset: int | None = None) -> Any:
     size = sum(tensor.nbytes for tensor in program.state_dict.values())
     if size > MOST_BYTES:
         raise WorkError(
-            f"The parameters take {size / 1e9:.1f} GB, and an ONNX file holds less than 2.1; use --format torch-export."
+            f"The parameters take {size / 1e9:.1f} GB, and an ONNX file holds less than 2.1; use the "
+            "format torch-export."
         )
     library("onnxscript")
     import torch
@@ -57,7 +58,7 @@ def check_opset(model: Any, asked: int | None) -> None:
     if asked is not None and reached != [asked]:
         got = reached[0] if reached else "none"
         raise WorkError(
-            f"--opset {asked} was not reached: the exporter wrote opset {got}. Ask for that one, or install a newer "
+            f"opset = {asked} was not reached: the exporter wrote opset {got}. Ask for that one, or install a newer "
             'onnxscript: pip install --upgrade "cardinet[export]".'
         )
 

@@ -121,9 +121,9 @@ class Parity:
         """What to do where an int8 file is refused, as one sentence."""
         other = "openvino" if format == "onnx" else "onnx"
         few = self.count * POINTS < 1
-        first = "name more pictures with --data (a single one is more than the allowed share), " if few else ""
+        first = "name more pictures as data (a single one is more than the allowed share), " if few else ""
         return (
-            f"What to do: {first}try --format {other}, which is quantized in another way, or leave --int8 away (an "
+            f"What to do: {first}try the format {other}, which is quantized in another way, or leave int8 away (an "
             "OpenVINO file runs in bfloat16 where the processor has it)."
         )
 

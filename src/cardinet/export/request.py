@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from cardinet.base.errors import Findings, RequestError, nearest
+from cardinet.base.numbers import THREADS, WORKERS, require_whole
 from cardinet.base.places import check_file
 from cardinet.export.extras import check_installed
 
@@ -64,11 +65,15 @@ class Request:
         with findings:
             if self.int8 and known and self.format not in QUANTIZED:
                 raise RequestError(
-                    f"--int8 is for the formats {' and '.join(QUANTIZED)}, not for {self.format}; name one of these."
+                    f"int8 is for the formats {' and '.join(QUANTIZED)}, not for {self.format}; name one of these."
                 )
         with findings:
-            if self.pictures < 1:
-                raise RequestError(f"--pictures {self.pictures}: a proof needs at least one picture.")
+            require_whole(1, pictures=self.pictures)
+        with findings:
+            require_whole(0, WORKERS, workers=self.workers)
+        with findings:
+            if self.threads is not None:
+                require_whole(1, THREADS, threads=self.threads)
         with findings:
             self._check_out()
         findings.raise_if_any()
@@ -76,23 +81,24 @@ class Request:
     def _check_opset(self) -> None:
         if self.opset is None:
             return
-        if self.format in SUFFIXES and self.format != "onnx":
-            raise RequestError(f"--opset {self.opset} is ONNX's; leave it away, or use --format onnx.")
+        require_whole(1, opset=self.opset)
+        if str(self.format) in SUFFIXES and self.format != "onnx":
+            raise RequestError(f"opset = {self.opset}: an opset is ONNX's; leave it away, or use the format onnx.")
         if self.opset < OPSETS.start:
             raise RequestError(
-                f"--opset {self.opset} is too old: torch's exporter translates to opset {OPSETS.start}, and a "
+                f"opset = {self.opset} is too old: torch's exporter translates to opset {OPSETS.start}, and a "
                 f"conversion to an older one would change operators; use {OPSETS.start} to {OPSETS.stop - 1}."
             )
         if self.opset not in OPSETS:
             raise RequestError(
-                f"--opset {self.opset} is newer than what can be written; use {OPSETS.start} to {OPSETS.stop - 1}."
+                f"opset = {self.opset} is newer than what can be written; use {OPSETS.start} to {OPSETS.stop - 1}."
             )
 
     def _check_out(self) -> None:
-        suffix = SUFFIXES.get(self.format)
+        suffix = SUFFIXES.get(str(self.format))
         if suffix is not None and self.out.suffix != suffix and not os.path.isdir(self.out):
             raise RequestError(
-                f"--out {self.out}: a file of the format {self.format} ends in {suffix}, such as "
+                f"{self.out}: a file of the format {self.format} ends in {suffix}, such as "
                 f"{self.out.with_suffix(suffix)}."
             )
         for file in self.files if not os.path.isdir(self.out) else (self.out,):

@@ -37,7 +37,7 @@ def require_memory(memory: Memory, pictures: int, device: str, work: str, size: 
     if available is None or memory.of(pictures) <= available:
         return
     most = memory.largest_batch(available)
-    fix = f"--batch-size {most} is the largest power of two that fits" if most else "not even one picture fits"
+    fix = f"a batch size of {most} is the largest power of two that fits" if most else "not even one picture fits"
     raise RequestError(
         f"{work} needs about {_gigabytes(memory.of(pictures))} for {size}, and {_gigabytes(available)} of memory are "
         f"available on {device}; {fix}. {LIFT}."

@@ -8,6 +8,7 @@ import platform
 import re
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -57,6 +58,17 @@ def device_of(name: str) -> str:
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise RequestError(f'The device "{name}" is not there: torch sees {torch.cuda.device_count()} GPUs; use cpu.')
     return name
+
+
+def usable(device: Any) -> str:
+    """A device as torch names it, or "auto", in Python. Raises RequestError where torch cannot put a tensor on it."""
+    if device == "auto":
+        return device_of("auto")
+    try:
+        return str(torch.empty(0, device=device if isinstance(device, str | torch.device) else "none").device)
+    except (RuntimeError, AssertionError) as error:  # AssertionError: torch is built without it
+        reason = str(error).splitlines()[0]
+        raise RequestError(f"device = {device!r}: it cannot be used ({reason:.80}); give auto, cpu or cuda.") from None
 
 
 def precision_of(name: str, device: str) -> str:

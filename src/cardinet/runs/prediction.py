@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import Findings, RequestError, WorkError, nearest
+from cardinet.base.numbers import require_whole
 from cardinet.blocks.mode import eval_mode
 from cardinet.data.decode import PictureError
 from cardinet.data.given import Given, given, is_one
@@ -88,7 +88,7 @@ def predict(
     """As `Model.predict` says."""
     findings, handed = Findings(), list[Given]()
     with findings:
-        require_at_least_one(top=top, batch_size=batch_size)
+        require_whole(1, top=top, batch_size=batch_size)
     with findings:
         if on_bad_image not in get_args(OnBad):
             choice = nearest(str(on_bad_image), get_args(OnBad))
@@ -149,13 +149,6 @@ def predictions(
                     continue
                 places, probabilities = answers.pop()
                 yield Prediction(picture.name, tuple(model.classes[i] for i in places), tuple(probabilities), picture)
-
-
-def require_at_least_one(**numbers: int) -> None:
-    """Raise RequestError with each of the numbers that is no whole number from 1 on, by its name."""
-    wrong = {name: n for name, n in numbers.items() if isinstance(n, bool) or not isinstance(n, Integral) or n < 1}
-    if wrong:
-        raise RequestError(*(f"{name} = {number!r}: give a whole number from 1 on." for name, number in wrong.items()))
 
 
 def as_input(network: nn.Module, pixels: Tensor) -> Tensor:

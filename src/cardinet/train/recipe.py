@@ -13,6 +13,7 @@ from pydantic import Field
 from cardinet.base.documents import Bounds, DocumentError, parse_toml, read_bytes
 from cardinet.base.durations import Duration
 from cardinet.base.errors import CardinetError, RequestError, nearest
+from cardinet.base.numbers import THREADS, WORKERS
 from cardinet.base.settings import Settings, find_setting, leaves, merge, put, validate
 from cardinet.base.synonyms import setting_hint
 from cardinet.data.preprocessing import LARGEST_SIDE
@@ -131,9 +132,9 @@ class MachineSettings(Settings):
     """What a run's bits depend on beside the recipe. `threads` 0 is measured (`train.threads`)."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    threads: Annotated[int, Field(ge=0, le=1024)] = 0
+    threads: Annotated[int, Field(ge=0, le=THREADS)] = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    workers: Annotated[int, Field(ge=0, le=256)] = 2
+    workers: Annotated[int, Field(ge=0, le=WORKERS)] = 2
     device: str = "auto"
 
 

@@ -127,7 +127,7 @@ def load(network: nn.Module, weights: Weights, given: Collection[str] = (), clas
     that the user has chosen knowingly ("pad"). Raises RequestError with every other difference, and the network is
     then unchanged.
     """
-    if not hasattr(network, "spec"):
+    if not isinstance(network, nn.Module) or not hasattr(network, "spec"):
         raise RequestError(
             f"{type(network).__name__} is no network of Cardinet, into which alone weights are loaded; make one: "
             "cardinet.create(NAME)."

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
-import pathlib
 from typing import Any
 
 import torch
 
 from cardinet.base.errors import RequestError, nearest
 from cardinet.base.files import write_atomic
+from cardinet.base.places import path_of
 from cardinet.networks.part import to_document
 from cardinet.weights.alike import Path, differing, layouts, of_libraries, tested
 from cardinet.weights.checksums import sealed
@@ -32,12 +32,12 @@ def save_weights(network: Any, path: str | os.PathLike[str], names: str = OURS) 
     that the library's network loads them with `load_state_dict(strict=True)`. Raises RequestError for names that
     this network has not in that library and for another suffix, WorkError where the file cannot be written.
     """
-    if not hasattr(network, "spec"):
+    if not isinstance(network, torch.nn.Module) or not hasattr(network, "spec"):
         raise RequestError(
             f"{type(network).__name__} is no network of Cardinet; save another one with torch.save(net.state_dict(), "
             "FILE)."
         )
-    path = pathlib.Path(path)
+    path = path_of(path)
     if path.suffix not in SUFFIXES:
         raise RequestError(f"{path}: end the name with one of {', '.join(SUFFIXES)}.")
     layout = Layout() if names == OURS else _layout(network, names)

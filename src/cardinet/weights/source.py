@@ -44,7 +44,9 @@ def read_weights(source: str | Path, network: str | None = None) -> Weights:
 def _default(library: str, network: str | None) -> str:
     """The name of a library's weights for a network. Raises RequestError where it has none, or no network is named."""
     if network is None:
-        raise RequestError(f"--weights {library} means its default weights of a network; name the network too.")
+        raise RequestError(
+            f'"{library}" means its default weights of a network; name the network too, as in {library}:resnet50.'
+        )
     id = find(network).id
     peers = [peer for peer, row in PEERS.items() if row.id in (id, network) and peer.startswith(f"{library}:")]
     if not peers:
