@@ -65,11 +65,22 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
     return values
 
 
+class Nested:
+    """In the annotation of a field: it holds settings that do not show in its type, and names their paths."""
+
+    def paths(self) -> Iterator[tuple[str, ...]]:
+        """The paths of the settings within the field; the empty one is the field as a whole."""
+        raise NotImplementedError
+
+
 def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The paths of all settings of a model, groups within groups included."""
     for name, field in model.model_fields.items():
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+        nested = next((item for item in field.metadata if isinstance(item, Nested)), None)
+        if nested is not None:
+            yield from ((*path, name, *inner) for inner in nested.paths())
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from leaves(kind, (*path, name))
         else:
             yield (*path, name)
@@ -108,6 +119,16 @@ def merge(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def tag(name: str) -> str:
+    """The word for a part in the place of an error; it is no setting, so `explain` leaves it out."""
+    return f"<{name}>"
+
+
+def is_tag(word: str | int) -> bool:
+    """Whether a word of a place is a `tag`."""
+    return isinstance(word, str) and word.startswith("<") and word.endswith(">")
+
+
 def explain(error: ValidationError, known: list[str], where: str = "", noun: str = "setting") -> RequestError:
     """A validation error as findings: each with the setting, its value, what is wrong and, for a key, the nearest.
 
@@ -119,7 +140,7 @@ def explain(error: ValidationError, known: list[str], where: str = "", noun: str
     for item in items:
         if item["type"] == "too_short" and item["loc"] in wrong:
             continue
-        name = ".".join(str(part) for part in item["loc"])
+        name = ".".join(str(word) for word in item["loc"] if not is_tag(word))
         place = f"{where}{name}"
         if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             findings.append(f'There is no {noun} "{place}" ({setting_hint(name, known)}).')

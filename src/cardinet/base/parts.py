@@ -1,0 +1,193 @@
+"""Parts of a recipe: typed choices of one kind, such as an optimizer; each is a class in its kind's folder."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import PydanticCustomError, core_schema
+
+from cardinet.base.calls import arguments, read_call
+from cardinet.base.errors import RequestError, nearest
+from cardinet.base.settings import Nested, Settings, parse_assignments, tag
+
+KEY = "part"
+"""The word that names a part in a document: `{"part": "SGD", "lr": 0.1}`."""
+
+
+class Part(Settings):
+    """One choice of a kind. Its fields are settings, and its name in documents and in text is that of its class."""
+
+
+P = TypeVar("P", bound=Part)
+
+
+class Table(Generic[P]):
+    """All parts of one kind: the subclasses of `kind` in the modules of a package, by name, in order of the names.
+
+    A new part is one new file in that folder. `noun` is what one is called in sentences.
+    """
+
+    def __init__(self, kind: type[P], package: str, noun: str) -> None:
+        self.kind = kind
+        self.package = package
+        self.noun = noun
+
+    @functools.cached_property
+    def rows(self) -> Mapping[str, type[P]]:
+        """The classes by name. Their modules are imported when this is asked for the first time."""
+        folder = importlib.import_module(self.package).__path__
+        found: dict[str, type[P]] = {}
+        for module in pkgutil.iter_modules(folder, f"{self.package}."):
+            for value in vars(importlib.import_module(module.name)).values():
+                if isinstance(value, type) and issubclass(value, self.kind) and value.__module__ == module.name:
+                    found[value.__name__] = value
+        return dict(sorted(found.items()))
+
+    def document(self, value: Any, default: str = "") -> Any:
+        """What describes a part as a mapping that names it: text is read, a mapping without a name gets the default.
+
+        Anything else is returned as it is. Raises RequestError for text that names no part, or is not written well.
+        """
+        if isinstance(value, Part):
+            return to_document(value)
+        if isinstance(value, Mapping):
+            return value if KEY in value or not default else {KEY: default, **value}
+        if not isinstance(value, str):
+            return value
+        call = read_call(value)
+        if call is None or call[0] not in self.rows:
+            name = value if call is None else call[0]
+            example = next(iter(self.rows))
+            raise RequestError(
+                f'There is no {self.noun} "{name}" ({nearest(name, self.rows)}). It is written as in {example}(...).'
+            )
+        words = call[1] or []
+        if any("=" not in word for word in words):
+            field = next(iter(self.rows[call[0]].model_fields), "name")
+            raise RequestError(f"{value}: name every value, and put lists in brackets, as in {call[0]}({field}=...).")
+        return {KEY: call[0], **parse_assignments(words)}
+
+    def check_name(self, document: Any) -> None:
+        """Raise RequestError where a document describes no part of this kind."""
+        if not isinstance(document, Mapping):
+            raise RequestError(f"It is written as in {next(iter(self.rows))}(...).")
+        name = document.get(KEY)
+        if not isinstance(name, str) or name not in self.rows:
+            raise RequestError(f'There is no {self.noun} "{name}" ({nearest(str(name), self.rows)}).')
+
+
+def to_document(part: Part) -> dict[str, Any]:
+    """A part as plain data."""
+    return {KEY: type(part).__name__, **part.model_dump(mode="json")}
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn a RequestError into an error of the field at which it is met, beside those of other fields."""
+    try:
+        yield
+    except RequestError as error:
+        raise PydanticCustomError("part", "{text}", {"text": " ".join(error.findings).rstrip(".")}) from None
+
+
+def _schema(table: Table[Any], handler: GetCoreSchemaHandler, default: str = "") -> core_schema.CoreSchema:
+    """A schema that takes a part, its document or its text, and reports every wrong field at its place."""
+
+    def read(value: Any) -> Any:
+        with _told():
+            document = table.document(value, default)
+            table.check_name(document)
+        return value if isinstance(value, table.kind) else document
+
+    choices = {tag(name): _fields(handler(row)) for name, row in table.rows.items()}
+    tagged = core_schema.tagged_union_schema(choices, _name_of)
+    return core_schema.no_info_before_validator_function(
+        read, tagged, serialization=core_schema.plain_serializer_function_ser_schema(to_document)
+    )
+
+
+def _name_of(value: Any) -> str | None:
+    return tag(type(value).__name__ if isinstance(value, Part) else value[KEY])
+
+
+def _fields(schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
+    """The schema of a part for a document that names it."""
+
+    def without_name(value: Any) -> Any:
+        return {key: v for key, v in value.items() if key != KEY} if isinstance(value, Mapping) else value
+
+    return core_schema.no_info_before_validator_function(without_name, schema)
+
+
+@dataclass(frozen=True)
+class OneOf(Nested):
+    """A field that holds one part, as in `Annotated[Optimizer, OneOf(OPTIMIZERS, "SGD")]`.
+
+    `default` is the part of a document that names none.
+    """
+
+    table: Table[Any]
+    default: str = ""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return _schema(self.table, handler, self.default)
+
+    def paths(self) -> Iterator[tuple[str, ...]]:
+        """The part itself, and the settings of every part that can stand here."""
+        fields = (field for row in self.table.rows.values() for field in row.model_fields)
+        yield from dict.fromkeys([(), *((field,) for field in fields)])
+
+
+@dataclass(frozen=True)
+class SomeOf(Nested):
+    """A field that holds parts of a kind by their names, each at most once: a mapping `{"Flip": Flip(...)}`.
+
+    Read from such a mapping, whose values need no name of their own; from a list of parts; or from text with commas.
+    A value None, or the word none, leaves a part out.
+    """
+
+    table: Table[Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        item = _schema(self.table, handler)
+
+        def read(value: Any) -> Any:
+            with _told():
+                return self.documents(value)
+
+        mapping = core_schema.dict_schema(core_schema.str_schema(), item)
+        return core_schema.no_info_before_validator_function(read, mapping)
+
+    def paths(self) -> Iterator[tuple[str, ...]]:
+        """All parts together, each part, and its settings."""
+        yield ()
+        for name, row in self.table.rows.items():
+            yield from [(name,), *((name, field) for field in row.model_fields)]
+
+    def documents(self, value: Any) -> Any:
+        """Whatever describes some parts as one mapping by name, in the order of the table."""
+        if isinstance(value, str):
+            value = [] if value.lower() == "none" else arguments(value)
+        if isinstance(value, list | tuple):
+            items = [self.table.document(item) for item in value]
+            names = [item.get(KEY) if isinstance(item, Mapping) else None for item in items]
+            if twice := {str(name) for name in names if names.count(name) > 1}:
+                raise RequestError(f"{', '.join(sorted(twice))} is given twice; give it once.")
+            value = dict(zip(map(str, names), items, strict=True))
+        if not isinstance(value, Mapping):
+            return value
+        kept = {name: self.table.document(v, name) for name, v in value.items() if v is not None and v != "none"}
+        for name, item in kept.items():
+            if isinstance(item, Mapping) and item.get(KEY, name) != name:
+                raise RequestError(
+                    f'Under "{name}" stands the {self.table.noun} {item[KEY]}; write it under its own name.'
+                )
+        known = [name for name in self.table.rows if name in kept]
+        return {name: kept[name] for name in (*known, *(name for name in kept if name not in known))}
