@@ -76,6 +76,14 @@ def test_a_named_network_is_evaluated_with_the_weights_of_a_file(
     torch.save(safetensors.torch.load_file(digits_run / "model.safetensors"), "digits.pth")
     by_name = cli("eval", "resnext11_8x16d_digits", "--data", "digits", "--weights", "digits.pth")
     assert by_name.out == cli("eval", digits_run).out
+    order = (
+        "digits.pth does not name its classes; its classifier is used by position: class 0 is 0, 1 is 1, ..., 9 is 9."
+    )
+    assert order in by_name.err
+    trained = cli("train", "resnext11_8x16d_digits", "--weights", "digits.pth", "--dry-run")
+    assert order in trained.err
+    assert "by position" not in cli("train", "--weights", digits_run / "model.safetensors", "--dry-run").err
+    assert "by position" not in cli("train", "resnet18", "--weights", "thousand.pth", "--dry-run", *COMMON).err
 
 
 @pytest.mark.parametrize("words", [["--fold"], ["--strip", "--deepen", "2,1,1"]])

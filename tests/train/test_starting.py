@@ -31,6 +31,7 @@ from cardinet.weights.contents import Weights
 from cardinet.weights.match import load
 from cardinet.weights.nearest import fitting_network, nearest_network
 from cardinet.weights.published import beside, of_timm, of_torchvision
+from cardinet.weights.rows import by_position
 
 HALF = (0.5, 0.5, 0.5)
 TRAINED = Preprocessing(channels=3, resize=40, crop=32, interpolation="bicubic", antialias=False, mean=HALF, std=HALF)
@@ -193,6 +194,27 @@ def test_classes_that_stand_in_another_order(tmp_path: Path) -> None:
     load(made, weights, classes=("a", "b", "c"))
     for name in ("fc.weight", "fc.bias"):
         assert torch.equal(made.state_dict()[name], built.state_dict()[name][[1, 2, 0]])
+
+
+def test_a_classifier_without_names_is_used_by_position() -> None:
+    network = cardinet.create("resnet20_cifar", num_classes=3)
+    weights = Weights("w.pth", network.state_dict(), spec=network.spec)
+    said = "w.pth does not name its classes; its classifier is used by position: class 0 is ant, 1 is b\\x1b, 2 is cat."
+    assert said in load(network, weights, classes=("ant", "b\x1b", "cat")).sentences()
+    named = replace(weights, classes=("ant", "bee", "cat"))
+    for one, classes in ((named, ("ant", "bee", "cat")), (named, ("cat", "ant", "bee")), (weights, ())):
+        assert "by position" not in " ".join(load(network, one, classes=classes).sentences())
+    other = cardinet.create("resnet20_cifar", num_classes=2)  # whose classifier is drawn anew
+    assert "by position" not in " ".join(load(other, weights, classes=("ant", "bee")).sentences())
+
+
+def test_the_libraries_order_of_imagenet_is_known() -> None:
+    synsets = [f"n{number:08d}" for number in range(1000)]
+    for source in ("torchvision:resnet50", "timm:resnet50.a1_in1k"):
+        assert by_position(Weights(source, {}), synsets) == ""
+        assert by_position(Weights(source, {}), synsets[::-1]) != ""
+        assert by_position(Weights(source, {}), [*synsets[:-1], "tench"]) != ""
+    assert "class 0 is n00000000, 1 is n00000001, ..., 999 is n00000999." in by_position(Weights("a.pth", {}), synsets)
 
 
 def test_a_rewritten_model_of_other_classes_is_refused(tmp_path: Path) -> None:

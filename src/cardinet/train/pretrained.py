@@ -34,7 +34,7 @@ def pretrained(
     said = (*channels_said, *said)
     spec = spec.but(in_channels=channels, **fixed)
     network = build(spec).to(device)
-    match = load(network, weights, given)
+    match = load(network, weights, given, source.classes)
     if match.reinitialised:
         raise RequestError(
             f"{weights.source} has no classifier for the {len(source.classes)} classes of {source.text}, so there is "

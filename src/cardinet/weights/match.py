@@ -17,7 +17,7 @@ from cardinet.weights.misfit import misfit
 from cardinet.weights.names.roles import BOOKKEEPING, HEAD, LEARNT, fits
 from cardinet.weights.printed import printable, some
 from cardinet.weights.recognise import Names, body, child, heads, recognise, required
-from cardinet.weights.rows import Rows, rows_by_name
+from cardinet.weights.rows import Rows, by_position, rows_by_name
 from cardinet.weights.settled import chosen, read_settings, require_settings, settling, short, text_of, unlike, usual
 
 REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -28,7 +28,8 @@ REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 class Match:
     """What is loaded (our names), under which other names, what the network draws anew, and what is left over.
 
-    `rows` are those of the classifier that are loaded, where the classes are not just those of the source.
+    `rows` are those of the classifier that are loaded, where the classes are not just those of the source;
+    `by_position` is a sentence where the source does not name them.
     """
 
     loaded: tuple[str, ...]
@@ -41,6 +42,7 @@ class Match:
     skipped: Mapping[str, str] = field(default_factory=dict)
     why_new: str = ""
     rows: Rows | None = None
+    by_position: str = ""
 
     def sentences(self) -> list[str]:
         """The outcome, for the user; nothing is dropped in silence."""
@@ -49,6 +51,8 @@ class Match:
             said.append(f"New classifier: {', '.join(self.reinitialised)} drawn anew; {self.why_new}.")
         if self.rows is not None:
             said.append(self.rows.sentence())
+        if self.by_position:
+            said.append(self.by_position)
         if self.left_over:
             said.append(f"Not used from the file: {some(self.left_over)}.")
         if self.skipped:
@@ -113,7 +117,9 @@ def _matched(network: Any, weights: Weights, names: Names, given: Collection[str
     doubts = [usual(network, names), _lookalikes(network, weights)] if weights.spec is None else []
     notes = (*weights.notes, *names.notes, *filter(None, doubts), *_not_finite(loaded, state, theirs))
     why = _why_new(own, weights, names) if new_head else ""
-    return Match(loaded, renamed, new_head, left_over, names.origin, names.prefix, notes, weights.skipped, why, rows)
+    place = "" if new_head else by_position(weights, classes)
+    skipped = weights.skipped
+    return Match(loaded, renamed, new_head, left_over, names.origin, names.prefix, notes, skipped, why, rows, place)
 
 
 def load(network: nn.Module, weights: Weights, given: Collection[str] = (), classes: Sequence[str] = ()) -> Match:

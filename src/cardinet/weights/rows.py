@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from cardinet.weights.contents import Weights
 from cardinet.weights.names.roles import HEAD
-from cardinet.weights.printed import some
+from cardinet.weights.printed import printable, some
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,26 @@ class Rows:
             f"The classifier: {len(self.kept)} of {count} classes are those of {self.source} and keep their rows "
             f"({some(self.kept)}); drawn anew: {some(self.new)}."
         )
+
+
+SYNSETS = 1000
+"""Classes of ImageNet; the libraries have them in the order of their synsets' numbers, as a source of ImageNet has."""
+
+
+def by_position(weights: Weights, classes: Sequence[str]) -> str:
+    """The sentence on a classifier whose source does not name its classes, so that their order decides; else nothing.
+
+    Nothing also where the order is known to be that of the `classes`: the libraries' of ImageNet.
+    """
+    if weights.classes or not classes:
+        return ""
+    library = weights.source.startswith(("torchvision:", "timm:"))
+    synsets = len(classes) == SYNSETS and all(re.fullmatch(r"n\d{8}", name) for name in classes)
+    if library and synsets and list(classes) == sorted(classes):
+        return ""
+    places = [f"{row} is {printable(name)}" for row, name in enumerate(classes)]
+    shown = places if len(places) <= 3 else [*places[:2], "...", places[-1]]
+    return f"{weights.source} does not name its classes; its classifier is used by position: class {', '.join(shown)}."
 
 
 def rows_by_name(
