@@ -28,7 +28,7 @@ import torch
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.networks.registry import find
 from cardinet.runs.environment import hardware, keep_freed_memory, versions
 

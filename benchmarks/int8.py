@@ -31,6 +31,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
@@ -43,7 +44,6 @@ from cardinet.export.parity import Parity, compare
 from cardinet.export.pictures import Pictures, calibrating, feed, proving
 from cardinet.export.quantize import quantized
 from cardinet.export.runner import Array, Runner, TorchRunner, has_bf16, open_exported
-from cardinet.networks.builder import build
 from cardinet.networks.registry import find
 from cardinet.runs.environment import hardware, versions
 from cardinet.runs.model_file import Model

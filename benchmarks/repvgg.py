@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.networks.registry import find
 from cardinet.rewrite.proof import difference
 from cardinet.rewrite.registry import Step, apply

@@ -25,8 +25,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from cardinet.networks.builder import build
-from cardinet.networks.merge import Add
+from cardinet.build.builder import build
+from cardinet.networks.parts.merge import Add
 from cardinet.networks.registry import find
 from cardinet.networks.residual import Residual
 from cardinet.runs.environment import device_of, hardware, keep_freed_memory, versions

@@ -35,11 +35,11 @@ import torch
 from torch.nn import functional as F
 
 from cardinet.base.settings import merge
+from cardinet.build.builder import build
 from cardinet.data.arrays import ArrayPictures
 from cardinet.data.batches import Batch, TrainBatches
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
-from cardinet.networks.builder import build
 from cardinet.runs.environment import hardware, versions
 from cardinet.runs.folder import RunFolder
 from cardinet.train import loop

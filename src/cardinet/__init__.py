@@ -92,7 +92,7 @@ def create(
     With `features_only` it maps a picture to a list of feature maps, all or those of `out_indices`.
     Raises RequestError for an unknown name or setting, or feature maps that the network does not have.
     """
-    from cardinet.networks.builder import build
+    from cardinet.build.builder import build
     from cardinet.runs.environment import usable
 
     if out_indices is not None and not features_only:

@@ -13,9 +13,9 @@ from cli_runner import Cli, Said
 from hostile_files import picture
 
 import cardinet
+from cardinet.build.builder import build
 from cardinet.cli.growth import Growth, with_channels
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.networks.builder import build
 from cardinet.networks.registry import find
 from cardinet.rewrite.registry import apply
 from cardinet.runs.model_file import Model

@@ -8,14 +8,14 @@ import torch
 
 from cardinet.base.errors import RequestError
 from cardinet.blocks.merge import stochastic_inference
+from cardinet.build.builder import build
 from cardinet.data.batches import evaluation_batches
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Split, open_source
 from cardinet.evaluate.classification import evaluate
 from cardinet.evaluate.matching import check_passes
-from cardinet.networks.builder import build
-from cardinet.networks.merge import Swapout
+from cardinet.networks.parts.merge import Swapout
 from cardinet.networks.registry import find
 from cardinet.runs.model_file import Model
 

@@ -9,12 +9,12 @@ from PIL import Image
 from torchvision.transforms import functional
 
 from cardinet.base.errors import WorkError
+from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
 from cardinet.evaluate.classification import evaluate
 from cardinet.evaluate.ten_crop import ten_crops
-from cardinet.networks.builder import build
 from cardinet.networks.registry import find
 
 SIZES = [(40, 30), (30, 47), (24, 24), (64, 33)]

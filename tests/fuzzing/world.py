@@ -60,8 +60,8 @@ def _fill(root: Path) -> None:
     import torch
     from PIL import Image
 
+    from cardinet.build.builder import build
     from cardinet.data.preprocessing import Preprocessing
-    from cardinet.networks.builder import build
     from cardinet.networks.registry import find
     from cardinet.runs.model_file import Model, save_model
 

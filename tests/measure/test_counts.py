@@ -9,10 +9,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from cardinet.base.errors import RequestError
+from cardinet.build.builder import build
 from cardinet.measure.counts import count, count_spec, parameters
-from cardinet.networks.builder import build
+from cardinet.networks.parts.gate import SqueezeExcite
+from cardinet.networks.parts.spatial import Grouped
+from cardinet.networks.parts.stem import Stem
+from cardinet.networks.parts.transform import Transform
 from cardinet.networks.registry import find
-from cardinet.networks.residual import Grouped, Residual, SqueezeExcite, Stem, Transform
+from cardinet.networks.residual import Residual
 
 INDEPENDENT = [
     ("resnet18", {}, 224),

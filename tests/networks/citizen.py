@@ -20,7 +20,7 @@ from cardinet.blocks.classifier import Classifier
 from cardinet.blocks.features import FeatureNetwork
 from cardinet.blocks.fractalnet import Paths
 from cardinet.blocks.merge import StochasticDepth, Swapout
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.networks.family import Named
 
 SIDES = {"AlexNet": 67, "GoogLeNet": 64, "Highway": 28, "Inception": 107}

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn.functional import unfold
 
 from cardinet.blocks.deeply_fused import DeeplyFusedNet
-from cardinet.networks.builder import build
-from cardinet.networks.deeply_fused import DeeplyFused, fuse
-from cardinet.networks.merge_and_run import MergeAndRun
+from cardinet.build.builder import build
+from cardinet.networks.families.deeply_fused import DeeplyFused, fuse
+from cardinet.networks.families.merge_and_run import MergeAndRun
 from cardinet.networks.registry import find
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.blocks.merge import StochasticDepth
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.networks.registry import PEERS
 from cardinet.weights.names import LAYOUTS
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.networks.residual import Residual
 
 Branch = Callable[[], Tensor]

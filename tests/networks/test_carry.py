@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
 from cardinet.blocks.carry import ShortcutGate as GateModule
+from cardinet.build.builder import build
 from cardinet.measure.counts import count_spec
-from cardinet.networks.builder import build
+from cardinet.networks.parts.carry import ExclusiveGate, Scaled, ShortcutDropout, ShortcutGate
 from cardinet.networks.registry import find
-from cardinet.networks.shortcut import ExclusiveGate, Scaled, ShortcutDropout, ShortcutGate
 
 
 def scaled(skip_factor: float, branch_factor: float) -> Join:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from cardinet.blocks.compactor import Compactor
+from cardinet.build.initialise import initialise
 from cardinet.measure.counts import count_spec
-from cardinet.networks.initialise import initialise
 from cardinet.networks.registry import find
 
 

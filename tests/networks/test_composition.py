@@ -16,16 +16,20 @@ from hypothesis import strategies as st
 from torch import nn
 
 from cardinet.base.errors import RequestError
+from cardinet.build.builder import build
 from cardinet.measure.counts import count, parameters
-from cardinet.networks.builder import build
-from cardinet.networks.levels import Levels
-from cardinet.networks.merge import Add, StochasticDepth, Swapout
-from cardinet.networks.order import ORDERS
-from cardinet.networks.part import from_document, to_document
+from cardinet.networks.document import from_document, to_document
+from cardinet.networks.parts.carry import ExclusiveGate, Scaled, ShortcutDropout, ShortcutGate
+from cardinet.networks.parts.gate import SqueezeExcite
+from cardinet.networks.parts.levels import Levels
+from cardinet.networks.parts.merge import Add, StochasticDepth, Swapout
+from cardinet.networks.parts.order import ORDERS
+from cardinet.networks.parts.shortcut import Shortcut
+from cardinet.networks.parts.spatial import Grouped, SelectiveKernel, SplitAttention
+from cardinet.networks.parts.stem import Stem
+from cardinet.networks.parts.transform import BASIC, BOTTLENECK, Transform
 from cardinet.networks.registry import NETWORKS
-from cardinet.networks.residual import Residual, SqueezeExcite, Stem
-from cardinet.networks.shortcut import ExclusiveGate, Scaled, Shortcut, ShortcutDropout, ShortcutGate
-from cardinet.networks.transform import BASIC, BOTTLENECK, Grouped, SelectiveKernel, SplitAttention, Transform
+from cardinet.networks.residual import Residual
 
 SMALL = Residual(depths=(2, 1), widths=(16, 32), stem=Stem(layout="cifar", width=16), num_classes=3)
 UNITS = {"basic": BASIC, "one convolution": Transform(kernels=(3,)), "bottleneck": BOTTLENECK}

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from cardinet.base.errors import RequestError
 from cardinet.blocks.deeply_fused import FusedBlock, FusedLines, Shape
 from cardinet.blocks.merge_and_run import MergeAndRunBlock
+from cardinet.build.builder import build
 from cardinet.measure.counts import count_spec
-from cardinet.networks import deeply_fused, merge_and_run
-from cardinet.networks.builder import build
-from cardinet.networks.deeply_fused import DeeplyFused, fuse
-from cardinet.networks.merge_and_run import MergeAndRun
-from cardinet.networks.part import from_document, to_document
+from cardinet.networks.document import from_document, to_document
+from cardinet.networks.families import deeply_fused, merge_and_run
+from cardinet.networks.families.deeply_fused import DeeplyFused, fuse
+from cardinet.networks.families.merge_and_run import MergeAndRun
 from cardinet.networks.registry import FAMILIES, NETWORKS, find
 from networks.fused_formulas import NARROW, NETS, Naive, along, pictures, ready
 

@@ -16,9 +16,9 @@ from torchvision.models import densenet121
 
 from cardinet.base.errors import RequestError
 from cardinet.blocks.classifier import Classifier
+from cardinet.build.builder import build
 from cardinet.measure.counts import count_spec
-from cardinet.networks.builder import build
-from cardinet.networks.densenet import FAMILY, SMALL, DenseNet
+from cardinet.networks.families.densenet import FAMILY, SMALL, DenseNet
 
 ROWS = {**FAMILY.rows, **SMALL.rows}
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "densenet_memory.py"

@@ -12,7 +12,7 @@ from torchvision.models.detection.backbone_utils import BackboneWithFPN
 
 import cardinet
 from cardinet.base.errors import RequestError
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.networks.registry import find
 
 CASES = {

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from cardinet.base.errors import RequestError
 from cardinet.blocks.fractalnet import FractalNet as Network
 from cardinet.blocks.fractalnet import Paths
+from cardinet.build.builder import build
 from cardinet.measure.counts import count_spec
-from cardinet.networks.builder import build
-from cardinet.networks.fractalnet import FAMILY, FractalNet
+from cardinet.networks.families.fractalnet import FAMILY, FractalNet
 
 COUNTS = {"fractalnet20": (33714314, 0.845), "fractalnet20_droppath": (33714314, 0.845)}
 SMALL = FractalNet(columns=3, widths=(4, 6), dropout=(0, 0), num_classes=5, in_channels=2)

@@ -9,9 +9,9 @@ from torch.nn.functional import conv2d, max_pool2d
 
 from cardinet.base.errors import RequestError
 from cardinet.blocks.googlenet import ResponseNorm
+from cardinet.build.builder import build
 from cardinet.measure.counts import count_spec
-from cardinet.networks.builder import build
-from cardinet.networks.googlenet import GoogLeNet
+from cardinet.networks.families.googlenet import GoogLeNet
 from cardinet.networks.registry import find
 
 TINY = GoogLeNet(widths=(((2, 3, 4, 5, 6, 7), (3, 2, 2, 2, 1, 1)),), num_classes=3, in_channels=2)

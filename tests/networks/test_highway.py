@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
 from cardinet.blocks.highway import HighwayLayer
+from cardinet.build.builder import build
 from cardinet.measure.counts import count_spec
-from cardinet.networks.builder import build
-from cardinet.networks.highway import Highway
-from cardinet.networks.part import from_document, to_document
+from cardinet.networks.document import from_document, to_document
+from cardinet.networks.families.highway import Highway
 from cardinet.networks.registry import find
 from networks.plain_formulas import averages, convolve, max_pool, positive
 

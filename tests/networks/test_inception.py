@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from cardinet.base.errors import RequestError
+from cardinet.build.builder import build
 from cardinet.measure.counts import count_spec
-from cardinet.networks import inception_resnet, inception_v3, inception_v4
-from cardinet.networks.builder import build
-from cardinet.networks.inception import (
+from cardinet.networks.families import inception_resnet, inception_v3, inception_v4
+from cardinet.networks.inception import Inception
+from cardinet.networks.parts.inception_pieces import (
     AVERAGE,
     MAX,
     Concatenation,
     Convolution,
-    Inception,
     InceptionResidual,
     Pooling,
     conv,

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.blocks.unit import GroupedUnit
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
+from cardinet.networks.families.repvgg import RepVGG
+from cardinet.networks.parts.spatial import Grouped
 from cardinet.networks.registry import PEERS, find
-from cardinet.networks.repvgg import RepVGG
-from cardinet.networks.residual import Grouped
 from networks.peers import peer
 from networks.test_torchvision_values import NAMES as RESIDUAL
 

@@ -12,12 +12,12 @@ from test_stochastic_depth import NAMES, drawn
 from test_unit_orders import TINY
 from torch import Tensor
 
-from cardinet.networks.builder import build
-from cardinet.networks.levels import Levels
-from cardinet.networks.merge import StochasticDepth
-from cardinet.networks.order import ORDERS
+from cardinet.build.builder import build
+from cardinet.networks.parts.levels import Levels
+from cardinet.networks.parts.merge import StochasticDepth
+from cardinet.networks.parts.order import ORDERS
+from cardinet.networks.parts.transform import BOTTLENECK
 from cardinet.networks.registry import find
-from cardinet.networks.residual import BOTTLENECK
 
 
 @dataclass

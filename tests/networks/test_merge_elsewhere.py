@@ -16,11 +16,11 @@ from cardinet.blocks.inception import Concatenate, ScaledResidual
 from cardinet.blocks.merge import Add, Drawn
 from cardinet.blocks.merge import StochasticDepth as Rule
 from cardinet.blocks.merge_and_run import MergeAndRunBlock
+from cardinet.build.builder import build
 from cardinet.measure.counts import count_spec, parameters
-from cardinet.networks.builder import build
-from cardinet.networks.gate import SqueezeExcite
-from cardinet.networks.merge import StochasticDepth, Swapout
-from cardinet.networks.part import from_document, to_document
+from cardinet.networks.document import from_document, to_document
+from cardinet.networks.parts.gate import SqueezeExcite
+from cardinet.networks.parts.merge import StochasticDepth, Swapout
 from cardinet.networks.registry import NETWORKS, find
 from networks.citizen import CHECKS, subject
 

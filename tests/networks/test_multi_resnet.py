@@ -9,13 +9,13 @@ from residual_formulas import Network, assert_equal
 from test_stochastic_depth import drawn
 from test_unit_orders import TINY
 
+from cardinet.build.builder import build
 from cardinet.measure.counts import count_spec
-from cardinet.networks.builder import build
-from cardinet.networks.merge import StochasticDepth
-from cardinet.networks.order import ORDERS
+from cardinet.networks.families.resnet_v2 import STRIDE_FIRST
+from cardinet.networks.parts.merge import StochasticDepth
+from cardinet.networks.parts.order import ORDERS
+from cardinet.networks.parts.transform import BOTTLENECK
 from cardinet.networks.registry import find
-from cardinet.networks.residual import BOTTLENECK
-from cardinet.networks.resnet_v2 import STRIDE_FIRST
 
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     **{letter: (letter, {"order": ORDERS[letter]}) for letter in "abcde"},

@@ -11,9 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
+from cardinet.networks.parts.stem import Stem
+from cardinet.networks.parts.transform import BOTTLENECK
 from cardinet.networks.registry import find
-from cardinet.networks.residual import BOTTLENECK, Residual, Stem
+from cardinet.networks.residual import Residual
 
 State = dict[str, Tensor]
 TINY = Residual(

@@ -10,10 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cardinet.networks.builder import build
-from cardinet.networks.part import from_document, part, resolve, to_document
+from cardinet.build.binding import resolve
+from cardinet.build.builder import build
+from cardinet.networks.document import from_document, to_document
+from cardinet.networks.part import part
+from cardinet.networks.parts.gate import SqueezeExcite
 from cardinet.networks.registry import find
-from cardinet.networks.residual import Residual, SqueezeExcite
+from cardinet.networks.residual import Residual
 
 RESNET20 = find("resnet20_cifar").spec
 PIXELS = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cardinet.base.errors import RequestError
+from cardinet.build.builder import build
 from cardinet.measure.counts import count_spec
-from cardinet.networks.builder import build
-from cardinet.networks.part import from_document, to_document
+from cardinet.networks.document import from_document, to_document
+from cardinet.networks.families.repvgg import RepVGG
+from cardinet.networks.parts.gate import SqueezeExcite
 from cardinet.networks.registry import find
-from cardinet.networks.repvgg import RepVGG
-from cardinet.networks.residual import SqueezeExcite
 from cardinet.weights.names import LAYOUTS
 
 COUNTS = {
@@ -168,7 +168,7 @@ def test_refusals_come_together() -> None:
 def test_the_first_block_trains_on_pictures_of_full_size() -> None:
     """In a process of its own, as torch 2.14 destroys the heap where a 1x1 of 3 channels strides in channels_last."""
     code = (
-        "import torch; from cardinet.networks.builder import build; from cardinet.networks.registry import find\n"
+        "import torch; from cardinet.build.builder import build; from cardinet.networks.registry import find\n"
         "block = build(find('repvgg_a0').spec).stage0\n"
         "for _ in range(10): block(torch.randn(2, 3, 224, 224)).sum().backward()\n"
     )

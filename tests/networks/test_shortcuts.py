@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cardinet.blocks import shortcut as blocks
 from cardinet.blocks.shortcut import Absent, ZeroPad
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.networks.registry import find
 
 shortcut = functools.partial(blocks.shortcut, project="conv bn", sample="subsample", pad="end")

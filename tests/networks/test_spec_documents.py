@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardinet.networks.part import from_document, to_document
+from cardinet.networks.document import from_document, to_document
+from cardinet.networks.parts.gate import SqueezeExcite
+from cardinet.networks.parts.shortcut import Shortcut
+from cardinet.networks.parts.stem import Stem
 from cardinet.networks.registry import NETWORKS
-from cardinet.networks.residual import Residual, Shortcut, SqueezeExcite, Stem
+from cardinet.networks.residual import Residual
 
 
 def through_json(spec: Residual) -> Any:

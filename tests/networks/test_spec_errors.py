@@ -9,21 +9,17 @@ import pytest
 import cardinet
 from cardinet.base.errors import RequestError
 from cardinet.base.settings import parse_assignments
-from cardinet.networks.part import from_document, part, to_document
+from cardinet.networks.document import from_document, to_document
+from cardinet.networks.part import part
+from cardinet.networks.parts.gate import SqueezeExcite
+from cardinet.networks.parts.merge import Add, StochasticDepth, Swapout
+from cardinet.networks.parts.order import ORDERS
+from cardinet.networks.parts.shortcut import Shortcut
+from cardinet.networks.parts.spatial import Grouped, SplitAttention
+from cardinet.networks.parts.stem import Stem
+from cardinet.networks.parts.transform import BOTTLENECK
 from cardinet.networks.registry import find
-from cardinet.networks.residual import (
-    BOTTLENECK,
-    ORDERS,
-    Add,
-    Grouped,
-    Residual,
-    Shortcut,
-    SqueezeExcite,
-    Stem,
-    StochasticDepth,
-    Swapout,
-)
-from cardinet.networks.transform import SplitAttention
+from cardinet.networks.residual import Residual
 
 RESNET50 = find("resnet50").spec
 

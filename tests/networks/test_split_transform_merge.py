@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from cardinet.blocks.branches import Concatenated, ConcatenatedUnit
 from cardinet.blocks.inception import ScaledResidual
-from cardinet.networks.builder import build
-from cardinet.networks.inception import conv, residual
+from cardinet.build.builder import build
+from cardinet.networks.parts.inception_pieces import conv, residual
+from cardinet.networks.parts.spatial import Grouped
+from cardinet.networks.parts.stem import Stem
+from cardinet.networks.parts.transform import Transform
 from cardinet.networks.registry import find
 from cardinet.networks.residual import Residual
-from cardinet.networks.stem import Stem
-from cardinet.networks.transform import Grouped, Transform
 
 D = 3
 CARDINALITY = 4

@@ -13,9 +13,9 @@ from test_unit_orders import TINY
 from torch import Tensor, nn
 
 from cardinet.blocks.merge import StochasticDepth as Module
-from cardinet.networks.builder import build
-from cardinet.networks.merge import StochasticDepth
-from cardinet.networks.order import ORDERS
+from cardinet.build.builder import build
+from cardinet.networks.parts.merge import StochasticDepth
+from cardinet.networks.parts.order import ORDERS
 from cardinet.networks.registry import find
 from cardinet.networks.residual import Residual
 

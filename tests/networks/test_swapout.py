@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from cardinet.blocks.merge import StochasticDepth as StochasticDepthModule
 from cardinet.blocks.merge import Swapout as Module
 from cardinet.blocks.merge import stochastic_inference
-from cardinet.networks.builder import build
-from cardinet.networks.merge import StochasticDepth, Swapout
+from cardinet.build.builder import build
+from cardinet.networks.parts.merge import StochasticDepth, Swapout
 from cardinet.networks.registry import find
 
 

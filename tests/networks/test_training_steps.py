@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import torch
 
+from cardinet.build.builder import build
 from cardinet.measure.counts import parameters
-from cardinet.networks.builder import build
 from cardinet.networks.registry import NETWORKS
 from networks.citizen import Subject, side, steps
 

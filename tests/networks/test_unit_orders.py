@@ -9,10 +9,12 @@ import pytest
 import torch
 from residual_formulas import Network, assert_equal
 
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.networks.delta import with_delta
-from cardinet.networks.order import ORDERS, Order
-from cardinet.networks.residual import BOTTLENECK, Residual, Stem, Transform
+from cardinet.networks.parts.order import ORDERS, Order
+from cardinet.networks.parts.stem import Stem
+from cardinet.networks.parts.transform import BOTTLENECK, Transform
+from cardinet.networks.residual import Residual
 
 TINY = Residual(depths=(2, 2), widths=(8, 12), stem=Stem(layout="cifar", width=8), num_classes=5, in_channels=2).but(
     kind="A"

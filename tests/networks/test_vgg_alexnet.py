@@ -9,13 +9,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cardinet.base.errors import RequestError
+from cardinet.build.binding import bind
+from cardinet.build.builder import build
 from cardinet.measure.counts import count_spec
-from cardinet.networks.alexnet import AlexNet, LocalResponse
-from cardinet.networks.builder import build
-from cardinet.networks.part import bind, from_document, to_document
+from cardinet.networks.document import from_document, to_document
+from cardinet.networks.families.alexnet import AlexNet
+from cardinet.networks.families.vgg import VGG
+from cardinet.networks.parts.gate import SqueezeExcite
+from cardinet.networks.parts.response import LocalResponse
 from cardinet.networks.registry import find
-from cardinet.networks.residual import SqueezeExcite
-from cardinet.networks.vgg import VGG
 from networks.plain_formulas import averages, convolve, max_pool, positive
 
 COUNTS = {

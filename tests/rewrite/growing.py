@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.rewrite.proof import Proof, proven
 from cardinet.rewrite.registry import Step, apply
 

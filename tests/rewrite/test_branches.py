@@ -11,14 +11,15 @@ from torch import nn
 
 from cardinet.base.errors import RequestError
 from cardinet.blocks.shortcut import Absent
+from cardinet.build.builder import build
 from cardinet.measure.counts import count
-from cardinet.networks.builder import build
-from cardinet.networks.gate import SqueezeExcite
-from cardinet.networks.merge import StochasticDepth, Swapout
+from cardinet.networks.families.repvgg import RepVGG
+from cardinet.networks.parts.carry import ExclusiveGate, Scaled
+from cardinet.networks.parts.gate import SqueezeExcite
+from cardinet.networks.parts.merge import StochasticDepth, Swapout
+from cardinet.networks.parts.shortcut import Shortcut
+from cardinet.networks.parts.transform import Transform
 from cardinet.networks.registry import find
-from cardinet.networks.repvgg import RepVGG
-from cardinet.networks.shortcut import ExclusiveGate, Scaled, Shortcut
-from cardinet.networks.transform import Transform
 from cardinet.rewrite.branches import Branch, NotLinear, merge_branches, one_convolution, unmerged
 from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.strip import strip

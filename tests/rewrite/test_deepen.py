@@ -15,15 +15,18 @@ from torch import nn
 
 from cardinet.base.errors import RequestError
 from cardinet.blocks.classifier import Classifier
+from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.networks.builder import build
-from cardinet.networks.levels import Levels
-from cardinet.networks.merge import StochasticDepth, Swapout
-from cardinet.networks.order import ORDERS
+from cardinet.networks.parts.carry import ExclusiveGate, Scaled, ShortcutDropout
+from cardinet.networks.parts.gate import SqueezeExcite
+from cardinet.networks.parts.levels import Levels
+from cardinet.networks.parts.merge import StochasticDepth, Swapout
+from cardinet.networks.parts.order import ORDERS
+from cardinet.networks.parts.spatial import SelectiveKernel, SplitAttention
+from cardinet.networks.parts.stem import Stem
+from cardinet.networks.parts.transform import BOTTLENECK
 from cardinet.networks.registry import find
-from cardinet.networks.residual import BOTTLENECK, Residual, SqueezeExcite, Stem
-from cardinet.networks.shortcut import ExclusiveGate, Scaled, ShortcutDropout
-from cardinet.networks.transform import SelectiveKernel, SplitAttention
+from cardinet.networks.residual import Residual
 from cardinet.rewrite.deepen import deepen
 from cardinet.rewrite.registry import Step, apply
 from cardinet.rewrite.strip import strip

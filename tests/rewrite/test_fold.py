@@ -11,13 +11,17 @@ from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
 from cardinet.blocks.merge import Weighted
-from cardinet.networks.builder import build
-from cardinet.networks.gate import SqueezeExcite
-from cardinet.networks.merge import StochasticDepth, Swapout
+from cardinet.build.builder import build
+from cardinet.networks.parts.carry import Scaled
+from cardinet.networks.parts.gate import SqueezeExcite
+from cardinet.networks.parts.merge import StochasticDepth, Swapout
+from cardinet.networks.parts.order import ORDERS, Order
+from cardinet.networks.parts.shortcut import Shortcut
+from cardinet.networks.parts.spatial import Grouped, SelectiveKernel
+from cardinet.networks.parts.stem import Stem
+from cardinet.networks.parts.transform import BOTTLENECK, Transform
 from cardinet.networks.registry import find
-from cardinet.networks.residual import BOTTLENECK, ORDERS, Grouped, Order, Residual, Stem
-from cardinet.networks.shortcut import Scaled, Shortcut
-from cardinet.networks.transform import SelectiveKernel, Transform
+from cardinet.networks.residual import Residual
 from cardinet.rewrite.fold import fold, unfolded
 from cardinet.rewrite.strip import strip
 

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.builder import build
-from cardinet.networks.levels import Levels
-from cardinet.networks.merge import StochasticDepth
+from cardinet.build.builder import build
+from cardinet.networks.parts.gate import SqueezeExcite
+from cardinet.networks.parts.levels import Levels
+from cardinet.networks.parts.merge import StochasticDepth
+from cardinet.networks.parts.spatial import SelectiveKernel
 from cardinet.networks.registry import find
-from cardinet.networks.residual import Residual, SqueezeExcite
-from cardinet.networks.transform import SelectiveKernel
+from cardinet.networks.residual import Residual
 from cardinet.rewrite.deepen import deepen
 from cardinet.rewrite.forms import convert, to_form
 from cardinet.rewrite.registry import Step, apply

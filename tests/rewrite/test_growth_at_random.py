@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.networks.residual import Residual
 from cardinet.rewrite.registry import Step, apply
 from networks.test_composition import SMALL, SPECS

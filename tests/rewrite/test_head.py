@@ -10,9 +10,10 @@ from growing import as_its_description_builds_it, pictures, proof, trained
 from torch import nn
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
+from cardinet.networks.parts.stem import Stem
 from cardinet.networks.registry import find
-from cardinet.networks.residual import Residual, Stem
+from cardinet.networks.residual import Residual
 from cardinet.rewrite.head import classes
 from cardinet.rewrite.proof import difference
 from cardinet.rewrite.registry import REWRITES, Step, apply

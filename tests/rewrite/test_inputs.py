@@ -10,9 +10,10 @@ from growing import as_its_description_builds_it, distance, proof, trained
 from torch import nn
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
+from cardinet.networks.parts.stem import Stem
 from cardinet.networks.registry import find
-from cardinet.networks.residual import Residual, Stem
+from cardinet.networks.residual import Residual
 from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.inputs import in_channels, readers
 from cardinet.rewrite.registry import Step, apply

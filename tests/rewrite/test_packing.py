@@ -13,9 +13,10 @@ from test_fold import SMALL, difference, drawn
 from torch import nn
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.builder import build
-from cardinet.networks.residual import BOTTLENECK, Residual
-from cardinet.networks.transform import SelectiveKernel, SplitAttention
+from cardinet.build.builder import build
+from cardinet.networks.parts.spatial import SelectiveKernel, SplitAttention
+from cardinet.networks.parts.transform import BOTTLENECK
+from cardinet.networks.residual import Residual
 from cardinet.rewrite.packing import block_diagonal, diagonal, off_diagonal, pack, unpack
 
 NEXT: Residual = SMALL.but(transform=BOTTLENECK, cardinality=8, base_width=8)

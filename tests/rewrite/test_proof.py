@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.networks.registry import find
 from cardinet.rewrite import registry
 from cardinet.rewrite.proof import difference, proven

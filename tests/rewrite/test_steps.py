@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.networks.registry import find
 from cardinet.rewrite.registry import REWRITES, Step, apply, steps_from_document
 

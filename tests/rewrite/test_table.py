@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.rewrite.fold import unfolded
 from cardinet.rewrite.proof import proven
 from cardinet.rewrite.registry import Step, apply

@@ -10,7 +10,7 @@ from test_fold import SMALL, difference, drawn
 from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.networks.registry import find
 from cardinet.networks.residual import Residual
 from cardinet.rewrite.fold import fold, taken, unfolded

@@ -17,9 +17,11 @@ from safetensors import safe_open
 
 import cardinet
 from cardinet.base.errors import CardinetError, RequestError, WorkError
+from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.networks.builder import build
-from cardinet.networks.residual import BOTTLENECK, Residual, Stem
+from cardinet.networks.parts.stem import Stem
+from cardinet.networks.parts.transform import BOTTLENECK
+from cardinet.networks.residual import Residual
 from cardinet.rewrite.registry import Step, apply
 from cardinet.runs.model_file import KEY, Model, load_model, save_model
 

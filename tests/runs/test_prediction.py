@@ -15,6 +15,7 @@ from PIL import Image
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.visible import visible
+from cardinet.build.builder import build
 from cardinet.cli.main import outcome
 from cardinet.data.given import given
 from cardinet.data.preprocessing import Preprocessing
@@ -22,7 +23,6 @@ from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
 from cardinet.evaluate.answers import answer_table
 from cardinet.evaluate.classification import evaluate
-from cardinet.networks.builder import build
 from cardinet.networks.registry import find
 from cardinet.runs.answer_table import AnswerTable, check_table
 from cardinet.runs.model_file import Model, save_model

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cardinet.networks.builder import build
-from cardinet.networks.merge import StochasticDepth
-from cardinet.networks.residual import Residual, Stem
+from cardinet.build.builder import build
+from cardinet.networks.parts.merge import StochasticDepth
+from cardinet.networks.parts.stem import Stem
+from cardinet.networks.residual import Residual
 from cardinet.train.optimizer import forward_backward, make_optimizer, update
 from cardinet.train.recipe import OptimizerSettings
 from cardinet.train.state import capture, restore

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.networks.registry import find
 from cardinet.train.listener import Listener
 from cardinet.train.request import Request, Resolved, resolve

@@ -14,8 +14,8 @@ from test_exact_resume import Stopper
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.blocks.compactor import Compactor
+from cardinet.build.builder import build
 from cardinet.measure.counts import count
-from cardinet.networks.builder import build
 from cardinet.rewrite.narrow import compactors
 from cardinet.rewrite.registry import apply
 from cardinet.runs.folder import RunFolder

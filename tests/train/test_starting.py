@@ -16,9 +16,9 @@ from PIL import Image
 
 import cardinet
 from cardinet.base.errors import RequestError
+from cardinet.build import builder
+from cardinet.build.assembly import assemble
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.networks import builder
-from cardinet.networks.assembly import assemble
 from cardinet.networks.registry import LOOKALIKES, NETWORKS, PEERS, find, matching
 from cardinet.rewrite.fold import fold
 from cardinet.rewrite.registry import Step, apply

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cardinet.base.randomness import permutation
+from cardinet.build.builder import build
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
-from cardinet.networks.builder import build
 from cardinet.networks.registry import find
 from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.train.optimizer import NonFinite, forward_backward, make_optimizer, update

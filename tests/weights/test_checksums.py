@@ -15,9 +15,10 @@ from safetensors import safe_open
 
 import cardinet
 from cardinet.base.errors import CardinetError, RequestError, WorkError
+from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.networks.builder import build
-from cardinet.networks.residual import Residual, Stem
+from cardinet.networks.parts.stem import Stem
+from cardinet.networks.residual import Residual
 from cardinet.runs.checkpoint import load_checkpoint, save_checkpoint
 from cardinet.runs.model_file import Model, load_model, save_model
 from cardinet.weights.checksums import KEY, sealed

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import cardinet
 from cardinet.base.errors import RequestError
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.networks.registry import PEERS
 from cardinet.weights.alike import layouts
 from cardinet.weights.contents import Weights

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.networks.builder import build
-from cardinet.networks.residual import Residual, Stem
+from cardinet.build.builder import build
+from cardinet.networks.parts.stem import Stem
+from cardinet.networks.residual import Residual
 from cardinet.weights.contents import Weights
 from cardinet.weights.files import WRAPPERS, read_file, read_header
 from cardinet.weights.match import Match, load, match

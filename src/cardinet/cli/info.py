@@ -31,7 +31,7 @@ def info(
     from cardinet.cli.options import changed_spec
     from cardinet.evaluate.opening import model_path
     from cardinet.measure.counts import count_spec
-    from cardinet.networks.part import to_document
+    from cardinet.networks.document import to_document
     from cardinet.networks.registry import find
 
     about: dict[str, Any]
@@ -60,8 +60,8 @@ def info(
 
 def _after(spec: Any, steps: Sequence[Mapping[str, Any]], input_size: int) -> Counts:
     """The counts of a description's network after rewrites."""
+    from cardinet.build.builder import build
     from cardinet.measure.counts import count
-    from cardinet.networks.builder import build
     from cardinet.rewrite.registry import apply, steps_from_document
 
     return count(apply(build(spec, device="meta"), steps_from_document(steps)), input_size, spec.in_channels)
@@ -75,7 +75,7 @@ def _model_file(path: str, settings: list[str] | None, input_size: int | None) -
     from cardinet.base.errors import RequestError
     from cardinet.cli.options import read_model
     from cardinet.measure.counts import count
-    from cardinet.networks.part import to_document
+    from cardinet.networks.document import to_document
 
     if settings:
         raise RequestError(

@@ -98,7 +98,7 @@ def settings_of_model(model: str, before: Model, data: str | None) -> dict[str, 
     Raises RequestError for a folded model and where no pictures are named, WorkError where a run's own have changed.
     """
     from cardinet.base.errors import Findings, RequestError
-    from cardinet.networks.part import to_document
+    from cardinet.networks.document import to_document
     from cardinet.rewrite.registry import folded
     from cardinet.runs.folder import RunFolder
     from cardinet.runs.pictures import open_pictures

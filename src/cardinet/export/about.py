@@ -11,7 +11,7 @@ from cardinet.base.documents import DocumentError, parse_json, to_json
 from cardinet.base.errors import WorkError
 from cardinet.base.schemas import Count, Document, conform
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.networks.part import to_document
+from cardinet.networks.document import to_document
 from cardinet.runs.model_file import Model
 
 KEYS = ("classes", "preprocessing", "input", "spec", "rewrites", "training", "version")

@@ -130,6 +130,6 @@ def parameters(module: nn.Module) -> int:
 
 def count_spec(spec: Any, input_size: int) -> Counts:
     """The counts of a description."""
-    from cardinet.networks.builder import build
+    from cardinet.build.builder import build
 
     return count(build(spec, device="meta"), input_size, spec.in_channels)

@@ -1,120 +1,17 @@
-"""The description of an Inception network: pieces in branches, written as the papers' figures draw them.
-
-A branch is a tuple of pieces (convolutions, pools, forks) that run one after another; a `Concatenation` is a tuple of
-branches side by side; a network is a stem and stages of such modules. The auxiliary heads, which only help
-training, are left out, as they are of the papers' and everybody's counts. Nothing here imports torch.
-"""
+"""The description of an Inception network: a stem and stages of pieces, which `parts.inception_pieces` has."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.merge import Add
-from cardinet.networks.part import bind, misplaced, part
+from cardinet.networks.numbers import Count
+from cardinet.networks.part import misplaced, part
+from cardinet.networks.parts.inception_pieces import Chain, InceptionResidual, strangers, window
+from cardinet.networks.parts.merge import Add
 from cardinet.networks.spec import NetworkSpec
-from cardinet.networks.transform import Count
-
-if TYPE_CHECKING:
-    from cardinet.blocks.inception import Piece as Module
-
-Side = Literal[1, 3, 5, 7]
-Padding = Literal["same", "valid"]
-Chain = tuple[Any, ...]
-Branches = Annotated[tuple[Annotated[Chain, Field(min_length=1)], ...], Field(min_length=1)]
-
-
-class Piece:
-    """Base of the parts of which modules are made. A piece is called with the channels in to give its module.
-
-    `window` is (stride, rows, columns): an output pixel sees that many rows and columns beyond the first, padding
-    taken off, so n rows become floor((n - 1 - rows) / stride) + 1 whatever n is.
-    """
-
-    def __call__(self, w_in: int) -> Module:
-        module: Module = bind(self)(w_in)
-        return module
-
-    @property
-    def window(self) -> tuple[int, int, int]:
-        raise NotImplementedError
-
-
-@part
-class Convolution(Piece):
-    """A convolution of kernel (rows, columns), BN (eps 1e-3), ReLU."""
-
-    width: Count
-    kernel: tuple[Side, Side] = (1, 1)
-    stride: Literal[1, 2] = 1
-    padding: Padding = "same"
-
-    MODULE: ClassVar[str] = "inception:ConvNormReLU"
-
-    @property
-    def window(self) -> tuple[int, int, int]:
-        rows, columns = self.kernel if self.padding == "valid" else (1, 1)
-        return self.stride, rows - 1, columns - 1
-
-
-@part
-class Pooling(Piece):
-    """A pool; `counts_padding` says whether an average divides by the padded pixels too."""
-
-    kind: Literal["max", "avg"]
-    kernel: Side = 3
-    stride: Literal[1, 2] = 1
-    padding: Padding = "same"
-    counts_padding: bool = True
-
-    MODULE: ClassVar[str] = "inception:Pool"
-
-    @property
-    def window(self) -> tuple[int, int, int]:
-        lost = self.kernel - 1 if self.padding == "valid" else 0
-        return self.stride, lost, lost
-
-
-@part
-class Concatenation(Piece):
-    """concat( T_1(x), ..., T_C(x) ). Raises RequestError when the branches give pictures of different sizes."""
-
-    branches: Branches
-
-    MODULE: ClassVar[str] = "inception:Concatenate"
-
-    def __post_init__(self) -> None:
-        refuse(side_by_side(self.branches))
-
-    @property
-    def window(self) -> tuple[int, int, int]:
-        return window(self.branches[0])
-
-
-@part
-class InceptionResidual(Piece):
-    """act( x + scale * conv1x1( concat( T_1(x), ..., T_C(x) ) ) ); ReLU unless `activation` is off (arXiv 1602.07261).
-
-    Raises RequestError when the branches do not keep the size of the picture.
-    """
-
-    branches: Branches
-    scale: Annotated[float, Field(gt=0, le=1)] = 1.0
-    activation: bool = True
-
-    MODULE: ClassVar[str] = "inception:ScaledResidual"
-
-    def __post_init__(self) -> None:
-        refuse(side_by_side(self.branches))
-        if self.window != (1, 0, 0):
-            raise RequestError("The branches of an InceptionResidual change the size; use stride 1 and same padding.")
-
-    @property
-    def window(self) -> tuple[int, int, int]:
-        return window(self.branches[0])
 
 
 @part
@@ -143,71 +40,10 @@ class Inception(NetworkSpec):
         joined = any(isinstance(piece, InceptionResidual) for stage in self.stages for piece in stage)
         if not joined and not isinstance(self.merge, Add):
             found.append(f"merge = {type(self.merge).__name__}: no module here has a shortcut to join; use Add().")
-        refuse(found)
+        if found:
+            raise RequestError(*found)
 
     @property
     def stride(self) -> int:
         """Input pixels per pixel of the last feature map."""
         return window([*self.stem, *(piece for stage in self.stages for piece in stage)])[0]
-
-
-def window(chain: Iterable[Piece]) -> tuple[int, int, int]:
-    """The window of pieces that run one after another."""
-    stride, rows, columns = 1, 0, 0
-    for piece in chain:
-        own, high, wide = piece.window
-        stride, rows, columns = stride * own, rows + stride * high, columns + stride * wide
-    return stride, rows, columns
-
-
-def strangers(chains: Iterable[Chain]) -> Iterator[str]:
-    """A sentence for each thing in chains that is no piece."""
-    for chain in chains:
-        for x in chain:
-            if not isinstance(x, Piece):
-                yield f"{x!r} is no piece; give one, such as Convolution(width=64)."
-
-
-def side_by_side(branches: Sequence[Chain]) -> list[str]:
-    """What has no meaning in branches that are concatenated, one sentence each."""
-    if found := list(strangers(branches)):
-        return found
-    first = window(branches[0])
-    return [
-        f"branches[{i}] has stride and border {window(branch)} where branches[0] has {first}, so their pictures "
-        "differ in size; give all branches the same strides and padding."
-        for i, branch in enumerate(branches)
-        if window(branch) != first
-    ]
-
-
-def refuse(findings: Iterable[str]) -> None:
-    """Raises RequestError with all findings, if there are any."""
-    if found := list(findings):
-        raise RequestError(*found)
-
-
-def conv(kernel: str, width: int, *, stride: Literal[1, 2] = 1, valid: bool = False) -> Convolution:
-    """A convolution as the figures write it: conv("1x7", 224). One with stride 2 is valid in all these networks."""
-    rows, columns = kernel.split("x")
-    padding: Padding = "valid" if valid or stride == 2 else "same"
-    return Convolution(width=width, kernel=(int(rows), int(columns)), stride=stride, padding=padding)  # type: ignore[arg-type]
-
-
-def fork(*branches: Sequence[Piece]) -> Concatenation:
-    """Branches side by side, concatenated."""
-    return Concatenation(branches=tuple(map(tuple, branches)))
-
-
-def residual(*branches: Sequence[Piece], scale: float = 1.0, activation: bool = True) -> InceptionResidual:
-    """Branches of an Inception-ResNet block."""
-    return InceptionResidual(branches=tuple(map(tuple, branches)), scale=scale, activation=activation)
-
-
-MAX = Pooling(kind="max", stride=2, padding="valid")
-AVERAGE = Pooling(kind="avg", counts_padding=False)
-
-
-def reduction_a(k: int, l: int, m: int, n: int) -> Concatenation:  # noqa: E741 - the paper's letters
-    """35x35 to 17x17: Szegedy et al. 2016, Figure 7, with the widths of its Table 1."""
-    return fork([conv("3x3", n, stride=2)], [conv("1x1", k), conv("3x3", l), conv("3x3", m, stride=2)], [MAX])

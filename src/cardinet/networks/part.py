@@ -1,14 +1,11 @@
 """Parts: the frozen, keyword-only, torch-free pieces from which a network is described.
 
-A part checks the type and range of its fields when it is made, names its class in `blocks/` as text
-(`MODULE`), and is written to and read from a plain document, so that a description travels in a model file.
+A part checks the type and range of its fields when it is made, and names its class in `blocks/` as text (`MODULE`).
+`document` writes it as plain data and reads it back, so that a description travels in a model file.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib
-import importlib.util
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, dataclass_transform
@@ -16,7 +13,6 @@ from typing import Any, TypeVar, dataclass_transform
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
-from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.base.settings import explain
 
 PartClass = TypeVar("PartClass", bound=type)
@@ -75,26 +71,6 @@ def misplaced(parts: Mapping[str, Any], optional: Collection[str] = ()) -> list[
     return found
 
 
-def resolve(place: str) -> Callable[..., Any]:
-    """What a part's `MODULE` names: "gates:SqueezeExcite" is that class in `cardinet.blocks.gates`.
-
-    A module that is not in `cardinet.blocks` is a full module path ("lab.gates:Mine", "__main__:Mine"), so that
-    a part can live outside of Cardinet.
-    """
-    module, _, name = place.partition(":")
-    ours = f"cardinet.blocks.{module}"
-    inside = "." not in module and importlib.util.find_spec(ours) is not None
-    found: Callable[..., Any] = getattr(importlib.import_module(ours if inside else module), name)
-    return found
-
-
-def bind(part_: Any) -> Callable[..., Any]:
-    """The constructor of a part's module, with the part's own fields already bound; parts within it are bound too."""
-    values = {f.name: getattr(part_, f.name) for f in fields(part_)}
-    bound = {name: bind(value) if hasattr(value, "MODULE") else value for name, value in values.items()}
-    return functools.partial(resolve(part_.MODULE), **bound)
-
-
 def owners(node: Any, name: str, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The paths of the fields called `name` in a part and in the parts within it."""
     for f in fields(node):
@@ -120,33 +96,3 @@ def made(make: Callable[..., Any], values: Mapping[str, Any], kind: Any, where: 
         return make(**values)
     except ValidationError as error:
         raise explain(error, [f.name for f in fields(kind)], where) from None
-
-
-def to_document(node: Any) -> Any:
-    """A part as plain data: `{"part": "Transform", "kernels": [1, 3, 1], ...}`."""
-    if is_part(node):
-        return {"part": type(node).__name__, **{f.name: to_document(getattr(node, f.name)) for f in fields(node)}}
-    return [to_document(v) for v in node] if isinstance(node, tuple) else node
-
-
-def from_document(document: Any) -> Any:
-    """The part that a document describes. Raises RequestError with every unknown part and wrong field at once."""
-    importlib.import_module("cardinet.networks.registry")  # which makes every part known
-    if isinstance(document, list):
-        return tuple(from_document(v) for v in document)
-    if not isinstance(document, dict):
-        return document
-    name = document.get("part")
-    found = Findings()
-    values = {}
-    for key, value in document.items():
-        if key != "part":
-            with found:
-                values[key] = from_document(value)
-    node = None
-    with found:
-        if not isinstance(name, str) or name not in PARTS:
-            raise RequestError(f'There is no part "{name}" of a network in this version ({nearest(str(name), PARTS)}).')
-        node = made(PARTS[name], values, PARTS[name], f"{name}.") if len(values) == len(document) - 1 else None
-    found.raise_if_any()
-    return node

@@ -7,10 +7,11 @@ another name or a variant without an id.
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Mapping
 from typing import Any
 
 from cardinet.base.errors import RequestError, nearest
-from cardinet.networks import (
+from cardinet.networks.families import (
     alexnet,
     deeply_fused,
     densenet,
@@ -38,8 +39,9 @@ from cardinet.networks import (
     wide_resnet,
 )
 from cardinet.networks.family import Family, Named
+from cardinet.networks.part import PARTS
 
-MODULES = (
+FAMILY_MODULES = (
     resnet,
     resnet_cifar,
     resnet_v2,
@@ -68,7 +70,7 @@ MODULES = (
 )
 """In the order of `cardinet list`; every `Family` of a module is registered, and its parts become known."""
 
-FAMILIES = tuple(value for module in MODULES for value in vars(module).values() if isinstance(value, Family))
+FAMILIES = tuple(value for module in FAMILY_MODULES for value in vars(module).values() if isinstance(value, Family))
 
 NETWORKS: dict[str, Named] = {id: row for family in FAMILIES for id, row in family.rows.items()}
 PEERS: dict[str, Named] = {
@@ -104,6 +106,11 @@ def find(name: str) -> Named:
         raise RequestError(f"{name} cannot be built: {REFUSED.get(name) or UNBUILDABLE[name]}")
     among = [*PEERS] if ":" in name else [*NETWORKS, *ALIASES]
     raise RequestError(f'There is no network "{name}" ({nearest(name, among)}). `cardinet list` shows all.')
+
+
+def known_parts() -> Mapping[str, type]:
+    """Every kind of part by its name in a document: all that the families here need, and those made outside so far."""
+    return PARTS
 
 
 def known(name: str) -> bool:

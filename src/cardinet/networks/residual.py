@@ -14,30 +14,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.gate import SqueezeExcite
-from cardinet.networks.merge import Add, StochasticDepth, Swapout
-from cardinet.networks.order import ORDERS, Order
+from cardinet.networks.numbers import Count, Depths, Rate
 from cardinet.networks.part import misplaced, part
-from cardinet.networks.shortcut import Shortcut
+from cardinet.networks.parts import carry as _carry  # noqa: F401 - so that its parts are known
+from cardinet.networks.parts.merge import Add, StochasticDepth
+from cardinet.networks.parts.order import ORDERS, Order
+from cardinet.networks.parts.shortcut import Shortcut
+from cardinet.networks.parts.spatial import SplitAttention
+from cardinet.networks.parts.stem import Stem
+from cardinet.networks.parts.transform import BASIC, Transform
 from cardinet.networks.spec import NetworkSpec
-from cardinet.networks.stem import Stem
-from cardinet.networks.transform import BASIC, BOTTLENECK, Count, Depths, Grouped, Rate, SplitAttention, Transform
-
-__all__ = [
-    "BASIC",
-    "BOTTLENECK",
-    "ORDERS",
-    "Add",
-    "Grouped",
-    "Order",
-    "Residual",
-    "Shortcut",
-    "SqueezeExcite",
-    "Stem",
-    "StochasticDepth",
-    "Swapout",
-    "Transform",
-]
 
 
 @part

@@ -15,8 +15,8 @@ import jinja2
 import cardinet
 from cardinet.base.documents import parse_toml
 from cardinet.measure.counts import Counts, count
+from cardinet.networks.document import to_document
 from cardinet.networks.family import Named
-from cardinet.networks.part import to_document
 from cardinet.report import card_facts as facts
 from cardinet.report import formats
 from cardinet.report.markdown import code, fence, visible

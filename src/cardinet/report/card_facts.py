@@ -13,8 +13,8 @@ from pathlib import PurePath
 from typing import Any
 
 from cardinet.data.preprocessing import Preprocessing
+from cardinet.networks.document import to_document
 from cardinet.networks.family import Named
-from cardinet.networks.part import to_document
 from cardinet.networks.registry import find, known
 from cardinet.report.formats import plural
 from cardinet.report.markdown import code

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cardinet.base.errors import WorkError
 from cardinet.base.files import beside, sync_folder
-from cardinet.networks.part import to_document
+from cardinet.networks.document import to_document
 from cardinet.report.card import model_card
 from cardinet.runs.folder import RunRecord
 from cardinet.runs.model_file import Model

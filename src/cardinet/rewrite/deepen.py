@@ -19,11 +19,11 @@ from cardinet.blocks.classifier import Classifier
 from cardinet.blocks.copies import CopiesUnit
 from cardinet.blocks.levels import LevelStage
 from cardinet.blocks.merge import Weighted
-from cardinet.networks.assembly import sum_goes_on
-from cardinet.networks.builder import build
-from cardinet.networks.merge import StochasticDepth, Swapout
+from cardinet.build.assembly import sum_goes_on
+from cardinet.build.builder import build
+from cardinet.networks.parts.carry import ExclusiveGate, Scaled, ShortcutDropout, ShortcutGate
+from cardinet.networks.parts.merge import StochasticDepth, Swapout
 from cardinet.networks.residual import Residual
-from cardinet.networks.shortcut import ExclusiveGate, Scaled, ShortcutDropout, ShortcutGate
 from cardinet.rewrite.anew import alike, drawn_from
 from cardinet.rewrite.modules import as_described, layout_of
 from cardinet.rewrite.strip import draws, strip

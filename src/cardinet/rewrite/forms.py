@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError, nearest
 from cardinet.blocks.classifier import Classifier
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.networks.residual import Residual
 from cardinet.rewrite.modules import as_described, layout_of, replace
 from cardinet.rewrite.strip import RULES

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 
 
 def replace(network: nn.Module, name: str, module: nn.Module) -> None:

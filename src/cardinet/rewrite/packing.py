@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.rewrite.modules import replace
 
 

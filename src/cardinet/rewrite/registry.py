@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from cardinet.base.errors import Findings, RequestError, nearest
-from cardinet.networks.size import check_size
+from cardinet.build.size import check_size
 from cardinet.rewrite.branches import merge_branches, unmerged
 from cardinet.rewrite.deepen import deepen
 from cardinet.rewrite.flow import on_meta

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.rewrite.fold import affine, taken
 from cardinet.rewrite.modules import replace
 

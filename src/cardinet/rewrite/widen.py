@@ -15,9 +15,9 @@ from torch import nn
 
 from cardinet.base.errors import Findings, RequestError
 from cardinet.blocks.classifier import Classifier
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
+from cardinet.networks.parts.spatial import Grouped
 from cardinet.networks.residual import Residual
-from cardinet.networks.transform import Grouped
 from cardinet.rewrite.anew import seeded
 from cardinet.rewrite.modules import as_described, layout_of, replace
 from cardinet.rewrite.strip import RULES

@@ -17,9 +17,9 @@ from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.base.files import write_atomic
 from cardinet.base.places import check_model_name
 from cardinet.blocks.classifier import Classifier
+from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.networks.builder import build
-from cardinet.networks.part import from_document, to_document
+from cardinet.networks.document import from_document, to_document
 from cardinet.rewrite.registry import Step, apply, steps_from_document
 from cardinet.runs.prediction import BATCH_SIZE, OnBad, Prediction, Predictions, predict
 from cardinet.weights import checksums

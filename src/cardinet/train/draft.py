@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from cardinet.base.errors import RequestError
 from cardinet.blocks.classifier import Classifier
+from cardinet.build.builder import build
 from cardinet.data.source import Source
-from cardinet.networks.builder import build
 from cardinet.rewrite.registry import apply
 from cardinet.train.recipe import Recipe
 from cardinet.weights.printed import some

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import WorkError
+from cardinet.build.builder import build
 from cardinet.measure.available import available_memory, require_confusion, require_memory
 from cardinet.measure.memory import Memory, training_memory
-from cardinet.networks.builder import build
 from cardinet.rewrite.registry import apply
 from cardinet.runs.prediction import BATCH_SIZE
 from cardinet.runs.room import batch_memory, roomy

@@ -12,9 +12,9 @@ import torch
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.files import write_atomic
 from cardinet.blocks.classifier import Classifier
+from cardinet.build.builder import build
 from cardinet.data.kinds import absolute
 from cardinet.data.loading import WorkerLost
-from cardinet.networks.builder import build
 from cardinet.rewrite.registry import apply
 from cardinet.runs.environment import keep_freed_memory
 from cardinet.runs.folder import RunFolder, RunRecord, new_run, publish

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cardinet.base.errors import RequestError
+from cardinet.build.builder import build
 from cardinet.data.source import Source
-from cardinet.networks.builder import build
 from cardinet.networks.family import Named
 from cardinet.runs.model_file import Model
 from cardinet.train.inputs import choose_preprocessing

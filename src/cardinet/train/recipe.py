@@ -18,7 +18,8 @@ from cardinet.base.settings import Settings, find_setting, leaves, merge, put, v
 from cardinet.base.synonyms import setting_hint
 from cardinet.data.preprocessing import LARGEST_SIDE
 from cardinet.data.settings import AugmentationSettings, DataSettings
-from cardinet.networks.part import PARTS, from_document
+from cardinet.networks.document import from_document
+from cardinet.networks.part import PARTS
 from cardinet.networks.registry import find
 from cardinet.networks.spec import NetworkSpec
 

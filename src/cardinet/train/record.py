@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from cardinet.base.errors import Findings, RequestError, WorkError
-from cardinet.networks.part import from_document, to_document
+from cardinet.networks.document import from_document, to_document
 from cardinet.networks.spec import NetworkSpec
 from cardinet.rewrite.registry import steps_from_document
 from cardinet.runs.environment import EXACT, device_of, hardware, precision_of, require_one_process, versions

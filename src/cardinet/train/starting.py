@@ -8,10 +8,10 @@ from typing import Any, cast
 from cardinet.base.errors import RequestError
 from cardinet.base.settings import merge
 from cardinet.blocks.classifier import Classifier
+from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Source
-from cardinet.networks.builder import build
-from cardinet.networks.part import to_document
+from cardinet.networks.document import to_document
 from cardinet.networks.registry import row_of
 from cardinet.rewrite.registry import apply
 from cardinet.train.draft import Draft, check_rewritten, draft

@@ -24,7 +24,7 @@ from cardinet.base.files import write_atomic
 from cardinet.base.schemas import Document, conform
 from cardinet.data.cache import cache_folder
 from cardinet.measure.counts import count
-from cardinet.networks.part import to_document
+from cardinet.networks.document import to_document
 from cardinet.runs.environment import hardware, versions
 from cardinet.train.estimate import FEW, made_up_step, meta_network, part_of_batch
 from cardinet.train.task import Task

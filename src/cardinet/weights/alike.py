@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.networks.registry import PEERS
 from cardinet.weights.layout import Layout
 from cardinet.weights.names import LAYOUTS

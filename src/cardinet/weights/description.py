@@ -12,7 +12,7 @@ from cardinet.base.documents import DocumentError, parse_json
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.schemas import Count, Document, conform
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.networks.part import from_document
+from cardinet.networks.document import from_document
 from cardinet.networks.spec import NetworkSpec
 
 KEY, SPEC = "cardinet", "cardinet_spec"

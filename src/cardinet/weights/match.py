@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
 from cardinet.networks.registry import lookalikes
 from cardinet.weights.contents import Weights
 from cardinet.weights.misfit import misfit

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, get_args, get_type_hints
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.builder import build
+from cardinet.build.builder import build
+from cardinet.networks.document import to_document
 from cardinet.networks.family import Named
-from cardinet.networks.part import to_document
+from cardinet.networks.parts.shortcut import Shortcut
 from cardinet.networks.registry import NETWORKS, PEERS
-from cardinet.networks.shortcut import Shortcut
 from cardinet.weights.alike import tensors_of
 from cardinet.weights.contents import Weights
 from cardinet.weights.names.roles import HEAD, fits

@@ -12,7 +12,7 @@ import torch
 from cardinet.base.errors import RequestError, nearest
 from cardinet.base.files import write_atomic
 from cardinet.base.places import path_of
-from cardinet.networks.part import to_document
+from cardinet.networks.document import to_document
 from cardinet.weights.alike import Path, differing, layouts, of_libraries, tested
 from cardinet.weights.checksums import sealed
 from cardinet.weights.description import SPEC

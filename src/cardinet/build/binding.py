@@ -1,0 +1,35 @@
+"""From a part to its module: the one place where the text of a `MODULE` is resolved."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+
+def resolve(place: str) -> Callable[..., Any]:
+    """What a part's `MODULE` names: "gates:SqueezeExcite" is that class in `cardinet.blocks.gates`.
+
+    A module that is not in `cardinet.blocks` is a full module path ("lab.gates:Mine", "__main__:Mine"), so that
+    a part can live outside of Cardinet.
+    """
+    module, _, name = place.partition(":")
+    ours = f"cardinet.blocks.{module}"
+    inside = "." not in module and importlib.util.find_spec(ours) is not None
+    found: Callable[..., Any] = getattr(importlib.import_module(ours if inside else module), name)
+    return found
+
+
+def bind(part: Any) -> Callable[..., Any]:
+    """The constructor of a part's module, with the part's own fields already bound; parts within it are bound too."""
+    return functools.partial(resolve(part.MODULE), **{f.name: _bound(getattr(part, f.name)) for f in fields(part)})
+
+
+def _bound(value: Any) -> Any:
+    """The value of a field: a part as the constructor of its module, also where it stands in a tuple."""
+    if isinstance(value, tuple):
+        return tuple(map(_bound, value))
+    return bind(value) if hasattr(value, "MODULE") else value

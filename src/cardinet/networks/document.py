@@ -1,0 +1,39 @@
+"""Descriptions as plain data: `{"part": "Transform", "kernels": [1, 3, 1], ...}`, as they stand in model files."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from cardinet.base.errors import Findings, RequestError, nearest
+from cardinet.networks.part import is_part, made
+from cardinet.networks.registry import known_parts
+
+
+def to_document(node: Any) -> Any:
+    """A part as plain data: `{"part": "Transform", "kernels": [1, 3, 1], ...}`."""
+    if is_part(node):
+        return {"part": type(node).__name__, **{f.name: to_document(getattr(node, f.name)) for f in fields(node)}}
+    return [to_document(v) for v in node] if isinstance(node, tuple) else node
+
+
+def from_document(document: Any) -> Any:
+    """The part that a document describes. Raises RequestError with every unknown part and wrong field at once."""
+    if isinstance(document, list):
+        return tuple(from_document(v) for v in document)
+    if not isinstance(document, dict):
+        return document
+    name = document.get("part")
+    known, found = known_parts(), Findings()
+    values: dict[str, Any] = {}
+    for key, value in document.items():
+        if key != "part":
+            with found:
+                values[key] = from_document(value)
+    node = None
+    with found:
+        if not isinstance(name, str) or name not in known:
+            raise RequestError(f'There is no part "{name}" of a network in this version ({nearest(str(name), known)}).')
+        node = made(known[name], values, known[name], f"{name}.") if len(values) == len(document) - 1 else None
+    found.raise_if_any()
+    return node

@@ -1,0 +1,75 @@
+"""AlexNet: Krizhevsky, Sutskever and Hinton 2012, Section 3 (NIPS 2012); Krizhevsky 2014 (arXiv 1404.5997)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from cardinet.base.errors import RequestError
+from cardinet.networks.family import family
+from cardinet.networks.numbers import Count
+from cardinet.networks.part import misplaced, part
+from cardinet.networks.parts.response import LocalResponse
+from cardinet.networks.spec import NetworkSpec
+
+
+@part
+class AlexNet(NetworkSpec):
+    """Convolutions 11x11 /4, 5x5 and three 3x3 with ReLU, max pools 3x3 /2 after 1, 2 and 5; three linear layers.
+
+    `padding` is that of the first convolution; convolutions 2, 4 and 5 have `cardinality` groups, which were two GPUs.
+    `norm` stands between ReLU and pool of the first two. A pool at the edge takes what is left (`ceil`) or leaves it
+    (`floor`). Dropout of one half stands `after` the ReLU of both hidden linear layers or `before` the layers.
+    The last feature map is averaged to 6x6, the size it has at 227 pixels (224 with a padding of 2).
+    """
+
+    widths: tuple[Count, Count, Count, Count, Count] = (96, 256, 384, 384, 256)
+    padding: Annotated[int, Field(ge=0, le=5)] = 0
+    cardinality: Count = 2
+    norm: Any = LocalResponse()
+    pool: Literal["ceil", "floor"] = "ceil"
+    drop: Literal["after", "before"] = "after"
+    num_classes: Count = 1000
+    in_channels: Count = 3
+
+    MODULE: ClassVar[str] = "plain:AlexNet"
+    WITHOUT: ClassVar[Mapping[str, str]] = {"merge": "it is one plain chain without shortcuts."}
+
+    def __post_init__(self) -> None:
+        found = []
+        if wrong := [width for width in self.widths if width % self.cardinality]:
+            found.append(f"cardinality = {self.cardinality} does not divide the widths {wrong}; use a divisor.")
+        found += misplaced({"norm": self.norm}, optional=("norm",))
+        if found:
+            raise RequestError(*found)
+
+    @property
+    def stride(self) -> int:
+        """Input pixels per pixel of the last feature map."""
+        return 32
+
+
+alexnet = AlexNet()
+owt = AlexNet(widths=(64, 192, 384, 256, 256), padding=2, cardinality=1, norm=None, pool="floor", drop="before")
+
+FAMILY = family(
+    "AlexNet",
+    paper="NIPS 2012",
+    input_size=227,
+    rows={"alexnet_2012": alexnet},
+    peers={"pytorchcv:alexnet": alexnet.but(cardinality=1, alpha=2e-5)},
+    readings={
+        "alexnet_2012": "The paper says 224 pixels, but its 55x55 maps need 227. Its formula of the normalisation has "
+        "alpha times a sum with k = 2; Caffe's copy has alpha times a mean with k = 1 (alpha=2e-5, k=1)."
+    },
+)
+ONE_WEIRD_TRICK = family(
+    "AlexNet",
+    paper="arXiv 1404.5997",
+    input_size=224,
+    rows={"alexnet_owt": owt},
+    peers={"torchvision:alexnet": "alexnet_owt", "pytorchcv:alexnetb": owt.but(drop="after", pool="ceil")},
+    readings={"alexnet_owt": "torchvision's network of that name, without local response normalisation."},
+)

@@ -1,0 +1,141 @@
+"""Deeply-fused nets: base networks that run in parallel and meet by a sum after every block.
+
+Wang et al. 2016 (arXiv 1605.07716) and Zhao et al. 2016 (arXiv 1611.07718), from whose code (zlmzju/fusenet) the
+rows are. A network is a skeleton and the lines that its blocks sum: plain, residual, inception-like and fused nets
+differ in nothing else. Two streams that meet without becoming one are in `merge_and_run`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from cardinet.base.errors import RequestError
+from cardinet.networks.family import family
+from cardinet.networks.numbers import Count, Depths
+from cardinet.networks.part import misplaced, part
+from cardinet.networks.parts.fused_lines import BARE_BOTTLENECK, STEM_STRIDE, Counts, FusedLines, Layout
+from cardinet.networks.parts.merge import Add
+from cardinet.networks.spec import NetworkSpec
+
+
+@part
+class DeeplyFused(NetworkSpec):
+    """y = relu( merge( shallow(x), deep_1(x) + ... + deep_branches(x) ) ), block after block; merge is the sum.
+
+    The stem has widths[0] / reduction channels. cifar: 3x3, BN, ReLU. imagenet: 7x7 /2 without BN and ReLU, max pool
+    3x3 /2. The first block of every group but the first halves the picture. With a `path`, the name of one line
+    for every block, it is the base network that has these lines alone. Raises RequestError when it is made with
+    settings that have no meaning together, all of them at once.
+    """
+
+    depths: Depths
+    widths: Counts = (16, 32, 64)
+    layout: Layout = "cifar"
+    lines: FusedLines = FusedLines()
+    branches: Annotated[int, Field(ge=1, le=64)] = 1
+    path: tuple[str, ...] = ()
+    merge: Any = Add()
+    num_classes: Count = 10
+    in_channels: Count = 3
+
+    MODULE: ClassVar[str] = "deeply_fused:DeeplyFusedNet"
+
+    def __post_init__(self) -> None:
+        found = [*self.lines.problems(self.depths, self.widths), *misplaced({"merge": self.merge})]
+        blocks = self.choices
+        if (self.path or self.lines.shallow == "none") and not isinstance(self.merge, Add):
+            why = "a base network has one line a block" if self.path else 'with shallow = "none" nothing is beside them'
+            found.append(f"merge = {type(self.merge).__name__}: {why}, so there is nothing to join; use Add().")
+        if self.path and len(self.path) != len(blocks):
+            found.append(f"path has {len(self.path)} names; give one for each of the {len(blocks)} blocks.")
+        elif not found:
+            found += [
+                f'path: block {i} has no line "{name}"; it has {", ".join(names)}.'
+                for i, (name, names) in enumerate(zip(self.path, blocks, strict=False), 1)
+                if name not in names
+            ]
+        if found:
+            raise RequestError(*found)
+
+    @property
+    def choices(self) -> tuple[tuple[str, ...], ...]:
+        """The names of the lines of every block; their product is all paths, the ensemble of base networks."""
+        deep = tuple(f"deep{i}" for i in range(1, self.branches + 1))
+        found = []
+        w_in = self.widths[0] // self.lines.reduction
+        for i, (depth, width) in enumerate(zip(self.depths, self.widths, strict=False)):
+            for j in range(depth):
+                keeps_shape = j > 0 or (i == 0 and w_in == width)
+                around = self.lines.shallow != "none" and (keeps_shape or self.lines.shallow != "identity")
+                found.append(("shallow", *deep) if around else deep)
+        return tuple(found)
+
+    @property
+    def stride(self) -> int:
+        """Input pixels per pixel of the last feature map."""
+        return int(STEM_STRIDE[self.layout] * 2 ** (len(self.depths) - 1))
+
+
+def fuse(depth: int, segments: int) -> DeeplyFused:
+    """A plain network of `depth` layers in equal segments, each with a line of at most one convolution beside it.
+
+    Raises RequestError where stem, segments in three groups and classifier do not add up to the depth.
+    """
+    length, rest = divmod(depth - 2, max(segments, 1))
+    found = []
+    if segments < 3 or segments % 3:
+        found.append(f"segments = {segments}: the three groups have equally many; take a multiple of 3.")
+    if rest or length < 1:
+        lower = max(length, 1) * segments + 2
+        found.append(
+            f"depth = {depth}: {segments} segments do not divide the {depth - 2} layers between stem and classifier; "
+            f"take {lower} or {lower + segments}."
+        )
+    if found:
+        raise RequestError(*found)
+    return DeeplyFused(depths=(segments // 3,) * 3).but(kernels=(3,) * length, shallow="3x3-first")
+
+
+residual = DeeplyFused(depths=(18, 18, 18))
+inception_like = DeeplyFused(depths=(9, 9, 9), branches=2)
+
+FAMILY = family(
+    "DeeplyFused",
+    paper="arXiv 1611.07718",
+    input_size=32,
+    rows={
+        "fusenet_resnet110": residual,
+        "dfn_il1": inception_like,
+        "dfn_il1_side": inception_like.but(shallow="none"),
+        "fusenet_plain26": DeeplyFused(depths=(8, 8, 8), lines=FusedLines(kernels=(3,), shallow="none")),
+    }
+    | {f"fusenet_fuse{segments}_{depth}": fuse(depth, segments) for segments in (3, 6) for depth in (26, 50)},
+    readings={
+        "dfn_il1_side": "The form without identities of the authors' code (network/side.py) at the depth of dfn_il1.",
+        "fusenet_plain26": "The authors' code (network/plain.py) at the depth of its drawing; no paper has its count.",
+        "fusenet_fuse3_26": "The authors' code (network/fuse3.py) at the depth of its drawing; no paper has its count.",
+        "fusenet_fuse6_26": "The authors' code (network/fuse6.py) at the depth of its drawing; no paper has its count.",
+        "fusenet_fuse3_50": "The authors' code (network/fuse3.py) at its default depth; no paper has its count.",
+        "fusenet_fuse6_50": "The authors' code (network/fuse6.py) at its default depth; no paper has its count.",
+    },
+    unbuildable={
+        "dfn_original": "the nets of arXiv 1605.07716 (N13N19 and others) were never published layer by layer; "
+        "fusenet_fuse3_26 and fusenet_fuse6_26 are the nearest that the authors' code has."
+    },
+)
+IMAGENET = family(
+    "DeeplyFused",
+    paper="arXiv 1611.07718",
+    input_size=224,
+    rows={
+        "resnet98_dfn_baseline": DeeplyFused(
+            depths=(2, 4, 22, 4), widths=(256, 512, 1024, 2048), layout="imagenet", lines=BARE_BOTTLENECK
+        ).but(num_classes=1000)
+    },
+    readings={
+        "resnet98_dfn_baseline": "No shortcut where the shape changes and a bare stem, as in the authors' code of "
+        "dfn_mr_imagenet: so it counts the printed 45.0M. With the projections of their symbol_resnet.py it is 47.8M."
+    },
+)

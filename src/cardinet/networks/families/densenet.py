@@ -1,0 +1,129 @@
+"""DenseNet: Huang et al. 2016 (arXiv 1608.06993); growth k, bottleneck layers (B), compression theta (C).
+
+CIFAR networks of depth L have 3 blocks of (L - 4) / 3 layers, with bottleneck half as many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from cardinet.base.errors import RequestError
+from cardinet.networks.family import family
+from cardinet.networks.numbers import Count, Depths, Rate
+from cardinet.networks.part import part
+from cardinet.networks.spec import NetworkSpec
+
+
+@part
+class DenseNet(NetworkSpec):
+    """Stem, dense blocks with a transition between two, BN, ReLU, average pool, classifier.
+
+    A layer adds `growth` channels to its block: BN, ReLU, 3x3; with `bottleneck` BN, ReLU, 1x1 to 4 x growth before
+    it. A transition leaves floor(compression x channels) and halves the picture. `stem` is imagenet: 7x7 /2, BN,
+    ReLU, max pool 3x3 /2, or cifar: 3x3. `dropout` follows every convolution but the first. `recompute` trains with
+    less memory and more time: the inside of every layer is computed again in the backward pass (Pleiss et al. 2017,
+    arXiv 1707.06990); a step does exactly what it does without.
+    """
+
+    depths: Depths
+    growth: Count = 32
+    bottleneck: bool = True
+    compression: Annotated[float, Field(gt=0, le=1)] = 0.5
+    stem: Literal["imagenet", "cifar"] = "imagenet"
+    stem_width: Count = 64
+    dropout: Rate = 0
+    recompute: bool = False
+    num_classes: Count = 1000
+    in_channels: Count = 3
+
+    MODULE: ClassVar[str] = "densenet:DenseNet"
+    WITHOUT: ClassVar[Mapping[str, str]] = {
+        "merge": "its layers are concatenated with what they read; there is no sum of which a rule could drop a part."
+    }
+
+    def __post_init__(self) -> None:
+        width = self.stem_width
+        for depth in self.depths[:-1]:
+            before = width + depth * self.growth
+            width = int(self.compression * before)
+            if width < 1:
+                raise RequestError(
+                    f"compression = {self.compression:g} leaves none of the {before} channels of a block; "
+                    f"give at least {1 / before:.4f}."
+                )
+
+    @property
+    def stride(self) -> int:
+        """Input pixels per pixel of the last feature map."""
+        return int((4 if self.stem == "imagenet" else 1) * 2 ** (len(self.depths) - 1))
+
+
+densenet121 = DenseNet(depths=(6, 12, 24, 16))
+bc = DenseNet(depths=(16, 16, 16), growth=12, stem="cifar", stem_width=24, num_classes=10)
+plain = bc.but(bottleneck=False, compression=1, stem_width=16)
+
+BC = [(40, 36), (40, 48), (40, 60), (100, 12), (190, 40), (250, 24)]
+PLAIN = [(40, 12), (100, 12), (100, 24)]
+
+
+def sized(base: DenseNet, depth: int, growth: int) -> DenseNet:
+    """A CIFAR network of depth L and growth k; with bottleneck the first convolution has 2k channels."""
+    layers = (depth - 4) // (6 if base.bottleneck else 3)
+    delta = {"stem_width": 2 * growth} if base.bottleneck else {}
+    return base.but(depths=(layers,) * 3, growth=growth, **delta)
+
+
+FAMILY = family(
+    "DenseNet",
+    paper="arXiv 1608.06993",
+    input_size=224,
+    rows={
+        "densenet121": densenet121,
+        "densenet169": densenet121.but(depths=(6, 12, 32, 32)),
+        "densenet201": densenet121.but(depths=(6, 12, 48, 32)),
+        "densenet161": densenet121.but(depths=(6, 12, 36, 24), growth=48, stem_width=96),
+        "densenet264": densenet121.but(depths=(6, 12, 64, 48)),
+    },
+    readings={
+        "densenet264": "Blocks of 6, 12, 64, 48 layers with growth 32, as the paper's Table 1 is remembered; nothing "
+        "printed checks the count. Counted as in the other names it has 2 x 130 + 5 = 265 layers.",
+    },
+    peers={
+        f"{library}:densenet{depth}": f"densenet{depth}"
+        for library in ("torchvision", "timm")
+        for depth in (121, 161, 169, 201)
+    },
+    refused={
+        "timm:densenetblur121d": "a deep stem of three 3x3 convolutions, and blur before its max pool.",
+        "timm:densenet264d": "a deep stem of three 3x3 convolutions and growth 48: it is not the paper's DenseNet-264.",
+    },
+)
+SMALL = family(
+    "DenseNet",
+    paper="arXiv 1608.06993",
+    input_size=32,
+    rows={f"densenet_{depth}_{growth}": sized(plain, depth, growth) for depth, growth in PLAIN}
+    | {f"densenet_bc_{depth}_{growth}": sized(bc, depth, growth) for depth, growth in BC},
+    readings={
+        f"densenet_{depth}_{growth}": "16 channels in the first convolution (paper, and its counts); the author's "
+        f"code has 2k = {2 * growth} in all networks."
+        for depth, growth in PLAIN
+    },
+    peers={
+        f"pytorchcv:densenet{depth}_k{growth}_bc_cifar10": f"densenet_bc_{depth}_{growth}"
+        for depth, growth in [(40, 36), (100, 12), (190, 40), (250, 24)]
+    }
+    | {
+        f"pytorchcv:densenet{depth}_k{growth}_bc_cifar10": sized(bc, depth, growth)
+        for depth, growth in [(40, 12), (40, 24)]
+    }
+    | {
+        f"pytorchcv:densenet{depth}_k{growth}_cifar10": sized(plain, depth, growth).but(
+            compression=0.5, stem_width=2 * growth
+        )
+        for depth, growth in PLAIN
+    },
+)

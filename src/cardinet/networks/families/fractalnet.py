@@ -1,0 +1,77 @@
+"""FractalNet: Larsson et al. 2016 (arXiv 1605.07648); B blocks of C columns, no shortcut that is an identity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from cardinet.base.errors import RequestError
+from cardinet.networks.family import family
+from cardinet.networks.numbers import Count, Rate
+from cardinet.networks.part import part
+from cardinet.networks.spec import NetworkSpec
+
+
+@part
+class FractalNet(NetworkSpec):
+    """One block per width, each halves the picture; average pool, classifier. Column c of a block has 2^c units.
+
+    A unit is conv 3x3, dropout (a rate for each block), BN without scale and shift, ReLU. In training a join drops
+    each of its inputs with probability `drop_path` but keeps one at least (local), or with probability
+    `global_share` one column is chosen for the whole network (global), drawn anew for each batch or sample (`per`).
+    `column` builds that column alone, one of 0 to columns - 1.
+    """
+
+    columns: Annotated[int, Field(ge=1, le=10)] = 3
+    column: Annotated[int, Field(ge=0)] | None = None
+    widths: Annotated[tuple[Count, ...], Field(min_length=1, max_length=32)] = (64, 128, 256, 512, 512)
+    dropout: tuple[Rate, ...] = (0, 0, 0, 0, 0)
+    drop_path: Rate = 0
+    global_share: Annotated[float, Field(ge=0, le=1)] = 0
+    per: Literal["batch", "sample"] = "batch"
+    num_classes: Count = 10
+    in_channels: Count = 3
+
+    MODULE: ClassVar[str] = "fractalnet:FractalNet"
+    WITHOUT: ClassVar[Mapping[str, str]] = {
+        "merge": "its joins have the rule of their own paper; give drop_path and global_share."
+    }
+
+    def __post_init__(self) -> None:
+        found = []
+        if len(self.dropout) != len(self.widths):
+            found.append(f"dropout {self.dropout} and widths {self.widths} differ in length; give one rate per block.")
+        if self.column is not None and self.column >= self.columns:
+            found.append(f"column = {self.column}: the network has the columns 0 to {self.columns - 1}.")
+        if found:
+            raise RequestError(*found)
+
+    @property
+    def stride(self) -> int:
+        """Input pixels per pixel of the last feature map."""
+        return int(2 ** len(self.widths))
+
+
+fractalnet20 = FractalNet()
+
+FAMILY = family(
+    "FractalNet",
+    paper="arXiv 1605.07648",
+    input_size=32,
+    rows={
+        "fractalnet20": fractalnet20,
+        "fractalnet20_droppath": fractalnet20.but(dropout=(0, 0.1, 0.2, 0.3, 0.4), drop_path=0.15, global_share=0.5),
+    },
+    readings={
+        "fractalnet20": "Convolutions with bias and BN without scale and shift, as in the author's generator script: "
+        "33.7M parameters where the paper prints 38.6M, which no reading reaches.",
+        "fractalnet20_droppath": "Counted as fractalnet20. Drop-path is drawn per batch, as the author's join layer "
+        "does; later code of others draws it per sample.",
+    },
+    refused={
+        "pytorchcv:fractalnet_cifar10": "it joins columns before it pools them; its convolutions have no bias, its BN "
+        "has scale and shift, and whole channels are dropped, after ReLU (33,724,618 parameters).",
+    },
+)

@@ -1,0 +1,79 @@
+"""Merge-and-run: two residual networks whose shallow lines are averaged in every block.
+
+Zhao et al. 2016 (arXiv 1611.07718), DFN-MR, in the paper's second version DMRNet; "cross" in the authors' code.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from cardinet.base.errors import RequestError
+from cardinet.networks.family import family
+from cardinet.networks.numbers import Count, Depths
+from cardinet.networks.part import misplaced, part
+from cardinet.networks.parts.fused_lines import BARE_BOTTLENECK, STEM_STRIDE, Counts, FusedLines, Layout
+from cardinet.networks.parts.merge import Add
+from cardinet.networks.spec import NetworkSpec
+
+
+@part
+class MergeAndRun(NetworkSpec):
+    """m = (shallow_1(x1) + shallow_2(x2)) / 2; y1 = relu( m + deep_1(x1) ); y2 = relu( m + deep_2(x2) ).
+
+    Both streams start from the stem, which is that of `DeeplyFused`. They end as `join` says: add, the last block
+    has one output, relu( m + deep_1(x1) + deep_2(x2) ); concatenate, the channels of both before the pool. `merge`
+    joins m and each stream's deep line; a rule that drops draws for each stream anew.
+    Raises RequestError when it is made with settings that have no meaning together, all of them at once.
+    """
+
+    depths: Depths
+    widths: Counts = (16, 32, 64)
+    layout: Layout = "cifar"
+    lines: FusedLines = FusedLines()
+    join: Literal["add", "concatenate"] = "add"
+    merge: Any = Add()
+    num_classes: Count = 10
+    in_channels: Count = 3
+
+    MODULE: ClassVar[str] = "merge_and_run:MergeAndRunNet"
+
+    def __post_init__(self) -> None:
+        found = [*self.lines.problems(self.depths, self.widths), *misplaced({"merge": self.merge})]
+        if self.lines.shallow == "none":
+            found.append('shallow = "none": the streams meet in their shallow lines alone; take "identity" or "1x1".')
+        if found:
+            raise RequestError(*found)
+
+    @property
+    def stride(self) -> int:
+        """Input pixels per pixel of the last feature map."""
+        return int(STEM_STRIDE[self.layout] * 2 ** (len(self.depths) - 1))
+
+
+narrow = MergeAndRun(depths=(9, 9, 9))
+wide = narrow.but(depths=(5, 5, 5), widths=(64, 128, 256))
+
+FAMILY = family(
+    "DeeplyFused",
+    paper="arXiv 1611.07718",
+    input_size=32,
+    rows={"dfn_mr1": narrow, "dfn_mr2": wide, "dfn_mr3": wide.but(depths=(8, 8, 8))},
+    readings={
+        "dfn_mr3": "1x1 projections, as in the authors' code: 24.15M parameters where they print 24.8M, "
+        'which is the count with 3x3 projections (shallow = "3x3").'
+    },
+)
+IMAGENET = family(
+    "DeeplyFused",
+    paper="arXiv 1611.07718",
+    input_size=224,
+    rows={
+        "dfn_mr_imagenet": MergeAndRun(
+            depths=(1, 2, 11, 2), widths=(256, 512, 1024, 2048), layout="imagenet", lines=BARE_BOTTLENECK
+        ).but(join="concatenate", num_classes=1000)
+    },
+    readings={
+        "dfn_mr_imagenet": "The authors' code of 2018, which counts the printed 46.4M: a bare stem, no shallow line "
+        "where the shape changes, both streams concatenated. That of 2016 has projections and adds the streams."
+    },
+)

@@ -1,0 +1,97 @@
+"""RepVGG: Ding et al. 2021, Table 2 (arXiv 2101.03697); a plain stack that trains with branches and is run without.
+
+The authors train without weight decay on biases and on the BN weights of the 3x3 and 1x1 branches; the weight of an
+identity branch's BN decays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from cardinet.base.errors import RequestError
+from cardinet.networks.family import family
+from cardinet.networks.numbers import Count, Depths
+from cardinet.networks.part import misplaced, part
+from cardinet.networks.parts.gate import SqueezeExcite
+from cardinet.networks.spec import NetworkSpec
+
+
+@part
+class RepVGG(NetworkSpec):
+    """Stage 0 (one block of min(64, first width) channels), one stage per depth, average pool, classifier.
+
+    Every stage, stage 0 too, begins with a block of stride 2. Blocks are counted from stage 0 on; those with an even
+    number above 0 have `cardinality` groups in their convolutions. `form` is the block's: training with a 3x3, a 1x1
+    and an identity branch, each with its own BN, or deployment with the one 3x3 that equals them. A `gate` stands
+    before the activation.
+    """
+
+    depths: Depths
+    widths: Annotated[tuple[Count, ...], Field(min_length=1)]
+    cardinality: Count = 1
+    gate: Any = None
+    form: Literal["training", "deployment"] = "training"
+    num_classes: Count = 1000
+    in_channels: Count = 3
+
+    MODULE: ClassVar[str] = "repvgg:RepVGG"
+    WITHOUT: ClassVar[Mapping[str, str]] = {
+        "merge": "its branches become one convolution, which a rule that drops some of them would not."
+    }
+
+    def __post_init__(self) -> None:
+        found = []
+        if len(self.depths) != len(self.widths):
+            found.append(f"depths {self.depths} and widths {self.widths} differ in length; give one of each per stage.")
+        if wrong := [width for width in (min(64, self.widths[0]), *self.widths) if width % self.cardinality]:
+            found.append(f"cardinality = {self.cardinality} does not divide the widths {wrong}; use a divisor.")
+        found += misplaced({"gate": self.gate}, optional=("gate",))
+        if found:
+            raise RequestError(*found)
+
+    @property
+    def stride(self) -> int:
+        """Input pixels per pixel of the last feature map."""
+        return int(2 ** (len(self.depths) + 1))
+
+
+A, B, D = (2, 4, 14, 1), (4, 6, 16, 1), (8, 14, 24, 1)
+SIZES = {
+    "a0": (A, 0.75, 2.5),
+    "a1": (A, 1, 2.5),
+    "a2": (A, 1.5, 2.75),
+    "b0": (B, 1, 2.5),
+    "b1": (B, 2, 4),
+    "b2": (B, 2.5, 5),
+    "b3": (B, 3, 5),
+}
+"""Depths and the paper's multipliers: a of the stages 1 to 3, b of the last."""
+
+
+def repvgg(depths: tuple[int, ...], a: float, b: float) -> RepVGG:
+    """The network of two multipliers."""
+    return RepVGG(depths=depths, widths=(int(64 * a), int(128 * a), int(256 * a), int(512 * b)))
+
+
+ROWS = {f"repvgg_{name}": repvgg(*size) for name, size in SIZES.items()}
+
+FAMILY = family(
+    "RepVGG",
+    paper="arXiv 2101.03697",
+    input_size=224,
+    rows=ROWS
+    | {f"{id}g{g}": ROWS[id].but(cardinality=g) for id in ("repvgg_b1", "repvgg_b2", "repvgg_b3") for g in (2, 4)},
+    peers={f"timm:{id}": id for id in (*ROWS, "repvgg_b1g4", "repvgg_b2g4", "repvgg_b3g4")},
+    printed_form={"form": "deployment"},
+)
+D2SE = family(
+    "RepVGG",
+    paper="arXiv 2101.03697; the authors' repository",
+    input_size=224,
+    rows={"repvgg_d2se": repvgg(D, 2.5, 5).but(gate=SqueezeExcite(reduction=16))},
+    peers={"timm:repvgg_d2se": "repvgg_d2se"},
+    readings={"repvgg_d2se": "Later than the paper; its count is printed for the training form alone."},
+)

@@ -1,0 +1,31 @@
+"""Stochastic depth: Huang et al. 2016 (arXiv 1603.09382): a rule that closes units in training."""
+
+from cardinet.networks.families.resnet import resnet152
+from cardinet.networks.families.resnet_cifar import resnet20
+from cardinet.networks.family import family
+from cardinet.networks.parts.merge import StochasticDepth
+
+sd20 = resnet20.but(sample="avg", merge=StochasticDepth(), init_fan="fan_in")
+
+CIFAR = family(
+    "StochasticDepth",
+    paper="arXiv 1603.09382",
+    input_size=32,
+    rows={
+        "sd110_cifar": sd20.but(depths=(18, 18, 18)),
+        "sd1202_cifar": sd20.but(depths=(200, 200, 200)),
+        "sd152_svhn": sd20.but(depths=(25, 25, 25), conv_bias=True),
+    },
+    peers={"pytorchcv:resdropresnet20_cifar10": resnet20.but(kind="B", merge=StochasticDepth(rescale="train"))},
+    readings={
+        "sd1202_cifar": "without the convolution biases of the author's Torch code (conv_bias = true has them).",
+        "sd110_cifar": "without the convolution biases of the author's Torch code (conv_bias = true has them).",
+        "sd152_svhn": "with the convolution biases of the author's Torch code.",
+    },
+)
+FAMILY = family(
+    "StochasticDepth",
+    paper="arXiv 1603.09382",
+    input_size=224,
+    rows={"sd152_imagenet": resnet152.but(merge=StochasticDepth())},
+)

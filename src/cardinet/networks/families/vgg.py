@@ -1,0 +1,78 @@
+"""VGG: Simonyan and Zisserman 2014, Table 1 (arXiv 1409.1556): configurations A, B, D, E with 11, 13, 16, 19 layers.
+
+timm's networks are the same up to 224 pixels; of larger pictures they average the logits of 7x7 windows, where these
+average the last feature map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from cardinet.base.errors import RequestError
+from cardinet.networks.family import family
+from cardinet.networks.numbers import Count, Depths, Rate
+from cardinet.networks.part import misplaced, part
+from cardinet.networks.spec import NetworkSpec
+
+
+@part
+class VGG(NetworkSpec):
+    """Stages of 3x3 convolutions with ReLU, each stage closed by a 2x2 max pool; three linear layers.
+
+    `norm` puts BN between convolution and ReLU; the convolutions keep their bias even so, as in torchvision. A `gate`
+    stands after every ReLU (SENet, Section 3.3, of networks without shortcuts). `dropout` follows the ReLU of
+    both hidden linear layers. The last feature map is averaged to 7x7, the size it has at 224 pixels.
+    """
+
+    depths: Depths
+    widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 128, 256, 512, 512)
+    norm: bool = False
+    gate: Any = None
+    dropout: Rate = 0.5
+    num_classes: Count = 1000
+    in_channels: Count = 3
+
+    MODULE: ClassVar[str] = "plain:VGG"
+    WITHOUT: ClassVar[Mapping[str, str]] = {"merge": "it is one plain chain without shortcuts."}
+
+    def __post_init__(self) -> None:
+        found = []
+        if len(self.depths) != len(self.widths):
+            found.append(f"depths {self.depths} and widths {self.widths} differ in length; give one of each per stage.")
+        found += misplaced({"gate": self.gate}, optional=("gate",))
+        if found:
+            raise RequestError(*found)
+
+    @property
+    def stride(self) -> int:
+        """Input pixels per pixel of the last feature map."""
+        return int(2 ** len(self.depths))
+
+
+vgg16 = VGG(depths=(2, 2, 3, 3, 3))
+CONFIGURATIONS = {
+    "vgg11": vgg16.but(depths=(1, 1, 2, 2, 2)),
+    "vgg13": vgg16.but(depths=(2, 2, 2, 2, 2)),
+    "vgg16": vgg16,
+    "vgg19": vgg16.but(depths=(2, 2, 4, 4, 4)),
+}
+ROWS = {id: CONFIGURATIONS[id] for id in ("vgg16", "vgg19")}
+
+FAMILY = family(
+    "VGG",
+    paper="arXiv 1409.1556",
+    input_size=224,
+    rows=ROWS,
+    peers={f"torchvision:{id}": id if id in ROWS else spec for id, spec in CONFIGURATIONS.items()}
+    | {f"torchvision:{id}_bn": spec.but(norm=True) for id, spec in CONFIGURATIONS.items()}
+    | {f"timm:{id}": id for id in ROWS}
+    | {f"timm:{id}_bn": spec.but(norm=True) for id, spec in ROWS.items()},
+    readings=dict.fromkeys(
+        ROWS,
+        "The paper gives initial weights a variance of 0.01; it is read as the std, as at a std of 0.1 the values "
+        "grow up to fivefold a layer.",
+    ),
+)

@@ -1,0 +1,47 @@
+"""The lines of a block of a deeply-fused or merge-and-run network (arXiv 1605.07716, 1611.07718)."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from cardinet.networks.numbers import Count
+from cardinet.networks.part import part
+
+Counts = Annotated[tuple[Count, ...], Field(min_length=1)]
+Layout = Literal["cifar", "imagenet"]
+
+STEM_STRIDE = {"cifar": 1, "imagenet": 4}
+
+
+@part
+class FusedLines:
+    """The lines of a block of w channels: deep ones, and a shallow one around them.
+
+    A deep line is a chain of convolutions with BN, ReLU between them and none at the end: one for each of `kernels`,
+    the first that is larger than 1x1 with the block's stride, all but the last with w / reduction channels. The
+    `shallow` line is the identity; where the shape changes it is absent (identity) or a convolution with BN (1x1,
+    3x3). 3x3-first has the 3x3 also in the first block of the network. none: absent everywhere.
+    """
+
+    kernels: Annotated[tuple[Literal[1, 3, 5, 7], ...], Field(min_length=1)] = (3, 3)
+    reduction: Count = 1
+    shallow: Literal["none", "identity", "1x1", "3x3", "3x3-first"] = "1x1"
+
+    MODULE: ClassVar[str] = "deeply_fused:FusedLines"
+
+    def problems(self, depths: tuple[int, ...], widths: tuple[int, ...]) -> list[str]:
+        """What has no meaning in these lines and the groups of blocks that they form, one sentence each."""
+        found = []
+        if len(depths) != len(widths):
+            found.append(f"depths {depths} and widths {widths} differ in length; give one of each per group.")
+        found += [
+            f"reduction = {self.reduction} does not divide the {width} channels of a group; take a multiple of it."
+            for width in widths
+            if width % self.reduction
+        ]
+        return found
+
+
+BARE_BOTTLENECK = FusedLines(kernels=(1, 3, 1), reduction=4, shallow="identity")

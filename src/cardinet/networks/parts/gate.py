@@ -1,0 +1,18 @@
+"""Gates: what weighs the branch before it meets the shortcut."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from cardinet.networks.numbers import Count
+from cardinet.networks.part import part
+
+
+@part
+class SqueezeExcite:
+    """The gate of SENet (Hu et al. 2017): one weight per channel of the branch, from its means."""
+
+    reduction: Count = 16
+
+    MODULE: ClassVar[str] = "gates:SqueezeExcite"
+    ROLE: ClassVar[str] = "gate"

@@ -1,0 +1,61 @@
+"""What can stand in the place of the spatial convolution of a transform."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from cardinet.networks.numbers import Count
+from cardinet.networks.part import part
+
+
+@part
+class Grouped:
+    """The spatial convolution, in `cardinality` groups (1: an ordinary convolution)."""
+
+    cardinality: Count = 1
+
+    MODULE: ClassVar[str] = "spatial:grouped"
+    ROLE: ClassVar[str] = "spatial"
+
+
+@part
+class SelectiveKernel:
+    """Selective kernels: Li et al. 2019, Section 3.1 (arXiv 1903.06586).
+
+    One convolution per (kernel, dilation), each with BN and ReLU; their weights per channel come from the mean of
+    their sum through max(channels / reduction, least) units.
+    """
+
+    cardinality: Count = 32
+    kernels: Annotated[tuple[tuple[Literal[1, 3, 5, 7], Count], ...], Field(min_length=2)] = ((3, 1), (3, 2))
+    reduction: Count = 16
+    least: Count = 32
+
+    MODULE: ClassVar[str] = "selective:SelectiveKernel"
+    ROLE: ClassVar[str] = "spatial"
+    ACTIVATED: ClassVar[bool] = True
+
+
+@part
+class SplitAttention:
+    """Split attention: Zhang et al. 2020, Section 3.1 (arXiv 2004.08955).
+
+    `radix` splits per cardinal group, weighted per channel from the mean of their sum through
+    max(channels * radix / reduction, 32) units. Where the unit strides, a 3x3 average pool does, `after` the
+    convolution or `before` it (the paper's fast setting).
+    """
+
+    cardinality: Count = 1
+    radix: Count = 2
+    reduction: Count = 4
+    pool: Literal["after", "before"] = "after"
+
+    def hidden_width(self, channels: int) -> int:
+        """The units from which the weights of so many channels come, in `cardinality` groups too."""
+        return max(channels * self.radix // self.reduction, 32)
+
+    MODULE: ClassVar[str] = "split:SplitAttention"
+    ROLE: ClassVar[str] = "spatial"
+    ACTIVATED: ClassVar[bool] = True
