@@ -15,7 +15,7 @@ from cardinet.runs.folder import RunFolder
 from cardinet.train.job import resume
 from cardinet.train.listener import Listener, Tick
 
-FILES = ("run.toml", "metrics.jsonl", "model.safetensors", "checkpoints/last.safetensors")
+FILES = ("run.toml", "metrics.jsonl", "data.json", "model.safetensors", "checkpoints/last.safetensors")
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,8 @@ def test_files_that_are_removed_are_written_again(whole: Path, tmp_path: Path) -
     train(run, DIGITS, listener)
     assert differences(whole, run) == []
     assert RunFolder(run).record().steps == 50
-    for name in FILES[:2]:
+    assert (run / "data.json").read_bytes() == (whole / "data.json").read_bytes()
+    for name in FILES[:3]:
         assert sum(str(run / name) in sentence and "written again" in sentence for sentence in listener.sentences) == 1
 
 
@@ -77,6 +78,20 @@ def test_the_best_model_comes_back_from_its_checkpoint(whole: Path, tmp_path: Pa
     (run / "checkpoints" / "best.safetensors").unlink()
     with pytest.raises(WorkError, match="so the best weights are lost"):
         resume(run, Listener())
+
+
+def test_what_cannot_be_written_again_is_named(whole: Path, tmp_path: Path) -> None:
+    """The evaluation is done again, as after a kill just before it; the rest was removed while nothing ran."""
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    names = ("evaluation.json", "data.json", "checkpoints/best.safetensors")
+    for name in names:
+        (run / name).unlink()
+    listener = At(0, lambda: None)
+    resume(run, listener)
+    for name, sentence in ((names[1], "the report does not show"), (names[2], "the best weights are in")):
+        assert sum(f"{run / name} was removed" in said and sentence in said for said in listener.sentences) == 1
+    assert (run / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("deed", ["moved", "removed"])

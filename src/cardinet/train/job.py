@@ -114,13 +114,14 @@ def work(
     Raises Interrupted also where the user stops it at once: by a second Ctrl-C, or in the last evaluation.
     """
     again = f"cardinet train --resume {quote(str(folder.path))}"
+    sheet = folder.data.read_bytes() if folder.data.is_file() else None
     try:
         with Interrupt(listener.said) as interrupt:
             loop = Loop(task, network, optimizer, progress, folder, listener)
             loop.run(interrupt)
         keep_model(loop)
         finish(task, folder, listener)
-        keep_rest(loop, record)
+        keep_rest(loop, record, sheet)
     except WorkError as error:
         if gone := folder_gone(folder):
             raise gone from error

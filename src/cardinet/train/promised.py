@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 
 from cardinet.base.errors import WorkError
+from cardinet.base.files import write_atomic
 from cardinet.runs.folder import RunFolder, RunRecord
 from cardinet.runs.model_file import save_model
 from cardinet.train.loop import Loop
@@ -35,10 +36,12 @@ def keep_model(loop: Loop) -> None:
     loop.listener.said(_again(folder.model))
 
 
-def keep_rest(loop: Loop, record: RunRecord) -> None:
-    """Write run.toml, metrics.jsonl and the last checkpoint again where they are not there.
+def keep_rest(loop: Loop, record: RunRecord, sheet: bytes | None) -> None:
+    """Write run.toml, metrics.jsonl, data.json and the last checkpoint again where they are not there.
 
-    Raises WorkError where the model file or evaluation.json, which have just been written, are gone.
+    `sheet` is what data.json held when the work began, None where it was not there. What cannot be written again, and
+    is not needed for the model file, is named. Raises WorkError where the model file or evaluation.json, which have
+    just been written, are gone.
     """
     folder = loop.folder
     loop.metrics.keep()
@@ -46,11 +49,17 @@ def keep_rest(loop: Loop, record: RunRecord) -> None:
         folder.toml: lambda: folder.write_record(record),
         folder.last: loop.save,
     }
+    if sheet is not None:
+        again[folder.data] = lambda: write_atomic(folder.data, sheet)
     for path, write in again.items():
         if not path.is_file():
             path.parent.mkdir(exist_ok=True)
             write()
             loop.listener.said(_again(path))
+    if not folder.data.is_file():
+        loop.listener.said(f"{folder.data} was removed before, so the report does not show the run's pictures.")
+    if loop.task.selects and loop.progress.best is not None and not folder.best.is_file():
+        loop.listener.said(f"{folder.best} was removed by something else; the best weights are in {folder.model}.")
     gone = [str(path) for path in (folder.model, folder.evaluation) if not path.is_file()]
     if gone:
         go_on = f"cardinet train --resume {quote(str(folder.path))}"
