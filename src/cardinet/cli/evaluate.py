@@ -156,7 +156,7 @@ def _checked(
             classifier = read_model(model, place, compare=compare)
             check_passes(classifier, passes)
         else:
-            make = _maker(model, weights, about_network, place)
+            make = _maker(model, weights, about_network, place, compare=compare)
     with findings, Bar("checking pictures") as bar:
         about = about_pictures(about_data, on_bad_image)
         opened = open_pictures(data, about, run=run_of(model), model=classifier, split=split, progress=bar)
@@ -215,7 +215,9 @@ def _statistics(mean: str | None, std: str | None) -> Statistics:
     return given
 
 
-def _maker(model: str, weights: str, delta: Mapping[str, Any], device: str) -> Callable[[Source], Model]:
+def _maker(
+    model: str, weights: str, delta: Mapping[str, Any], device: str, *, compare: bool
+) -> Callable[[Source], Model]:
     """A named network with weights, read and checked as far as that goes without the pictures."""
     from cardinet.base.errors import Findings, RequestError
     from cardinet.evaluate.opening import model_path
@@ -229,7 +231,7 @@ def _maker(model: str, weights: str, delta: Mapping[str, Any], device: str) -> C
         row = find(model)
         row.spec.but(**delta)
     with findings:
-        found = read_weights(weights, model)
+        found = read_weights(weights, model, compare)
         if found.model_file:
             raise RequestError(
                 f"{weights} is a model file, which knows its network and classes; cardinet eval {weights}."

@@ -23,6 +23,12 @@ from cardinet.base.schemas import Document, conform
 from cardinet.weights.printed import printable
 
 KEY = "cardinet_checksums"
+AS_IT_IS = (
+    "`cardinet eval` and `cardinet predict` take it as it is with --no-checksums (in Python: load(FILE, "
+    "compare=False)); what writes a new file from it does not, as the damage would have checksums there."
+)
+"""What can be done with a file whose tensors are not what was written."""
+
 ALIGNMENT = 8
 """The tensors of a safetensors file begin at a multiple of this many bytes."""
 
@@ -65,8 +71,11 @@ def check_document(path: Path, metadata: Mapping[str, str]) -> None:
         raise _changed(path, "its metadata is not what was written")
 
 
-def check_tensors(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
-    """Raise WorkError where the tensors of a file are not those that were written; nothing without checksums."""
+def check_tensors(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor], way: str = "") -> None:
+    """Raise WorkError where the tensors of a file are not those that were written; nothing without checksums.
+
+    `way` is a sentence on what can be done with such a file.
+    """
     if KEY not in metadata:
         return
     written = _checksums(path, metadata).tensors
@@ -75,7 +84,7 @@ def check_tensors(path: Path, metadata: Mapping[str, str], tensors: Mapping[str,
     wrong = [name for name, tensor in tensors.items() if _of_tensor(name, tensor) != written[name]]
     if wrong:
         more = f" and {len(wrong) - 1:,} more" if len(wrong) > 1 else ""
-        raise _changed(path, f"the values of {printable(wrong[0])}{more} are not what was written")
+        raise _changed(path, f"the values of {printable(wrong[0])}{more} are not what was written", way)
 
 
 def absent(path: Path | str) -> str:
@@ -83,8 +92,8 @@ def absent(path: Path | str) -> str:
     return f"{path} has no checksums, as files of before; whether its weights are what was written is not known."
 
 
-def _changed(path: Path, what: str) -> WorkError:
-    return WorkError(f"{path} is damaged: {what}. Fetch or make it again.")
+def _changed(path: Path, what: str, way: str = "") -> WorkError:
+    return WorkError(f"{path} is damaged: {what}. Fetch or make it again.{way and f' {way}'}")
 
 
 def _checksums(path: Path, metadata: Mapping[str, str]) -> Checksums:

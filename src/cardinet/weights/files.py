@@ -72,12 +72,12 @@ def read_tensors(path: Path, compare: bool = True) -> dict[str, Tensor]:
     except (SafetensorError, OSError, RuntimeError, AttributeError, TypeError) as error:  # a type that torch has not
         raise damaged(path, error) from error
     if compare:
-        checksums.check_tensors(path, header, tensors)
+        checksums.check_tensors(path, header, tensors, checksums.AS_IT_IS)
     return tensors
 
 
-def read_file(path: Path) -> Weights:
-    """The weights in a .safetensors file, a PyTorch checkpoint or a .t7 file.
+def read_file(path: Path, compare: bool = True) -> Weights:
+    """The weights in a .safetensors file (`compare` as of `read_tensors`), a PyTorch checkpoint or a .t7 file.
 
     A checkpoint is read with `weights_only`: tensors and plain containers, never code.
     Raises RequestError for a missing file or one with other contents, WorkError for a damaged one.
@@ -89,7 +89,7 @@ def read_file(path: Path) -> Weights:
         return read_torch7(path)
     if is_checkpoint(start):
         return _unwrapped(path, read_checkpoint(path))
-    header, tensors = read_header(path), _with_names(path, read_tensors(path))
+    header, tensors = read_header(path), _with_names(path, read_tensors(path, compare))
     about = read_description(path, header)
     if about is None:
         return Weights(str(path), tensors, ordered=False, spec=read_spec(path, header))

@@ -14,11 +14,12 @@ from cardinet.weights.contents import Weights
 KINDS = ("torchvision", "timm", "hub")
 
 
-def read_weights(source: str | Path, network: str | None = None) -> Weights:
+def read_weights(source: str | Path, network: str | None = None, compare: bool = True) -> Weights:
     """The weights of `torchvision:NAME`, `timm:NAME`, `hub:REPO[@REVISION][/FILE]`, or of a file of any known format.
 
-    "torchvision" or "timm" alone are that library's default weights of the `network` of this name. Raises RequestError
-    for a source that is not there or holds no weights, WorkError for a damaged file and for a download that fails.
+    "torchvision" or "timm" alone are that library's default weights of the `network` of this name. With `compare` a
+    file's tensors are compared with its checksums. Raises RequestError for a source that is not there or holds no
+    weights, WorkError for a damaged file and for a download that fails.
     """
     if source in ("torchvision", "timm") and not os.path.lexists(source):
         source = _default(str(source), network)
@@ -33,7 +34,7 @@ def read_weights(source: str | Path, network: str | None = None) -> Weights:
         return from_timm(name)
     from cardinet.weights.files import read_file
 
-    found = read_file(file := local(source))
+    found = read_file(file := local(source), compare)
     if found.preprocessing is None and kind == "hub":
         from cardinet.weights.published import beside
 
