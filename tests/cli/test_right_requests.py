@@ -18,6 +18,7 @@ from hostile_files import class_folder, picture, snapshot, truncated_jpeg
 import cardinet
 from cardinet.base.errors import RequestError
 from cardinet.cli.verbs import app
+from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import save_model
 
 SMALL = ("network.depths=1,1,1", "network.widths=4,4,4", "network.width=4")
@@ -199,6 +200,23 @@ def test_list(cli: Cli) -> None:
     assert (nothing.code, nothing.out) == (0, "")
     assert 'No network matches "zzz"' in nothing.err
     assert json.loads(cli("list", "zzz", "--json").out) == []
+
+
+def test_a_dry_run_shows_the_batch_that_is_used_and_the_run_stores_what_was_asked_for(cli: Cli) -> None:
+    words = ("--set", "limit=20", "--set", "accumulate=30", "--batch-size", "100", "--epochs", "1", "--workers", "0")
+    said = cli("train", *words, "--dry-run", "--json")
+    shown: dict[str, Any] = document(said)
+    assert shown["recipe"]["training"]["batch_size"] == shown["pictures"]["train"] == 20
+    assert shown["recipe"]["optimizer"]["accumulate"] == 20
+    assert "A batch has 20 pictures, as there are no more for training." in said.err
+    assert "A batch passes in 20 parts of one picture, as it has no more." in said.err
+    assert "batch_size = 20\n" in cli("train", *words, "--dry-run").out
+    fewer = (*words[:2], "--set", "accumulate=3", *words[4:])
+    shown = document(cli("train", *fewer, "--dry-run", "--json"))
+    assert shown["recipe"]["optimizer"]["accumulate"] == 3
+    assert cli("train", *fewer, "--set", "threads=1", "--out", "run").code == 0
+    stored = RunFolder(Path("run")).record().recipe
+    assert (stored["training"]["batch_size"], stored["optimizer"]["accumulate"]) == (100, 3)
 
 
 def test_a_dry_run_shows_everything_and_writes_nothing(cli: Cli, tmp_path: Path) -> None:

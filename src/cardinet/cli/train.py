@@ -167,7 +167,7 @@ def _show(resolved: Resolved, as_json: bool) -> None:
     expected = estimate(task, resolved.memory)
     document = {
         "network": task.recipe.network.id,
-        "recipe": task.recipe.model_dump(mode="json"),
+        "recipe": task.in_use.model_dump(mode="json"),
         "preprocessing": task.preprocessing.as_settings(),
         "pictures": {name: len(split) for name, split in task.source.splits.items()},
         "classes": list(task.source.classes),

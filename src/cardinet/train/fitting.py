@@ -98,6 +98,8 @@ def fit(recipe: Recipe, source: Source, found: Fit, flips_asked: bool) -> tuple[
     preprocessing = choose_preprocessing(recipe.preprocessing, source, found.draft.network.spec.in_channels)
     if found.clock.batch_size < recipe.training.batch_size:
         notes.append(f"A batch has {found.clock.batch_size} pictures, as there are no more for training.")
+    if found.clock.batch_size < recipe.optimizer.accumulate:
+        notes.append(f"A batch passes in {found.clock.batch_size} parts of one picture, as it has no more.")
     if folded(recipe.network.steps()):
         notes.append(
             "This model has no BN, which was folded; without it only a small learning rate, as 0.0001, will do. "

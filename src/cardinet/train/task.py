@@ -29,6 +29,15 @@ class Task:
     rewrites: tuple[Step, ...] = ()
 
     @property
+    def in_use(self) -> Recipe:
+        """The recipe as it is used: where there are fewer pictures than a batch was asked to have, a batch has these,
+        and passes in no more parts. A run stores what was asked for.
+        """
+        batch = self.clock.batch_size
+        parts = min(self.recipe.optimizer.accumulate, batch)
+        return self.recipe.but("training", batch_size=batch).but("optimizer", accumulate=parts)
+
+    @property
     def judge(self) -> str | None:
         """The split that is evaluated during training: validation, or test where there is no other."""
         return next((name for name in ("validation", "test") if name in self.source.splits), None)
