@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cardinet.base.bounds import no_bounds
 from cardinet.base.errors import CardinetError, RequestError, WorkError
+from cardinet.base.version import __version__
 
 if TYPE_CHECKING:
     from cardinet.blocks.classifier import Classifier
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 else:
     from cardinet import evaluate, export
 
-__version__ = "0.1.0"
 __all__ = [
     "CardinetError",
     "RequestError",

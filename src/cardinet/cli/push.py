@@ -134,11 +134,11 @@ def _read(model: str) -> tuple[bytes, Model, RunRecord | None]:
 
 def _message(model: Model) -> str:
     """What the commit says where the user says nothing."""
-    import cardinet
+    from cardinet.base.version import __version__
     from cardinet.report.card_facts import row_of
 
     row = row_of(model.training)
-    return f"{row.id if row is not None else 'A classifier'}, by Cardinet {cardinet.__version__}"
+    return f"{row.id if row is not None else 'A classifier'}, by Cardinet {__version__}"
 
 
 def _warn(model: Model, license: str | None) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-import cardinet
+from cardinet.base.version import __version__
 from cardinet.cli import check_data, evaluate, export, info, listing, plan, predict, push, report, rewrite, train
 from cardinet.cli.talk import show
 
@@ -33,7 +33,7 @@ app.command("push")(push.push)
 
 def _version(asked: bool) -> None:
     if asked:
-        show(cardinet.__version__)
+        show(__version__)
         raise typer.Exit
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, Literal
 
-import cardinet
 from cardinet.base.documents import DocumentError, parse_json, to_json
 from cardinet.base.errors import WorkError
 from cardinet.base.schemas import Count, Document, conform
+from cardinet.base.version import __version__
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.document import to_document
 from cardinet.runs.model_file import Model
@@ -67,7 +67,7 @@ def describe(model: Model, with_preprocessing: bool) -> dict[str, str]:
         "spec": to_document(model.spec),
         "rewrites": [step.to_document() for step in model.rewrites],
         "training": model.training,
-        "version": cardinet.__version__,
+        "version": __version__,
     }
     # in ASCII, as a class can be named by bytes that are no UTF-8, which Python holds as halves of surrogate pairs
     return {key: to_json(_told(values[key])) for key in KEYS}

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
-import cardinet
 from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.base.files import beside, publish_files
 from cardinet.base.places import path_of
+from cardinet.base.version import __version__
 from cardinet.data.source import Source
 from cardinet.evaluate.matching import check_classes
 from cardinet.evaluate.opening import model_of, opened_source
@@ -303,5 +303,5 @@ def _versions(request: Request) -> dict[str, str]:
     """As the libraries say it, which come in packages of several names."""
     names = (*NEEDED[request.format], *(("nncf",) if request.int8 else ()))
     found = {name: str(getattr(library(name), "__version__", "unknown")) for name in names}
-    own = {"cardinet": cardinet.__version__, "torch": str(torch.__version__)}
+    own = {"cardinet": __version__, "torch": str(torch.__version__)}
     return {"python": platform.python_version(), **own, **found}

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch.export import ExportedProgram
 
-import cardinet
 from cardinet.base.errors import WorkError
+from cardinet.base.version import __version__
 from cardinet.export.extras import library
 from cardinet.export.graph import ignored
 from cardinet.export.request import OPSETS
@@ -46,7 +46,7 @@ def translate(program: ExportedProgram, opset: int | None = None) -> Any:
     model: Any = made.model_proto
     check_opset(model, opset)
     _without_notes(model)
-    model.producer_name, model.producer_version = "cardinet", cardinet.__version__
+    model.producer_name, model.producer_version = "cardinet", __version__
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     return model

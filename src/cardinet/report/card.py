@@ -12,8 +12,8 @@ from typing import Any
 
 import jinja2
 
-import cardinet
 from cardinet.base.documents import parse_toml
+from cardinet.base.version import __version__
 from cardinet.measure.counts import Counts, count
 from cardinet.networks.document import to_document
 from cardinet.networks.family import Named
@@ -150,7 +150,7 @@ def _environment() -> jinja2.Environment:
         recipe_toml=recipe_toml,
         spec_toml=lambda spec: dumps(to_document(spec)),
         shown_classes=SHOWN_CLASSES,
-        version=cardinet.__version__,
+        version=__version__,
         plural=formats.plural,
     )
     return environment

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-import cardinet
 from cardinet.base.errors import RequestError
+from cardinet.base.version import __version__
 
 EXACT = ("cardinet", "torch", "torchvision", "numpy", "pillow")
 """The packages whose version must be the same for a resumed run to give the same bits."""
@@ -22,7 +22,7 @@ EXACT = ("cardinet", "torch", "torchvision", "numpy", "pillow")
 def versions() -> dict[str, str]:
     """The version of each package that takes part in a run."""
     found = {name: metadata.version(name) for name in EXACT if name != "cardinet"}
-    return {"cardinet": cardinet.__version__, "python": platform.python_version(), **found}
+    return {"cardinet": __version__, "python": platform.python_version(), **found}
 
 
 def hardware(device: str) -> dict[str, str]:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 import torch
 from torch import nn
 
-import cardinet
 from cardinet.base.documents import to_json
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.base.files import write_atomic
 from cardinet.base.places import check_model_name
+from cardinet.base.version import __version__
 from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
@@ -46,7 +46,7 @@ class Model:
     preprocessing: Preprocessing
     rewrites: tuple[Step, ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
-    version: str = cardinet.__version__
+    version: str = __version__
     checksums: Literal["match", "not compared", "absent"] = "absent"
 
     @overload
@@ -97,7 +97,7 @@ def save_model(path: Path, model: Model) -> None:
         "classes": list(model.classes),
         "preprocessing": model.preprocessing.model_dump(mode="json"),
         "training": model.training,
-        "version": cardinet.__version__,
+        "version": __version__,
     }
     write_atomic(path, checksums.sealed(tensors, {KEY: to_json(about)}))
 
