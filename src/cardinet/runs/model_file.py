@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,7 @@ from cardinet.rewrite.registry import Step, apply, steps_from_document
 from cardinet.runs.prediction import BATCH_SIZE, OnBad, Prediction, Predictions, predict
 from cardinet.weights import checksums
 from cardinet.weights.description import KEY, SCHEMA, Description, network_of, read_description
-from cardinet.weights.files import read_header, read_tensors
+from cardinet.weights.files import into_a_network, read_header, read_tensors
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -158,7 +157,6 @@ def _about(path: Path, header: Mapping[str, str]) -> Description:
     about = read_description(path, header)
     if about is None:
         raise RequestError(
-            f"{path} has tensors but no description of a network, so it is no model file. Its parameters can be loaded "
-            f"into a network by its name, as in: cardinet eval resnet50 --weights {shlex.quote(str(path))}."
+            f"{path} has tensors but no description of a network, so it is no model file. {into_a_network(path)}"
         )
     return about

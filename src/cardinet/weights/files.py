@@ -30,6 +30,14 @@ DEEPEST = 4
 """Wrappers within wrappers."""
 
 
+def into_a_network(path: Path) -> str:
+    """The sentence on what can be done with a file of weights that is no model file."""
+    return (
+        "Its parameters can be loaded into a network by its name, as in: cardinet eval resnet50 --weights "
+        f"{shlex.quote(str(path))} (in Python: cardinet.load_weights(network, FILE))."
+    )
+
+
 def read_header(path: Path) -> dict[str, str]:
     """The metadata of a safetensors file, without its tensors.
 
@@ -38,15 +46,9 @@ def read_header(path: Path) -> dict[str, str]:
     """
     start = _beginning(path)
     if is_checkpoint(start):
-        raise RequestError(
-            f"{path} is a PyTorch checkpoint (a pickle), no model file. Its parameters can be loaded into a network by "
-            f"its name, as in: cardinet eval resnet50 --weights {shlex.quote(str(path))}."
-        )
+        raise RequestError(f"{path} is a PyTorch checkpoint (a pickle), no model file. {into_a_network(path)}")
     if is_torch7(start):
-        raise RequestError(
-            f"{path} is a Torch7 file, no model file. Its parameters can be loaded into a network by its name, as in: "
-            f"cardinet eval resnet50 --weights {shlex.quote(str(path))}."
-        )
+        raise RequestError(f"{path} is a Torch7 file, no model file. {into_a_network(path)}")
     if (why := refusal(start)) is not None:
         raise RequestError(f"{path} is {why}.")
     if len(start) == 9 and start[8:] != b"{":
