@@ -11,17 +11,31 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from cardinet.base.bounds import MODULES, PARAMETERS
 from cardinet.cli.verbs import app
+from cardinet.networks import builder
 from cardinet.networks.registry import NETWORKS, UNBUILDABLE
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_counts.json").read_text())
 OTHER_MACS = {"inception_resnet_v1": 6.33}
 """Printed MACs that count more than convolution and linear layers; docs/contradictions.md has the reasons."""
 
+MODULES_OF: dict[str, int] = {}
+"""The modules of the networks that were counted here, in the largest of their forms."""
+
 
 @functools.cache
 def info(id: str) -> dict[str, Any]:
-    done = CliRunner().invoke(app, ["info", id, "--json"])
+    build = builder.build
+
+    def built(spec: Any, **how: Any) -> Any:
+        network = build(spec, **how)
+        MODULES_OF[id] = max(MODULES_OF.get(id, 0), sum(1 for _ in network.modules()))
+        return network
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(builder, "build", built)
+        done = CliRunner().invoke(app, ["info", id, "--json"])
     assert done.exit_code == 0, done.output
     document: dict[str, Any] = json.loads(done.stdout)
     return document
@@ -62,3 +76,12 @@ def test_info_prints_the_counts_of_the_facts_file(shared: Path) -> None:
             assert round(found["macs"] / 1e9, decimals) == row["gmacs_counted"], row["id"]
             macs += 1
     assert (params, macs) == (148, 145)
+
+
+def test_the_largest_network_is_far_within_the_bounds() -> None:
+    params = max((info(id)["params"], id) for id in NETWORKS)
+    assert MODULES_OF.keys() == NETWORKS.keys()
+    assert len(NETWORKS) == 176
+    assert (params, 2 * params[0] < PARAMETERS) == ((145_113_754, "multiresnet26_w10_k4"), True)
+    modules = max((count, id) for id, count in MODULES_OF.items())
+    assert (modules, 2 * modules[0] < MODULES) == ((5940, "multiresnet398_k5"), True)
