@@ -23,11 +23,14 @@ from cardinet.export import job, runner
 from cardinet.export.about import describe
 from cardinet.export.extras import library
 from cardinet.export.job import export_model
+from cardinet.export.memory import COPIES, INT8
 from cardinet.export.openvino_file import write_openvino
-from cardinet.export.request import SUFFIXES, Request
+from cardinet.export.request import QUANTIZED, SUFFIXES, Request
 from cardinet.export.runner import open_exported
+from cardinet.measure.memory import network_bytes
 from cardinet.runs.model_file import Model
 from export.exported import Broken, pixels, relative_difference
+from measure.machine import with_memory
 
 pytestmark = pytest.mark.usefixtures("short")
 
@@ -68,6 +71,25 @@ def test_a_float_file_is_the_network(format: str, model: Model, digits: Source, 
     assert document["pictures"] == {"source": "digits", "split": "test", "total": 360}
     assert document["parity"]["float32"]["error_after"] == parity.wrong_after / 360  # type: ignore[operator]
     assert document["files"][0] == str(tmp_path / f"a{SUFFIXES[format]}")
+
+
+EXPORTS = [(format, int8) for format in SUFFIXES for int8 in ((False, True) if format in QUANTIZED else (False,))]
+
+
+def test_what_an_export_takes_is_known_of_each_kind() -> None:
+    assert (set(COPIES), set(INT8), len(EXPORTS)) == (set(SUFFIXES), set(QUANTIZED), 5)
+
+
+@pytest.mark.parametrize(("format", "int8"), EXPORTS)
+def test_an_export_that_does_not_fit_is_refused_before_it_begins(
+    format: str, int8: bool, model: Model, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = (INT8 if int8 else COPIES)[format]
+    with_memory(monkeypatch, tmp_path / "machine", copies * network_bytes(model.network))
+    monkeypatch.setattr(job, "_Maker", lambda *about: pytest.fail("it began"))
+    with pytest.raises(RequestError, match=r"^The export, with batches of 64 pictures of 8 x 8 pixels, needs about 0"):
+        export_model(model, asked(format, tmp_path, int8=int8), digits)
+    assert files(tmp_path) == ["machine"]
 
 
 @pytest.mark.parametrize("format", SUFFIXES)

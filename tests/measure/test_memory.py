@@ -161,6 +161,13 @@ def test_a_limit_of_the_process_counts(tmp_path: Path, monkeypatch: pytest.Monke
     assert available_memory("cpu") == 2 * GB - 1000 * resource.getpagesize()
 
 
+def test_what_torch_keeps_on_a_gpu_is_available(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = {"mem_get_info": (10, 100), "memory_reserved": 7, "memory_allocated": 3}
+    for name, number in numbers.items():
+        monkeypatch.setattr(torch.cuda, name, lambda device, number=number: number)
+    assert available_memory("cuda:0") == 10 + 7 - 3
+
+
 def test_a_system_that_does_not_say_refuses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(available, "SYSTEM", tmp_path)
     monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

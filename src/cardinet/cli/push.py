@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from cardinet.runs.model_file import Model
     from cardinet.weights.upload import Present, Target
 
+COPIES = 2
+"""So many times the bytes of a model file are held beside its network: as they were read, and on their way."""
+
 
 def push(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or model file.")],
@@ -112,11 +115,13 @@ def _checked(
 def _read(model: str) -> tuple[bytes, Model, RunRecord | None]:
     """The bytes of a model file, what is in it, and the record of its run, if MODEL is one.
 
-    Raises as `read_model`, and WorkError where the file changed meanwhile, as that of a run which goes on.
+    Raises as `read_model`, RequestError where there is no memory for its bytes, and WorkError where the file changed
+    meanwhile, as that of a run which goes on.
     """
     from cardinet.base.errors import WorkError
     from cardinet.cli.options import read_model
     from cardinet.evaluate.opening import model_path
+    from cardinet.measure.available import require_bytes
     from cardinet.runs.folder import RunFolder
 
     path = model_path(model)
@@ -124,7 +129,9 @@ def _read(model: str) -> tuple[bytes, Model, RunRecord | None]:
         read_model(model)  # which says what is wrong with it
     assert path is not None
     before = path.stat()
-    content, classifier = path.read_bytes(), read_model(str(path))
+    classifier = read_model(str(path))
+    require_bytes(COPIES * before.st_size, "cpu", f"The push of {path}")
+    content = path.read_bytes()
     after = path.stat()
     if (before.st_ino, before.st_mtime_ns, before.st_size) != (after.st_ino, after.st_mtime_ns, after.st_size):
         raise WorkError(f"{path} changed while it was read, as a run is writing it; wait for its end.")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 PROOF = 16
 """Pictures of each kind in a proof."""
 
+TYPICAL = 50
+"""Pictures in a batch from which BN has statistics."""
+
 
 @dataclass(frozen=True)
 class RealPictures:
@@ -46,7 +49,7 @@ class RealPictures:
         from cardinet.export.pictures import calibrating, feed
 
         assert self.source is not None
-        for pixels in calibrating(self.source, self.preprocessing)[0].batches(50):
+        for pixels in calibrating(self.source, self.preprocessing)[0].batches(TYPICAL):
             yield torch.from_numpy(feed(pixels, self.preprocessing, "float32"))
 
 

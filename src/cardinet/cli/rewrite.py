@@ -11,7 +11,7 @@ import typer
 from cardinet.cli.growth import Classes, Deepen, Growth, InChannels, Seed, Widen, growth
 from cardinet.cli.options import Json, NoBounds, Set
 from cardinet.cli.prune import Epochs, KeepMacs, Prune
-from cardinet.cli.real_pictures import PROOF, RealPictures, real_pictures
+from cardinet.cli.real_pictures import PROOF, TYPICAL, RealPictures, real_pictures
 from cardinet.cli.talk import print_json, say, show, show_table, thousands
 
 if TYPE_CHECKING:
@@ -155,9 +155,13 @@ def _check_words(*, named: bool, prune: bool, trains: bool, idle_seed: bool) -> 
 
 
 def _steps(model: Model, wanted: Growth, asked: list[tuple[str, Any, dict[str, Any]]]) -> list[Step]:
-    """All rewrites in order. Raises RequestError with everything for which they refuse the model."""
+    """All rewrites in order.
+
+    Raises RequestError with everything for which they refuse the model, and where there is no memory to prove them.
+    """
     from cardinet.base.errors import Findings
-    from cardinet.rewrite.registry import Step, check
+    from cardinet.rewrite.registry import REWRITES, Step, tried
+    from cardinet.runs.room import require_proof
 
     steps = [Step(name, arguments) for name, given, arguments in asked if given]
     stripped = [step for step in steps if step.name == "strip"]
@@ -166,7 +170,8 @@ def _steps(model: Model, wanted: Growth, asked: list[tuple[str, Any, dict[str, A
     with found:
         wanted.check(model)
     with found:
-        check(model.network, steps)
+        settles = any(REWRITES[step.name].settle for step in steps)
+        require_proof(tried(model.network, steps), model.preprocessing.crop, TYPICAL if settles else PROOF)
     found.raise_if_any()
     return steps
 

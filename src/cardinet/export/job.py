@@ -25,6 +25,7 @@ from cardinet.export.about import About, describe
 from cardinet.export.extras import NEEDED, library
 from cardinet.export.graph import graph_of
 from cardinet.export.latency import Latency, latencies
+from cardinet.export.memory import require_export
 from cardinet.export.onnx_file import translate, write_onnx
 from cardinet.export.parity import Parity, compare
 from cardinet.export.pictures import Pictures, calibrating, feed, proving
@@ -104,9 +105,13 @@ def check_request(model: Model | None, source: Source | None, request: Request, 
     with findings:
         if model is not None and source is not None:
             check_classes(model, source)
+    held = 0
     with findings:
         if model is not None and source is not None and request.int8:
-            calibrating(source, model.preprocessing)
+            held = sum(pictures.count for pictures in calibrating(source, model.preprocessing))
+    with findings:
+        if model is not None and request.format in SUFFIXES:
+            require_export(model, request, held)
     findings.raise_if_any()
 
 

@@ -70,8 +70,12 @@ def training_memory(
 
 
 def evaluation_memory(network: nn.Module, side: int, channels: int, batch: int) -> Memory:
-    """Of a network on the meta device at work on a batch: its parameters and the most that is alive of activations."""
-    once = FORWARD + FLOAT * sum(t.numel() for t in network.state_dict().values())
+    """Of a network on the meta device at work on a batch: its parameters and the most that is alive of activations.
+
+    The batch is in the precision of the parameters.
+    """
+    size = precision_of(network).itemsize
+    once = FORWARD + size * sum(t.numel() for t in network.state_dict().values())
 
     @torch.no_grad()
     def forward(pictures: int) -> None:
@@ -82,9 +86,19 @@ def evaluation_memory(network: nn.Module, side: int, channels: int, batch: int) 
 
     was_training = network.training
     network.eval()
-    found = _linear(step, batch, once, FLOAT * channels * side * side).with_room(FORWARD_ROOM)
+    found = _linear(step, batch, once, size * channels * side * side).with_room(FORWARD_ROOM)
     network.train(was_training)
     return found
+
+
+def network_bytes(network: nn.Module) -> int:
+    """Bytes of a network's parameters and buffers; on the meta device those that they would take elsewhere."""
+    return sum(t.numel() * t.element_size() for t in network.state_dict().values())
+
+
+def precision_of(network: nn.Module) -> torch.dtype:
+    """The type of a network's parameters; float32 where it has none."""
+    return next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
 
 
 def _linear(step: Callable[[int], int], pictures: int, once: int, picture: int, parts: int = 1) -> Memory:
@@ -101,8 +115,7 @@ def _linear(step: Callable[[int], int], pictures: int, once: int, picture: int, 
 
 
 def _pixels(network: nn.Module, pictures: int, side: int, channels: int) -> Tensor:
-    dtype = next(network.parameters()).dtype
-    empty = torch.empty(pictures, channels, side, side, device="meta", dtype=dtype)
+    empty = torch.empty(pictures, channels, side, side, device="meta", dtype=precision_of(network))
     return empty.to(memory_format=torch.channels_last)
 
 
@@ -158,7 +171,7 @@ class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for leaf in tree_leaves(out):
             if isinstance(leaf, Tensor):
                 self._count(leaf.untyped_storage())
-        self.peak = max(self.peak, self.bytes)
+        self.peak = max(self.peak, self.bytes + _unfolded(func, args, out))
         return out
 
     def _count(self, storage: Any) -> None:
@@ -171,6 +184,17 @@ class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _gone(self, key: int) -> None:
         self.bytes -= self.alive.pop(key)
+
+
+def _unfolded(func: Any, args: Any, out: Any) -> int:
+    """Bytes into which a CPU unfolds the input of a convolution in float64, as it has no better kernel for that."""
+    if func is not torch.ops.aten.convolution.default or out.dtype != torch.float64:
+        return 0
+    weight, stride = args[1], args[3]
+    if {*weight.shape[2:], *stride} == {1}:
+        return 0
+    columns = math.prod(weight.shape[1:])  # of a group, as one comes after the other
+    return int(columns * out.shape[0] * math.prod(out.shape[2:]) * out.element_size())
 
 
 def _normed(func: Any, args: Any) -> Any:

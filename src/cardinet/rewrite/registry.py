@@ -155,13 +155,15 @@ def folded(steps: Iterable[Step]) -> bool:
     return last == ["fold"]
 
 
-def check(network: nn.Module, steps: Iterable[Step]) -> None:
-    """Raise RequestError with everything for which steps refuse a network, found on a copy without values.
+def tried(network: nn.Module, steps: Iterable[Step]) -> tuple[nn.Module, ...]:
+    """A network, and what each step in order makes of it, all without values (on the meta device).
 
-    A step that refuses is left out for those after it.
+    Raises RequestError with everything for which steps refuse the network; one that refuses is left out for those after
+    it.
     """
-    found, empty = Findings(), on_meta(network)
+    found, forms = Findings(), [on_meta(network)]
     for step in steps:
         with found:
-            empty = apply(empty, [step])
+            forms.append(apply(forms[-1], [step]))
     found.raise_if_any()
+    return tuple(forms)

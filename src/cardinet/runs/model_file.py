@@ -18,6 +18,8 @@ from cardinet.base.version import __version__
 from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
+from cardinet.measure.available import require_bytes
+from cardinet.measure.memory import network_bytes
 from cardinet.networks.document import from_document, to_document
 from cardinet.rewrite.registry import Step, apply, steps_from_document
 from cardinet.runs.prediction import BATCH_SIZE, OnBad, Prediction, Predictions, predict
@@ -104,11 +106,13 @@ def save_model(path: Path, model: Model) -> None:
 def load_model(path: Path, device: str = "cpu", *, compare: bool = True) -> Model:
     """Build the spec, apply the rewrites, load the tensors; with `compare` these are compared with their checksums.
 
-    Raises RequestError for a file that is no model file or of a newer schema, WorkError for a damaged one.
+    Raises RequestError for a file that is no model file or of a newer schema, and, before anything of the size of its
+    weights is allocated, where they need more memory than the device has; WorkError for a damaged one.
     """
     header = read_header(path)
     about = _about(path, header)
     empty, rewrites = structure(path, about.spec, about.rewrites)
+    require_bytes(network_bytes(empty), device, f"The network of {path}")  # the file's own pages count as free
     tensors = read_tensors(path, compare)
     own = empty.state_dict()
     if own.keys() != tensors.keys() or any(own[n].shape != tensors[n].shape for n in own):

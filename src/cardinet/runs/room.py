@@ -1,15 +1,19 @@
-"""Whether a batch of pictures fits into memory, before it is made."""
+"""Whether there is memory for pictures to pass through networks, before any is taken."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
+import torch
 from torch import nn
 
 from cardinet.base.bounds import bounded
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.measure.available import available_memory, require_memory
-from cardinet.measure.memory import FLOAT, Memory, evaluation_memory
+from cardinet.measure.available import available_memory, require_bytes, require_memory
+from cardinet.measure.memory import Memory, evaluation_memory, network_bytes, precision_of
 from cardinet.rewrite.flow import on_meta
 
 MAPS = 4
@@ -19,7 +23,7 @@ MAPS = 4
 def batch_memory(network: nn.Module, preprocessing: Preprocessing, batch: int) -> Memory:
     """What a network takes in eval mode for a batch, with the sorted probabilities in float64."""
     side, channels = preprocessing.crop, preprocessing.channels
-    found = evaluation_memory(on_meta(network).float(), side, channels, batch)
+    found = evaluation_memory(on_meta(network).to(_computed_in(network)), side, channels, batch)
     return replace(found, per_picture=found.per_picture + 32 * _outputs(network))
 
 
@@ -30,16 +34,55 @@ def require_batch(network: nn.Module, preprocessing: Preprocessing, batch: int, 
         return
     device, side = str(first.device), preprocessing.crop
     available = available_memory(device)
-    if available is None or roomy(network, preprocessing, batch) < available:
+    if available is None or roomy(network, side, batch) < available:
         return  # without the pass, which takes longer than some pictures
     size = f"batches of {batch:,} pictures of {side} x {side} pixels"
     require_memory(batch_memory(network, preprocessing, batch), batch, device, work, size)
 
 
-def roomy(network: nn.Module, preprocessing: Preprocessing, batch: int) -> int:
-    """Bytes that are more than a batch takes in eval mode, without a pass."""
-    widest = max((m.out_channels for m in network.modules() if isinstance(m, nn.Conv2d)), default=1)
-    return batch * (MAPS * FLOAT * widest * preprocessing.crop**2 + 32 * _outputs(network))
+def require_passes(networks: Sequence[nn.Module], side: int, batch: int, beside: int, work: str) -> None:
+    """Raise RequestError where some work on the CPU needs more memory than there is.
+
+    It takes `beside` bytes, and at any time a batch of square pictures of `side` pixels passes in eval mode through one
+    of the networks, which are given on the meta device in the precision of their passes.
+    """
+    available = available_memory("cpu") if bounded() else None
+    if available is None or beside + max(network_bytes(n) + roomy(n, side, batch) for n in networks) < available:
+        return
+    passes = (evaluation_memory(n, side, _channels(n), batch).of(batch) for n in networks)
+    require_bytes(beside + max(passes), "cpu", work)
+
+
+def require_proof(forms: Sequence[nn.Module], side: int, batch: int) -> None:
+    """Raise RequestError where the proof of rewrites (`rewrite.proof`) needs more memory than there is.
+
+    `forms` are the network and what each rewrite makes of it, on the meta device (`rewrite.registry.tried`).
+    """
+    exact = [on_meta(form).double() for form in forms]
+    sizes = [network_bytes(network) for network in exact]
+    kept = sum(sizes[1:]) // 2  # each form in float32, until the last is proven
+    pair = max(before + 2 * after for before, after in pairwise(sizes))  # and one on the way to the second
+    require_passes(exact, side, batch, kept + pair, "The proof of these rewrites")
+
+
+def roomy(network: nn.Module, side: int, batch: int) -> int:
+    """Bytes that are more than a batch takes in eval mode, the parameters apart, without a pass."""
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    maps, precision = MAPS * max((m.out_channels for m in convolutions), default=1), _computed_in(network)
+    if precision == torch.float64:  # in which a CPU unfolds the input
+        maps += max((m.weight[0].numel() for m in convolutions), default=0)
+    return batch * (precision.itemsize * maps * side**2 + 32 * _outputs(network))
+
+
+def _computed_in(network: nn.Module) -> torch.dtype:
+    """The precision of a network's parameters, but float32 for a half one, as a CPU's kernels work in that."""
+    return torch.promote_types(precision_of(network), torch.float32)
+
+
+def _channels(network: nn.Module) -> int:
+    spec: Any = network.spec
+    channels: int = spec.in_channels
+    return channels
 
 
 def _outputs(network: nn.Module) -> int:

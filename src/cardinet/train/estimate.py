@@ -81,7 +81,7 @@ def evaluation_batch(task: Task, network: nn.Module) -> int:
     batch = task.clock.batch_size
     if (
         batch // task.recipe.optimizer.accumulate >= BATCH_SIZE
-        or roomy(network, task.preprocessing, BATCH_SIZE) <= ALWAYS
+        or roomy(network, task.preprocessing.crop, BATCH_SIZE) <= ALWAYS
     ):
         return BATCH_SIZE
     step = step_memory(meta_network(task), task.recipe, task.preprocessing.crop, batch, task.precision).of(batch)

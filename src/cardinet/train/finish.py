@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from PIL import Image
 
+from cardinet.base.bounds import no_bounds
 from cardinet.base.documents import to_json
 from cardinet.base.files import write_atomic
 from cardinet.blocks.classifier import Classifier
@@ -31,7 +32,8 @@ def finish(task: Task, folder: RunFolder, listener: Listener) -> None:
 
     A pruned network is narrowed first. Raises WorkError where that is less than was asked.
     """
-    model = load_model(folder.model, task.device)
+    with no_bounds():  # what was trained is finished, whatever memory is left
+        model = load_model(folder.model, task.device)
     about: dict[str, Any] = {}
     if (
         task.recipe.pruning.keep_macs is not None and model.rewrites == task.rewrites
