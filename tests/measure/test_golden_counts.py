@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cardinet.base.bounds import MODULES, PARAMETERS
+from cardinet.build import builder
 from cardinet.cli.verbs import app
-from cardinet.networks import builder
 from cardinet.networks.registry import NETWORKS, UNBUILDABLE
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_counts.json").read_text())

@@ -14,9 +14,9 @@ from torch.profiler import ProfilerActivity, profile
 
 import cardinet
 from cardinet.base.errors import RequestError
+from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.measure.memory import FORWARD, FORWARD_ROOM, network_bytes
-from cardinet.networks.builder import build
 from cardinet.networks.registry import find
 from cardinet.rewrite.proof import proven
 from cardinet.rewrite.registry import Step, tried
@@ -131,5 +131,5 @@ def test_a_double_network_predicts_only_where_twice_as_much_fits(
     with_memory(monkeypatch, tmp_path, needed + 1024)
     assert len(model.predict(pictures, batch_size=512)) == 512
     model.network.double()
-    with pytest.raises(RequestError, match=r"^A prediction needs .* --batch-size \d+ is the largest power of two"):
+    with pytest.raises(RequestError, match=r"^A prediction needs .* a batch size of \d+ is the largest power of two"):
         model.predict(pictures, batch_size=512)
