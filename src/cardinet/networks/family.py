@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cardinet.networks.spec import NetworkSpec
+
 
 @dataclass(frozen=True)
 class Named:
@@ -44,37 +46,59 @@ class Family:
     unbuildable: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Row:
+    """A row as a table writes it: a description, the other libraries' names for exactly this network, what is known.
+
+    `reading`, `printed_form` and `printed_steps` are those of `Named`; `input_size` is given where it is not the
+    table's. `lookalikes` are the other libraries' networks that have its tensors and compute something else.
+    """
+
+    spec: NetworkSpec
+    peers: tuple[str, ...] = ()
+    reading: str = ""
+    input_size: int | None = None
+    lookalikes: tuple[str, ...] = ()
+    printed_form: Mapping[str, Any] = field(default_factory=dict)
+    printed_steps: tuple[Mapping[str, Any], ...] = ()
+
+    def named(self, id: str, family: str, paper: str, input_size: int) -> Named:
+        """The row under a name of its table."""
+        size = self.input_size or input_size
+        return Named(id, self.spec, family, paper, size, self.reading, self.printed_form, self.printed_steps)
+
+
+def row(spec: NetworkSpec, *peers: str, **known: Any) -> Row:
+    """A row with the other libraries' names for it, and what is known of it: see `Row`."""
+    return Row(spec, peers, **known)
+
+
 def family(
     name: str,
     *,
     paper: str,
     input_size: int,
-    rows: Mapping[str, Any],
-    sizes: Mapping[str, int] | None = None,
-    peers: Mapping[str, Any] | None = None,
-    readings: Mapping[str, str] | None = None,
-    printed_form: Mapping[str, Any] | None = None,
-    printed_steps: tuple[Mapping[str, Any], ...] = (),
+    rows: Mapping[str, NetworkSpec | Row],
+    variants: Mapping[str, NetworkSpec | Row] | None = None,
     refused: Mapping[str, str] | None = None,
-    lookalikes: Mapping[str, str] | None = None,
     unbuildable: Mapping[str, str] | None = None,
 ) -> Family:
-    """A table of named rows; see `Family` and `Named`.
+    """A table of rows by id, and of other libraries' `variants`, which have no id here, by their names.
 
-    `readings` gives a row's reading by its id, `sizes` its input size where that is not the table's.
+    Every name stands literally, and at this one place, so that a search for it ends here. See `Family` for the rest.
     """
-    readings, sizes = readings or {}, sizes or {}
-    if unknown := {*readings, *sizes} - set(rows):
-        raise KeyError(f"readings or sizes of no row: {sorted(unknown)}")
 
-    def named(id: str, spec: Any) -> Named:
-        size, reading = sizes.get(id, input_size), readings.get(id, "")
-        return Named(id, spec, name, paper, size, reading, printed_form or {}, printed_steps)
+    def known(table: Mapping[str, NetworkSpec | Row]) -> dict[str, Row]:
+        return {id: row if isinstance(row, Row) else Row(row) for id, row in table.items()}
 
+    ours, theirs = known(rows), known(variants or {})
+    peers: dict[str, str | Named] = {peer: id for id, row in ours.items() for peer in row.peers}
+    for first, row in theirs.items():
+        peers |= {peer: row.named(peer, name, paper, input_size) for peer in (first, *row.peers)}
     return Family(
-        {id: named(id, spec) for id, spec in rows.items()},
-        {peer: same if isinstance(same, str) else named(peer, same) for peer, same in (peers or {}).items()},
+        {id: row.named(id, name, paper, input_size) for id, row in ours.items()},
+        peers,
         refused or {},
-        lookalikes or {},
+        {other: id for id, row in (ours | theirs).items() for other in row.lookalikes},
         unbuildable or {},
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.family import family
+from cardinet.networks.family import family, row
 from cardinet.networks.numbers import Count
 from cardinet.networks.part import misplaced, part
 from cardinet.networks.parts.response import LocalResponse
@@ -51,25 +51,32 @@ class AlexNet(NetworkSpec):
         return 32
 
 
-alexnet = AlexNet()
+two_gpus = AlexNet()
 owt = AlexNet(widths=(64, 192, 384, 256, 256), padding=2, cardinality=1, norm=None, pool="floor", drop="before")
 
 FAMILY = family(
     "AlexNet",
     paper="NIPS 2012",
     input_size=227,
-    rows={"alexnet_2012": alexnet},
-    peers={"pytorchcv:alexnet": alexnet.but(cardinality=1, alpha=2e-5)},
-    readings={
-        "alexnet_2012": "The paper says 224 pixels, but its 55x55 maps need 227. Its formula of the normalisation has "
-        "alpha times a sum with k = 2; Caffe's copy has alpha times a mean with k = 1 (alpha=2e-5, k=1)."
+    rows={
+        "alexnet_2012": row(
+            two_gpus,
+            reading="The paper says 224 pixels, but its 55x55 maps need 227. Its formula of the normalisation has "
+            "alpha times a sum with k = 2; Caffe's copy has alpha times a mean with k = 1 (alpha=2e-5, k=1).",
+        )
     },
+    variants={"pytorchcv:alexnet": two_gpus.but(cardinality=1, alpha=2e-5)},
 )
 ONE_WEIRD_TRICK = family(
     "AlexNet",
     paper="arXiv 1404.5997",
     input_size=224,
-    rows={"alexnet_owt": owt},
-    peers={"torchvision:alexnet": "alexnet_owt", "pytorchcv:alexnetb": owt.but(drop="after", pool="ceil")},
-    readings={"alexnet_owt": "torchvision's network of that name, without local response normalisation."},
+    rows={
+        "alexnet_owt": row(
+            owt,
+            "torchvision:alexnet",
+            reading="torchvision's network of that name, without local response normalisation.",
+        )
+    },
+    variants={"pytorchcv:alexnetb": owt.but(drop="after", pool="ceil")},
 )

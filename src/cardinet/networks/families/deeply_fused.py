@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.family import family
+from cardinet.networks.family import family, row
 from cardinet.networks.numbers import Count, Depths
 from cardinet.networks.part import misplaced, part
 from cardinet.networks.parts.fused_lines import BARE_BOTTLENECK, STEM_STRIDE, Counts, FusedLines, Layout
@@ -108,17 +108,28 @@ FAMILY = family(
     rows={
         "fusenet_resnet110": residual,
         "dfn_il1": inception_like,
-        "dfn_il1_side": inception_like.but(shallow="none"),
-        "fusenet_plain26": DeeplyFused(depths=(8, 8, 8), lines=FusedLines(kernels=(3,), shallow="none")),
-    }
-    | {f"fusenet_fuse{segments}_{depth}": fuse(depth, segments) for segments in (3, 6) for depth in (26, 50)},
-    readings={
-        "dfn_il1_side": "The form without identities of the authors' code (network/side.py) at the depth of dfn_il1.",
-        "fusenet_plain26": "The authors' code (network/plain.py) at the depth of its drawing; no paper has its count.",
-        "fusenet_fuse3_26": "The authors' code (network/fuse3.py) at the depth of its drawing; no paper has its count.",
-        "fusenet_fuse6_26": "The authors' code (network/fuse6.py) at the depth of its drawing; no paper has its count.",
-        "fusenet_fuse3_50": "The authors' code (network/fuse3.py) at its default depth; no paper has its count.",
-        "fusenet_fuse6_50": "The authors' code (network/fuse6.py) at its default depth; no paper has its count.",
+        "dfn_il1_side": row(
+            inception_like.but(shallow="none"),
+            reading="The form without identities of the authors' code (network/side.py) at the depth of dfn_il1.",
+        ),
+        "fusenet_plain26": row(
+            DeeplyFused(depths=(8, 8, 8), lines=FusedLines(kernels=(3,), shallow="none")),
+            reading="The authors' code (network/plain.py) at the depth of its drawing; no paper has its count.",
+        ),
+        "fusenet_fuse3_26": row(
+            fuse(26, 3),
+            reading="The authors' code (network/fuse3.py) at the depth of its drawing; no paper has its count.",
+        ),
+        "fusenet_fuse3_50": row(
+            fuse(50, 3), reading="The authors' code (network/fuse3.py) at its default depth; no paper has its count."
+        ),
+        "fusenet_fuse6_26": row(
+            fuse(26, 6),
+            reading="The authors' code (network/fuse6.py) at the depth of its drawing; no paper has its count.",
+        ),
+        "fusenet_fuse6_50": row(
+            fuse(50, 6), reading="The authors' code (network/fuse6.py) at its default depth; no paper has its count."
+        ),
     },
     unbuildable={
         "dfn_original": "the nets of arXiv 1605.07716 (N13N19 and others) were never published layer by layer; "
@@ -130,12 +141,12 @@ IMAGENET = family(
     paper="arXiv 1611.07718",
     input_size=224,
     rows={
-        "resnet98_dfn_baseline": DeeplyFused(
-            depths=(2, 4, 22, 4), widths=(256, 512, 1024, 2048), layout="imagenet", lines=BARE_BOTTLENECK
-        ).but(num_classes=1000)
-    },
-    readings={
-        "resnet98_dfn_baseline": "No shortcut where the shape changes and a bare stem, as in the authors' code of "
-        "dfn_mr_imagenet: so it counts the printed 45.0M. With the projections of their symbol_resnet.py it is 47.8M."
+        "resnet98_dfn_baseline": row(
+            DeeplyFused(depths=(2, 4, 22, 4), widths=(256, 512, 1024, 2048), lines=BARE_BOTTLENECK).but(
+                layout="imagenet", num_classes=1000
+            ),
+            reading="No shortcut where the shape changes and a bare stem, as in the authors' code of dfn_mr_imagenet: "
+            "so it counts the printed 45.0M. With the projections of their symbol_resnet.py it is 47.8M.",
+        )
     },
 )

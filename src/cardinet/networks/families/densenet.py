@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.family import family
+from cardinet.networks.family import Row, family, row
 from cardinet.networks.numbers import Count, Depths, Rate
 from cardinet.networks.part import part
 from cardinet.networks.spec import NetworkSpec
@@ -65,9 +65,6 @@ densenet121 = DenseNet(depths=(6, 12, 24, 16))
 bc = DenseNet(depths=(16, 16, 16), growth=12, stem="cifar", stem_width=24, num_classes=10)
 plain = bc.but(bottleneck=False, compression=1, stem_width=16)
 
-BC = [(40, 36), (40, 48), (40, 60), (100, 12), (190, 40), (250, 24)]
-PLAIN = [(40, 12), (100, 12), (100, 24)]
-
 
 def sized(base: DenseNet, depth: int, growth: int) -> DenseNet:
     """A CIFAR network of depth L and growth k; with bottleneck the first convolution has 2k channels."""
@@ -76,25 +73,33 @@ def sized(base: DenseNet, depth: int, growth: int) -> DenseNet:
     return base.but(depths=(layers,) * 3, growth=growth, **delta)
 
 
+def stem_of_16(depth: int, growth: int) -> Row:
+    """A network without bottlenecks."""
+    return row(
+        sized(plain, depth, growth),
+        reading="16 channels in the first convolution (paper, and its counts); the author's code has "
+        f"2k = {2 * growth} in all networks.",
+    )
+
+
 FAMILY = family(
     "DenseNet",
     paper="arXiv 1608.06993",
     input_size=224,
     rows={
-        "densenet121": densenet121,
-        "densenet169": densenet121.but(depths=(6, 12, 32, 32)),
-        "densenet201": densenet121.but(depths=(6, 12, 48, 32)),
-        "densenet161": densenet121.but(depths=(6, 12, 36, 24), growth=48, stem_width=96),
-        "densenet264": densenet121.but(depths=(6, 12, 64, 48)),
-    },
-    readings={
-        "densenet264": "Blocks of 6, 12, 64, 48 layers with growth 32, as the paper's Table 1 is remembered; nothing "
-        "printed checks the count. Counted as in the other names it has 2 x 130 + 5 = 265 layers.",
-    },
-    peers={
-        f"{library}:densenet{depth}": f"densenet{depth}"
-        for library in ("torchvision", "timm")
-        for depth in (121, 161, 169, 201)
+        "densenet121": row(densenet121, "torchvision:densenet121", "timm:densenet121"),
+        "densenet169": row(densenet121.but(depths=(6, 12, 32, 32)), "torchvision:densenet169", "timm:densenet169"),
+        "densenet201": row(densenet121.but(depths=(6, 12, 48, 32)), "torchvision:densenet201", "timm:densenet201"),
+        "densenet161": row(
+            densenet121.but(depths=(6, 12, 36, 24), growth=48, stem_width=96),
+            "torchvision:densenet161",
+            "timm:densenet161",
+        ),
+        "densenet264": row(
+            densenet121.but(depths=(6, 12, 64, 48)),
+            reading="Blocks of 6, 12, 64, 48 layers with growth 32, as the paper's Table 1 is remembered; nothing "
+            "printed checks the count. Counted as in the other names it has 2 x 130 + 5 = 265 layers.",
+        ),
     },
     refused={
         "timm:densenetblur121d": "a deep stem of three 3x3 convolutions, and blur before its max pool.",
@@ -105,25 +110,22 @@ SMALL = family(
     "DenseNet",
     paper="arXiv 1608.06993",
     input_size=32,
-    rows={f"densenet_{depth}_{growth}": sized(plain, depth, growth) for depth, growth in PLAIN}
-    | {f"densenet_bc_{depth}_{growth}": sized(bc, depth, growth) for depth, growth in BC},
-    readings={
-        f"densenet_{depth}_{growth}": "16 channels in the first convolution (paper, and its counts); the author's "
-        f"code has 2k = {2 * growth} in all networks."
-        for depth, growth in PLAIN
+    rows={
+        "densenet_40_12": stem_of_16(40, 12),
+        "densenet_100_12": stem_of_16(100, 12),
+        "densenet_100_24": stem_of_16(100, 24),
+        "densenet_bc_40_36": row(sized(bc, 40, 36), "pytorchcv:densenet40_k36_bc_cifar10"),
+        "densenet_bc_40_48": sized(bc, 40, 48),
+        "densenet_bc_40_60": sized(bc, 40, 60),
+        "densenet_bc_100_12": row(sized(bc, 100, 12), "pytorchcv:densenet100_k12_bc_cifar10"),
+        "densenet_bc_190_40": row(sized(bc, 190, 40), "pytorchcv:densenet190_k40_bc_cifar10"),
+        "densenet_bc_250_24": row(sized(bc, 250, 24), "pytorchcv:densenet250_k24_bc_cifar10"),
     },
-    peers={
-        f"pytorchcv:densenet{depth}_k{growth}_bc_cifar10": f"densenet_bc_{depth}_{growth}"
-        for depth, growth in [(40, 36), (100, 12), (190, 40), (250, 24)]
-    }
-    | {
-        f"pytorchcv:densenet{depth}_k{growth}_bc_cifar10": sized(bc, depth, growth)
-        for depth, growth in [(40, 12), (40, 24)]
-    }
-    | {
-        f"pytorchcv:densenet{depth}_k{growth}_cifar10": sized(plain, depth, growth).but(
-            compression=0.5, stem_width=2 * growth
-        )
-        for depth, growth in PLAIN
+    variants={
+        "pytorchcv:densenet40_k12_bc_cifar10": sized(bc, 40, 12),
+        "pytorchcv:densenet40_k24_bc_cifar10": sized(bc, 40, 24),
+        "pytorchcv:densenet40_k12_cifar10": sized(plain, 40, 12).but(compression=0.5, stem_width=24),
+        "pytorchcv:densenet100_k12_cifar10": sized(plain, 100, 12).but(compression=0.5, stem_width=24),
+        "pytorchcv:densenet100_k24_cifar10": sized(plain, 100, 24).but(compression=0.5, stem_width=48),
     },
 )

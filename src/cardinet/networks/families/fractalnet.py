@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.family import family
+from cardinet.networks.family import family, row
 from cardinet.networks.numbers import Count, Rate
 from cardinet.networks.part import part
 from cardinet.networks.spec import NetworkSpec
@@ -54,21 +54,23 @@ class FractalNet(NetworkSpec):
         return int(2 ** len(self.widths))
 
 
-fractalnet20 = FractalNet()
+columns_3 = FractalNet()
 
 FAMILY = family(
     "FractalNet",
     paper="arXiv 1605.07648",
     input_size=32,
     rows={
-        "fractalnet20": fractalnet20,
-        "fractalnet20_droppath": fractalnet20.but(dropout=(0, 0.1, 0.2, 0.3, 0.4), drop_path=0.15, global_share=0.5),
-    },
-    readings={
-        "fractalnet20": "Convolutions with bias and BN without scale and shift, as in the author's generator script: "
-        "33.7M parameters where the paper prints 38.6M, which no reading reaches.",
-        "fractalnet20_droppath": "Counted as fractalnet20. Drop-path is drawn per batch, as the author's join layer "
-        "does; later code of others draws it per sample.",
+        "fractalnet20": row(
+            columns_3,
+            reading="Convolutions with bias and BN without scale and shift, as in the author's generator script: "
+            "33.7M parameters where the paper prints 38.6M, which no reading reaches.",
+        ),
+        "fractalnet20_droppath": row(
+            columns_3.but(dropout=(0, 0.1, 0.2, 0.3, 0.4), drop_path=0.15, global_share=0.5),
+            reading="Counted as fractalnet20. Drop-path is drawn per batch, as the author's join layer does; later "
+            "code of others draws it per sample.",
+        ),
     },
     refused={
         "pytorchcv:fractalnet_cifar10": "it joins columns before it pools them; its convolutions have no bias, its BN "

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.family import family
+from cardinet.networks.family import family, row
 from cardinet.networks.numbers import Count
 from cardinet.networks.part import misplaced, part
 from cardinet.networks.spec import NetworkSpec
@@ -67,16 +67,18 @@ class GoogLeNet(NetworkSpec):
         return int(8 * 2 ** (len(self.widths) - 1))
 
 
-googlenet = GoogLeNet()
+table_1 = GoogLeNet()
 
 FAMILY = family(
     "GoogLeNet",
     paper="arXiv 1409.4842",
     input_size=224,
-    rows={"googlenet": googlenet},
-    peers={"torchvision:googlenet": googlenet.but(norm=True, lrn=False, five=3, last_pool=2, dropout=0.2)},
-    readings={
-        "googlenet": "The paper's network with 5x5 convolutions, biases and no BN. torchvision's network of that name "
-        "has BN, 3x3 in place of the 5x5 (a known mistake) and a last pool of 2x2."
+    rows={
+        "googlenet": row(
+            table_1,
+            reading="The paper's network with 5x5 convolutions, biases and no BN. torchvision's network of that name "
+            "has BN, 3x3 in place of the 5x5 (a known mistake) and a last pool of 2x2.",
+        )
     },
+    variants={"torchvision:googlenet": table_1.but(norm=True, lrn=False, five=3, last_pool=2, dropout=0.2)},
 )

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.family import family
+from cardinet.networks.family import family, row
 from cardinet.networks.numbers import Count, Depths, Rate
 from cardinet.networks.part import part
 from cardinet.networks.spec import NetworkSpec
@@ -94,10 +94,12 @@ FAMILY = family(
     "Highway",
     paper="arXiv 1507.06228",
     input_size=32,
-    rows={"highway19_cifar10": highway19},
-    readings={
-        "highway19_cifar10": "The authors' file; the 0.05 that it names for the first convolution stands in a field "
-        "that Caffe's Gaussian does not read, so that their weights started with std 1."
+    rows={
+        "highway19_cifar10": row(
+            highway19,
+            reading="The authors' file; the 0.05 that it names for the first convolution stands in a field that "
+            "Caffe's Gaussian does not read, so that their weights started with std 1.",
+        )
     },
     unbuildable={"highway32_cifar10": "the widths of its layers were never published, in the papers or the code."},
 )

@@ -5,7 +5,7 @@ scale and added: form b of the aggregated transform with unequal branches. The a
 """
 
 from cardinet.networks.families import inception_v3, inception_v4
-from cardinet.networks.family import family
+from cardinet.networks.family import family, row
 from cardinet.networks.inception import Inception
 from cardinet.networks.parts.inception_pieces import AVERAGE, MAX, Concatenation, conv, fork, reduction_a, residual
 
@@ -47,40 +47,49 @@ C2 = residual([conv("1x1", 192)], [conv("1x1", 192), conv("1x3", 224), conv("3x1
 C2_LAST = residual(*C2.branches, activation=False)
 REDUCTION_A2, REDUCTION_B2 = reduction_a(256, 256, 384, 384), reduction_b(384, 288, (288, 320))
 
+v1 = Inception(
+    stem=(*inception_v3.STEM[:-1], conv("3x3", 256, stride=2)),
+    stages=(
+        5 * (A1,),
+        (reduction_a(192, 192, 256, 384), *10 * (B1,)),
+        (reduction_b(384, 256, (256, 256)), *5 * (C1,), C1_LAST),
+    ),
+    embedding=512,
+)
+v2 = Inception(
+    stem=inception_v3.STEM,
+    stages=(
+        (MIXED_5B, *10 * (A2,)),
+        (REDUCTION_A2, *20 * (B2,)),
+        (REDUCTION_B2, *9 * (C2,), C2_LAST, conv("1x1", 1536)),
+    ),
+)
+v2_paper = Inception(
+    stem=inception_v4.STEM, stages=(5 * (A2,), (REDUCTION_A2, *10 * (B2,)), (REDUCTION_B2, *5 * (C2,)))
+)
+
 FAMILY = family(
     "Inception",
     paper="arXiv 1602.07261",
     input_size=299,
     rows={
-        "inception_resnet_v1": Inception(
-            stem=(*inception_v3.STEM[:-1], conv("3x3", 256, stride=2)),
-            stages=(
-                5 * (A1,),
-                (reduction_a(192, 192, 256, 384), *10 * (B1,)),
-                (reduction_b(384, 256, (256, 256)), *5 * (C1,), C1_LAST),
-            ),
-            embedding=512,
+        "inception_resnet_v1": row(
+            v1,
+            "pytorchcv:inceptionresnetv1",
+            reading="No network of the authors was released. As in pytorchcv, which follows FaceNet's code: a sixth C "
+            "block with scale 1 and no ReLU, and an embedding of 512 with BN before the classifier.",
         ),
-        "inception_resnet_v2": Inception(
-            stem=inception_v3.STEM,
-            stages=(
-                (MIXED_5B, *10 * (A2,)),
-                (REDUCTION_A2, *20 * (B2,)),
-                (REDUCTION_B2, *9 * (C2,), C2_LAST, conv("1x1", 1536)),
-            ),
+        "inception_resnet_v2": row(
+            v2,
+            "timm:inception_resnet_v2",
+            "pytorchcv:inceptionresnetv2",
+            reading="The released network (slim): 10, 20 and 10 blocks on 320, 1088 and 2080 channels, and a last 1x1 "
+            "to 1536; the paper draws 5, 10 and 5 blocks behind the stem of v4.",
         ),
-        "inception_resnet_v2_paper": Inception(
-            stem=inception_v4.STEM, stages=(5 * (A2,), (REDUCTION_A2, *10 * (B2,)), (REDUCTION_B2, *5 * (C2,)))
+        "inception_resnet_v2_paper": row(
+            v2_paper,
+            reading="From memory of the paper's figures. They print 384, 1154 and 2048 channels, but their reductions "
+            "give 1152 and 2144, which stand here. No count was published.",
         ),
-    },
-    peers={"pytorchcv:inceptionresnetv1": "inception_resnet_v1", "timm:inception_resnet_v2": "inception_resnet_v2"}
-    | {"pytorchcv:inceptionresnetv2": "inception_resnet_v2"},
-    readings={
-        "inception_resnet_v1": "No network of the authors was released. As in pytorchcv, which follows FaceNet's code: "
-        "a sixth C block with scale 1 and no ReLU, and an embedding of 512 with BN before the classifier.",
-        "inception_resnet_v2": "The released network (slim): 10, 20 and 10 blocks on 320, 1088 and 2080 channels, and "
-        "a last 1x1 to 1536; the paper draws 5, 10 and 5 blocks behind the stem of v4.",
-        "inception_resnet_v2_paper": "From memory of the paper's figures. They print 384, 1154 and 2048 channels, but "
-        "their reductions give 1152 and 2144, which stand here. No count was published.",
     },
 )

@@ -1,6 +1,6 @@
 """Inception-v3: Szegedy et al. 2015 (arXiv 1512.00567), Table 1 and Figures 5 to 7; the auxiliary head is left out."""
 
-from cardinet.networks.family import family
+from cardinet.networks.family import family, row
 from cardinet.networks.inception import Inception
 from cardinet.networks.parts.inception_pieces import MAX, Concatenation, Pooling, conv, fork, reduction_a
 
@@ -49,25 +49,28 @@ FIGURE_7 = fork(
     [AVERAGE, conv("1x1", 192)],
 )
 
+v3 = Inception(
+    stem=STEM,
+    stages=(
+        (figure_5(32), figure_5(64), figure_5(64)),
+        (reduction_a(64, 96, 96, 384), figure_6(128), figure_6(160), figure_6(160), figure_6(192)),
+        (REDUCTION, FIGURE_7, FIGURE_7),
+    ),
+)
+
 FAMILY = family(
     "Inception",
     paper="arXiv 1512.00567",
     input_size=299,
     rows={
-        "inception_v3": Inception(
-            stem=STEM,
-            stages=(
-                (figure_5(32), figure_5(64), figure_5(64)),
-                (reduction_a(64, 96, 96, 384), figure_6(128), figure_6(160), figure_6(160), figure_6(192)),
-                (REDUCTION, FIGURE_7, FIGURE_7),
-            ),
+        "inception_v3": row(
+            v3,
+            "timm:inception_v3",
+            "torchvision:inception_v3",
+            "pytorchcv:inceptionv3",
+            reading="The released network (slim), whose stem differs from the paper's Table 1. Average pools count the "
+            "padding as in torchvision and timm (slim's do not); dropout 0.2 as in slim (torchvision: 0.5). "
+            "torchvision's transform_input, set by its pretrained weights alone, belongs to the preprocessing.",
         )
-    },
-    peers={"timm:inception_v3": "inception_v3", "torchvision:inception_v3": "inception_v3"}
-    | {"pytorchcv:inceptionv3": "inception_v3"},
-    readings={
-        "inception_v3": "The released network (slim), whose stem differs from the paper's Table 1. Average pools "
-        "count the padding as in torchvision and timm (slim's do not); dropout 0.2 as in slim (torchvision: 0.5). "
-        "torchvision's transform_input, set by its pretrained weights alone, belongs to the preprocessing."
     },
 )

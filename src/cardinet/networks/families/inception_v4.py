@@ -1,6 +1,6 @@
 """Inception-v4: Szegedy et al. 2016 (arXiv 1602.07261), Figures 3 to 9; the auxiliary head is left out."""
 
-from cardinet.networks.family import family
+from cardinet.networks.family import family, row
 from cardinet.networks.inception import Inception
 from cardinet.networks.parts.inception_pieces import AVERAGE, MAX, conv, fork, reduction_a
 
@@ -40,14 +40,11 @@ C = fork(
     [AVERAGE, conv("1x1", 256)],
 )
 
+v4 = Inception(stem=STEM, stages=(4 * (A,), (reduction_a(192, 224, 256, 384), *7 * (B,)), (REDUCTION_B, *3 * (C,))))
+
 FAMILY = family(
     "Inception",
     paper="arXiv 1602.07261",
     input_size=299,
-    rows={
-        "inception_v4": Inception(
-            stem=STEM, stages=(4 * (A,), (reduction_a(192, 224, 256, 384), *7 * (B,)), (REDUCTION_B, *3 * (C,)))
-        )
-    },
-    peers={"timm:inception_v4": "inception_v4", "pytorchcv:inceptionv4": "inception_v4"},
+    rows={"inception_v4": row(v4, "timm:inception_v4", "pytorchcv:inceptionv4")},
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.family import family
+from cardinet.networks.family import family, row
 from cardinet.networks.numbers import Count, Depths
 from cardinet.networks.part import misplaced, part
 from cardinet.networks.parts.fused_lines import BARE_BOTTLENECK, STEM_STRIDE, Counts, FusedLines, Layout
@@ -57,10 +57,14 @@ FAMILY = family(
     "DeeplyFused",
     paper="arXiv 1611.07718",
     input_size=32,
-    rows={"dfn_mr1": narrow, "dfn_mr2": wide, "dfn_mr3": wide.but(depths=(8, 8, 8))},
-    readings={
-        "dfn_mr3": "1x1 projections, as in the authors' code: 24.15M parameters where they print 24.8M, "
-        'which is the count with 3x3 projections (shallow = "3x3").'
+    rows={
+        "dfn_mr1": narrow,
+        "dfn_mr2": wide,
+        "dfn_mr3": row(
+            wide.but(depths=(8, 8, 8)),
+            reading="1x1 projections, as in the authors' code: 24.15M parameters where they print 24.8M, "
+            'which is the count with 3x3 projections (shallow = "3x3").',
+        ),
     },
 )
 IMAGENET = family(
@@ -68,12 +72,12 @@ IMAGENET = family(
     paper="arXiv 1611.07718",
     input_size=224,
     rows={
-        "dfn_mr_imagenet": MergeAndRun(
-            depths=(1, 2, 11, 2), widths=(256, 512, 1024, 2048), layout="imagenet", lines=BARE_BOTTLENECK
-        ).but(join="concatenate", num_classes=1000)
-    },
-    readings={
-        "dfn_mr_imagenet": "The authors' code of 2018, which counts the printed 46.4M: a bare stem, no shallow line "
-        "where the shape changes, both streams concatenated. That of 2016 has projections and adds the streams."
+        "dfn_mr_imagenet": row(
+            MergeAndRun(depths=(1, 2, 11, 2), widths=(256, 512, 1024, 2048), lines=BARE_BOTTLENECK).but(
+                layout="imagenet", join="concatenate", num_classes=1000
+            ),
+            reading="The authors' code of 2018, which counts the printed 46.4M: a bare stem, no shallow line where the "
+            "shape changes, both streams concatenated. That of 2016 has projections and adds the streams.",
+        )
     },
 )

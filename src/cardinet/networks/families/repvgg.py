@@ -7,12 +7,13 @@ identity branch's BN decays.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.family import family
+from cardinet.networks.family import family, row
 from cardinet.networks.numbers import Count, Depths
 from cardinet.networks.part import misplaced, part
 from cardinet.networks.parts.gate import SqueezeExcite
@@ -59,39 +60,47 @@ class RepVGG(NetworkSpec):
 
 
 A, B, D = (2, 4, 14, 1), (4, 6, 16, 1), (8, 14, 24, 1)
-SIZES = {
-    "a0": (A, 0.75, 2.5),
-    "a1": (A, 1, 2.5),
-    "a2": (A, 1.5, 2.75),
-    "b0": (B, 1, 2.5),
-    "b1": (B, 2, 4),
-    "b2": (B, 2.5, 5),
-    "b3": (B, 3, 5),
-}
-"""Depths and the paper's multipliers: a of the stages 1 to 3, b of the last."""
+"""The paper's depths."""
 
 
 def repvgg(depths: tuple[int, ...], a: float, b: float) -> RepVGG:
-    """The network of two multipliers."""
+    """The network of the paper's multipliers: a of the stages 1 to 3, b of the last."""
     return RepVGG(depths=depths, widths=(int(64 * a), int(128 * a), int(256 * a), int(512 * b)))
 
 
-ROWS = {f"repvgg_{name}": repvgg(*size) for name, size in SIZES.items()}
+b1, b2, b3 = repvgg(B, 2, 4), repvgg(B, 2.5, 5), repvgg(B, 3, 5)
+
+deployed = partial(row, printed_form={"form": "deployment"})
 
 FAMILY = family(
     "RepVGG",
     paper="arXiv 2101.03697",
     input_size=224,
-    rows=ROWS
-    | {f"{id}g{g}": ROWS[id].but(cardinality=g) for id in ("repvgg_b1", "repvgg_b2", "repvgg_b3") for g in (2, 4)},
-    peers={f"timm:{id}": id for id in (*ROWS, "repvgg_b1g4", "repvgg_b2g4", "repvgg_b3g4")},
-    printed_form={"form": "deployment"},
+    rows={
+        "repvgg_a0": deployed(repvgg(A, 0.75, 2.5), "timm:repvgg_a0"),
+        "repvgg_a1": deployed(repvgg(A, 1, 2.5), "timm:repvgg_a1"),
+        "repvgg_a2": deployed(repvgg(A, 1.5, 2.75), "timm:repvgg_a2"),
+        "repvgg_b0": deployed(repvgg(B, 1, 2.5), "timm:repvgg_b0"),
+        "repvgg_b1": deployed(b1, "timm:repvgg_b1"),
+        "repvgg_b2": deployed(b2, "timm:repvgg_b2"),
+        "repvgg_b3": deployed(b3, "timm:repvgg_b3"),
+        "repvgg_b1g2": deployed(b1.but(cardinality=2)),
+        "repvgg_b1g4": deployed(b1.but(cardinality=4), "timm:repvgg_b1g4"),
+        "repvgg_b2g2": deployed(b2.but(cardinality=2)),
+        "repvgg_b2g4": deployed(b2.but(cardinality=4), "timm:repvgg_b2g4"),
+        "repvgg_b3g2": deployed(b3.but(cardinality=2)),
+        "repvgg_b3g4": deployed(b3.but(cardinality=4), "timm:repvgg_b3g4"),
+    },
 )
 D2SE = family(
     "RepVGG",
     paper="arXiv 2101.03697; the authors' repository",
     input_size=224,
-    rows={"repvgg_d2se": repvgg(D, 2.5, 5).but(gate=SqueezeExcite(reduction=16))},
-    peers={"timm:repvgg_d2se": "repvgg_d2se"},
-    readings={"repvgg_d2se": "Later than the paper; its count is printed for the training form alone."},
+    rows={
+        "repvgg_d2se": row(
+            repvgg(D, 2.5, 5).but(gate=SqueezeExcite(reduction=16)),
+            "timm:repvgg_d2se",
+            reading="Later than the paper; its count is printed for the training form alone.",
+        )
+    },
 )

@@ -1,7 +1,9 @@
 """ResNeSt: Zhang et al. 2020 (arXiv 2004.08955): split attention on ResNet-D's deep stem and average-pool shortcuts."""
 
+from functools import partial
+
 from cardinet.networks.families.resnet import resnet50
-from cardinet.networks.family import family
+from cardinet.networks.family import family, row
 from cardinet.networks.parts.spatial import SplitAttention
 from cardinet.networks.parts.stem import Stem
 from cardinet.networks.residual import Residual
@@ -22,41 +24,37 @@ def large(depths: tuple[int, ...]) -> Residual:
     return resnest50.but(depths=depths, stem=Stem(layout="deep", width=64))
 
 
-FAST = [(1, 1, 64), (2, 1, 64), (4, 1, 64), (1, 2, 40), (2, 2, 40), (4, 2, 40), (1, 4, 24)]
+resnest152 = large((3, 8, 36, 3))
+resnest200 = large((3, 24, 36, 3))
+resnest269 = large((3, 30, 48, 8))
 
-
-LARGE = {101: (256, (3, 4, 23, 3)), 200: (320, (3, 24, 36, 3)), 269: (416, (3, 30, 48, 8))}
-"""Input size and depths."""
+without_dropout = partial(
+    row, reading="no dropout before the classifier, as in timm; the paper has 0.2 (head_dropout = 0.2)."
+)
 
 FAMILY = family(
     "ResNeSt",
     paper="arXiv 2004.08955",
     input_size=224,
-    sizes={f"resnest{n}": size for n, (size, _) in LARGE.items()},
     rows={
-        "resnest50": resnest50,
-        "resnest14d": resnest50.but(depths=(1, 1, 1, 1)),
-        "resnest26d": resnest50.but(depths=(2, 2, 2, 2)),
-        **{f"resnest{n}": large(depths) for n, (_, depths) in LARGE.items()},
-        **{f"resnest50_fast_{r}s{c}x{d}d": fast(r, c, d) for r, c, d in FAST},
+        "resnest50": row(resnest50, "timm:resnest50d", "pytorchcv:resnesta50"),
+        "resnest14d": row(resnest50.but(depths=(1, 1, 1, 1)), "timm:resnest14d", "pytorchcv:resnestabc14"),
+        "resnest26d": row(resnest50.but(depths=(2, 2, 2, 2)), "timm:resnest26d", "pytorchcv:resnestabc26"),
+        "resnest101": row(large((3, 4, 23, 3)), "timm:resnest101e", "pytorchcv:resnesta101", input_size=256),
+        "resnest200": without_dropout(resnest200, "timm:resnest200e", input_size=320),
+        "resnest269": without_dropout(resnest269, "timm:resnest269e", input_size=416),
+        "resnest50_fast_1s1x64d": fast(1, 1, 64),
+        "resnest50_fast_2s1x64d": fast(2, 1, 64),
+        "resnest50_fast_4s1x64d": fast(4, 1, 64),
+        "resnest50_fast_1s2x40d": fast(1, 2, 40),
+        "resnest50_fast_2s2x40d": fast(2, 2, 40),
+        "resnest50_fast_4s2x40d": row(fast(4, 2, 40), "timm:resnest50d_4s2x40d"),
+        "resnest50_fast_1s4x24d": row(fast(1, 4, 24), "timm:resnest50d_1s4x24d"),
     },
-    readings={
-        f"resnest{n}": "no dropout before the classifier, as in timm; the paper has 0.2 (head_dropout = 0.2)."
-        for n in (200, 269)
-    },
-    peers={
-        "timm:resnest50d": "resnest50",
-        "timm:resnest14d": "resnest14d",
-        "timm:resnest26d": "resnest26d",
-        "timm:resnest50d_4s2x40d": "resnest50_fast_4s2x40d",
-        "timm:resnest50d_1s4x24d": "resnest50_fast_1s4x24d",
-        **{f"timm:resnest{n}e": f"resnest{n}" for n in LARGE},
-        "pytorchcv:resnestabc14": "resnest14d",
-        "pytorchcv:resnestabc26": "resnest26d",
-        "pytorchcv:resnesta50": "resnest50",
-        "pytorchcv:resnesta101": "resnest101",
-        "pytorchcv:resnesta152": large((3, 8, 36, 3)),
-        **{f"pytorchcv:resnesta{n}": large(LARGE[n][1]).but(head_dropout=0.2) for n in (200, 269)},
+    variants={
+        "pytorchcv:resnesta152": resnest152,
+        "pytorchcv:resnesta200": resnest200.but(head_dropout=0.2),
+        "pytorchcv:resnesta269": resnest269.but(head_dropout=0.2),
     },
     refused={"pytorchcv:resnesta18": "its basic units end in split attention without a ReLU, which no paper has."},
 )

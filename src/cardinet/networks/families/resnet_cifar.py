@@ -1,6 +1,8 @@
 """ResNet for CIFAR: He et al. 2015, Section 4.2; depth 6n + 2, basic units, shortcut A (arXiv 1512.03385)."""
 
-from cardinet.networks.family import family
+from functools import partial
+
+from cardinet.networks.family import family, row
 from cardinet.networks.parts.shortcut import Shortcut
 from cardinet.networks.parts.stem import Stem
 from cardinet.networks.parts.transform import BOTTLENECK
@@ -14,29 +16,40 @@ resnet20 = Residual(
     num_classes=10,
 )
 
-BASIC_DEPTHS = {6 * n + 2: (n, n, n) for n in (3, 9, 18, 200)}
-BOTTLENECK_DEPTHS = {"164bn": (18, 18, 18), "272bn": (30, 30, 30), "542bn": (60, 60, 60), "1001": (111, 111, 111)}
-"""Of the networks for CIFAR in pytorchcv."""
+projected = resnet20.but(kind="B")
+resnet164 = projected.but(depths=(18, 18, 18), transform=BOTTLENECK)
+
+zero_padded = partial(
+    row,
+    reading="zero channels are appended at the end, as in fb.resnet.torch; other code pads half on both sides (pad = "
+    "both). The paper leaves it open.",
+)
 
 FAMILY = family(
     "ResNet-CIFAR",
     paper="arXiv 1512.03385",
     input_size=32,
     rows={
-        **{f"resnet{6 * n + 2}_cifar": resnet20.but(depths=(n, n, n)) for n in (3, 5, 7, 9, 18, 200)},
-        **{f"plain{6 * n + 2}_cifar": resnet20.but(depths=(n, n, n), kind="none") for n in (3, 5, 7, 9)},
+        "resnet20_cifar": zero_padded(resnet20),
+        "resnet32_cifar": zero_padded(resnet20.but(depths=(5, 5, 5))),
+        "resnet44_cifar": zero_padded(resnet20.but(depths=(7, 7, 7))),
+        "resnet56_cifar": zero_padded(resnet20.but(depths=(9, 9, 9))),
+        "resnet110_cifar": zero_padded(resnet20.but(depths=(18, 18, 18))),
+        "resnet1202_cifar": zero_padded(resnet20.but(depths=(200, 200, 200))),
+        "plain20_cifar": resnet20.but(kind="none"),
+        "plain32_cifar": resnet20.but(kind="none", depths=(5, 5, 5)),
+        "plain44_cifar": resnet20.but(kind="none", depths=(7, 7, 7)),
+        "plain56_cifar": resnet20.but(kind="none", depths=(9, 9, 9)),
     },
-    peers={
-        **{f"pytorchcv:resnet{n}_cifar10": resnet20.but(depths=d, kind="B") for n, d in BASIC_DEPTHS.items()},
-        **{
-            f"pytorchcv:resnet{n}_cifar10": resnet20.but(depths=depths, transform=BOTTLENECK, kind="B")
-            for n, depths in BOTTLENECK_DEPTHS.items()
-        },
-    },
-    readings={
-        f"resnet{n}_cifar": "zero channels are appended at the end, as in fb.resnet.torch; other code pads half on "
-        "both sides (pad = both). The paper leaves it open."
-        for n in (20, 32, 44, 56, 110, 1202)
+    variants={
+        "pytorchcv:resnet20_cifar10": projected,
+        "pytorchcv:resnet56_cifar10": projected.but(depths=(9, 9, 9)),
+        "pytorchcv:resnet110_cifar10": projected.but(depths=(18, 18, 18)),
+        "pytorchcv:resnet1202_cifar10": projected.but(depths=(200, 200, 200)),
+        "pytorchcv:resnet164bn_cifar10": resnet164,
+        "pytorchcv:resnet272bn_cifar10": resnet164.but(depths=(30, 30, 30)),
+        "pytorchcv:resnet542bn_cifar10": resnet164.but(depths=(60, 60, 60)),
+        "pytorchcv:resnet1001_cifar10": resnet164.but(depths=(111, 111, 111)),
     },
     unbuildable={
         "veit_ensemble": "an analysis of resnet110_cifar and its 2^54 paths (arXiv 1605.06431), no network of its own."

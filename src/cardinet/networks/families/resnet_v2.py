@@ -5,9 +5,9 @@ ImageNet there are two networks: timm's `resnetv2_*`, with a bare stem and a fir
 fb.resnet.torch's preresnet.lua, whose stem has the first activation: `.but(boundary="fb")`.
 """
 
-from cardinet.networks.families.resnet import DEPTHS, resnet18, resnet50
-from cardinet.networks.families.resnet_cifar import BASIC_DEPTHS, BOTTLENECK_DEPTHS, resnet20
-from cardinet.networks.family import family
+from cardinet.networks.families.resnet import resnet18, resnet50
+from cardinet.networks.families.resnet_cifar import resnet20
+from cardinet.networks.family import family, row
 from cardinet.networks.parts.order import ORDERS, Order
 from cardinet.networks.parts.transform import Transform
 
@@ -16,34 +16,50 @@ STRIDE_FIRST = Transform(kernels=(1, 3, 1), at=1, stride_at=0, expansion=4)
 
 preact20 = resnet20.but(order=ORDERS["e"])
 preact164 = preact20.but(depths=(18, 18, 18), transform=STRIDE_FIRST, kind="B", project="conv")
+like_others = preact20.but(boundary="timm", kind="B", project="conv")
+strided_3x3 = preact164.but(stride_at=1)
+"""pytorchcv's for CIFAR: the first unit is like all others; bottlenecks have the stride in the 3x3."""
+
 resnetv2_18 = resnet18.but(order=TIMM, project="conv")
+resnetv2_34 = resnetv2_18.but(depths=(3, 4, 6, 3))
 resnetv2_50 = resnet50.but(order=TIMM, project="conv")
 preresnet18 = resnetv2_18.but(words="bn relu")
+preresnet34 = resnetv2_34.but(words="bn relu")
 preresnet50 = resnetv2_50.but(words="bn relu")
+preresnet101 = preresnet50.but(depths=(3, 4, 23, 3))
+preresnet152 = preresnet50.but(depths=(3, 8, 36, 3))
+preresnet200 = preresnet50.but(depths=(3, 24, 36, 3))
 """With BN and ReLU in the stem, although the first unit starts with them too: pytorchcv's."""
+
+BOUNDARY = (
+    "timm's boundary: a bare stem and a first unit like all others; fb.resnet.torch's has the first activation in the "
+    'stem (order.boundary = "fb").'
+)
 
 CIFAR = family(
     "ResNetV2",
     paper="arXiv 1603.05027",
     input_size=32,
     rows={
-        "preact110_cifar": preact20.but(depths=(18, 18, 18)),
+        "preact110_cifar": row(
+            preact20.but(depths=(18, 18, 18)),
+            reading="shortcut A, as in the original network; with bare projections it counts 1,730,522.",
+        ),
         "preact164_cifar": preact164,
-        "preact1001_cifar": preact164.but(depths=(111, 111, 111)),
+        "preact1001_cifar": row(
+            preact164.but(depths=(111, 111, 111)),
+            reading="counts 10.33 M with BN's parameters; the printed 10.2 M is without them.",
+        ),
     },
-    readings={
-        "preact110_cifar": "shortcut A, as in the original network; with bare projections it counts 1,730,522.",
-        "preact1001_cifar": "counts 10.33 M with BN's parameters; the printed 10.2 M is without them.",
-    },
-    peers={
-        **{
-            f"pytorchcv:preresnet{n}_cifar10": preact20.but(depths=d, boundary="timm", kind="B", project="conv")
-            for n, d in BASIC_DEPTHS.items()
-        },
-        **{
-            f"pytorchcv:preresnet{n}_cifar10": preact164.but(depths=depths, stride_at=1)
-            for n, depths in BOTTLENECK_DEPTHS.items()
-        },
+    variants={
+        "pytorchcv:preresnet20_cifar10": like_others,
+        "pytorchcv:preresnet56_cifar10": like_others.but(depths=(9, 9, 9)),
+        "pytorchcv:preresnet110_cifar10": like_others.but(depths=(18, 18, 18)),
+        "pytorchcv:preresnet1202_cifar10": like_others.but(depths=(200, 200, 200)),
+        "pytorchcv:preresnet164bn_cifar10": strided_3x3,
+        "pytorchcv:preresnet272bn_cifar10": strided_3x3.but(depths=(30, 30, 30)),
+        "pytorchcv:preresnet542bn_cifar10": strided_3x3.but(depths=(60, 60, 60)),
+        "pytorchcv:preresnet1001_cifar10": strided_3x3.but(depths=(111, 111, 111)),
     },
 )
 FAMILY = family(
@@ -51,28 +67,28 @@ FAMILY = family(
     paper="arXiv 1603.05027",
     input_size=224,
     rows={
-        "resnetv2_18": resnetv2_18,
-        "resnetv2_34": resnetv2_18.but(depths=(3, 4, 6, 3)),
-        "resnetv2_50": resnetv2_50,
-        "resnetv2_101": resnetv2_50.but(depths=(3, 4, 23, 3)),
-        "resnetv2_152": resnetv2_50.but(depths=(3, 8, 36, 3)),
-        "preresnet200": preresnet50.but(depths=(3, 24, 36, 3)),
+        "resnetv2_18": row(resnetv2_18, "timm:resnetv2_18", reading=BOUNDARY),
+        "resnetv2_34": row(resnetv2_34, "timm:resnetv2_34", reading=BOUNDARY),
+        "resnetv2_50": row(resnetv2_50, "timm:resnetv2_50", reading=BOUNDARY),
+        "resnetv2_101": row(resnetv2_50.but(depths=(3, 4, 23, 3)), "timm:resnetv2_101", reading=BOUNDARY),
+        "resnetv2_152": row(resnetv2_50.but(depths=(3, 8, 36, 3)), "timm:resnetv2_152", reading=BOUNDARY),
+        "preresnet200": row(
+            preresnet200,
+            "pytorchcv:preresnet200b",
+            reading="pytorchcv's layers, whose count is the known one: BN and ReLU in the stem and the first unit too. "
+            'fb.resnet.torch\'s preresnet.lua has them only in the stem (order.boundary = "fb": 64,666,152).',
+        ),
     },
-    readings={
-        **{
-            f"resnetv2_{n}": "timm's boundary: a bare stem and a first unit like all others; fb.resnet.torch's has the "
-            'first activation in the stem (order.boundary = "fb").'
-            for n in (18, 34, 50, 101, 152)
-        },
-        "preresnet200": "pytorchcv's layers, whose count is the known one: BN and ReLU in the stem and the first unit "
-        'too. fb.resnet.torch\'s preresnet.lua has them only in the stem (order.boundary = "fb": 64,666,152).',
-    },
-    peers={
-        **{f"timm:resnetv2_{n}": f"resnetv2_{n}" for n in (18, 34, 50, 101, 152)},
+    variants={
         "pytorchcv:preresnet18": preresnet18,
-        "pytorchcv:preresnet34": preresnet18.but(depths=DEPTHS[50]),
-        **{f"pytorchcv:preresnet{n}b": preresnet50.but(depths=DEPTHS[n]) for n in (50, 101, 152, 269)},
-        "pytorchcv:preresnet200b": "preresnet200",
-        **{f"pytorchcv:preresnet{n}": preresnet50.but(depths=DEPTHS[n], stride_at=0) for n in (50, 101, 152, 200)},
+        "pytorchcv:preresnet34": preresnet34,
+        "pytorchcv:preresnet50b": preresnet50,
+        "pytorchcv:preresnet101b": preresnet101,
+        "pytorchcv:preresnet152b": preresnet152,
+        "pytorchcv:preresnet269b": preresnet50.but(depths=(3, 30, 48, 8)),
+        "pytorchcv:preresnet50": preresnet50.but(stride_at=0),
+        "pytorchcv:preresnet101": preresnet101.but(stride_at=0),
+        "pytorchcv:preresnet152": preresnet152.but(stride_at=0),
+        "pytorchcv:preresnet200": preresnet200.but(stride_at=0),
     },
 )

@@ -3,8 +3,10 @@
 CIFAR networks have depth 9n + 2 with the post-activation units of the later paper version and the released code.
 """
 
+from functools import partial
+
 from cardinet.networks.families.resnet import RESNET_D, resnet50, resnet101, resnet152
-from cardinet.networks.family import family
+from cardinet.networks.family import family, row
 from cardinet.networks.parts.stem import Stem
 from cardinet.networks.parts.transform import BOTTLENECK
 from cardinet.networks.residual import Residual
@@ -20,68 +22,84 @@ resnext11 = Residual(
     num_classes=10,
 )
 
-IMAGENET = {
-    50: (resnet50, [(1, 64), (2, 40), (4, 24), (8, 14), (32, 4)]),
-    101: (resnet101, [(1, 64), (2, 40), (4, 24), (8, 14), (32, 4), (1, 100), (2, 64), (64, 4), (32, 8)]),
-    152: (resnet152, [(64, 4)]),
-}
-SHALLOW = [(n, c, d) for n in (1, 2) for c, d in ((16, 4), (32, 2), (32, 4))] + [(3, 32, 4)]
-CIFAR = [(8, 64), (16, 64), (1, 64), (2, 64), (4, 64), (32, 4), (1, 128), (1, 192)]
+resnext50_32x4d = resnet50.but(cardinality=32, base_width=4)
+resnext101_32x4d = resnet101.but(cardinality=32, base_width=4)
+resnext101_64x4d = resnet101.but(cardinality=64, base_width=4)
+resnext101_32x8d = resnet101.but(cardinality=32, base_width=8)
+
+LEFT_OUT = "projections are left out with the identities, the natural reading; the paper does not say."
 
 FAMILY = family(
     "ResNeXt",
     paper="arXiv 1611.05431",
     input_size=224,
     rows={
-        f"resnext{depth}_{c}x{d}d": base.but(cardinality=c, base_width=d)
-        for depth, (base, templates) in IMAGENET.items()
-        for c, d in templates
-    }
-    | {
-        "resnet50_noshortcut": resnet50.but(kind="none"),
-        "resnext50_32x4d_noshortcut": resnet50.but(cardinality=32, base_width=4, kind="none"),
+        "resnext50_1x64d": resnet50.but(cardinality=1, base_width=64),
+        "resnext50_2x40d": resnet50.but(cardinality=2, base_width=40),
+        "resnext50_4x24d": resnet50.but(cardinality=4, base_width=24),
+        "resnext50_8x14d": resnet50.but(cardinality=8, base_width=14),
+        "resnext50_32x4d": row(
+            resnext50_32x4d, "torchvision:resnext50_32x4d", "timm:resnext50_32x4d", "pytorchcv:resnext50_32x4d"
+        ),
+        "resnext101_1x64d": resnet101.but(cardinality=1, base_width=64),
+        "resnext101_2x40d": resnet101.but(cardinality=2, base_width=40),
+        "resnext101_4x24d": resnet101.but(cardinality=4, base_width=24),
+        "resnext101_8x14d": resnet101.but(cardinality=8, base_width=14),
+        "resnext101_32x4d": row(resnext101_32x4d, "timm:resnext101_32x4d", "pytorchcv:resnext101_32x4d"),
+        "resnext101_1x100d": resnet101.but(cardinality=1, base_width=100),
+        "resnext101_2x64d": resnet101.but(cardinality=2, base_width=64),
+        "resnext101_64x4d": row(
+            resnext101_64x4d, "torchvision:resnext101_64x4d", "timm:resnext101_64x4d", "pytorchcv:resnext101_64x4d"
+        ),
+        "resnext101_32x8d": row(resnext101_32x8d, "torchvision:resnext101_32x8d", "timm:resnext101_32x8d"),
+        "resnext152_64x4d": resnet152.but(cardinality=64, base_width=4),
+        "resnet50_noshortcut": row(resnet50.but(kind="none"), reading=LEFT_OUT),
+        "resnext50_32x4d_noshortcut": row(resnext50_32x4d.but(kind="none"), reading=LEFT_OUT),
     },
-    readings=dict.fromkeys(
-        ("resnet50_noshortcut", "resnext50_32x4d_noshortcut"),
-        "projections are left out with the identities, the natural reading; the paper does not say.",
-    ),
-    peers={
-        **{
-            f"torchvision:resnext{template}": f"resnext{template}"
-            for template in ("50_32x4d", "101_64x4d", "101_32x8d")
-        },
-        **{
-            f"{library}:resnext{template}": f"resnext{template}"
-            for library in ("timm", "pytorchcv")
-            for template in ("50_32x4d", "101_32x4d", "101_64x4d")
-        },
-        "timm:resnext101_32x8d": "resnext101_32x8d",
-        **{f"timm:resnext101_32x{d}d": resnet101.but(cardinality=32, base_width=d) for d in (16, 32)},
-        "timm:resnext50d_32x4d": resnet50.but(cardinality=32, base_width=4, **RESNET_D),
-        **{
-            f"pytorchcv:resnext{12 * n + 2}_{c}x{d}d": resnet50.but(depths=(n, n, n, n), cardinality=c, base_width=d)
-            for n, c, d in SHALLOW
-        },
+    variants={
+        "timm:resnext101_32x16d": resnet101.but(cardinality=32, base_width=16),
+        "timm:resnext101_32x32d": resnet101.but(cardinality=32, base_width=32),
+        "timm:resnext50d_32x4d": resnext50_32x4d.but(**RESNET_D),
+        "pytorchcv:resnext14_16x4d": resnet50.but(depths=(1, 1, 1, 1), cardinality=16, base_width=4),
+        "pytorchcv:resnext14_32x2d": resnet50.but(depths=(1, 1, 1, 1), cardinality=32, base_width=2),
+        "pytorchcv:resnext14_32x4d": resnet50.but(depths=(1, 1, 1, 1), cardinality=32, base_width=4),
+        "pytorchcv:resnext26_16x4d": resnet50.but(depths=(2, 2, 2, 2), cardinality=16, base_width=4),
+        "pytorchcv:resnext26_32x2d": resnet50.but(depths=(2, 2, 2, 2), cardinality=32, base_width=2),
+        "pytorchcv:resnext26_32x4d": resnet50.but(depths=(2, 2, 2, 2), cardinality=32, base_width=4),
+        "pytorchcv:resnext38_32x4d": resnet50.but(depths=(3, 3, 3, 3), cardinality=32, base_width=4),
     },
 )
+
+later_version = partial(
+    row,
+    reading="original units, as in the later paper version and the released code, whose errors are the published ones; "
+    "the first version had pre-activation.",
+)
+
 SMALL = family(
     "ResNeXt",
     paper="arXiv 1611.05431",
     input_size=32,
-    rows={f"resnext29_{c}x{d}d": resnext29.but(cardinality=c, base_width=d) for c, d in CIFAR},
-    readings={
-        f"resnext29_{c}x{d}d": "original units, as in the later paper version and the released code, whose errors are "
-        "the published ones; the first version had pre-activation."
-        for c, d in CIFAR
+    rows={
+        "resnext29_8x64d": later_version(resnext29.but(cardinality=8, base_width=64)),
+        "resnext29_16x64d": later_version(
+            resnext29.but(cardinality=16, base_width=64), "pytorchcv:resnext29_16x64d_cifar10"
+        ),
+        "resnext29_1x64d": later_version(resnext29.but(cardinality=1, base_width=64)),
+        "resnext29_2x64d": later_version(resnext29.but(cardinality=2, base_width=64)),
+        "resnext29_4x64d": later_version(resnext29.but(cardinality=4, base_width=64)),
+        "resnext29_32x4d": later_version(
+            resnext29.but(cardinality=32, base_width=4), "pytorchcv:resnext29_32x4d_cifar10"
+        ),
+        "resnext29_1x128d": later_version(resnext29.but(cardinality=1, base_width=128)),
+        "resnext29_1x192d": later_version(resnext29.but(cardinality=1, base_width=192)),
     },
-    peers={
-        **{f"pytorchcv:resnext29_{template}_cifar10": f"resnext29_{template}" for template in ("32x4d", "16x64d")},
-        **{
-            f"pytorchcv:resnext{9 * n + 2}_{c}x{d}d_cifar10": resnext29.but(
-                depths=(n, n, n), cardinality=c, base_width=d
-            )
-            for n, c, d in ((2, 16, 4), (2, 32, 2), (2, 32, 4), (30, 1, 64), (30, 2, 32))
-        },
+    variants={
+        "pytorchcv:resnext20_16x4d_cifar10": resnext29.but(depths=(2, 2, 2), cardinality=16, base_width=4),
+        "pytorchcv:resnext20_32x2d_cifar10": resnext29.but(depths=(2, 2, 2), cardinality=32, base_width=2),
+        "pytorchcv:resnext20_32x4d_cifar10": resnext29.but(depths=(2, 2, 2), cardinality=32, base_width=4),
+        "pytorchcv:resnext272_1x64d_cifar10": resnext29.but(depths=(30, 30, 30), cardinality=1, base_width=64),
+        "pytorchcv:resnext272_2x32d_cifar10": resnext29.but(depths=(30, 30, 30), cardinality=2, base_width=32),
     },
 )
 DIGITS = family(

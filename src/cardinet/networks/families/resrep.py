@@ -1,8 +1,8 @@
 """ResRep: Ding et al. 2020 (arXiv 2007.03260); the networks that it prunes, at their full width."""
 
 from cardinet.networks.families.resnet import resnet50
-from cardinet.networks.families.resnet_cifar import resnet20
-from cardinet.networks.family import family
+from cardinet.networks.families.resnet_cifar import projected
+from cardinet.networks.family import family, row
 
 RELEASED = {
     "layer1": ((22, 22), (23, 36), (1, 1)),
@@ -23,20 +23,24 @@ FAMILY = family(
     "ResRep",
     paper="arXiv 2007.03260",
     input_size=224,
-    rows={"resrep_resnet50": resnet50},
-    readings={
-        "resrep_resnet50": "The network before pruning; the published count is that of the pruned one with its BN "
-        "folded, whose widths are those at the end of the authors' log."
+    rows={
+        "resrep_resnet50": row(
+            resnet50,
+            reading="The network before pruning; the published count is that of the pruned one with its BN folded, "
+            "whose widths are those at the end of the authors' log.",
+            printed_steps=({"name": "fold"}, {"name": "narrow", "arguments": {"kept": KEPT}}),
+        )
     },
-    printed_steps=({"name": "fold"}, {"name": "narrow", "arguments": {"kept": KEPT}}),
 )
 CIFAR = family(
     "ResRep",
     paper="arXiv 2007.03260",
     input_size=32,
-    rows={"resrep_resnet56": resnet20.but(depths=(9, 9, 9), kind="B")},
-    readings={
-        "resrep_resnet56": "The network before pruning; with projections where the shape changes, as in the authors' "
-        "code, where the paper's ResNet-56 has zero padding."
+    rows={
+        "resrep_resnet56": row(
+            projected.but(depths=(9, 9, 9)),
+            reading="The network before pruning; with projections where the shape changes, as in the authors' code, "
+            "where the paper's ResNet-56 has zero padding.",
+        )
     },
 )

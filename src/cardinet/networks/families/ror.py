@@ -6,7 +6,7 @@ Three levels of shortcuts: around the network, around each stage, around each un
 from cardinet.networks.families.resnet_cifar import resnet20
 from cardinet.networks.families.resnet_v2 import preact20
 from cardinet.networks.families.wide_resnet import wrn
-from cardinet.networks.family import family
+from cardinet.networks.family import family, row
 from cardinet.networks.parts.levels import Levels
 from cardinet.networks.parts.merge import StochasticDepth
 from cardinet.networks.residual import Residual
@@ -26,17 +26,18 @@ FAMILY = family(
     paper="arXiv 1608.02908",
     input_size=32,
     rows={
-        **{f"ror3_{depth}": ror3(depth) for depth in (56, 110, 164)},
-        "ror3_164_sd": ror3(164).but(merge=StochasticDepth()),
-        "pre_ror3_164_sd": preact20.but(depths=(26, 26, 26), levels=Levels(), merge=StochasticDepth()),
-        "ror3_wrn40_4_sd": wrn(40, 4).but(levels=Levels(), merge=StochasticDepth()),
-        "ror3_wrn58_4_sd": wrn(58, 4).but(levels=Levels(), merge=StochasticDepth()),
+        "ror3_56": row(ror3(56), "pytorchcv:ror3_56_cifar10", reading=PROJECTIONS),
+        "ror3_110": row(ror3(110), "pytorchcv:ror3_110_cifar10", reading=PROJECTIONS),
+        "ror3_164": row(ror3(164), "pytorchcv:ror3_164_cifar10", reading=PROJECTIONS),
+        "ror3_164_sd": row(ror3(164).but(merge=StochasticDepth()), reading=PROJECTIONS),
+        "pre_ror3_164_sd": row(
+            preact20.but(depths=(26, 26, 26), levels=Levels(), merge=StochasticDepth()),
+            reading=f"{STRIDED} 26 units a stage, as ror3_164 has.",
+        ),
+        "ror3_wrn40_4_sd": row(wrn(40, 4).but(levels=Levels(), merge=StochasticDepth()), reading=STRIDED),
+        "ror3_wrn58_4_sd": row(
+            wrn(58, 4).but(levels=Levels(), merge=StochasticDepth()),
+            reading=f"{STRIDED} The printed 13.3 M is less than WRN-58-4 has alone, 13,599,450.",
+        ),
     },
-    readings={
-        **dict.fromkeys(("ror3_56", "ror3_110", "ror3_164", "ror3_164_sd"), PROJECTIONS),
-        "pre_ror3_164_sd": f"{STRIDED} 26 units a stage, as ror3_164 has.",
-        "ror3_wrn40_4_sd": STRIDED,
-        "ror3_wrn58_4_sd": f"{STRIDED} The printed 13.3 M is less than WRN-58-4 has alone, 13,599,450.",
-    },
-    peers={f"pytorchcv:ror3_{depth}_cifar10": f"ror3_{depth}" for depth in (56, 110, 164)},
 )

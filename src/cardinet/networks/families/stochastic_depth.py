@@ -1,27 +1,31 @@
 """Stochastic depth: Huang et al. 2016 (arXiv 1603.09382): a rule that closes units in training."""
 
+from functools import partial
+
 from cardinet.networks.families.resnet import resnet152
 from cardinet.networks.families.resnet_cifar import resnet20
-from cardinet.networks.family import family
+from cardinet.networks.family import family, row
 from cardinet.networks.parts.merge import StochasticDepth
 
 sd20 = resnet20.but(sample="avg", merge=StochasticDepth(), init_fan="fan_in")
+
+without_biases = partial(
+    row, reading="without the convolution biases of the author's Torch code (conv_bias = true has them)."
+)
 
 CIFAR = family(
     "StochasticDepth",
     paper="arXiv 1603.09382",
     input_size=32,
     rows={
-        "sd110_cifar": sd20.but(depths=(18, 18, 18)),
-        "sd1202_cifar": sd20.but(depths=(200, 200, 200)),
-        "sd152_svhn": sd20.but(depths=(25, 25, 25), conv_bias=True),
+        "sd110_cifar": without_biases(sd20.but(depths=(18, 18, 18))),
+        "sd1202_cifar": without_biases(sd20.but(depths=(200, 200, 200))),
+        "sd152_svhn": row(
+            sd20.but(depths=(25, 25, 25), conv_bias=True),
+            reading="with the convolution biases of the author's Torch code.",
+        ),
     },
-    peers={"pytorchcv:resdropresnet20_cifar10": resnet20.but(kind="B", merge=StochasticDepth(rescale="train"))},
-    readings={
-        "sd1202_cifar": "without the convolution biases of the author's Torch code (conv_bias = true has them).",
-        "sd110_cifar": "without the convolution biases of the author's Torch code (conv_bias = true has them).",
-        "sd152_svhn": "with the convolution biases of the author's Torch code.",
-    },
+    variants={"pytorchcv:resdropresnet20_cifar10": resnet20.but(kind="B", merge=StochasticDepth(rescale="train"))},
 )
 FAMILY = family(
     "StochasticDepth",

@@ -1,19 +1,22 @@
 """Swapout: Singh, Hoiem and Forsyth 2016 (arXiv 1605.06465): both terms of a unit drawn per element."""
 
+from functools import partial
+
 from cardinet.networks.families.resnet_v2 import preact20
-from cardinet.networks.family import family
+from cardinet.networks.family import family, row
 from cardinet.networks.parts.merge import Swapout
 
-swapout20_w4 = preact20.but(widths=(64, 128, 256), width=64, merge=Swapout())
+wide20 = preact20.but(widths=(64, 128, 256), width=64, merge=Swapout())
+
+wide_stem = partial(
+    row,
+    reading="a stem as wide as the first stage, zero-padded shortcuts; with bare 1x1 projections (kind = B, project "
+    "= conv) the 32 layers count 7,427,146, the printed 7.43 M.",
+)
 
 FAMILY = family(
     "Swapout",
     paper="arXiv 1605.06465",
     input_size=32,
-    rows={"swapout20_w4": swapout20_w4, "swapout32_w4": swapout20_w4.but(depths=(5, 5, 5))},
-    readings=dict.fromkeys(
-        ("swapout20_w4", "swapout32_w4"),
-        "a stem as wide as the first stage, zero-padded shortcuts; with bare 1x1 projections (kind = B, project "
-        "= conv) the 32 layers count 7,427,146, the printed 7.43 M.",
-    ),
+    rows={"swapout20_w4": wide_stem(wide20), "swapout32_w4": wide_stem(wide20.but(depths=(5, 5, 5)))},
 )

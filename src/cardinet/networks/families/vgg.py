@@ -7,12 +7,13 @@ average the last feature map.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.family import family
+from cardinet.networks.family import family, row
 from cardinet.networks.numbers import Count, Depths, Rate
 from cardinet.networks.part import misplaced, part
 from cardinet.networks.spec import NetworkSpec
@@ -52,27 +53,31 @@ class VGG(NetworkSpec):
         return int(2 ** len(self.depths))
 
 
+vgg11 = VGG(depths=(1, 1, 2, 2, 2))
+vgg13 = VGG(depths=(2, 2, 2, 2, 2))
 vgg16 = VGG(depths=(2, 2, 3, 3, 3))
-CONFIGURATIONS = {
-    "vgg11": vgg16.but(depths=(1, 1, 2, 2, 2)),
-    "vgg13": vgg16.but(depths=(2, 2, 2, 2, 2)),
-    "vgg16": vgg16,
-    "vgg19": vgg16.but(depths=(2, 2, 4, 4, 4)),
-}
-ROWS = {id: CONFIGURATIONS[id] for id in ("vgg16", "vgg19")}
+vgg19 = VGG(depths=(2, 2, 4, 4, 4))
+
+std_of_a_hundredth = partial(
+    row,
+    reading="The paper gives initial weights a variance of 0.01; it is read as the std, as at a std of 0.1 the values "
+    "grow up to fivefold a layer.",
+)
 
 FAMILY = family(
     "VGG",
     paper="arXiv 1409.1556",
     input_size=224,
-    rows=ROWS,
-    peers={f"torchvision:{id}": id if id in ROWS else spec for id, spec in CONFIGURATIONS.items()}
-    | {f"torchvision:{id}_bn": spec.but(norm=True) for id, spec in CONFIGURATIONS.items()}
-    | {f"timm:{id}": id for id in ROWS}
-    | {f"timm:{id}_bn": spec.but(norm=True) for id, spec in ROWS.items()},
-    readings=dict.fromkeys(
-        ROWS,
-        "The paper gives initial weights a variance of 0.01; it is read as the std, as at a std of 0.1 the values "
-        "grow up to fivefold a layer.",
-    ),
+    rows={
+        "vgg16": std_of_a_hundredth(vgg16, "torchvision:vgg16", "timm:vgg16"),
+        "vgg19": std_of_a_hundredth(vgg19, "torchvision:vgg19", "timm:vgg19"),
+    },
+    variants={
+        "torchvision:vgg11": vgg11,
+        "torchvision:vgg13": vgg13,
+        "torchvision:vgg11_bn": vgg11.but(norm=True),
+        "torchvision:vgg13_bn": vgg13.but(norm=True),
+        "torchvision:vgg16_bn": row(vgg16.but(norm=True), "timm:vgg16_bn"),
+        "torchvision:vgg19_bn": row(vgg19.but(norm=True), "timm:vgg19_bn"),
+    },
 )

@@ -5,19 +5,13 @@ not. `.but(dropout=0.3)` sets the dropout between the convolutions of a unit, `.
 the paper's other block types. For ImageNet the units are the original ones.
 """
 
+from functools import partial
+
 from cardinet.networks.families.resnet import resnet18, resnet34, resnet50
 from cardinet.networks.families.resnet_cifar import resnet20
-from cardinet.networks.family import family
+from cardinet.networks.family import family, row
 from cardinet.networks.parts.order import ORDERS
 from cardinet.networks.residual import Residual
-
-CIFAR_NETS = [
-    *((40, k) for k in (1, 2, 4, 8, 10)),
-    *((28, k) for k in (10, 12)),
-    *((22, k) for k in (8, 10)),
-    *((16, k) for k in (4, 8, 10)),
-    (52, 1),
-]
 
 
 def wrn(depth: int, k: int) -> Residual:
@@ -35,28 +29,44 @@ def widened(base: Residual, k: float) -> Residual:
 
 wrn50_2 = resnet50.but(base_width=128)
 
+dropout_last = partial(
+    row,
+    reading="a dropout rate, 0 here, stands after the second BN and ReLU, as in the authors' code; the paper's figure "
+    "has it before them.",
+)
+
 CIFAR = family(
     "WideResNet",
     paper="arXiv 1605.07146",
     input_size=32,
-    rows={f"wrn{depth}_{k}": wrn(depth, k) for depth, k in CIFAR_NETS},
-    readings={
-        f"wrn{depth}_{k}": "a dropout rate, 0 here, stands after the second BN and ReLU, as in the authors' code; the "
-        "paper's figure has it before them."
-        for depth, k in CIFAR_NETS
+    rows={
+        "wrn40_1": dropout_last(wrn(40, 1)),
+        "wrn40_2": dropout_last(wrn(40, 2)),
+        "wrn40_4": dropout_last(wrn(40, 4)),
+        "wrn40_8": dropout_last(wrn(40, 8), "pytorchcv:wrn40_8_cifar10"),
+        "wrn40_10": dropout_last(wrn(40, 10)),
+        "wrn28_10": dropout_last(wrn(28, 10), "pytorchcv:wrn28_10_cifar10"),
+        "wrn28_12": dropout_last(wrn(28, 12)),
+        "wrn22_8": dropout_last(wrn(22, 8)),
+        "wrn22_10": dropout_last(wrn(22, 10)),
+        "wrn16_4": dropout_last(wrn(16, 4)),
+        "wrn16_8": dropout_last(wrn(16, 8)),
+        "wrn16_10": dropout_last(wrn(16, 10), "pytorchcv:wrn16_10_cifar10"),
+        "wrn52_1": dropout_last(wrn(52, 1)),
     },
-    peers={f"pytorchcv:wrn{depth}_{k}_cifar10": f"wrn{depth}_{k}" for depth, k in ((16, 10), (28, 10), (40, 8))},
 )
 FAMILY = family(
     "WideResNet",
     paper="arXiv 1605.07146",
     input_size=224,
     rows={
-        "wrn50_2": wrn50_2,
-        "wrn101_2": wrn50_2.but(depths=(3, 4, 23, 3)),
-        **{f"wrn18_{name}_in": widened(resnet18, k) for name, k in (("1p5", 1.5), ("2", 2), ("3", 3))},
-        **{f"wrn34_{name}_in": widened(resnet34, k) for name, k in (("1p5", 1.5), ("2", 2))},
+        "wrn50_2": row(wrn50_2, "torchvision:wide_resnet50_2", "timm:wide_resnet50_2"),
+        "wrn101_2": row(wrn50_2.but(depths=(3, 4, 23, 3)), "torchvision:wide_resnet101_2", "timm:wide_resnet101_2"),
+        "wrn18_1p5_in": widened(resnet18, 1.5),
+        "wrn18_2_in": widened(resnet18, 2),
+        "wrn18_3_in": widened(resnet18, 3),
+        "wrn34_1p5_in": widened(resnet34, 1.5),
+        "wrn34_2_in": widened(resnet34, 2),
     },
-    peers={f"{library}:wide_resnet{n}_2": f"wrn{n}_2" for library in ("torchvision", "timm") for n in (50, 101)},
     refused={"pytorchcv:wrn50_2": "its convolutions have biases in the place of batch norm, as in folded files."},
 )
