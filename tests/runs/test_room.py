@@ -16,12 +16,14 @@ import cardinet
 from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
+from cardinet.measure import available
 from cardinet.measure.memory import FORWARD, FORWARD_ROOM, network_bytes
 from cardinet.networks.registry import find
 from cardinet.rewrite.proof import proven
 from cardinet.rewrite.registry import Step, tried
 from cardinet.runs import model_file, room
 from cardinet.runs.model_file import Model, load_model, save_model
+from cardinet.weights import files
 from measure.machine import with_memory
 
 GREY = Preprocessing(channels=1, crop=8, mean=(0.5,), std=(0.5,))
@@ -56,6 +58,35 @@ def test_a_model_file_is_refused_before_its_weights_are_read(tmp_path: Path, mon
     monkeypatch.setattr(model_file, "read_tensors", lambda path, compare: pytest.fail("the tensors were read"))
     with pytest.raises(RequestError, match=r"^The network of .*a\.safetensors needs about 0\.0 GB, and 0\.0 GB of mem"):
         cardinet.load(file)
+
+
+def test_the_limit_of_a_process_counts_the_file_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, model = tmp_path / "a.safetensors", a_model()
+    save_model(file, model)
+    size = file.stat().st_size
+
+    def limit(left: int) -> None:
+        monkeypatch.setattr(available, "_of_process", lambda: iter([left]))
+
+    limit(2 * size - 1)
+    with pytest.raises(
+        RequestError, match=r"^The file .*a\.safetensors needs about 0\.0 GB, and 0\.0 GB of memory are"
+    ):
+        load_model(file)
+    in_float32 = 4 * size  # of a file in a smaller type
+    monkeypatch.setattr(model_file, "network_bytes", lambda network: in_float32)
+    limit(size + in_float32 - 1)
+    with pytest.raises(RequestError, match=r"^The network of .*a\.safetensors needs about 0\.0 GB, and 0\.0 GB of mem"):
+        load_model(file)
+    limit(size + in_float32)
+    load_model(file)
+
+    def full(path: Path, kind: str) -> None:
+        raise RuntimeError(f"unable to mmap 5 bytes from file <{path}>: Cannot allocate memory (12)")
+
+    monkeypatch.setattr(files, "safe_open", full)
+    with cardinet.no_bounds(), pytest.raises(MemoryError, match="unable to mmap"):  # and not: it is damaged
+        load_model(file)
 
 
 PROOFS: list[tuple[str, list[Step], int, int]] = [

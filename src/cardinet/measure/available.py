@@ -49,15 +49,29 @@ def require_bytes(needed: int, device: str, work: str) -> None:
     """Raise RequestError where some work needs more bytes than there are."""
     available = available_memory(device) if bounded() else None
     if available is not None and needed > available:
-        raise RequestError(
-            f"{work} needs about {_gigabytes(needed)}, and {_gigabytes(available)} of memory are available on "
-            f"{device}. {LIFT}."
-        )
+        raise _refused(work, needed, available, device)
+
+
+def require_mapping(size: int, work: str) -> None:
+    """Raise RequestError where so many bytes, those of files on a disk among them, are more than the process may have.
+
+    Only its limit (ulimit -v) counts the pages of files.
+    """
+    left = min(_of_process(), default=None) if bounded() else None
+    if left is not None and size > left:
+        raise _refused(work, size, left, "cpu")
 
 
 def require_confusion(classes: int) -> None:
     """Raise RequestError where a confusion matrix, and what is computed from it, takes more than there is."""
     require_bytes(3 * 8 * classes**2, "cpu", f"The confusion matrix of {classes:,} classes")
+
+
+def _refused(work: str, needed: int, available: int, device: str) -> RequestError:
+    return RequestError(
+        f"{work} needs about {_gigabytes(needed)}, and {_gigabytes(available)} of memory are available on {device}. "
+        f"{LIFT}."
+    )
 
 
 def _gigabytes(count: int) -> str:

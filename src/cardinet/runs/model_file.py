@@ -18,7 +18,7 @@ from cardinet.base.version import __version__
 from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.measure.available import require_bytes
+from cardinet.measure.available import require_bytes, require_mapping
 from cardinet.measure.memory import network_bytes
 from cardinet.networks.document import from_document, to_document
 from cardinet.rewrite.registry import Step, apply, steps_from_document
@@ -112,7 +112,9 @@ def load_model(path: Path, device: str = "cpu", *, compare: bool = True) -> Mode
     header = read_header(path)
     about = _about(path, header)
     empty, rewrites = structure(path, about.spec, about.rewrites)
-    require_bytes(network_bytes(empty), device, f"The network of {path}")  # the file's own pages count as free
+    size, work = network_bytes(empty), f"The network of {path}"
+    require_bytes(size, device, work)
+    require_mapping(path.stat().st_size + size, work)
     tensors = read_tensors(path, compare)
     own = empty.state_dict()
     if own.keys() != tensors.keys() or any(own[n].shape != tensors[n].shape for n in own):

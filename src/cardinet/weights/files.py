@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from cardinet.base.errors import RequestError, WorkError
+from cardinet.measure.available import require_mapping
 from cardinet.weights import checksums
 from cardinet.weights.checkpoint import damaged, is_checkpoint, read_checkpoint
 from cardinet.weights.contents import Weights
@@ -25,6 +27,9 @@ WRAPPERS = (
     *("state_dict_ema", "model_ema", "ema"),
 )
 """Keys under which training scripts keep the state dict in a checkpoint, the likeliest first."""
+
+MAPPINGS = 2
+"""So many times safetensors maps a file while it opens it."""
 
 DEEPEST = 4
 """Wrappers within wrappers."""
@@ -41,8 +46,8 @@ def into_a_network(path: Path) -> str:
 def read_header(path: Path) -> dict[str, str]:
     """The metadata of a safetensors file, without its tensors.
 
-    Raises RequestError for a path that is no file or another format, WorkError for a damaged file, also where the
-    metadata is not that of its checksum.
+    Raises RequestError for a path that is no file, another format or larger than the limit of the process, WorkError
+    for a damaged file, also where the metadata is not that of its checksum.
     """
     start = _beginning(path)
     if is_checkpoint(start):
@@ -53,13 +58,26 @@ def read_header(path: Path) -> dict[str, str]:
         raise RequestError(f"{path} is {why}.")
     if len(start) == 9 and start[8:] != b"{":
         raise RequestError(f"{path} is neither a model file (.safetensors) nor a PyTorch checkpoint.")
-    try:
-        with safe_open(path, "pt") as tensors:
-            header = dict(tensors.metadata() or {})
-    except (SafetensorError, OSError) as error:
-        raise damaged(path, error) from error
+    require_mapping(MAPPINGS * path.stat().st_size, f"The file {path}")
+    with _mapped(path) as tensors:
+        header = dict(tensors.metadata() or {})
     checksums.check_document(path, header)
     return header
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[Any]:
+    """A safetensors file, whose bytes are read as they are needed.
+
+    Raises WorkError where what is asked of it shows that it is damaged, MemoryError where the process may not map it.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            yield file
+    except (SafetensorError, OSError, RuntimeError, AttributeError, TypeError) as error:  # a type that torch has not
+        if "Cannot allocate memory" in str(error):
+            raise MemoryError(str(error)) from error
+        raise damaged(path, error) from error
 
 
 def read_tensors(path: Path, compare: bool = True) -> dict[str, Tensor]:
@@ -68,11 +86,8 @@ def read_tensors(path: Path, compare: bool = True) -> dict[str, Tensor]:
     With `compare` those of a file with checksums are compared with these.
     """
     header = read_header(path)
-    try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except (SafetensorError, OSError, RuntimeError, AttributeError, TypeError) as error:  # a type that torch has not
-        raise damaged(path, error) from error
+    with _mapped(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     if compare:
         checksums.check_tensors(path, header, tensors, checksums.AS_IT_IS)
     return tensors
