@@ -30,8 +30,9 @@ from cardinet.networks.parts.merge import Add
 from cardinet.networks.registry import find
 from cardinet.networks.residual import Residual
 from cardinet.runs.environment import device_of, hardware, keep_freed_memory, versions
-from cardinet.train.optimizer import forward_backward, make_optimizer, update
-from cardinet.train.recipe import OptimizerSettings
+from cardinet.train.objectives.cross_entropy import CrossEntropy
+from cardinet.train.optimizers.sgd import SGD
+from cardinet.train.step import forward_backward, make_optimizer, update
 
 NETWORK, BATCH, SIDE = "sd110_cifar", 128, 32
 MOST_RATIO = 0.80
@@ -43,7 +44,7 @@ class Contender:
     def __init__(self, spec: Residual, device: str) -> None:
         torch.manual_seed(0)
         self.network = build(spec).to(device).train()
-        self.settings = OptimizerSettings(lr=0.01)
+        self.settings = SGD(lr=0.01)
         self.optimizer = make_optimizer(self.network, self.settings)
         self.synchronise: Callable[[], None] = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
         self.times: list[float] = []
@@ -63,7 +64,7 @@ class Contender:
             self.opened.append(0)
             self.synchronise()
             start = time.perf_counter()
-            forward_backward(self.network, pixels, labels, self.settings, autocast=False)
+            forward_backward(self.network, pixels, labels, CrossEntropy())
             update(self.network, self.optimizer, self.settings.lr, None)
             self.synchronise()
             self.times.append(time.perf_counter() - start)

@@ -48,10 +48,11 @@ from cardinet.train.interrupt import Interrupt
 from cardinet.train.job import prepare_machine
 from cardinet.train.listener import Listener
 from cardinet.train.loop import Loop
-from cardinet.train.optimizer import make_optimizer
+from cardinet.train.methods import Hooks
 from cardinet.train.recipe import make_recipe, recipe_document
 from cardinet.train.state import Progress
 from cardinet.train.task import Task
+from cardinet.train.trainee import trainee
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 NETWORK, BATCH = "resnext29_32x4d", 64
@@ -62,28 +63,28 @@ class TimeIsUp(Exception):
     """Ends a slice of `Loop.run` from within."""
 
 
-class Stopwatch(Interrupt):
-    """Stops the loop after some seconds, counted from the end of the first step of a slice."""
+class Stopwatch(Hooks):
+    """Stops the loop before the first step that begins some seconds after the end of a slice's first step."""
 
-    def __init__(self, progress: Progress, seconds: float, synchronise: Callable[[], None]) -> None:
-        self.progress = progress
+    def __init__(self, seconds: float, synchronise: Callable[[], None]) -> None:
         self.seconds = seconds
         self.synchronise = synchronise
         self.first: tuple[int, float] | None = None
+        self.begun = False
         self.steps, self.elapsed = 0, 0.0
 
-    @property
-    def asked(self) -> bool:  # type: ignore[override]
-        """Looked at by the loop after each step."""
-        now = time.perf_counter()
-        if self.first is None:
+    def see(self, batch: Batch, step: int) -> Batch:
+        """Look at the clock; the step before is done in all its parts."""
+        if not self.begun:
+            self.begun = True
+        elif self.first is None:
             self.synchronise()
-            self.first = self.progress.step, time.perf_counter()
-        elif now - self.first[1] >= self.seconds:
+            self.first = step, time.perf_counter()
+        elif time.perf_counter() - self.first[1] >= self.seconds:
             self.synchronise()
-            self.steps, self.elapsed = self.progress.step - self.first[0], time.perf_counter() - self.first[1]
+            self.steps, self.elapsed = step - self.first[0], time.perf_counter() - self.first[1]
             raise TimeIsUp
-        return False
+        return batch
 
 
 class Ours:
@@ -92,17 +93,17 @@ class Ours:
     def __init__(self, task: Task, folder: Path) -> None:
         self.task = task
         prepare_machine(task)
-        self.network = build(task.spec).to(task.device)
-        self.optimizer = make_optimizer(self.network, task.recipe.optimizer)
+        self.subject = trainee(task, build(task.spec))
         self.progress = Progress()
         (folder / "checkpoints").mkdir(parents=True)
         self.folder = RunFolder(folder)
 
     def slice(self, seconds: float) -> tuple[int, float]:
         """Steps done and the seconds they took."""
-        watch = Stopwatch(self.progress, seconds, synchroniser(self.task.device))
+        watch = Stopwatch(seconds, synchroniser(self.task.device))
+        self.subject.hooks["Stopwatch"] = watch
         try:
-            Loop(self.task, self.network, self.optimizer, self.progress, self.folder, Listener()).run(watch)
+            Loop(self.task, self.subject, self.progress, self.folder, Listener()).run(Interrupt())
         except TimeIsUp:
             return watch.steps, watch.elapsed
         raise AssertionError("the run ended within a slice")

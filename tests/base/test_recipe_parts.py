@@ -88,7 +88,7 @@ def test_several_parts_stand_under_their_names(model: Any, given: Any, found: di
     ("document", "findings"),
     [
         ({"rule": {"speed": "x"}, "count": "y"}, ["rule.speed = 'x'", "count = 'y'"]),
-        ({"rule": {"betas": [1, 2]}}, ['There is no setting "rule.betas"']),
+        ({"rule": {"betas": [1, 2]}}, ["rule: Plain has no betas, which is of Quick"]),
         ({"rule": "Quik(speed=1)"}, ['There is no rule "Quik" (nearest: Quick). It is written as in Plain(...)']),
         ({"rule": {"part": "Quik"}}, ['There is no rule "Quik" (nearest: Quick)']),
         ({"rule": "Quick(1)"}, ["name every value, and put lists in brackets, as in Quick(speed=...)"]),

@@ -95,7 +95,7 @@ def test_a_pruned_model_with_bn_again_trains_on_and_is_pruned_further(cli: Cli, 
 
 WRONG = {
     "with others": (["--fold"], "--prune is a run of its own"),
-    "no share": (["--keep-macs", "1.5"], "pruning.keep_macs = 1.5"),
+    "no share": (["--keep-macs", "1.5"], "methods.Pruning.keep_macs = 1.5"),
     "unknown setting": (["--set", "lassso=3"], 'no setting "lassso"'),
     "no such data": (["--data", "nothere"], 'The source "nothere"'),
     "other classes": (["--data", "two"], "The model was trained on the classes 0, 1, 2, 3, 4, ... (10)"),
@@ -149,7 +149,8 @@ def test_a_model_file_does_not_choose_the_folder(name: str, trained: Path) -> No
 
 def test_options_are_settings_with_all_their_digits() -> None:
     assert pruning_settings(None, 1_000_000, 7) == {"training.length": "1000000 epochs", "machine.seed": 7}
-    assert pruning_settings(0.3, 0.00001, None) == {"training.length": "0.00001 epochs", "pruning.keep_macs": 0.3}
+    asked = {"training.length": "0.00001 epochs", "methods.Pruning.keep_macs": 0.3}
+    assert pruning_settings(0.3, 0.00001, None) == asked
 
 
 def test_what_was_measured_on_other_pictures_is_not_compared(trained: Path) -> None:

@@ -207,16 +207,16 @@ def test_a_dry_run_shows_the_batch_that_is_used_and_the_run_stores_what_was_aske
     said = cli("train", *words, "--dry-run", "--json")
     shown: dict[str, Any] = document(said)
     assert shown["recipe"]["training"]["batch_size"] == shown["pictures"]["train"] == 20
-    assert shown["recipe"]["optimizer"]["accumulate"] == 20
+    assert shown["recipe"]["training"]["accumulate"] == 20
     assert "A batch has 20 pictures, as there are no more for training." in said.err
     assert "A batch passes in 20 parts of one picture, as it has no more." in said.err
     assert "batch_size = 20\n" in cli("train", *words, "--dry-run").out
     fewer = (*words[:2], "--set", "accumulate=3", *words[4:])
     shown = document(cli("train", *fewer, "--dry-run", "--json"))
-    assert shown["recipe"]["optimizer"]["accumulate"] == 3
+    assert shown["recipe"]["training"]["accumulate"] == 3
     assert cli("train", *fewer, "--set", "threads=1", "--out", "run").code == 0
     stored = RunFolder(Path("run")).record().recipe
-    assert (stored["training"]["batch_size"], stored["optimizer"]["accumulate"]) == (100, 3)
+    assert (stored["training"]["batch_size"], stored["training"]["accumulate"]) == (100, 3)
 
 
 def test_a_dry_run_shows_everything_and_writes_nothing(cli: Cli, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_every_setting_of_a_recipe_stands_in_a_dry_run() -> None:
     document = Recipe().model_dump(mode="json")
     shown = dumps(document, show_unset=True)
     groups = {name: group for name, group in document.items() if isinstance(group, dict)}
-    assert len(groups) == 9
+    assert len(groups) == 10
     for name, group in groups.items():
         table = shown.partition(f"[{name}]\n")[2].partition("\n[")[0]
         for key, value in group.items():

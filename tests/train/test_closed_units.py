@@ -12,9 +12,11 @@ from cardinet.build.builder import build
 from cardinet.networks.parts.merge import StochasticDepth
 from cardinet.networks.parts.stem import Stem
 from cardinet.networks.residual import Residual
-from cardinet.train.optimizer import forward_backward, make_optimizer, update
-from cardinet.train.recipe import OptimizerSettings
+from cardinet.train.objectives.cross_entropy import CrossEntropy
+from cardinet.train.optimizers.sgd import SGD
 from cardinet.train.state import capture, restore
+from cardinet.train.step import forward_backward, make_optimizer, update
+from cardinet.train.trainee import Trainee
 
 RATES, DECAY = (0.5, 0.25, 0.125), 0.2
 IN_UNIT = ("conv1.weight", "bn1.weight", "bn1.bias", "conv2.weight", "bn2.weight", "bn2.bias")
@@ -32,12 +34,12 @@ def network() -> nn.Module:
     return made
 
 
-def steps(network: nn.Module, optimizer: torch.optim.Optimizer, settings: OptimizerSettings) -> list[dict[str, Tensor]]:
+def steps(network: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, Tensor]]:
     """The parameters before the first step and after each; all gradients are asked of an open and a closed unit."""
     pixels = torch.randn(4, 3, 6, 6, dtype=torch.float64)
     states = [copy.deepcopy(dict(network.named_parameters()))]
     for rate in RATES:
-        forward_backward(network, pixels, torch.arange(4) % 3, settings, autocast=False)
+        forward_backward(network, pixels, torch.arange(4) % 3, CrossEntropy())
         without = {name for name, parameter in network.named_parameters() if parameter.grad is None}
         assert without >= {f"layer1.1.{name}" for name in IN_UNIT}
         update(network, optimizer, rate, None)
@@ -47,8 +49,8 @@ def steps(network: nn.Module, optimizer: torch.optim.Optimizer, settings: Optimi
 
 def test_without_momentum_a_closed_unit_only_decays(network: nn.Module) -> None:
     """w <- w (1 - lr d)."""
-    settings = OptimizerSettings(momentum=0, nesterov=False, weight_decay=DECAY)
-    states = steps(network, make_optimizer(network, settings), settings)
+    settings = SGD(momentum=0, nesterov=False, weight_decay=DECAY)
+    states = steps(network, make_optimizer(network, settings))
     for before, after, rate in zip(states, states[1:], RATES, strict=False):
         for name in IN_UNIT:
             expected = before[f"layer1.1.{name}"] * (1 - rate * DECAY)
@@ -59,18 +61,18 @@ def test_without_momentum_a_closed_unit_only_decays(network: nn.Module) -> None:
 @pytest.mark.parametrize("nesterov", [True, False])
 def test_momentum_goes_on(network: nn.Module, nesterov: bool) -> None:
     """v <- m v + d w; w <- w - lr (d w + m v) with Nesterov, w - lr v without; v begins as the open steps left it."""
-    settings = OptimizerSettings(momentum=0.9, nesterov=nesterov, weight_decay=DECAY)
+    settings = SGD(momentum=0.9, nesterov=nesterov, weight_decay=DECAY)
     optimizer = make_optimizer(network, settings)
     network.layer1[1].merge.survival = 1.0
     pixels = torch.randn(4, 3, 6, 6, dtype=torch.float64)
-    forward_backward(network, pixels, torch.arange(4) % 3, settings, autocast=False)
+    forward_backward(network, pixels, torch.arange(4) % 3, CrossEntropy())
     update(network, optimizer, 0.1, None)
     network.layer1[1].merge.survival = 1e-9
     parameters = dict(network.named_parameters())
     own = {n: parameters[n].detach().clone() for n in (f"layer1.1.{name}" for name in IN_UNIT)}
     velocity = {name: optimizer.state[parameters[name]]["momentum_buffer"].clone() for name in own}
     assert all(v.abs().max() > 0 for v in velocity.values())
-    states = steps(network, optimizer, settings)
+    states = steps(network, optimizer)
     for rate, state in zip(RATES, states[1:], strict=True):
         for name in own:
             pull = DECAY * own[name]
@@ -80,53 +82,53 @@ def test_momentum_goes_on(network: nn.Module, nesterov: bool) -> None:
 
 
 def test_a_frozen_parameter_stays(network: nn.Module) -> None:
-    settings = OptimizerSettings(momentum=0.9, weight_decay=DECAY)
+    settings = SGD(momentum=0.9, weight_decay=DECAY)
     optimizer = make_optimizer(network, settings)
     network.layer1[0].conv1.weight.requires_grad_(False)
     network.layer1[1].conv1.weight.requires_grad_(False)
-    states = steps(network, optimizer, settings)
+    states = steps(network, optimizer)
     for name in ("layer1.0.conv1.weight", "layer1.1.conv1.weight"):
         assert torch.equal(states[0][name], states[-1][name])
     assert not torch.equal(states[0]["layer1.1.conv2.weight"], states[-1]["layer1.1.conv2.weight"])
 
 
 def test_every_trained_parameter_has_a_momentum_for_the_checkpoint(network: nn.Module) -> None:
-    settings = OptimizerSettings(momentum=0.9)
+    settings = SGD(momentum=0.9)
     optimizer = make_optimizer(network, settings)
-    steps(network, optimizer, settings)
+    steps(network, optimizer)
     assert all("momentum_buffer" in optimizer.state[parameter] for parameter in network.parameters())
 
 
 def test_a_resumed_run_draws_and_steps_on() -> None:
     """Three steps, and one step, its checkpoint in new objects, two steps: the same bits."""
-    settings = OptimizerSettings(momentum=0.9, weight_decay=DECAY)
+    settings = SGD(momentum=0.9, weight_decay=DECAY)
     spec = Residual(depths=(4,), widths=(8,), stem=Stem(layout="cifar", width=8), num_classes=3)
     spec = spec.but(merge=StochasticDepth(rule="uniform"))
     generator = torch.Generator().manual_seed(1)
     batches = [torch.randn(4, 3, 6, 6, generator=generator) for _ in range(3)]
 
-    def begun() -> tuple[nn.Module, torch.optim.Optimizer]:
+    def begun() -> Trainee:
         torch.manual_seed(0)
         made = build(spec).train()
-        return made, make_optimizer(made, settings)
+        return Trainee(made, make_optimizer(made, settings))
 
-    def go_on(made: nn.Module, optimizer: torch.optim.Optimizer, pixels: list[Tensor]) -> None:
+    def go_on(subject: Trainee, pixels: list[Tensor]) -> None:
         for x in pixels:
-            forward_backward(made, x, torch.arange(4) % 3, settings, autocast=False)
-            update(made, optimizer, 0.1, None)
+            forward_backward(subject.network, x, torch.arange(4) % 3, CrossEntropy())
+            update(subject.network, subject.optimizer, 0.1, None)
 
     whole = begun()
-    go_on(*whole, batches)
-    expected = capture(*whole)
+    go_on(whole, batches)
+    expected = capture(whole)
     first = begun()
-    go_on(*first, batches[:1])
-    saved = {name: tensor.clone() for name, tensor in capture(*first).items()}
+    go_on(first, batches[:1])
+    saved = {name: tensor.clone() for name, tensor in capture(first).items()}
     second = begun()
-    restore(*second, saved)
-    go_on(*second, batches[1:])
-    found = capture(*second)
+    restore(second, saved)
+    go_on(second, batches[1:])
+    found = capture(second)
     assert found.keys() == expected.keys()
-    assert sum(name.startswith("optimizer.") for name in found) == len(list(second[0].parameters()))
+    assert sum(name.startswith("optimizer.") for name in found) == len(list(second.network.parameters()))
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
     tracked = {int(t) for name, t in expected.items() if name.endswith("num_batches_tracked")}
     assert tracked > {3}

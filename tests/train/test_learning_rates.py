@@ -10,19 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cardinet.base.durations import Duration
 from cardinet.base.errors import RequestError
+from cardinet.train.clock import Clock, make_clock
 from cardinet.train.recipe import Recipe, make_recipe
-from cardinet.train.schedule import Clock, clock, learning_rate
 
 
 def made(steps_per_epoch: int = 10, batch_size: int = 32, lr: float = 0.1, **schedule: Any) -> tuple[Recipe, Clock]:
     training = {key: schedule.pop(key) for key in ("length", "log_every", "evaluate_every") if key in schedule}
     recipe = make_recipe({"optimizer": {"lr": lr}, "schedule": schedule, "training": training})
-    return recipe, clock(recipe, steps_per_epoch, batch_size)
+    times = make_clock(recipe.training.model_copy(update={"batch_size": batch_size}), steps_per_epoch * batch_size)
+    recipe.schedule.check(times)
+    return recipe, times
 
 
 def rates(recipe: Recipe, times: Clock) -> list[float]:
-    return [learning_rate(recipe, times, step) for step in range(times.length)]
+    return [recipe.optimizer.lr * recipe.schedule.share(step, times) for step in range(times.length)]
 
 
 def test_constant() -> None:
@@ -33,7 +36,7 @@ def test_steps_drop_at_shares_of_the_run() -> None:
     """ResNeXt on CIFAR: 300 epochs, divided by ten at a half and at three quarters."""
     recipe, times = made(steps_per_epoch=390, kind="step", drops=["50 %", "75 %"], length="300 epochs")
     found = rates(recipe, times)
-    assert times.drops == (58_500, 87_750)
+    assert [times.steps(drop) for drop in recipe.schedule.drops] == [58_500, 87_750]  # type: ignore[attr-defined]
     assert len(found) == 117_000
     assert found[58_499] == 0.1
     assert found[58_500] == found[87_749] == pytest.approx(0.01, rel=1e-12)
@@ -42,9 +45,9 @@ def test_steps_drop_at_shares_of_the_run() -> None:
 
 def test_drops_in_any_unit_are_the_same_steps() -> None:
     units = [["3 epochs", "7 epochs"], ["30 steps", "70 steps"], ["960 examples", "2240 examples"], ["30 %", "70 %"]]
-    found = {made(kind="step", drops=drops, length="10 epochs")[1].drops for drops in units}
+    found = {tuple(rates(*made(kind="step", drops=drops, length="10 epochs"))) for drops in units}
     assert len(units) == 4
-    assert found == {(30, 70)}
+    assert found == {tuple([0.1] * 30 + [0.1 * 0.1] * 40 + [0.1 * 0.1**2] * 30)}
 
 
 def test_another_factor() -> None:
@@ -70,7 +73,7 @@ def test_warmup_is_a_line_to_the_rate() -> None:
     """From 0.1 lr (reached before the first step) to lr in the last step of the warm-up; then the cosine begins."""
     recipe, times = made(kind="cosine", length="20 steps", warmup="25 %", lr=1.0)
     found = rates(recipe, times)
-    assert times.warmup == 5
+    assert times.steps(recipe.schedule.warmup) == 5
     assert found[:5] == pytest.approx([0.28, 0.46, 0.64, 0.82, 1.0], rel=1e-12)
     assert found[5:] == pytest.approx([0.5 * (1 + math.cos(math.pi * t / 15)) for t in range(15)], rel=1e-12)
 
@@ -97,22 +100,21 @@ def test_warmup_before_steps() -> None:
 )
 def test_every_rate_is_sound(kind: str, length: int, warmup: int, start: float, final: float, lr: float) -> None:
     """Never above lr and never below zero; it rises within the warm-up and never afterwards."""
-    drops = ["30 %", "60 %"] if kind == "step" else []
-    recipe, times = made(
-        kind=kind, length=f"{length} steps", warmup=f"{warmup} %", warmup_from=start, final=final, drops=drops, lr=lr
-    )
+    own: dict[str, Any] = {"step": {"drops": ["30 %", "60 %"]}, "cosine": {"final": final}}.get(kind, {})
+    recipe, times = made(kind=kind, length=f"{length} steps", warmup=f"{warmup} %", warmup_from=start, lr=lr, **own)
     found = rates(recipe, times)
     slack = 1e-12 * lr
     assert len(found) == length
     assert all(0 <= rate <= lr + slack for rate in found)
-    rising, falling = found[: times.warmup], found[times.warmup :]
+    rising, falling = found[: times.steps(recipe.schedule.warmup)], found[times.steps(recipe.schedule.warmup) :]
     assert all(a <= b + slack for a, b in itertools.pairwise(rising))
     assert all(a >= b - slack for a, b in itertools.pairwise(falling))
 
 
 def test_the_clock_converts_everything() -> None:
-    _, times = made(steps_per_epoch=39, length="40 epochs", log_every="39 steps", evaluate_every="5 %", warmup="5 %")
-    assert (times.length, times.log_every, times.evaluate_every, times.warmup) == (1560, 39, 78, 78)
+    _, times = made(steps_per_epoch=39, length="40 epochs", log_every="39 steps", evaluate_every="5 %")
+    assert (times.length, times.log_every, times.evaluate_every) == (1560, 39, 78)
+    assert times.steps(Duration("5 %")) == 78
     assert times.epoch(78) == 2.0
     assert [step for step in range(1, 1561) if times.evaluates(step)] == list(range(78, 1561, 78))
 
@@ -132,7 +134,7 @@ def test_the_last_step_is_always_logged_and_evaluated() -> None:
         ({"evaluate_every": "1 example"}, 'training.evaluate_every = "1 example" is less than one step'),
         ({"kind": "step", "drops": ["75 %", "50 %"]}, "schedule.drops must rise"),
         ({"kind": "step", "drops": ["30 epochs"], "length": "10 epochs"}, "and the run ends after"),
-        ({"kind": "cosine", "drops": ["50 %"]}, 'belong to kind = "step", not to "cosine"'),
+        ({"kind": "cosine", "drops": ["50 %"]}, "schedule: Cosine has no drops, which is of Step"),
         ({"warmup": "20 epochs", "length": "10 epochs"}, "is as long as the run or longer"),
         ({"warmup": "500 %"}, "is as long as the run or longer"),
     ],

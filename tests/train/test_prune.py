@@ -21,11 +21,12 @@ from cardinet.rewrite.registry import apply
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import load_model
 from cardinet.train.interrupt import Interrupted
-from cardinet.train.job import resume, start, trainable
+from cardinet.train.job import resume, start
 from cardinet.train.listener import Listener
-from cardinet.train.prune import Pruner, lasso_of, masking_steps, narrowed
+from cardinet.train.methods.pruning import Pruner, Pruning, lasso_of, masking_steps
 from cardinet.train.request import Request, resolve
 from cardinet.train.task import Task
+from cardinet.train.trainee import trainee
 
 SETTINGS: dict[str, Any] = {
     "network.id": "resnet20_cifar",
@@ -58,16 +59,24 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(tmp_path_factory.mktemp("pruned") / "whole").path
 
 
+def asked(task: Task) -> Pruning:
+    method = task.recipe.methods["Pruning"]
+    assert isinstance(method, Pruning)
+    return method
+
+
 def ready(**others: Any) -> tuple[Pruner, torch.optim.Optimizer, Any]:
     torch.manual_seed(0)
     task = task_of(**others)
-    network, optimizer = trainable(task, build(task.spec))
-    return Pruner(network, task), optimizer, network
+    subject = trainee(task, build(task.spec))
+    pruner = subject.hooks["Pruning"]
+    assert isinstance(pruner, Pruner)
+    return pruner, subject.optimizer, subject.network
 
 
 def test_gradients_are_masked_and_penalised() -> None:
     """mask * gradient + lasso * row / length, row by row; other parameters are left alone."""
-    pruner, optimizer, network = ready(lasso=0.25)
+    pruner, _, network = ready(lasso=0.25)
     name, compactor = next(iter(pruner.compactors.items()))
     generator = torch.Generator().manual_seed(1)
     for parameter in network.parameters():
@@ -79,7 +88,7 @@ def test_gradients_are_masked_and_penalised() -> None:
     before = {n: p.grad.clone() for n, p in network.named_parameters()}
     rows = compactor.weight.detach().clone()
     own = next(n for n, p in network.named_parameters() if p is compactor.weight)
-    pruner.before_update(pruner.last + 1, optimizer)
+    pruner.before_update(pruner.last + 1)
     for row in range(compactor.out_channels):
         length = math.sqrt(float(rows[row].square().sum()))
         penalty = 0.25 * rows[row] / length if length else torch.zeros_like(rows[row])
@@ -131,7 +140,7 @@ def test_a_row_that_passes_zero_stays_there_and_one_that_begins_to_forget_loses_
         optimizer.state[other.weight]["momentum_buffer"] = torch.ones_like(other.weight)
     with torch.no_grad():
         compactor.weight[2] *= 1e-3
-    pruner.before_update(pruner.first, optimizer)
+    pruner.before_update(pruner.first)
     assert compactor.mask.tolist() == [1, 1, 0, *[1] * 13]
     momentum = optimizer.state[compactor.weight]["momentum_buffer"]
     assert not momentum[2].any()
@@ -140,7 +149,7 @@ def test_a_row_that_passes_zero_stays_there_and_one_that_begins_to_forget_loses_
     with torch.no_grad():
         compactor.weight[2] *= -1
         compactor.weight[3] *= -1
-    pruner.after_update(optimizer)
+    pruner.after_update(pruner.first)
     assert not compactor.weight[2].any()
     assert not momentum[2].any()
     assert compactor.weight[3].any()
@@ -148,14 +157,14 @@ def test_a_row_that_passes_zero_stays_there_and_one_that_begins_to_forget_loses_
 
 def test_durations_and_the_penalty_follow_the_length_of_the_run() -> None:
     task = task_of(length="1000 steps")
-    assert masking_steps(task.recipe.pruning, task.clock) == (30, 600, 2)
+    assert masking_steps(asked(task), task.clock) == (30, 600, 2)
     velocity, way = 0.0, 0.0  # of a row that starts from rest
     for _ in range(50):
         velocity = 0.9 * velocity + 1
         way += velocity
-    assert lasso_of(task) == pytest.approx(1 / (0.05 * way))
-    assert lasso_of(task_of(lasso=0.5)) == 0.5
-    assert lasso_of(task_of(length="1000000 steps", compactor_momentum=0.99)) == 1e-4
+    assert lasso_of(asked(task), task.conditions) == pytest.approx(1 / (0.05 * way))
+    strong, long = task_of(lasso=0.5), task_of(length="1000000 steps", compactor_momentum=0.99)
+    assert [lasso_of(asked(task), task.conditions) for task in (strong, long)] == [0.5, 1e-4]
 
 
 def test_compactors_have_their_own_momentum_and_no_decay() -> None:
@@ -218,12 +227,13 @@ def test_a_network_without_bn_is_narrowed_as_it_is() -> None:
     delta = {"depths": [2, 1], "widths": [4, 4]}
     task = task_of(keep_macs=0.9995, **{"network.id": "vgg16", "network.delta": delta})
     torch.manual_seed(0)
-    network, _ = trainable(task, build(task.spec))
+    network = trainee(task, build(task.spec)).network
     for compactor in compactors(network).values():
         with torch.no_grad():
             compactor.weight[1:] = 0
-    small, steps, share = narrowed(network, task)
-    assert share < 0.9995
-    assert [step.name for step in steps] == ["narrow"]
-    again = apply(build(task.spec, device="meta"), steps)
+    made = asked(task).finish(network, (), task.conditions)
+    assert made is not None
+    assert made.figures["macs_kept"] < 0.9995
+    assert [step.name for step in made.rewrites] == ["narrow"]
+    again, small = apply(build(task.spec, device="meta"), made.rewrites), made.network
     assert {n: t.shape for n, t in again.state_dict().items()} == {n: t.shape for n, t in small.state_dict().items()}

@@ -12,10 +12,12 @@ import pytest
 from cardinet.base.errors import RequestError
 from cardinet.base.settings import merge, parse_assignments
 from cardinet.networks.registry import find
+from cardinet.train.clock import make_clock
 from cardinet.train.listener import Listener
+from cardinet.train.optimizers.sgd import SGD
 from cardinet.train.recipe import KINDS, Recipe, make_recipe, overrides, recipe_document, recipe_names, recipe_text
 from cardinet.train.request import Request, resolve
-from cardinet.train.schedule import clock, learning_rate
+from cardinet.train.schedules.step import Step
 
 NAMES = ["finetune", "paper-cifar", "paper-imagenet", "prune", "quick"]
 FITS = [(name, kind) for name in NAMES for kind in make_recipe(recipe_document(name)).fits]
@@ -36,8 +38,9 @@ def test_a_recipe_is_valid_for_each_kind_that_it_fits(name: str, kind: str) -> N
     made = recipe(name, kind)
     assert made.name == name
     find(made.network.id)
-    times = clock(made, 5000 // made.training.batch_size, made.training.batch_size)
-    rates = [learning_rate(made, times, step) for step in range(times.length)]
+    times = make_clock(made.training, 5000)
+    made.schedule.check(times)
+    rates = [made.optimizer.lr * made.schedule.share(step, times) for step in range(times.length)]
     assert max(rates) == pytest.approx(made.optimizer.lr, rel=0.02)
     assert rates[-1] <= made.optimizer.lr / 50
 
@@ -67,8 +70,10 @@ def test_what_paper_cifar_says_of_resnet() -> None:
     delta, errors = overrides(parse_assignments(assignments).items())
     assert errors == []
     made = make_recipe(merge(recipe_document("paper-cifar", "small"), delta))
-    times = clock(made, 390, 128)
-    assert (times.length, times.drops) == (64_000, (32_000, 48_000))
+    times = make_clock(made.training, 390 * 128)
+    assert isinstance(made.schedule, Step)
+    assert (times.length, [times.steps(drop) for drop in made.schedule.drops]) == (64_000, [32_000, 48_000])
+    assert isinstance(made.optimizer, SGD)
     assert (made.optimizer.weight_decay, made.optimizer.nesterov, made.optimizer.momentum) == (1e-4, False, 0.9)
 
 
@@ -100,9 +105,9 @@ def write(folder: Path, name: str, text: str) -> str:
 def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
     """A file on a built-in recipe; a second file on the first; the nearer one wins, kind by kind."""
     first = write(tmp_path, "first", 'base = "quick"\noptimizer.lr = 0.3\n[for.tiny]\ntraining.length = "2 epochs"\n')
-    second = write(tmp_path, "second", f'base = "{first}"\n[optimizer]\nclip = 1.0\n[for.tiny]\noptimizer.lr = 0.2\n')
+    second = write(tmp_path, "second", f'base = "{first}"\n[training]\nclip = 1.0\n[for.tiny]\noptimizer.lr = 0.2\n')
     made = recipe(second, "tiny")
-    assert (made.optimizer.lr, made.optimizer.clip) == (0.2, 1.0)
+    assert (made.optimizer.lr, made.training.clip) == (0.2, 1.0)
     assert made.optimizer.weight_decay == recipe("quick", "tiny").optimizer.weight_decay == 2e-3
     assert str(made.training.length) == "2 epochs"
     assert recipe(second, "small").optimizer.lr == 0.3
@@ -186,7 +191,7 @@ def test_a_setting_of_other_networks_is_refused_by_the_network() -> None:
         resolve(Request(network="resnet20_cifar", assignments=("columns=2",)), Listener())
 
 
-@pytest.mark.parametrize(("key", "value", "path"), [("kind", "B", "schedule.kind"), ("pad", "end", "augmentation.pad")])
+@pytest.mark.parametrize(("key", "value", "path"), [("pad", "end", "augmentation.pad")])
 def test_a_name_that_recipe_and_network_share(key: str, value: str, path: str) -> None:
     """It is the recipe's; where that refuses the value, it says how to reach the network's."""
     (error,) = overrides([(key, value)])[1]
@@ -194,7 +199,7 @@ def test_a_name_that_recipe_and_network_share(key: str, value: str, path: str) -
     assert f"write network.{key}." in str(error)
     assert overrides([(f"network.{key}", value)]) == ({"network": {"delta": {key: value}}}, [])
     group, _, name = path.partition(".")
-    right = {"kind": "step", "pad": 2}[key]
+    right = {"pad": 2}[key]
     assert overrides([(key, right)]) == ({group: {name: right}}, [])
 
 

@@ -18,8 +18,9 @@ from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
 from cardinet.networks.registry import find
 from cardinet.runs.checkpoint import load_checkpoint
-from cardinet.train.optimizer import NonFinite, forward_backward, make_optimizer, update
-from cardinet.train.recipe import OptimizerSettings
+from cardinet.train.objectives.cross_entropy import CrossEntropy
+from cardinet.train.optimizers.sgd import SGD
+from cardinet.train.step import NonFinite, forward_backward, make_optimizer, update
 
 SPEC = find("resnext11_8x16d_digits").spec
 
@@ -49,11 +50,10 @@ def gradients(network: nn.Module) -> dict[str, Tensor]:
 def test_accumulated_parts_are_the_whole_batch(network: nn.Module, batch: tuple[Tensor, Tensor], parts: int) -> None:
     """Also where the parts are unequal, and where more are asked for than there are pictures."""
     network.eval()
-    whole = forward_backward(network, *batch, OptimizerSettings(label_smoothing=0.1), autocast=False)
+    whole = forward_backward(network, *batch, CrossEntropy(label_smoothing=0.1))
     expected = gradients(network)
     network.zero_grad()
-    settings = OptimizerSettings(label_smoothing=0.1, accumulate=parts)
-    loss, wrong = forward_backward(network, *batch, settings, autocast=False)
+    loss, wrong = forward_backward(network, *batch, CrossEntropy(label_smoothing=0.1), parts=parts)
     assert loss.item() == pytest.approx(whole[0].item(), rel=1e-12)
     assert wrong.item() == whole[1].item() == 22 - (network(batch[0]).argmax(1) == batch[1]).sum().item()
     found = gradients(network)
@@ -66,7 +66,7 @@ def test_accumulated_parts_are_the_whole_batch(network: nn.Module, batch: tuple[
 def test_smoothed_labels_by_their_formula(network: nn.Module, batch: tuple[Tensor, Tensor]) -> None:
     """(1 - e) of the weight on the truth and e / 10 on each of the ten classes (Szegedy et al. 2015)."""
     pixels, labels = batch
-    loss, _ = forward_backward(network.eval(), pixels, labels, OptimizerSettings(label_smoothing=0.1), autocast=False)
+    loss, _ = forward_backward(network.eval(), pixels, labels, CrossEntropy(label_smoothing=0.1))
     logits = network(pixels).detach()
     surprise = logits.exp().sum(1).log()[:, None] - logits
     expected = [(0.9 * s[y] + 0.1 / 10 * s.sum()).item() for s, y in zip(surprise, labels, strict=True)]
@@ -76,7 +76,7 @@ def test_smoothed_labels_by_their_formula(network: nn.Module, batch: tuple[Tenso
 @pytest.mark.parametrize(("clip", "scale"), [(None, 1.0), (1e6, 1.0), (0.25, 0.25)])
 def test_clip_bounds_the_norm(network: nn.Module, clip: float | None, scale: float) -> None:
     """Gradients of norm 1 in all, plain SGD: the parameters move by lr * scale * gradient."""
-    optimizer = make_optimizer(network, OptimizerSettings(momentum=0, nesterov=False, weight_decay=0))
+    optimizer = make_optimizer(network, SGD(momentum=0, nesterov=False, weight_decay=0))
     count = sum(p.numel() for p in network.parameters())
     before = copy.deepcopy(network.state_dict())
     for parameter in network.parameters():
@@ -89,7 +89,7 @@ def test_clip_bounds_the_norm(network: nn.Module, clip: float | None, scale: flo
 
 
 def test_a_gradient_without_a_norm_is_refused_before_the_parameters_change(network: nn.Module) -> None:
-    optimizer = make_optimizer(network, OptimizerSettings())
+    optimizer = make_optimizer(network, SGD())
     before = copy.deepcopy(network.state_dict())
     for parameter in network.parameters():
         parameter.grad = torch.full_like(parameter, math.inf)
@@ -101,7 +101,7 @@ def test_a_gradient_without_a_norm_is_refused_before_the_parameters_change(netwo
 @pytest.mark.parametrize("all_decay", [True, False])
 def test_what_decays(network: nn.Module, all_decay: bool) -> None:
     """Without a gradient a parameter shrinks by 1 - lr * decay, or stays: norms and biases, as the settings say."""
-    settings = OptimizerSettings(momentum=0, nesterov=False, weight_decay=0.2, decay_norms_and_biases=all_decay)
+    settings = SGD(momentum=0, nesterov=False, weight_decay=0.2, decay_norms_and_biases=all_decay)
     optimizer = make_optimizer(network, settings)
     before = copy.deepcopy(network.state_dict())
     for parameter in network.parameters():
@@ -125,14 +125,12 @@ def test_what_decays(network: nn.Module, all_decay: bool) -> None:
 def test_five_steps_by_hand(network: nn.Module, batch: tuple[Tensor, Tensor], nesterov: bool, all_decay: bool) -> None:
     """v <- m v + (g + d p); p <- p - lr (g + d p + m v) with Nesterov, p - lr v without (torch's convention)."""
     momentum, decay, rates = 0.9, 5e-3, [0.01, 0.1, 0.1, 0.05, 0.001]
-    settings = OptimizerSettings(
-        momentum=momentum, nesterov=nesterov, weight_decay=decay, decay_norms_and_biases=all_decay
-    )
+    settings = SGD(momentum=momentum, nesterov=nesterov, weight_decay=decay, decay_norms_and_biases=all_decay)
     by_hand, (pixels, labels) = copy.deepcopy(network), batch
     optimizer = make_optimizer(network, settings)
     velocity = {name: torch.zeros_like(p) for name, p in by_hand.named_parameters()}
     for rate in rates:
-        loss, _ = forward_backward(network, pixels, labels, settings, autocast=False)
+        loss, _ = forward_backward(network, pixels, labels, CrossEntropy())
         update(network, optimizer, rate, None)
         own = -by_hand(pixels).log_softmax(1)[torch.arange(len(labels)), labels].mean()
         found = torch.autograd.grad(own, list(by_hand.parameters()))

@@ -14,11 +14,8 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
 from cardinet.base.calls import arguments, read_call
-from cardinet.base.errors import RequestError, nearest
-from cardinet.base.settings import Nested, Settings, parse_assignments, tag
-
-KEY = "part"
-"""The word that names a part in a document: `{"part": "SGD", "lr": 0.1}`."""
+from cardinet.base.errors import Findings, RequestError, nearest
+from cardinet.base.settings import KEY, Nested, Settings, parse_assignments, tag
 
 
 class Part(Settings):
@@ -74,13 +71,19 @@ class Table(Generic[P]):
             raise RequestError(f"{value}: name every value, and put lists in brackets, as in {call[0]}({field}=...).")
         return {KEY: call[0], **parse_assignments(words)}
 
-    def check_name(self, document: Any) -> None:
-        """Raise RequestError where a document describes no part of this kind."""
+    def check_names(self, document: Any) -> None:
+        """Raise RequestError where a document describes no part of this kind, or has a setting of another one."""
         if not isinstance(document, Mapping):
             raise RequestError(f"It is written as in {next(iter(self.rows))}(...).")
         name = document.get(KEY)
         if not isinstance(name, str) or name not in self.rows:
             raise RequestError(f'There is no {self.noun} "{name}" ({nearest(str(name), self.rows)}).')
+        found = Findings()
+        for key in document.keys() - {KEY} - self.rows[name].model_fields.keys():
+            if owners := [other for other, row in self.rows.items() if key in row.model_fields]:
+                with found:
+                    raise RequestError(f"{name} has no {key}, which is of {' and '.join(owners)}.")
+        found.raise_if_any()
 
 
 def to_document(part: Part) -> dict[str, Any]:
@@ -103,7 +106,7 @@ def _schema(table: Table[Any], handler: GetCoreSchemaHandler, default: str = "")
     def read(value: Any) -> Any:
         with _told():
             document = table.document(value, default)
-            table.check_name(document)
+            table.check_names(document)
         return value if isinstance(value, table.kind) else document
 
     choices = {tag(name): _fields(handler(row)) for name, row in table.rows.items()}
@@ -139,6 +142,10 @@ class OneOf(Nested):
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return _schema(self.table, handler, self.default)
 
+    def spelled(self, value: Any) -> Any:
+        """A part that is written as text as a document, which a delta can be laid over."""
+        return self.table.document(value) if isinstance(value, str) else value
+
     def paths(self) -> Iterator[tuple[str, ...]]:
         """The part itself, and the settings of every part that can stand here."""
         fields = (field for row in self.table.rows.values() for field in row.model_fields)
@@ -165,6 +172,20 @@ class SomeOf(Nested):
         mapping = core_schema.dict_schema(core_schema.str_schema(), item)
         return core_schema.no_info_before_validator_function(read, mapping)
 
+    def spelled(self, value: Any) -> Any:
+        """Parts that are written as text, or each of them as text, as a mapping of documents.
+
+        A list stays one: it stands for all parts, and a mapping for some beside others.
+        """
+        if isinstance(value, str):
+            return [self.table.document(word) for word in arguments(value)] if value.lower() != "none" else []
+        if isinstance(value, Mapping):
+            return {
+                name: self.table.document(item) if isinstance(item, str) and item.lower() != "none" else item
+                for name, item in value.items()
+            }
+        return value
+
     def paths(self) -> Iterator[tuple[str, ...]]:
         """All parts together, each part, and its settings."""
         yield ()
@@ -173,8 +194,7 @@ class SomeOf(Nested):
 
     def documents(self, value: Any) -> Any:
         """Whatever describes some parts as one mapping by name, in the order of the table."""
-        if isinstance(value, str):
-            value = [] if value.lower() == "none" else arguments(value)
+        value = self.spelled(value)
         if isinstance(value, list | tuple):
             items = [self.table.document(item) for item in value]
             names = [item.get(KEY) if isinstance(item, Mapping) else None for item in items]
@@ -191,3 +211,22 @@ class SomeOf(Nested):
                 )
         known = [name for name in self.table.rows if name in kept]
         return {name: kept[name] for name in (*known, *(name for name in kept if name not in known))}
+
+
+def spelled(model: type[Settings], document: Mapping[str, Any], *, named: bool = False) -> dict[str, Any]:
+    """A document of settings in which every part is a mapping, so that a delta can be laid over it.
+
+    With `named` a part that does not say its name gets the default one, which a delta may not change in silence.
+    Raises RequestError for text that describes no part.
+    """
+    found, findings = dict(document), Findings()
+    for name, value in document.items():
+        field = model.model_fields.get(name)
+        nested = next((item for item in field.metadata if isinstance(item, OneOf | SomeOf)), None) if field else None
+        with findings:
+            if nested is not None:
+                found[name] = nested.spelled(value)
+            if named and isinstance(nested, OneOf) and isinstance(found[name], Mapping):
+                found[name] = {KEY: nested.default, **found[name]}
+    findings.raise_if_any()
+    return found

@@ -14,6 +14,9 @@ from cardinet.base.visible import SHOWN
 
 M = TypeVar("M", bound=BaseModel)
 
+KEY = "part"
+"""The word that names a part in a document: `{"part": "SGD", "lr": 0.1}`."""
+
 TYPED = Bounds(size=2**20, finite=False)
 """How much of a value from the command line is read; what is no finite number is for its schema to refuse, by name."""
 
@@ -111,11 +114,13 @@ def put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 
 
 def merge(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
-    """A document with a delta laid over it: groups are merged, values replaced."""
+    """A document with a delta laid over it: groups are merged, values and other parts replaced."""
     merged = dict(base)
     for key, value in delta.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = merge(merged[key], value) if both else value
+        before = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(before, Mapping) and value.get(KEY) in (None, before.get(KEY)):
+            value = merge(before, value)
+        merged[key] = value
     return merged
 
 

@@ -20,7 +20,8 @@ CALLED = {
     "final": "lrf min_lr eta_min lr_min",
     "drops": "milestones lr_steps decay_epochs decay_milestones",
     "factor": "gamma lr_gamma decay_rate lr_mult",
-    "kind": "scheduler lr_scheduler sched lr_scheduler_type lr_policy cos_lr",
+    "schedule": "scheduler lr_scheduler sched lr_scheduler_type lr_policy cos_lr",
+    "optimizer": "optim opt algorithm",
     "length": "max_steps max_iter max_iters iterations num_steps total_steps",
     "log_every": "log_interval log_steps logging_steps print_freq log_every_n_steps",
     "evaluate_every": "eval_every eval_interval eval_steps val_interval val_check_interval",
@@ -49,8 +50,8 @@ CALLED = {
 INSTEAD = {
     "epochs num_epochs max_epochs n_epochs num_train_epochs epoch": 'give --epochs 5, or --set length="5 epochs"',
     "ema model_ema ema_decay use_ema swa averaging": "this version keeps no average of the weights",
-    "optimizer optim opt algorithm": "the optimizer is SGD; its settings are lr, momentum, nesterov and weight_decay",
-    "adam adamw lamb rmsprop lion betas": "this version trains with SGD only; its learning rate is lr",
+    "adam adamw sgd lamb rmsprop lion adagrad": "name the optimizer (SGD or AdamW), as in "
+    '--set "optimizer=AdamW(lr=0.001)"',
     "dropout drop_rate drop": "only some networks have dropout; whole units are dropped by merge, as in "
     '--set "merge=StochasticDepth(last=0.5)"',
     "drop_path drop_path_rate stochastic_depth stochastic_depth_prob": "whole units are dropped by merge, as in "
@@ -65,7 +66,8 @@ INSTEAD = {
     "freeze frozen_stages freeze_at freeze_backbone": "all parameters are trained in this version",
     "compile torchcompile torch_compile": "this version does not compile networks",
     "ddp distributed gpus devices world_size nproc_per_node": "this version trains in one process on one device",
-    "loss criterion loss_fn bce_loss": "the loss is the cross-entropy; label_smoothing is its only setting",
+    "loss criterion loss_fn bce_loss": "name it by objective, as in "
+    '--set "objective=CrossEntropy(label_smoothing=0.1)"',
     "output_dir out_dir save_dir output logdir out": "name the run's folder with --out DIR",
     "resume resume_from_checkpoint auto_resume": "go on with a run by --resume DIR",
     "channels_last memory_format": "pictures are always in channels_last",
@@ -89,7 +91,8 @@ def setting_hint(name: str, allowed: Iterable[str]) -> str:
 
 def option_hint(option: str, options: Iterable[str]) -> str | None:
     """What to say of an unknown option (`--imgsz`) that other programs have; None where nothing is known of it."""
-    ours, instead = _CALLED.get(_word(option)), _INSTEAD.get(_word(option))
+    word = _word(option)
+    ours, instead = _CALLED.get(word, word if word in CALLED else None), _INSTEAD.get(word)
     options = list(options)
     if ours is None:
         return instead

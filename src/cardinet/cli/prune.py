@@ -32,7 +32,7 @@ Epochs = Annotated[float | None, typer.Option("--epochs", metavar="N", help="Wit
 def pruning_settings(keep_macs: float | None, epochs: float | None, seed: int | None) -> dict[str, Any]:
     """The options of a pruning as settings of its run; what was not given is the recipe's."""
     asked = {
-        "pruning.keep_macs": keep_macs,
+        "methods.Pruning.keep_macs": keep_macs,
         "training.length": None if epochs is None else f"{plain(epochs)} epochs",
         "machine.seed": seed,
     }

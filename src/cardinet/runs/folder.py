@@ -12,10 +12,11 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from cardinet.base.documents import DocumentError, parse_toml, read_bytes
 from cardinet.base.errors import RequestError, WorkError
@@ -24,6 +25,7 @@ from cardinet.base.schemas import Count, Document, conform
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import AugmentationSettings, DataSettings
 from cardinet.runs.metrics import read_rows
+from cardinet.runs.old_keys import renewed
 from cardinet.runs.toml import dumps
 
 PATIENCE = 2.0  # seconds
@@ -51,7 +53,7 @@ class RunRecord(Document):
     command: str
     network: str
     spec: dict[str, Any]
-    recipe: dict[str, Any]
+    recipe: Annotated[dict[str, Any], AfterValidator(partial(renewed, whole=True))]
     source: str
     fingerprint: str
     classes: tuple[str, ...]

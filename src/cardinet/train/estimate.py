@@ -19,9 +19,10 @@ from cardinet.measure.memory import Memory, training_memory
 from cardinet.rewrite.registry import apply
 from cardinet.runs.prediction import BATCH_SIZE
 from cardinet.runs.room import batch_memory, roomy
-from cardinet.train.optimizer import NonFinite, forward_backward, make_optimizer, update
 from cardinet.train.recipe import Recipe
+from cardinet.train.step import NonFinite, forward_backward, update
 from cardinet.train.task import Task
+from cardinet.train.trainee import trainee
 
 TIMED_STEPS, TIMED_SECONDS = 3, 2.0
 """So many steps of one size are timed after the first; larger ones only until so many seconds are spent."""
@@ -51,7 +52,7 @@ class Estimate:
 def step_memory(network: nn.Module, recipe: Recipe, side: int, batch: int, precision: str) -> Memory:
     """What a training step of a network on the meta device takes."""
     spec: Any = network.spec
-    parts = min(recipe.optimizer.accumulate, batch)
+    parts = min(recipe.training.accumulate, batch)
     return training_memory(network, side, spec.in_channels, batch, parts=parts, bfloat16=precision == "bfloat16")
 
 
@@ -80,7 +81,7 @@ def evaluation_batch(task: Task, network: nn.Module) -> int:
     """
     batch = task.clock.batch_size
     if (
-        batch // task.recipe.optimizer.accumulate >= BATCH_SIZE
+        batch // task.recipe.training.accumulate >= BATCH_SIZE
         or roomy(network, task.preprocessing.crop, BATCH_SIZE) <= ALWAYS
     ):
         return BATCH_SIZE
@@ -103,7 +104,7 @@ def estimate(task: Task, memory: Memory) -> Estimate:
 def part_of_batch(task: Task) -> int:
     """The most pictures that pass through the network at once."""
     batch = task.clock.batch_size
-    return -(-batch // min(task.recipe.optimizer.accumulate, batch))
+    return -(-batch // min(task.recipe.training.accumulate, batch))
 
 
 def made_up_step(task: Task) -> Callable[[int], None]:
@@ -111,10 +112,8 @@ def made_up_step(task: Task) -> Callable[[int], None]:
 
     It raises WorkError where the loss is not finite.
     """
-    network = apply(build(task.spec, init=task.recipe.network.init), task.rewrites).to(task.device)
-    settings = task.recipe.optimizer.model_copy(update={"accumulate": 1})
-    optimizer = make_optimizer(network, settings, task.recipe.pruning.compactor_momentum)
-    side = task.preprocessing.crop
+    subject = trainee(task, build(task.spec, init=task.recipe.network.init))
+    side, recipe = task.preprocessing.crop, task.recipe
 
     @functools.cache
     def batch(pictures: int) -> tuple[Tensor, Tensor]:
@@ -124,8 +123,9 @@ def made_up_step(task: Task) -> Callable[[int], None]:
 
     def step(pictures: int) -> None:
         try:
-            forward_backward(network, *batch(pictures), settings, task.precision == "bfloat16")
-            update(network, optimizer, 0.0, settings.clip)
+            autocast = task.precision == "bfloat16"
+            forward_backward(subject.network, *batch(pictures), recipe.objective, autocast=autocast)
+            update(subject.network, subject.optimizer, 0.0, recipe.training.clip)
         except NonFinite as error:
             raise WorkError(f"On made-up pictures {error.what}; look at the settings of the network.") from None
         if task.device != "cpu":

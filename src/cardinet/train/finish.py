@@ -20,7 +20,6 @@ from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import load_model, save_model
 from cardinet.train.estimate import evaluation_batch
 from cardinet.train.listener import Listener
-from cardinet.train.prune import narrowed
 from cardinet.train.task import Task
 
 MISTAKES = 32
@@ -30,17 +29,17 @@ PAIRS, OF_A_PAIR = 8, 3
 def finish(task: Task, folder: RunFolder, listener: Listener) -> None:
     """Evaluate the kept model on validation and test, and write the model file and evaluation.json.
 
-    A pruned network is narrowed first. Raises WorkError where that is less than was asked.
+    Methods make of the network what they promise first. Raises WorkError where that is less than was asked.
     """
     with no_bounds():  # what was trained is finished, whatever memory is left
         model = load_model(folder.model, task.device)
     about: dict[str, Any] = {}
-    if (
-        task.recipe.pruning.keep_macs is not None and model.rewrites == task.rewrites
-    ):  # not yet narrowed, as it is where this is done again
-        network, steps, share = narrowed(cast(Classifier, model.network), task)
-        about = {"macs_kept": share}
-        model = replace(model, network=network, rewrites=steps)
+    if model.rewrites == task.rewrites:  # not yet finished, as it is where this is done again
+        for method in task.recipe.methods.values():
+            made = method.finish(cast(Classifier, model.network), task.recipe.network.steps(), task.conditions)
+            if made is not None:
+                about |= made.figures
+                model = replace(model, network=made.network, rewrites=made.rewrites)
     results: dict[str, Evaluation] = {}
     for name in ("validation", "test"):
         if name in task.source.splits:

@@ -17,12 +17,12 @@ from cardinet.measure.memory import Memory
 from cardinet.networks.registry import find
 from cardinet.rewrite.registry import folded
 from cardinet.runs.environment import device_of, precision_of
+from cardinet.train.clock import Clock, make_clock
 from cardinet.train.draft import Draft, check_rewritten, draft
 from cardinet.train.estimate import require_step
 from cardinet.train.inputs import check_size, choose_preprocessing, choose_size
-from cardinet.train.prune import COMPACT, check_pruning
+from cardinet.train.methods import Conditions
 from cardinet.train.recipe import Recipe
-from cardinet.train.schedule import Clock, clock
 from cardinet.train.task import Task
 
 TINY = 16
@@ -75,15 +75,18 @@ def check(recipe: Recipe, source: Source, given: Draft | None = None) -> Fit:
         size, _ = choose_size(recipe.preprocessing, source)
         if too_deep(given.spec, size):
             raise RequestError(_too_deep(name, given.spec.stride, size))
-        _check_step(name, given, size, batch_size, min(recipe.optimizer.accumulate, batch_size))
+        _check_step(name, given, size, batch_size, min(recipe.training.accumulate, batch_size))
     with findings:
         device = device_of(recipe.machine.device)
         precision = precision_of(recipe.machine.precision, device)
     with findings:
-        times = clock(recipe, train // batch_size, batch_size)
-    if recipe.pruning.keep_macs is not None and given is not None and times is not None:
-        with findings:
-            check_pruning(recipe.pruning, given.network, size, times)
+        times = make_clock(recipe.training, train)
+        recipe.schedule.check(times)
+    if given is not None and times is not None:
+        conditions = Conditions(times, size, recipe.optimizer, recipe.machine.seed)
+        for method in recipe.methods.values():
+            with findings:
+                method.check(given.network, conditions)
     findings.raise_if_any()
     assert given is not None
     assert times is not None
@@ -98,7 +101,7 @@ def fit(recipe: Recipe, source: Source, found: Fit, flips_asked: bool) -> tuple[
     preprocessing = choose_preprocessing(recipe.preprocessing, source, found.draft.network.spec.in_channels)
     if found.clock.batch_size < recipe.training.batch_size:
         notes.append(f"A batch has {found.clock.batch_size} pictures, as there are no more for training.")
-    if found.clock.batch_size < recipe.optimizer.accumulate:
+    if found.clock.batch_size < recipe.training.accumulate:
         notes.append(f"A batch passes in {found.clock.batch_size} parts of one picture, as it has no more.")
     if folded(recipe.network.steps()):
         notes.append(
@@ -109,7 +112,7 @@ def fit(recipe: Recipe, source: Source, found: Fit, flips_asked: bool) -> tuple[
         notes.append("No mirror images: they would change what these pictures mean.")
         recipe = recipe.but("augmentation", flip=0.0)
     recipe = recipe.but("network", id=found.network).but("data", source=source.text)
-    rewrites = (*recipe.network.steps(), *((COMPACT,) if recipe.pruning.keep_macs is not None else ()))
+    rewrites = (*recipe.network.steps(), *(step for method in recipe.methods.values() for step in method.rewrites()))
     spec = found.draft.spec
     return Task(recipe, found.clock, spec, source, preprocessing, found.device, found.precision, rewrites), notes
 

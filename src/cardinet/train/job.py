@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
-from typing import cast
 
 import torch
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.files import write_atomic
-from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.data.kinds import absolute
 from cardinet.data.loading import WorkerLost
-from cardinet.rewrite.registry import apply
 from cardinet.runs.environment import keep_freed_memory
 from cardinet.runs.folder import RunFolder, RunRecord, new_run, publish
 from cardinet.runs.metrics import Metrics
@@ -25,7 +22,6 @@ from cardinet.train.finish import finish
 from cardinet.train.interrupt import Interrupt, Interrupted
 from cardinet.train.listener import Listener
 from cardinet.train.loop import Loop
-from cardinet.train.optimizer import make_optimizer
 from cardinet.train.promised import folder_gone, keep_model, keep_rest
 from cardinet.train.record import make_record, other_hardware, task_of
 from cardinet.train.request import Resolved
@@ -33,6 +29,7 @@ from cardinet.train.starting import initial_network
 from cardinet.train.state import Progress, read_state, restore, save_state
 from cardinet.train.task import Task
 from cardinet.train.threads import with_threads
+from cardinet.train.trainee import Trainee, trainee
 
 
 def start(resolved: Resolved, listener: Listener) -> RunFolder:
@@ -43,17 +40,17 @@ def start(resolved: Resolved, listener: Listener) -> RunFolder:
     built, sentences = initial_network(task, resolved.weights)
     for sentence in sentences:
         listener.said(sentence)
-    network, optimizer = trainable(task, built, done=len(task.recipe.network.steps()))
+    subject = trainee(task, built, done=len(task.recipe.network.steps()))
     data = Path(task.source.text.rpartition(":")[2]).name.split(".")[0] or "data"
     out = resolved.request.out
     with new_run(out, f"{task.recipe.network.id}-{data}") as (making, target):
         record = make_record(resolved)
         making.write_record(record)
         write_atomic(making.data, make_data_sheet(task, resolved.findings).model_dump_json())
-        save_state(making.last, network, optimizer, Progress())
+        save_state(making.last, subject, Progress())
         folder = publish(making, target, numbered=out is None)
         listener.said(f"Run folder: {folder.path}")
-        work(task, network, optimizer, Progress(), folder, record, listener)
+        work(task, subject, Progress(), folder, record, listener)
     return folder
 
 
@@ -78,11 +75,11 @@ def resume(path: Path, listener: Listener, data: str | None = None) -> RunFolder
         for sentence in other_hardware(record):
             listener.said(sentence)
         prepare_machine(task)
-        network, optimizer = trainable(task, build(task.spec, init=task.recipe.network.init))
+        subject = trainee(task, build(task.spec, init=task.recipe.network.init))
         tensors, progress, metrics_bytes = read_state(folder.last)
         if progress.step > task.clock.length:
             raise WorkError(f"{folder.last} is damaged: it is of step {progress.step:,} of {task.clock.length:,}.")
-        restore(network, optimizer, tensors)
+        restore(subject, tensors)
         Metrics(folder.metrics).cut(metrics_bytes)
         if progress.step == task.clock.length and folder.evaluation.exists() and folder.model.exists():
             listener.said(
@@ -90,20 +87,13 @@ def resume(path: Path, listener: Listener, data: str | None = None) -> RunFolder
             )
             return folder
         listener.said(f"Resuming {path} after step {progress.step} of {task.clock.length}.")
-        work(task, network, optimizer, progress, folder, moved, listener)
+        work(task, subject, progress, folder, moved, listener)
     return folder
-
-
-def trainable(task: Task, built: Classifier, done: int = 0) -> tuple[Classifier, torch.optim.SGD]:
-    """The network of a task's description after the task's rewrites, of which some are `done`, and its optimizer."""
-    network = cast(Classifier, apply(built, task.rewrites[done:])).to(task.device)
-    return network, make_optimizer(network, task.recipe.optimizer, task.recipe.pruning.compactor_momentum)
 
 
 def work(
     task: Task,
-    network: Classifier,
-    optimizer: torch.optim.Optimizer,
+    subject: Trainee,
     progress: Progress,
     folder: RunFolder,
     record: RunRecord,
@@ -117,7 +107,7 @@ def work(
     sheet = folder.data.read_bytes() if folder.data.is_file() else None
     try:
         with Interrupt(listener.said) as interrupt:
-            loop = Loop(task, network, optimizer, progress, folder, listener)
+            loop = Loop(task, subject, progress, folder, listener)
             loop.run(interrupt)
         keep_model(loop)
         finish(task, folder, listener)

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from cardinet.base.errors import WorkError
-from cardinet.blocks.classifier import Classifier
 from cardinet.data.batches import Batch, TrainBatches
 from cardinet.evaluate.classification import evaluate
 from cardinet.runs.folder import RunFolder
@@ -20,11 +19,10 @@ from cardinet.runs.model_file import Model, save_model
 from cardinet.train.estimate import evaluation_batch
 from cardinet.train.interrupt import Interrupt
 from cardinet.train.listener import Listener, Tick
-from cardinet.train.optimizer import NonFinite, forward_backward, update
-from cardinet.train.prune import Pruner
-from cardinet.train.schedule import learning_rate
 from cardinet.train.state import Progress, Window, capture, save_state
+from cardinet.train.step import NonFinite, forward_backward, update
 from cardinet.train.task import Task
+from cardinet.train.trainee import Trainee
 
 SECONDS_TO_SHOW = {"cpu": 0.1, "cuda": 1.0}
 """How often the state of things is shown; on a GPU it has to be waited for."""
@@ -40,21 +38,18 @@ class Loop:
     def __init__(
         self,
         task: Task,
-        network: Classifier,
-        optimizer: torch.optim.Optimizer,
+        subject: Trainee,
         progress: Progress,
         folder: RunFolder,
         listener: Listener,
     ) -> None:
         self.task = task
-        self.network = network
-        self.optimizer = optimizer
+        self.subject = subject
         self.progress = progress
         self.folder = folder
         self.metrics = Metrics(folder.metrics, listener.said)
         self.listener = listener
-        self.prune = Pruner(network, task) if task.recipe.pruning.keep_macs is not None else None
-        self.at_once = evaluation_batch(task, network)
+        self.at_once = evaluation_batch(task, subject.network)
         self.unread: list[tuple[Tensor, Tensor, int]] = []
         self.shown = self.saved = time.monotonic()
         self.counted = time.perf_counter()
@@ -67,7 +62,7 @@ class Loop:
         task = self.task
         if self.progress.step >= task.clock.length:
             return
-        self.network.train()
+        self.subject.network.train()
         self.counted = time.perf_counter()
         machine = task.recipe.machine
         batches = TrainBatches(
@@ -96,17 +91,25 @@ class Loop:
 
     def _step(self, batch: Batch, waited: float) -> None:
         """Train on a batch, for which `waited` seconds have passed."""
-        recipe, progress = self.task.recipe, self.progress
+        task, progress, network = self.task, self.progress, self.subject.network
+        training, autocast = task.recipe.training, task.precision == "bfloat16"
+        hooks = self.subject.hooks.values()
+        for method in hooks:
+            batch = method.see(batch, progress.step)
         try:
             loss, wrong = forward_backward(
-                self.network, batch.pixels, batch.labels, recipe.optimizer, self.task.precision == "bfloat16"
+                network,
+                batch.pixels,
+                batch.labels,
+                task.recipe.objective,
+                parts=training.accumulate,
+                autocast=autocast,
             )
-            if self.prune is not None:
-                self.prune.before_update(progress.step, self.optimizer)
-            lr = learning_rate(recipe, self.task.clock, progress.step)
-            update(self.network, self.optimizer, lr, recipe.optimizer.clip)
-            if self.prune is not None:
-                self.prune.after_update(self.optimizer)
+            for method in hooks:
+                method.before_update(progress.step)
+            update(network, self.subject.optimizer, task.learning_rate(progress.step), training.clip)
+            for method in hooks:
+                method.after_update(progress.step)
         except NonFinite as error:
             raise self._not_finite(error.what, progress.step + 1, batch) from None
         progress.step += 1
@@ -139,7 +142,7 @@ class Loop:
 
     def _not_finite(self, what: str, step: int, batch: Batch | None) -> WorkError:
         recipe, window = self.task.recipe, self.progress.window
-        lr = learning_rate(recipe, self.task.clock, step - 1)
+        lr = self.task.learning_rate(step - 1)
         mean, std = self.task.preprocessing.mean, self.task.preprocessing.std
         cause = f"the learning rate ({lr:g}) is too high; start again with --lr {recipe.optimizer.lr / 10:g}"
         if batch is not None and not batch.pixels.isfinite().all():
@@ -153,7 +156,7 @@ class Loop:
 
     def _check_finite(self) -> None:
         """Raise WorkError where a finite loss has left parameters, statistics or momenta that are no numbers."""
-        tensors = {n: t for n, t in capture(self.network, self.optimizer).items() if t.is_floating_point()}
+        tensors = {n: t for n, t in capture(self.subject).items() if t.is_floating_point()}
         finite = torch.stack([tensor.isfinite().all() for tensor in tensors.values()]).tolist()
         wrong = [name for name, good in zip(tensors, finite, strict=True) if not good]
         if wrong:
@@ -200,7 +203,8 @@ class Loop:
                 "epoch": self.task.clock.epoch(step),
                 "loss": window.loss / window.steps,
                 "error": window.wrong / window.images,
-                "lr": learning_rate(self.task.recipe, self.task.clock, step - 1),
+                "lr": self.task.learning_rate(step - 1),
+                **self.subject.figures(),
                 "images_per_second": window.images / window.seconds,
                 "waiting": window.waiting / window.seconds,
                 "seconds": self.progress.seconds,
@@ -230,7 +234,7 @@ class Loop:
     def _judge(self, name: str) -> tuple[dict[str, Any], float]:
         task, started = self.task, time.perf_counter()
         result = evaluate(
-            self.network,
+            self.subject.judged(),
             task.source.splits[name],
             task.preprocessing,
             len(task.source.classes),
@@ -248,8 +252,8 @@ class Loop:
         before = self.progress.best
         return before is None or row["error"] <= before["error"]
 
-    def model(self, network: Classifier | None = None, progress: Progress | None = None) -> Model:
-        """The classifier as it stands, or as it stood."""
+    def model(self, progress: Progress | None = None) -> Model:
+        """The classifier as it stands, at some `progress`."""
         task, progress = self.task, progress or self.progress
         step = progress.step
         training = {
@@ -266,7 +270,7 @@ class Loop:
             "validation": progress.best,
         }
         return Model(
-            self.network if network is None else network,
+            self.subject.judged(),
             task.spec,
             task.source.classes,
             task.preprocessing,
@@ -281,4 +285,4 @@ class Loop:
         self.saved = time.monotonic()
 
     def _save_state(self, path: Path) -> None:
-        save_state(path, self.network, self.optimizer, self.progress, self.metrics.length())
+        save_state(path, self.subject, self.progress, self.metrics.length())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
@@ -12,7 +11,7 @@ from cardinet.base.files import write_atomic
 from cardinet.runs.folder import RunFolder, RunRecord
 from cardinet.runs.model_file import save_model
 from cardinet.train.loop import Loop
-from cardinet.train.state import put_weights, read_state
+from cardinet.train.state import capture, read_state, restore
 
 
 def keep_model(loop: Loop) -> None:
@@ -20,7 +19,7 @@ def keep_model(loop: Loop) -> None:
 
     Raises WorkError where the best checkpoint is not there either.
     """
-    folder, network, progress = loop.folder, loop.network, loop.progress
+    folder, progress = loop.folder, loop.progress
     if folder.model.is_file():
         return
     if loop.task.selects and progress.best is not None:
@@ -30,9 +29,12 @@ def keep_model(loop: Loop) -> None:
                 f"those of the last step are in {folder.last}."
             )
         tensors, progress, _ = read_state(folder.best)
-        network = copy.deepcopy(network)
-        put_weights(network, tensors)
-    save_model(folder.model, loop.model(network, progress))
+        as_it_is = {name: tensor.clone() for name, tensor in capture(loop.subject).items()}
+        restore(loop.subject, tensors)
+        save_model(folder.model, loop.model(progress))
+        restore(loop.subject, as_it_is)
+    else:
+        save_model(folder.model, loop.model())
     loop.listener.said(_again(folder.model))
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from cardinet.base.documents import Bounds, DocumentError, parse_toml, read_bytes
-from cardinet.base.durations import Duration
 from cardinet.base.errors import CardinetError, RequestError, nearest
 from cardinet.base.numbers import THREADS, WORKERS
+from cardinet.base.parts import OneOf, SomeOf, Table, spelled
 from cardinet.base.settings import Settings, find_setting, leaves, merge, put, validate
 from cardinet.base.synonyms import setting_hint
 from cardinet.data.preprocessing import LARGEST_SIDE
@@ -22,16 +22,30 @@ from cardinet.networks.document import from_document
 from cardinet.networks.part import PARTS
 from cardinet.networks.registry import find
 from cardinet.networks.spec import NetworkSpec
+from cardinet.runs.old_keys import new_place, old_place, renewed
+from cardinet.train.clock import TrainingSettings
+from cardinet.train.methods import Method
+from cardinet.train.objectives import Objective
+from cardinet.train.objectives.cross_entropy import CrossEntropy
+from cardinet.train.optimizers import Optimizer
+from cardinet.train.optimizers.sgd import SGD
+from cardinet.train.schedules import Schedule
+from cardinet.train.schedules.cosine import Cosine
 
 if TYPE_CHECKING:
     from cardinet.rewrite.registry import Step
 
 Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, lt=1)]
 Kind = Literal["tiny", "small", "photographs"]
 BOUNDS = Bounds(size=2**20, finite=False)
 """How much of a recipe is read; what is no finite number is refused by the name of its setting."""
 KINDS: tuple[Kind, ...] = ("tiny", "small", "photographs")
+
+
+OPTIMIZERS = Table(Optimizer, "cardinet.train.optimizers", "optimizer")
+SCHEDULES = Table(Schedule, "cardinet.train.schedules", "schedule")
+OBJECTIVES = Table(Objective, "cardinet.train.objectives", "objective")
+METHODS = Table(Method, "cardinet.train.methods", "method")
 
 
 class NetworkSettings(Settings):
@@ -77,58 +91,6 @@ class PreprocessingSettings(Settings):
     std: tuple[Positive, ...] | None = None
 
 
-class OptimizerSettings(Settings):
-    """SGD. `clip` bounds the norm of the gradient; `accumulate` splits a batch into that many parts."""
-
-    lr: Positive = 0.1
-    momentum: Share = 0.9
-    nesterov: bool = True
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
-    decay_norms_and_biases: bool = True
-    clip: Positive | None = None
-    accumulate: Annotated[int, Field(ge=1)] = 1
-    label_smoothing: Share = 0.0
-
-
-class ScheduleSettings(Settings):
-    """How the learning rate moves: see `schedule.learning_rate`."""
-
-    kind: Literal["step", "cosine", "constant"] = "cosine"
-    warmup: Duration = Duration("0 steps")
-    warmup_from: Annotated[float, Field(ge=0, le=1)] = 0.1
-    drops: tuple[Duration, ...] = ()
-    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    final: Annotated[float, Field(ge=0, lt=1)] = 0.0
-
-
-class TrainingSettings(Settings):
-    """How long, in batches of how many, and how often something is written down."""
-
-    length: Duration = Duration("10 epochs")
-    batch_size: Annotated[int, Field(ge=1)] = 128
-    log_every: Duration = Duration("50 steps")
-    evaluate_every: Duration = Duration("1 epoch")
-    checkpoint_seconds: Annotated[float, Field(ge=0)] = 120
-
-
-class PruningSettings(Settings):
-    """ResRep's rule (`train.prune`): with `keep_macs`, the share of the multiply-adds that is to stay, it is on.
-
-    `lasso` is the strength of the penalty on the rows of compactors, which have a momentum of their own; None: the
-    paper's 1e-4, or what takes a row to zero within a twentieth of the run, if that is more. From `mask_from` to
-    `mask_until` rows are masked anew at every `mask_every`, at most `mask_rows` more of them each time (None: as many
-    as would mask all within a third of the run); after that the masked ones have the rest of the run to reach zero.
-    """
-
-    keep_macs: Annotated[float, Field(gt=0, lt=1)] | None = None
-    lasso: Positive | None = None
-    compactor_momentum: Share = 0.99
-    mask_from: Duration = Duration("3 %")
-    mask_until: Duration = Duration("60 %")
-    mask_every: Duration = Duration("0.25 %")
-    mask_rows: Annotated[int, Field(ge=1)] | None = None
-
-
 class MachineSettings(Settings):
     """What a run's bits depend on beside the recipe. `threads` 0 is measured (`train.threads`)."""
 
@@ -153,11 +115,12 @@ class Recipe(Settings):
     data: DataSettings = DataSettings()
     preprocessing: PreprocessingSettings = PreprocessingSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
-    optimizer: OptimizerSettings = OptimizerSettings()
-    schedule: ScheduleSettings = ScheduleSettings()
+    optimizer: Annotated[Optimizer, OneOf(OPTIMIZERS, "SGD")] = SGD()
+    schedule: Annotated[Schedule, OneOf(SCHEDULES, "Cosine")] = Cosine()
+    objective: Annotated[Objective, OneOf(OBJECTIVES, "CrossEntropy")] = CrossEntropy()
+    methods: Annotated[Mapping[str, Method], SomeOf(METHODS)] = {}
     training: TrainingSettings = TrainingSettings()
     machine: MachineSettings = MachineSettings()
-    pruning: PruningSettings = PruningSettings()
 
     def but(self, group: str, **changes: Any) -> Recipe:
         """The same recipe with some settings of one group changed."""
@@ -201,8 +164,12 @@ def recipe_document(name: str, kind: str | None = None, seen: tuple[str, ...] = 
         raise RequestError(f'In recipe {name} "for" is no table; write [for.tiny] and the settings below it.')
     if unknown := [kind for kind in deltas if kind not in KINDS]:
         raise RequestError(f"[for.{unknown[0]}] in recipe {name}: pictures are {', '.join(KINDS)}.")
-    document = {}
-    if base is not None:
+    document: dict[str, Any] = {}
+    own = spelled(Recipe, own)
+    deltas = {word: spelled(Recipe, delta) for word, delta in deltas.items()}
+    if base is None:
+        own = spelled(Recipe, own, named=True)
+    else:
         beside = Path(name).parent / str(base)  # a file's base is looked for beside it
         document = recipe_document(str(beside) if beside.is_file() else str(base), kind, (*seen, name))
     document = merge(document, {"name": name.removesuffix(".toml"), **own})
@@ -215,17 +182,23 @@ def overrides(values: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], list[C
     `network.KEY` reaches the network's description, and so does KEY where no recipe has that; which settings its
     network has, the description itself judges. Two ways of saying the same are refused.
     """
-    delta: dict[str, Any] = {}
+    placed: dict[tuple[str, ...], Any] = {}
     errors: list[CardinetError] = []
-    given: set[tuple[str, ...]] = set()
     for key, value in values:
         try:
             path = _place(key, value)
-            if path in given:
+            if path in placed:
                 raise RequestError(f"{'.'.join(path)} is given twice; give it once, by its option or by --set.")
-            given.add(path)
-            put(delta, path, value)
+            placed[path] = value
         except CardinetError as error:
+            errors.append(error)
+    delta: dict[str, Any] = {}
+    for path, value in sorted(placed.items(), key=lambda item: len(item[0])):  # a whole part before its settings
+        alone: dict[str, Any] = {}
+        put(alone, path, value)
+        try:
+            delta = merge(delta, spelled(Recipe, alone))
+        except RequestError as error:
             errors.append(error)
     return delta, errors
 
@@ -239,6 +212,8 @@ def _place(key: str, value: Any) -> tuple[str, ...]:
     head, _, rest = key.partition(".")
     if head == "network" and rest and rest not in NetworkSettings.model_fields:
         return ("network", "delta", rest)
+    if (old := old_place(key, value)) is not None:
+        return new_place(old)
     in_recipe = {name for path in leaves(Recipe) for name in path}
     in_networks = {field.name for kind in PARTS.values() for field in fields(kind)}
     if head not in in_recipe:
@@ -260,4 +235,4 @@ def _place(key: str, value: Any) -> tuple[str, ...]:
 
 def make_recipe(document: Mapping[str, Any]) -> Recipe:
     """The recipe in a document. Raises RequestError with every wrong setting at once."""
-    return validate(Recipe, document)
+    return validate(Recipe, renewed(document))

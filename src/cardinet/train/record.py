@@ -11,9 +11,9 @@ from cardinet.rewrite.registry import steps_from_document
 from cardinet.runs.environment import EXACT, device_of, hardware, precision_of, require_one_process, versions
 from cardinet.runs.folder import RunRecord
 from cardinet.runs.pictures import open_pictures
+from cardinet.train.clock import make_clock
 from cardinet.train.recipe import make_recipe
 from cardinet.train.request import Resolved
-from cardinet.train.schedule import clock
 from cardinet.train.task import Task
 
 
@@ -65,8 +65,8 @@ def task_of(record: RunRecord) -> Task:
     findings.raise_if_any()
     try:
         recipe = make_recipe(record.recipe)
-        batch_size = min(recipe.training.batch_size, len(source.splits["train"]))
-        times = clock(recipe, len(source.splits["train"]) // batch_size, batch_size)
+        times = make_clock(recipe.training, len(source.splits["train"]))
+        recipe.schedule.check(times)
         spec = from_document(record.spec)
         steps = steps_from_document(record.rewrites)
     except RequestError as error:

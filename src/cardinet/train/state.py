@@ -15,6 +15,7 @@ from cardinet.base.errors import WorkError
 from cardinet.base.schemas import Count, Document, Seconds, conform
 from cardinet.runs.checkpoint import load_checkpoint, save_checkpoint
 from cardinet.runs.metrics import EvaluationRow
+from cardinet.train.trainee import Trainee
 from cardinet.weights.printed import printable
 
 
@@ -69,13 +70,20 @@ class _SavedState(Document):
         return self
 
 
-def capture(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The parameters, statistics, optimizer state and random generators, by name."""
+def capture(subject: Trainee) -> dict[str, Tensor]:
+    """The parameters, statistics, state of the optimizer and of the methods, and random generators, by name."""
+    network = subject.network
     tensors = {f"model.{name}": t for name, t in network.state_dict().items()}
     for name, parameter in network.named_parameters():
-        for key, value in optimizer.state.get(parameter, {}).items():
-            if isinstance(value, Tensor):
-                tensors[f"optimizer.{name}.{key}"] = value
+        for key, value in subject.optimizer.state.get(parameter, {}).items():
+            if value is None:
+                continue
+            if not isinstance(value, Tensor):
+                kind = type(subject.optimizer).__name__
+                raise TypeError(f"{kind} keeps {key} = {value!r} of a parameter: only tensors are saved exactly.")
+            tensors[f"optimizer.{name}.{key}"] = value
+    for method, hooks in subject.hooks.items():
+        tensors |= {f"method.{method}.{name}": tensor for name, tensor in hooks.state().items()}
     tensors["random.cpu"] = torch.get_rng_state()
     device = next(network.parameters()).device
     if device.type == "cuda":
@@ -83,25 +91,41 @@ def capture(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, T
     return tensors
 
 
-def restore(network: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `capture` took; every tensor is copied into the layout of its parameter.
+def restore(subject: Trainee, tensors: dict[str, Tensor]) -> None:
+    """Put back what `capture` took; every tensor of a parameter's shape is copied into the parameter's layout.
 
     Raises WorkError when the tensors are not those of this network.
     """
+    network = subject.network
     put_weights(network, tensors)
     parameters = dict(network.named_parameters())
     for key, value in tensors.items():
         if key.startswith("optimizer."):
             name, _, slot = key.removeprefix("optimizer.").rpartition(".")
-            if name not in parameters or parameters[name].shape != value.shape:
+            if name not in parameters:
                 raise WorkError(f"The checkpoint has an entry for no parameter of its network: {printable(key)}.")
-            optimizer.state[parameters[name]][slot] = torch.empty_like(parameters[name]).copy_(value)
+            subject.optimizer.state[parameters[name]][slot] = _slot(parameters[name], value, key)
+    for method, hooks in subject.hooks.items():
+        prefix = f"method.{method}."
+        hooks.restore({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
     try:
         torch.set_rng_state(tensors["random.cpu"])
         if "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"], next(network.parameters()).device)
     except (KeyError, TypeError, RuntimeError) as error:
         raise WorkError("The checkpoint has not the state of torch's random generators.") from error
+
+
+def _slot(parameter: Tensor, value: Tensor, key: str) -> Tensor:
+    """A tensor that an optimizer keeps of a parameter: of its shape and layout, or a number such as a count of steps.
+
+    Raises WorkError for one that could belong to no optimizer.
+    """
+    if value.shape == parameter.shape:
+        return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+    if value.numel() > parameter.numel():
+        raise WorkError(f"The checkpoint has an entry that is larger than its parameter: {printable(key)}.")
+    return value.to(parameter.device, copy=True)
 
 
 def put_weights(network: nn.Module, tensors: dict[str, Tensor]) -> None:
@@ -115,11 +139,9 @@ def put_weights(network: nn.Module, tensors: dict[str, Tensor]) -> None:
             tensor.copy_(saved[name])
 
 
-def save_state(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, metrics_bytes: int = 0
-) -> None:
+def save_state(path: Path, subject: Trainee, progress: Progress, metrics_bytes: int = 0) -> None:
     """Write a checkpoint of a run to `path`; it says how long metrics.jsonl is. Raises WorkError if it cannot."""
-    save_checkpoint(path, capture(network, optimizer), {**progress.to_document(), "metrics_bytes": metrics_bytes})
+    save_checkpoint(path, capture(subject), {**progress.to_document(), "metrics_bytes": metrics_bytes})
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], Progress, int]:

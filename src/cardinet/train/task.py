@@ -8,8 +8,9 @@ from typing import Any
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Source
 from cardinet.rewrite.registry import Step
+from cardinet.train.clock import Clock
+from cardinet.train.methods import Conditions
 from cardinet.train.recipe import Recipe
-from cardinet.train.schedule import Clock
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,16 @@ class Task:
         and passes in no more parts. A run stores what was asked for.
         """
         batch = self.clock.batch_size
-        parts = min(self.recipe.optimizer.accumulate, batch)
-        return self.recipe.but("training", batch_size=batch).but("optimizer", accumulate=parts)
+        return self.recipe.but("training", batch_size=batch, accumulate=min(self.recipe.training.accumulate, batch))
+
+    @property
+    def conditions(self) -> Conditions:
+        """What of the run its methods may know."""
+        return Conditions(self.clock, self.preprocessing.crop, self.recipe.optimizer, self.recipe.machine.seed)
+
+    def learning_rate(self, step: int) -> float:
+        """The rate of the step after `step` done ones."""
+        return self.recipe.optimizer.lr * self.recipe.schedule.share(step, self.clock)
 
     @property
     def judge(self) -> str | None:
@@ -44,7 +53,5 @@ class Task:
 
     @property
     def selects(self) -> bool:
-        """Whether the best weights are kept and not the last: on validation data, and not of a network in pruning,
-        which is what was asked for only in the end.
-        """
-        return self.judge == "validation" and self.recipe.pruning.keep_macs is None
+        """Whether the best weights are kept and not the last: on validation data, and where all methods allow it."""
+        return self.judge == "validation" and all(method.SELECTS for method in self.recipe.methods.values())

@@ -169,7 +169,7 @@ def _key(task: Task) -> dict[str, Any]:
         "network": hashlib.sha256(network.encode()).hexdigest(),
         "size": task.preprocessing.crop,
         "batch": task.clock.batch_size,
-        "accumulate": task.recipe.optimizer.accumulate,
+        "accumulate": task.recipe.training.accumulate,
         "precision": task.precision,
         "versions": versions(),
     }

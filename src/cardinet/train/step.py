@@ -1,41 +1,34 @@
-"""The optimizer of a recipe, and what a batch does to it."""
+"""One step of training: the gradient of a batch, and the update of the parameters."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from cardinet.blocks.compactor import Compactor
-from cardinet.train.recipe import OptimizerSettings
+from cardinet.train.objectives import Objective
+from cardinet.train.optimizers import Optimizer
 
 
 def make_optimizer(
-    network: nn.Module, settings: OptimizerSettings, compactor_momentum: float = 0.99
-) -> torch.optim.SGD:
-    """SGD with momentum; norms and biases (every parameter of one dimension) decay or not, as the settings say.
+    network: nn.Module, settings: Optimizer, apart: Sequence[dict[str, Any]] = ()
+) -> torch.optim.Optimizer:
+    """The optimizer of a network's parameters; groups of methods stand `apart`.
 
-    Compactors do not decay, and have a momentum of their own, without Nesterov's look ahead (ResRep, Section 4.1).
+    Norms and biases (every parameter of one dimension) decay or not, as the settings say.
     """
-    compactors = [m.weight for m in network.modules() if isinstance(m, Compactor)]
-    apart = {id(p) for p in compactors}
-    others = [p for p in network.parameters() if id(p) not in apart]
+    taken = {id(p) for group in apart for p in group["params"]}
+    others = [p for p in network.parameters() if id(p) not in taken]
     decayed = [p for p in others if p.ndim > 1 or settings.decay_norms_and_biases]
     free = [p for p in others if not (p.ndim > 1 or settings.decay_norms_and_biases)]
-    groups: list[dict[str, Any]] = [
+    groups = [
         {"params": decayed, "weight_decay": settings.weight_decay},
         {"params": free, "weight_decay": 0.0},
-        {"params": compactors, "weight_decay": 0.0, "momentum": compactor_momentum, "nesterov": False},
+        *apart,
     ]
-    return torch.optim.SGD(
-        [g for g in groups if g["params"]],
-        lr=settings.lr,
-        momentum=settings.momentum,
-        nesterov=settings.nesterov and settings.momentum > 0,
-        fused=True,
-    )
+    return settings.make([group for group in groups if group["params"]])
 
 
 class NonFinite(Exception):
@@ -47,26 +40,27 @@ class NonFinite(Exception):
 
 
 def forward_backward(
-    network: nn.Module, pixels: Tensor, labels: Tensor, settings: OptimizerSettings, autocast: bool
+    network: nn.Module, pixels: Tensor, labels: Tensor, objective: Objective, *, parts: int = 1, autocast: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Add the gradient of the mean loss over a batch to the parameters; return (mean loss, wrong predictions).
 
-    With `accumulate` = k the batch passes in k parts whose gradients add up to the whole batch's (up to what
-    BN sees). On the CPU a non-finite loss raises NonFinite before its backward pass.
+    Labels are classes (B,) or probabilities (B, classes), of which the largest is the class. The batch passes in
+    `parts` whose gradients add up to the whole batch's (up to what BN sees). On the CPU a non-finite loss raises
+    NonFinite before its backward pass.
     """
     total = pixels.new_zeros(())
     wrong = torch.zeros((), dtype=torch.int64, device=pixels.device)
-    parts = min(settings.accumulate, len(labels))
+    parts = min(parts, len(labels))
     for x, y in zip(pixels.tensor_split(parts), labels.tensor_split(parts), strict=True):
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=autocast):
             logits = network(x)
-        loss = F.cross_entropy(logits.to(pixels.dtype), y, label_smoothing=settings.label_smoothing)
+        loss = objective.loss(logits.to(pixels.dtype), y)
         if pixels.device.type == "cpu" and not loss.isfinite():
             raise NonFinite(f"the loss is {loss.item()}")
         share = loss * (len(y) / len(labels))
         share.backward()  # type: ignore[no-untyped-call]
         total += share.detach()
-        wrong += (logits.detach().argmax(1) != y).sum()
+        wrong += (logits.detach().argmax(1) != (y if y.ndim == 1 else y.argmax(1))).sum()
     return total, wrong
 
 

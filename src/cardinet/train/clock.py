@@ -1,0 +1,66 @@
+"""How long a run is, and what every duration within it comes to in steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from cardinet.base.durations import Duration
+from cardinet.base.errors import RequestError
+from cardinet.base.settings import Settings
+
+
+class TrainingSettings(Settings):
+    """How long, in batches of how many, and how often something is written down.
+
+    A batch passes in `accumulate` parts, whose gradients add up; `clip` bounds the norm of the gradient.
+    """
+
+    length: Duration = Duration("10 epochs")
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    clip: Annotated[float, Field(gt=0)] | None = None
+    log_every: Duration = Duration("50 steps")
+    evaluate_every: Duration = Duration("1 epoch")
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 120
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The durations of a run in steps."""
+
+    steps_per_epoch: int
+    batch_size: int
+    length: int
+    log_every: int
+    evaluate_every: int
+
+    def steps(self, duration: Duration) -> int:
+        """A duration within the run in steps."""
+        return duration.steps(steps_per_epoch=self.steps_per_epoch, batch_size=self.batch_size, whole=self.length)
+
+    def epoch(self, step: int) -> float:
+        """The epochs done after `step` steps."""
+        return step / self.steps_per_epoch
+
+    def evaluates(self, step: int) -> bool:
+        return step % self.evaluate_every == 0 or step == self.length
+
+    def logs(self, step: int) -> bool:
+        return step % self.log_every == 0 or step == self.length
+
+
+def make_clock(settings: TrainingSettings, pictures: int) -> Clock:
+    """The clock of a run on so many pictures. Raises RequestError where a duration is shorter than a step."""
+    batch_size = min(settings.batch_size, pictures)
+    units = {"steps_per_epoch": pictures // batch_size, "batch_size": batch_size}
+    length = settings.length.steps(**units)
+    if length < 1:
+        raise RequestError(f'training.length = "{settings.length}" is less than one step of {batch_size} pictures.')
+    every = {name: getattr(settings, name).steps(**units, whole=length) for name in ("log_every", "evaluate_every")}
+    for name, steps in every.items():
+        if steps < 1:
+            raise RequestError(f'training.{name} = "{getattr(settings, name)}" is less than one step.')
+    return Clock(**units, length=length, **every)

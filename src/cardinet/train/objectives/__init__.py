@@ -1,0 +1,20 @@
+"""What training makes small; one file for each objective."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cardinet.base.parts import Part
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Objective(Part):
+    """A loss of logits and labels."""
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The mean over a batch, a scalar. `logits` (B, classes) in float32; `labels` int64 (B,), or (B, classes) in
+        float32: the probability of each class.
+        """
+        raise NotImplementedError

@@ -1,0 +1,23 @@
+"""Cross entropy, with label smoothing: Szegedy et al. 2015, Section 7 (arXiv 1512.00567)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from cardinet.train.objectives import Objective
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class CrossEntropy(Objective):
+    """- sum over classes of q * log softmax(logits), q = (1 - label_smoothing) * label + label_smoothing / classes."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        from torch.nn import functional as F
+
+        return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)

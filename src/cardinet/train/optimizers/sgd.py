@@ -1,0 +1,27 @@
+"""Stochastic gradient descent with momentum as torch has it (Sutskever et al. 2013, Section 2, up to v's scale)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from cardinet.train.optimizers import Optimizer, Share
+
+if TYPE_CHECKING:
+    import torch
+
+
+class SGD(Optimizer):
+    """v = momentum * v + gradient + weight_decay * w; w = w - lr * v.
+
+    With `nesterov` the step is lr * (gradient + weight_decay * w + momentum * v).
+    """
+
+    momentum: Share = 0.9
+    nesterov: bool = True
+
+    def make(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
+        import torch
+
+        nesterov = self.nesterov and self.momentum > 0
+        return torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=nesterov, fused=True)

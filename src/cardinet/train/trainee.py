@@ -1,0 +1,45 @@
+"""What changes while a run trains: the network, its optimizer, and what the methods of the recipe keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+import torch
+
+from cardinet.blocks.classifier import Classifier
+from cardinet.rewrite.registry import apply
+from cardinet.train.methods import Hooks
+from cardinet.train.step import make_optimizer
+from cardinet.train.task import Task
+
+
+@dataclass
+class Trainee:
+    """`hooks` stand under the names of their methods, and are called in this order."""
+
+    network: Classifier
+    optimizer: torch.optim.Optimizer
+    hooks: dict[str, Hooks] = field(default_factory=dict)
+
+    def judged(self) -> Classifier:
+        """The network that evaluations see and model files hold."""
+        network = self.network
+        for hooks in self.hooks.values():
+            network = hooks.judged(network)
+        return network
+
+    def figures(self) -> Mapping[str, float]:
+        """What the methods say in a training line of metrics.jsonl."""
+        return {name: value for hooks in self.hooks.values() for name, value in hooks.figures().items()}
+
+
+def trainee(task: Task, built: Classifier, done: int = 0) -> Trainee:
+    """The trainee of a task: a network of its description, after the task's rewrites, of which some are `done`."""
+    methods, conditions = task.recipe.methods, task.conditions
+    network = cast(Classifier, apply(built, task.rewrites[done:])).to(task.device)
+    apart = [group for method in methods.values() for group in method.groups(network)]
+    optimizer = make_optimizer(network, task.recipe.optimizer, apart)
+    hooks = {name: method.hooks(network, optimizer, conditions) for name, method in methods.items()}
+    return Trainee(network, optimizer, hooks)
