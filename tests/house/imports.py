@@ -68,12 +68,13 @@ def graph(root: Path) -> Graph:
 
 def circles(edges: Graph) -> list[set[str]]:
     """The groups of modules of which each reaches each other one, and the modules that import themselves."""
-    reached = {module: _reached(edges, module) for module in edges}
-    groups = {frozenset({m} | {n for n in reached[m] if m in reached[n]}) for m in edges if m in reached[m]}
+    behind = {module: reached(edges, module) for module in edges}
+    groups = {frozenset({m} | {n for n in behind[m] if m in behind[n]}) for m in edges if m in behind[m]}
     return sorted(map(set, groups), key=sorted)
 
 
-def _reached(edges: Graph, start: str) -> set[str]:
+def reached(edges: Graph, start: str) -> set[str]:
+    """All modules that a module imports, and those that they import."""
     found: set[str] = set()
     waiting = [*edges[start]]
     while waiting:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from house.imports import circles, graph, imported, named_as_text, sources
+from house.imports import circles, graph, imported, named_as_text, reached, sources
 
 PACKAGE = Path(__file__).parents[2] / "src" / "cardinet"
 
@@ -93,10 +93,14 @@ def test_modules_are_named_as_text_at_few_places() -> None:
     assert by_text["cardinet.build.binding"] == {"cardinet.blocks."}
 
 
-def test_the_module_of_a_part_is_a_file_of_blocks() -> None:
+def test_the_module_of_a_part_is_a_file_of_blocks(edges: Any) -> None:
     from cardinet.networks.registry import known_parts
 
+    """And whoever reads a document knows every part."""
     ours = [kind for kind in known_parts().values() if kind.__module__.startswith("cardinet.")]
     texts = {text for kind in ours if isinstance(text := vars(kind).get("MODULE"), str)}
     assert len(texts) > 20
     assert not {text for text in texts if not (PACKAGE / "blocks" / f"{text.partition(':')[0]}.py").is_file()}
+    parts = {module for module in edges if module.startswith("cardinet.networks.parts.")}
+    assert len(parts) > 10
+    assert parts <= reached(edges, "cardinet.networks.document")

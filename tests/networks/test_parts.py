@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import ClassVar
@@ -10,12 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cardinet.base.errors import RequestError
 from cardinet.build.binding import resolve
 from cardinet.build.builder import build
 from cardinet.networks.document import from_document, to_document
-from cardinet.networks.part import part
+from cardinet.networks.part import Part, part
 from cardinet.networks.parts.gate import SqueezeExcite
-from cardinet.networks.registry import find
+from cardinet.networks.registry import find, known_parts
 from cardinet.networks.residual import Residual
 
 RESNET20 = find("resnet20_cifar").spec
@@ -52,6 +54,47 @@ class ClosedModule(nn.Module):
 @part
 class Closed:
     MODULE: ClassVar[str] = f"{__name__}:ClosedModule"
+
+
+@part
+class Groups:
+    """A part with a field of the name of an answer, and with an answer of its own."""
+
+    cardinality: int
+    MODULE: ClassVar[str] = f"{__name__}:ScaleModule"
+
+    def problems(self) -> list[str]:
+        return ["never"] if self.cardinality > 7 else []
+
+
+def test_a_part_from_outside_has_the_answers_that_it_lacks() -> None:
+    answers = {name for name in vars(Part) if not name.startswith("_")}
+    assert len(answers) > 12
+    for one in (Scale(), Closed(), Groups(cardinality=2)):
+        assert all(hasattr(one, name) for name in answers)
+        assert (one.ROLE, one.TRAINING, one.idle(one), one.hinders_new_units(drawing=True)) == ("", set(), set(), [])
+    assert (Scale().cardinality, Scale().problems(), Scale().plain_when_tested) == (1, [], True)
+    assert (Groups(cardinality=2).cardinality, Groups(cardinality=2).problems()) == (2, [])
+    assert Groups(cardinality=3).undivided([6, 7], [3]) == [
+        "cardinality = 3 does not divide the [7] channels before the spatial convolution; use 1."
+    ]
+
+
+def test_a_part_from_outside_is_judged_as_ours_are() -> None:
+    with pytest.raises(RequestError) as error:
+        RESNET20.but(spatial=Groups(cardinality=8), kind="none", merge=Closed())
+    assert [finding.partition(":")[0] for finding in error.value.findings] == ["never", "merge = Closed"]
+    RESNET20.but(spatial=Groups(cardinality=4), gate=Groups(cardinality=1))
+
+
+def test_fields_of_training_and_idle_ones_are_fields() -> None:
+    kinds = [kind for kind in known_parts().values() if kind.TRAINING]
+    assert len(kinds) == 10
+    assert {field for kind in kinds for field in kind.TRAINING - {f.name for f in dataclasses.fields(kind)}} == set()
+    spec = RESNET20.but(kind="B")
+    parts = {"": spec, "shortcut.": spec.shortcut, "stem.": spec.stem, "order.": spec.order}
+    found = {f"{path}{name}" for path, part in parts.items() for name in part.idle(part)}
+    assert found == {"stem.words", "stem.pool", "shortcut.pad", "shortcut.sample", "order.boundary"}
 
 
 def built(spec: Residual) -> nn.Module:

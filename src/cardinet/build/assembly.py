@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from torch import nn
 
+from cardinet.blocks.classifier import Classifier, Tap
+from cardinet.blocks.levels import Level, LevelStage
+from cardinet.blocks.shortcut import Absent
+from cardinet.blocks.unit import Around, Layer
 from cardinet.build.binding import bind, resolve
 from cardinet.networks.residual import Residual
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from cardinet.blocks.classifier import Classifier
-    from cardinet.blocks.levels import Level
-    from cardinet.blocks.unit import Layer
 
 
 def assemble(spec: Residual) -> Classifier:
     """Stem, stages, the words that `order.pre` leaves after the last unit, and the head."""
-    from torch import nn
-
-    from cardinet.blocks.classifier import Classifier, Tap
-
     body: dict[str, nn.Module] = dict(bind(spec.stem)(spec.in_channels, words=spec.stem_words, bias=spec.conv_bias))
     taps = [Tap("stem", list(body)[-1], spec.stem.w_out, spec.stem.stride)]
     for i, width in enumerate(spec.widths):
@@ -43,20 +36,14 @@ def assemble(spec: Residual) -> Classifier:
 
 def _closing(spec: Residual, width: int) -> dict[str, nn.Module]:
     """After the last unit of a pre-activation network its words stand once more."""
-    from torch import nn
-
     words = spec.order.pre.split()
     return {f"closing_{word}": nn.BatchNorm2d(width) if word == "bn" else nn.ReLU() for word in words}
 
 
 def _stage(spec: Residual, stage: int) -> nn.Module:
     """The units of one stage, the first of which strides (but in the first stage), with what `levels` adds."""
-    from torch import nn
-
-    from cardinet.blocks.levels import LevelStage
-
-    pooled = stage > 0 and spec.levels is not None and spec.levels.shrink == "max"
-    w_in, w_out = _widths(spec, stage)
+    pooled = stage > 0 and spec.pooled
+    w_in, w_out = spec.streams[stage : stage + 2]
     stride = 2 if stage > 0 and not pooled else 1
     units = nn.Sequential(*(_unit(spec, stage, i, stride if i == 0 else 1) for i in range(spec.depths[stage])))
     if spec.levels is None:
@@ -69,59 +56,42 @@ def _stage(spec: Residual, stage: int) -> nn.Module:
 
 
 def _level(spec: Residual, w_in: int, w_out: int, stride: int, *, activated: bool = True) -> Level:
+    assert spec.levels is not None
     module: Level = bind(spec.levels)(w_in, w_out, stride, words=spec.order.after if activated else "")
     return module
 
 
-def _widths(spec: Residual, stage: int) -> tuple[int, int]:
-    """The channels that enter and leave a stage."""
-    out = [spec.stem.w_out, *(width * spec.transform.expansion for width in spec.widths)]
-    return out[stage], out[stage + 1]
-
-
 def _unit(spec: Residual, stage: int, index: int, stride: int) -> nn.Module:
-    from cardinet.blocks.shortcut import Absent
-    from cardinet.blocks.unit import Around
 
-    w_in, w_out = _widths(spec, stage)
+    w_in, w_out = spec.streams[stage : stage + 2]
     w_in = w_in if index == 0 else w_out
     first = stage == index == 0
     order = spec.order
     around = Around(
         pre="" if order.skips_pre(first=first) else order.pre,
-        after="" if sum_goes_on(spec, stage, index) else order.after,
+        after="" if spec.sum_goes_on(stage, index) else order.after,
         shares_pre=order.shares_pre(first=first, same=w_in == w_out and stride == 1),
         copies=spec.transform.copies,
     )
     place = sum(spec.depths[:stage]) + index + 1
     shortcut = bind(spec.shortcut)(w_in, w_out, stride)
-    weighed = spec.carry is not None and not isinstance(shortcut, Absent)
-    unit: nn.Module = resolve(spec.transform.MODULE)(
+    unit: nn.Module = resolve(spec.transform.unit)(
         _layers(spec, w_in, spec.widths[stage], stride),
         bind(spec.transform.spatial),
         around,
         shortcut=shortcut,
-        carry=bind(spec.carry)(w_out) if weighed else None,
+        carry=None if spec.carry is None or isinstance(shortcut, Absent) else bind(spec.carry)(w_out),
         gate=None if spec.gate is None else bind(spec.gate)(w_out),
         merge=bind(spec.merge)(place=(place, sum(spec.depths))),
     )
     return unit
 
 
-def sum_goes_on(spec: Residual, stage: int, index: int) -> bool:
-    """Whether the sum of a unit is the end of a level too, after which the activation comes instead."""
-    if spec.levels is None or index < spec.depths[stage] - 1:
-        return False
-    return "stage" in spec.levels.around or stage == len(spec.depths) - 1
-
-
 def _layers(spec: Residual, w_in: int, width: int, stride: int) -> list[Layer]:
     """The convolutions of one unit's transform, each with the words that follow it."""
-    from cardinet.blocks.unit import Layer
-
     transform = spec.transform
     widths, last = transform.channels(w_in, width), len(transform.kernels) - 1
-    activated = getattr(transform.spatial, "ACTIVATED", False)
+    activated = transform.spatial.ACTIVATED
 
     def words(i: int) -> str:
         if i == transform.at and activated:

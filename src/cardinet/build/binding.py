@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
+from cardinet.networks.part import Part, is_part
+
 
 def resolve(place: str) -> Callable[..., Any]:
     """What a part's `MODULE` names: "gates:SqueezeExcite" is that class in `cardinet.blocks.gates`.
@@ -23,7 +25,7 @@ def resolve(place: str) -> Callable[..., Any]:
     return found
 
 
-def bind(part: Any) -> Callable[..., Any]:
+def bind(part: Part) -> Callable[..., Any]:
     """The constructor of a part's module, with the part's own fields already bound; parts within it are bound too."""
     return functools.partial(resolve(part.MODULE), **{f.name: _bound(getattr(part, f.name)) for f in fields(part)})
 
@@ -32,4 +34,4 @@ def _bound(value: Any) -> Any:
     """The value of a field: a part as the constructor of its module, also where it stands in a tuple."""
     if isinstance(value, tuple):
         return tuple(map(_bound, value))
-    return bind(value) if hasattr(value, "MODULE") else value
+    return bind(value) if is_part(value) and value.MODULE else value

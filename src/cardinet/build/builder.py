@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import torch
 
+from cardinet.blocks.classifier import Classifier
 from cardinet.build.assembly import assemble
 from cardinet.build.binding import bind
+from cardinet.build.initialise import initialise
+from cardinet.build.size import within_bounds
 from cardinet.networks.residual import Residual
 from cardinet.networks.spec import NetworkSpec
-
-if TYPE_CHECKING:
-    from cardinet.blocks.classifier import Classifier
 
 
 def build(spec: NetworkSpec, *, init: str = "torchvision", device: str = "cpu") -> Classifier:
@@ -19,11 +19,6 @@ def build(spec: NetworkSpec, *, init: str = "torchvision", device: str = "cpu") 
     `init` is "torchvision" (one seed gives the weights of torchvision, where it has the network) or "paper"; see
     `initialise`. Raises RequestError for a network that is larger than `base.bounds` allows.
     """
-    import torch
-
-    from cardinet.build.initialise import initialise
-    from cardinet.build.size import within_bounds
-
     with within_bounds(), torch.device(device):
         network = assemble(spec) if isinstance(spec, Residual) else bind(spec)()
     if device != "meta":

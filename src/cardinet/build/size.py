@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from cardinet.base.bounds import LIFT, MODULES, PARAMETERS, bounded
 from cardinet.base.errors import RequestError
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _OPEN: ContextVar[_Size | None] = ContextVar("size", default=None)
 
@@ -39,11 +42,6 @@ def within_bounds() -> Iterator[None]:
     Raises RequestError as soon as there are more than `base.bounds` says, before memory is filled, and where a
     parameter is larger than any memory.
     """
-    from torch.nn.modules.module import (
-        register_module_module_registration_hook,
-        register_module_parameter_registration_hook,
-    )
-
     hooks: list[Any] = []
     token = _OPEN.set(_Size() if bounded() else None)
     try:

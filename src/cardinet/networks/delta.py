@@ -67,7 +67,7 @@ def from_text(field: str, text: str) -> Any:
         return words.get(text, text)
     name, inner = written[1], written[2] or ""
     if name not in PARTS:
-        among = [other for other, kind in PARTS.items() if field not in EXAMPLES or getattr(kind, "ROLE", "") == field]
+        among = [other for other, kind in PARTS.items() if field not in EXAMPLES or field == kind.ROLE]
         example = f", such as {field}={EXAMPLES[field]}" if field in EXAMPLES else ""
         raise RequestError(f'{field} = {text}: there is no part "{name}" ({nearest(name, among)}){example}.')
     arguments = _arguments(inner)
@@ -101,7 +101,7 @@ def _path(node: Any, key: str) -> Path:
     if paths:
         among = ", ".join(".".join(path) for path in paths)
         raise RequestError(f'"{key}" stands in several parts; name one: {among}.')
-    if why := getattr(node, "WITHOUT", {}).get(key):
+    if why := node.WITHOUT.get(key):
         raise RequestError(f"{type(node).__name__} has no {key}: {why}")
     hint = setting_hint(key, dict.fromkeys(names(node)))
     raise RequestError(f'A network of this kind has no setting "{key}" ({hint}).')
@@ -111,7 +111,7 @@ def _checked(node: Any, path: Path, value: Any) -> Any:
     """A value for a field: None for the word where the field may be empty. Raises RequestError for a part's place."""
     owner = functools.reduce(getattr, path[:-1], node)
     field = next(f for f in fields(owner) if f.name == path[-1])
-    may_be_none = str(field.type) == "Any" or re.search(r"\bNone\b", str(field.type))
+    may_be_none = re.search(r"\bNone\b|^SkipValidation\b", str(field.type))  # what is skipped, the description judges
     if isinstance(value, str) and value.lower() == "none" and may_be_none:
         return None
     if is_part(getattr(owner, field.name)) and not is_part(value) and value is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, SkipValidation
 
-from cardinet.base.errors import RequestError
 from cardinet.networks.numbers import Count
-from cardinet.networks.part import misplaced, part
+from cardinet.networks.part import Part, misplaced, part
+from cardinet.networks.parts.gate import Gate
 from cardinet.networks.parts.inception_pieces import Chain, InceptionResidual, strangers, window
 from cardinet.networks.parts.merge import Add
 from cardinet.networks.spec import NetworkSpec
@@ -27,21 +27,21 @@ class Inception(NetworkSpec):
     stages: Annotated[tuple[Annotated[Chain, Field(min_length=1)], ...], Field(min_length=1)]
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     embedding: Count | None = None
-    gate: Any = None
-    merge: Any = Add()
+    gate: SkipValidation[Gate | None] = None
+    merge: SkipValidation[Part] = Add()
     num_classes: Count = 1000
     in_channels: Count = 3
 
+    TRAINING: ClassVar[frozenset[str]] = frozenset({"dropout"})
     MODULE: ClassVar[str] = "inception:InceptionNet"
 
-    def __post_init__(self) -> None:
+    def problems(self) -> list[str]:
         found = list(strangers((self.stem, *self.stages)))
-        found += misplaced({"gate": self.gate, "merge": self.merge}, optional=("gate",))
+        found += (wrong := misplaced({"gate": self.gate, "merge": self.merge}, optional=("gate",)))
         joined = any(isinstance(piece, InceptionResidual) for stage in self.stages for piece in stage)
-        if not joined and not isinstance(self.merge, Add):
+        if not joined and not wrong and self.merge.JOINS:
             found.append(f"merge = {type(self.merge).__name__}: no module here has a shortcut to join; use Add().")
-        if found:
-            raise RequestError(*found)
+        return found
 
     @property
     def stride(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -31,3 +32,16 @@ Survival = Annotated[float, Field(gt=0, le=1)]
 """The probability with which something is kept."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def unequal(depths: Sequence[int], widths: Sequence[int], each: str) -> list[str]:
+    """A sentence where there are not as many depths as widths, one of each per stage or the like."""
+    if len(depths) == len(widths):
+        return []
+    return [f"depths {depths} and widths {widths} differ in length; give one of each per {each}."]
+
+
+def undivided_widths(cardinality: int, widths: Sequence[int]) -> list[str]:
+    """A sentence where groups do not divide some of the widths."""
+    wrong = [width for width in widths if width % cardinality]
+    return [f"cardinality = {cardinality} does not divide the widths {wrong}; use a divisor."] if wrong else []

@@ -39,7 +39,7 @@ from cardinet.networks.families import (
     wide_resnet,
 )
 from cardinet.networks.family import Family, Named
-from cardinet.networks.part import PARTS
+from cardinet.networks.part import PARTS, Part
 
 FAMILY_MODULES = (
     resnet,
@@ -108,7 +108,7 @@ def find(name: str) -> Named:
     raise RequestError(f'There is no network "{name}" ({nearest(name, among)}). `cardinet list` shows all.')
 
 
-def known_parts() -> Mapping[str, type]:
+def known_parts() -> Mapping[str, type[Part]]:
     """Every kind of part by its name in a document: all that the families here need, and those made outside so far."""
     return PARTS
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+from cardinet.base.errors import RequestError
 from cardinet.networks.delta import with_delta
+from cardinet.networks.part import Part
 
 
-class NetworkSpec:
+class NetworkSpec(Part):
     """Base of the parts that describe whole networks.
 
     A subclass is a `@part` with the fields `num_classes` and `in_channels` among its own, a `stride` (input pixels
     per pixel of the last feature map) and a `MODULE`: the class in `blocks/` that is called with all fields by name,
-    parts among them as constructors with their own fields bound. `WITHOUT` gives the reason where a setting that
-    other kinds of networks have makes no sense in this one.
+    parts among them as constructors with their own fields bound. Raises RequestError when it is made with settings that
+    have no meaning together (`problems`), all of them at once.
     """
 
-    WITHOUT: ClassVar[Mapping[str, str]] = {}
+    ROLE: ClassVar[str] = "network"
 
     num_classes: int
     in_channels: int
+
+    def __post_init__(self) -> None:
+        if found := self.problems():
+            raise RequestError(*found)
 
     def but(self, **delta: Any) -> Self:
         """The same network with a delta: whole parts, or fields by a short name that exactly one part owns."""

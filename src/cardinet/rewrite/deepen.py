@@ -19,10 +19,7 @@ from cardinet.blocks.classifier import Classifier
 from cardinet.blocks.copies import CopiesUnit
 from cardinet.blocks.levels import LevelStage
 from cardinet.blocks.merge import Weighted
-from cardinet.build.assembly import sum_goes_on
 from cardinet.build.builder import build
-from cardinet.networks.parts.carry import ExclusiveGate, Scaled, ShortcutDropout, ShortcutGate
-from cardinet.networks.parts.merge import StochasticDepth, Swapout
 from cardinet.networks.residual import Residual
 from cardinet.rewrite.anew import alike, drawn_from
 from cardinet.rewrite.modules import as_described, layout_of
@@ -80,16 +77,16 @@ def _described(spec: Residual, depths: Sequence[int], *, drawing: bool) -> Resid
     found, grown = Findings(), spec
     with found:
         grown = spec.but(depths=depths)
-        if problems := list(_of_depths(spec, grown)):
+        if problems := list(_wrong_depths(spec, grown)):
             raise RequestError(*problems)
     with found:
-        if problems := [*_of_order(spec), *_of_shortcut(spec, drawing), *(_of_merge(spec) if drawing else [])]:
+        if problems := [why for part in spec.unit_parts for why in part.hinders_new_units(drawing=drawing)]:
             raise RequestError(*problems)
     found.raise_if_any()
     return grown
 
 
-def _of_depths(spec: Residual, grown: Residual) -> Iterator[str]:
+def _wrong_depths(spec: Residual, grown: Residual) -> Iterator[str]:
     """What has no meaning in the numbers of units."""
     asked, have = list(grown.depths), list(spec.depths)
     if asked == have:
@@ -104,55 +101,9 @@ def _of_depths(spec: Residual, grown: Residual) -> Iterator[str]:
             )
 
 
-def _of_order(spec: Residual) -> Iterator[str]:
-    """Why the order of norm and activation allows no unit that starts as the identity and learns."""
-    if "bn" in spec.order.after.split():
-        yield (
-            f'order.after = "{spec.order.after}": the BN after the sum would normalise what passes a new unit, '
-            "whatever its branch; only orders without it (a, d, e) can be deepened."
-        )
-    if spec.order.last.endswith("relu"):
-        yield (
-            f'order.last = "{spec.order.last}": behind a ReLU a branch that is zero has no gradient and would never '
-            "learn; only orders without it (a, d, e) can be deepened."
-        )
-
-
-def _of_shortcut(spec: Residual, drawing: bool) -> Iterator[str]:
-    """Why what passes a new unit would not stay what it is."""
-    if spec.shortcut.kind == "none":
-        yield 'shortcut.kind = "none": nothing passes a unit whose branch is zero, so no unit can be added.'
-    if spec.shortcut.kind == "C" and spec.shortcut.project != "conv":
-        yield (
-            f'shortcut.project = "{spec.shortcut.project}": with kind "C" a new unit has a projection whose BN '
-            "normalises what passes it, so no unit can be added."
-        )
-    if isinstance(spec.carry, Scaled) and spec.carry.skip != 1:
-        yield f"carry.skip = {spec.carry.skip:g}: a new unit would scale what passes it, so no unit can be added."
-    if isinstance(spec.carry, ExclusiveGate | ShortcutGate):
-        yield (
-            f"carry = {type(spec.carry).__name__}: the gate of a new unit never opens the shortcut fully, so no unit "
-            "can be added."
-        )
-    if drawing and isinstance(spec.carry, ShortcutDropout) and spec.carry.rate:
-        yield f"carry.rate = {spec.carry.rate:g}: a new unit would drop what passes it in training; strip first."
-
-
-def _of_merge(spec: Residual) -> Iterator[str]:
-    """Why a rule that drops treats the old units differently once there are more, or drops what passes new ones."""
-    merge = spec.merge
-    if isinstance(merge, StochasticDepth) and merge.rule == "linear" and merge.last < 1:
-        yield (
-            'merge.rule = "linear": the survival of the old units follows from the number of all units and would '
-            "change; strip first."
-        )
-    if isinstance(merge, Swapout) and (merge.last[0] < 1 or (merge.rule == "linear" and merge.last[1] < 1)):
-        yield f"merge.last = {merge.last}: Swapout would weigh what passes new units, or old ones anew; strip first."
-
-
 def _held(spec: Residual, stage: int) -> int:
     """How many units at the end of a stage stay there: 1 where the last leaves its activation to a level."""
-    return int(bool(spec.order.after) and sum_goes_on(spec, stage, spec.depths[stage] - 1))
+    return int(bool(spec.order.after) and spec.sum_goes_on(stage, spec.depths[stage] - 1))
 
 
 def _units(network: nn.Module, stage: int) -> nn.Sequential:

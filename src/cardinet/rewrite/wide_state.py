@@ -18,15 +18,10 @@ from cardinet.networks.residual import Residual
 from cardinet.rewrite.replicas import by_group, copied, evenly, padded, shared
 
 
-def streams(spec: Residual) -> list[int]:
-    """The channels of the stem and of each stage: what shortcuts carry."""
-    return [spec.stem.w_out, *(width * spec.transform.expansion for width in spec.widths)]
-
-
 def reads_or_makes_groups(spec: Residual, grown: Residual) -> bool:
     """Whether a convolution in groups reads or makes what shortcuts carry, in one network or the other."""
     at_an_end = spec.transform.at in (0, len(spec.transform.kernels) - 1)
-    return at_an_end and max(one.transform.spatial.cardinality for one in (spec, grown)) > 1
+    return at_an_end and max(one.cardinality for one in (spec, grown)) > 1
 
 
 def grouped(width: int, wider: int, groups: int, more: int) -> bool:
@@ -45,8 +40,8 @@ class WideState:
         self.generator = generator
         self.spec: Residual = self.network.spec
         self.grown: Residual = self.wide.spec
-        self.cardinality = self.spec.transform.spatial.cardinality
-        self.groups = evenly(self.cardinality, self.grown.transform.spatial.cardinality, generator)
+        self.cardinality = self.spec.cardinality
+        self.groups = evenly(self.cardinality, self.grown.cardinality, generator)
         self.on_streams = reads_or_makes_groups(self.spec, self.grown)
         self.found: dict[str, Tensor] = {}
 
@@ -54,7 +49,7 @@ class WideState:
         """The state of the wider network. Raises RequestError where it has a tensor of an unknown part."""
         body = self.network.body_names
         children = body[: body.index("layer1")]
-        (old, *_), (new, *_) = streams(self.spec), streams(self.grown)
+        (old, *_), (new, *_) = self.spec.streams, self.grown.streams
         x = stem = self.made(old, new, in_groups=self.on_streams)
         leaves = [n for n, m in self.network.named_modules() if not list(m.children()) and n.split(".")[0] in children]
         self.line(leaves, torch.arange(self.spec.in_channels), stem)
@@ -89,8 +84,8 @@ class WideState:
             return x
         if isinstance(way, ZeroPad):
             zeros = self.wide.get_submodule(first).downsample.channels
-            return padded(x, streams(self.spec)[stage], way.channels, zeros, self.generator)
-        return self.made(streams(self.spec)[stage + 1], streams(self.grown)[stage + 1], in_groups=self.on_streams)
+            return padded(x, self.spec.streams[stage], way.channels, zeros, self.generator)
+        return self.made(self.spec.streams[stage + 1], self.grown.streams[stage + 1], in_groups=self.on_streams)
 
     def unit(self, at: str, x: Tensor, out: Tensor) -> None:
         """Transform, shortcut, and what weighs them."""

@@ -16,12 +16,11 @@ from torch import nn
 from cardinet.base.errors import Findings, RequestError
 from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
-from cardinet.networks.parts.spatial import Grouped
 from cardinet.networks.residual import Residual
 from cardinet.rewrite.anew import seeded
 from cardinet.rewrite.modules import as_described, layout_of, replace
 from cardinet.rewrite.strip import RULES
-from cardinet.rewrite.wide_state import WideState, grouped, reads_or_makes_groups, streams
+from cardinet.rewrite.wide_state import WideState, grouped, reads_or_makes_groups
 
 PATHS = {"widths": "widths", "base_width": "transform.base_width", "cardinality": "transform.spatial.cardinality"}
 """Where the arguments stand in a description."""
@@ -70,14 +69,14 @@ def _described(spec: Residual, asked: Mapping[str, Any]) -> Residual:
     """The description of the wider network. Raises RequestError with everything that stands against it."""
     found, grown = Findings(), spec
     with found:
-        if problems := list(_of_parts(spec)):
+        if problems := list(_parts_that_stay(spec)):
             raise RequestError(*problems)
     with found:
         grown = _wider(spec, asked)
-        if problems := list(_of_values(spec, grown)):
+        if problems := list(_smaller_values(spec, grown)):
             raise RequestError(*problems)
     found.raise_if_any()
-    checks = (_of_stem, _of_shapes, _of_padding, _of_groups)
+    checks = (_stems_that_do_not_fit, _shapes_that_change, _padding_that_grows, _groups_that_narrow)
     if problems := [text for check in checks for text in check(spec, grown)]:
         raise RequestError(*problems)
     return grown
@@ -87,30 +86,30 @@ def _wider(spec: Residual, asked: Mapping[str, Any]) -> Residual:
     """The description with the values asked for, its stem as wide as the first stage if it is now."""
     delta = {PATHS[name]: value for name, value in asked.items()}
     widths = asked.get("widths")
-    stem, first = streams(spec)[:2]
+    stem, first = spec.streams[:2]
     if stem == first and isinstance(widths, list | tuple) and widths and isinstance(widths[0], int) and widths[0] > 0:
         delta["stem.width"] = widths[0] * spec.transform.expansion * spec.stem.width // stem
     return spec.but(**delta)
 
 
-def _of_parts(spec: Residual) -> Iterator[str]:
+def _parts_that_stay(spec: Residual) -> Iterator[str]:
     """Which parts have no copies that compute the same."""
     if spec.transform.form != "c":
         yield f'form = "{spec.transform.form}": only form "c" is widened; convert it first, and back after it.'
-    if not isinstance(spec.transform.spatial, Grouped):
+    if not spec.transform.spatial.BRANCHED:
         kind = type(spec.transform.spatial).__name__
         yield f"spatial = {kind}: its attention between paths is not widened; only Grouped convolutions are."
 
 
-def _of_values(spec: Residual, grown: Residual) -> Iterator[str]:
+def _smaller_values(spec: Residual, grown: Residual) -> Iterator[str]:
     """Which values are smaller than those that the network has, or whether all are the same."""
     have, value = spec.transform, grown.transform
     if grown == spec:
-        shown = f"widths = {list(spec.widths)}, base_width = {have.base_width:g} and cardinality = {_cardinality(spec)}"
+        shown = f"widths = {list(spec.widths)}, base_width = {have.base_width:g} and cardinality = {spec.cardinality}"
         yield f"There is nothing to widen: the network has {shown}; give one of them more."
     for name, old, new in (
         ("base_width", have.base_width, value.base_width),
-        ("cardinality", _cardinality(spec), _cardinality(grown)),
+        ("cardinality", spec.cardinality, grown.cardinality),
     ):
         if new < old:
             yield f"{name} = {new:g}: the network has {old:g}, and widening only adds; give more."
@@ -122,9 +121,9 @@ def _of_values(spec: Residual, grown: Residual) -> Iterator[str]:
             )
 
 
-def _of_stem(spec: Residual, grown: Residual) -> Iterator[str]:
+def _stems_that_do_not_fit(spec: Residual, grown: Residual) -> Iterator[str]:
     """Whether the stem can have the channels of the first stage."""
-    (stem, first), (wide_stem, wide_first) = streams(spec)[:2], streams(grown)[:2]
+    (stem, first), (wide_stem, wide_first) = spec.streams[:2], grown.streams[:2]
     if stem == first and wide_stem != wide_first:
         yield (
             f"widths = {list(grown.widths)}: the stem passes its channels to stage 1 unchanged, and a deep stem has an "
@@ -132,13 +131,12 @@ def _of_stem(spec: Residual, grown: Residual) -> Iterator[str]:
         )
 
 
-def _of_shapes(spec: Residual, grown: Residual) -> Iterator[str]:
+def _shapes_that_change(spec: Residual, grown: Residual) -> Iterator[str]:
     """Where the first unit of a stage keeps the shape in one network and changes it in the other."""
-    pooled = getattr(spec.levels, "shrink", "stride") == "max"
-    pairs = zip(pairwise(streams(spec)), pairwise(streams(grown)), strict=True)
+    pairs = zip(pairwise(spec.streams), pairwise(grown.streams), strict=True)
     for stage, ((w_in, w_out), (wide_in, wide_out)) in enumerate(pairs):
         same, wide_same = w_in == w_out, wide_in == wide_out
-        if (stage > 0 and not pooled) or same == wide_same or (stage == 0 and same):
+        if (stage > 0 and not spec.pooled) or same == wide_same or (stage == 0 and same):
             continue
         yield f"widths = {list(grown.widths)}: the first unit of stage {stage + 1} " + (
             f"passes its {w_in} channels on unchanged, and would have to make {wide_out} of {wide_in}; keep its width "
@@ -148,11 +146,11 @@ def _of_shapes(spec: Residual, grown: Residual) -> Iterator[str]:
         )
 
 
-def _of_padding(spec: Residual, grown: Residual) -> Iterator[str]:
+def _padding_that_grows(spec: Residual, grown: Residual) -> Iterator[str]:
     """Where shortcut A would have to add channels that are no copies of those that it adds now."""
-    if spec.shortcut.kind != "A":
+    if not spec.shortcut.pads:
         return
-    pairs = zip(pairwise(streams(spec)), pairwise(streams(grown)), strict=True)
+    pairs = zip(pairwise(spec.streams), pairwise(grown.streams), strict=True)
     for stage, ((w_in, w_out), (wide_in, wide_out)) in enumerate(pairs):
         old, new = w_out - w_in, wide_out - wide_in
         if new < old or (old == 0 and new > 0):
@@ -161,7 +159,7 @@ def _of_padding(spec: Residual, grown: Residual) -> Iterator[str]:
                 f'widths = {list(grown.widths)}: with shortcut.kind = "A" stage {stage + 1} adds {old} zero channels '
                 f"to the shortcut and would add {new}; give it a width that leaves {need}."
             )
-    changes = streams(spec) != streams(grown) or _cardinality(spec) != _cardinality(grown)
+    changes = spec.streams != grown.streams or spec.cardinality != grown.cardinality
     if changes and reads_or_makes_groups(spec, grown):
         yield (
             'shortcut.kind = "A": its zero channels lie across the groups of a spatial convolution that reads or makes '
@@ -169,12 +167,12 @@ def _of_padding(spec: Residual, grown: Residual) -> Iterator[str]:
         )
 
 
-def _of_groups(spec: Residual, grown: Residual) -> Iterator[str]:
+def _groups_that_narrow(spec: Residual, grown: Residual) -> Iterator[str]:
     """Where groups that lie on the shortcut's channels would be narrower."""
-    old, new = _cardinality(spec), _cardinality(grown)
+    old, new = spec.cardinality, grown.cardinality
     if not reads_or_makes_groups(spec, grown):
         return
-    own, wide = streams(spec), streams(grown)
+    own, wide = spec.streams, grown.streams
     for stage, (width, wider) in enumerate(zip(own, wide, strict=True)):
         if stage == 0 and spec.transform.at > 0 and own[0] != own[1]:
             continue  # what the stem makes is read by no convolution in groups and passed on to none that makes them
@@ -185,7 +183,3 @@ def _of_groups(spec: Residual, grown: Residual) -> Iterator[str]:
                 f"cardinality = {new}: a group has {width // old} channels of {place} and would have {wider // new}; "
                 f"for {new} groups it needs {new * (width // old)}, so give wider stages or fewer groups."
             )
-
-
-def _cardinality(spec: Residual) -> int:
-    return int(getattr(spec.transform.spatial, "cardinality", 1))

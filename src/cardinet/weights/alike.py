@@ -6,13 +6,14 @@ import dataclasses
 import fnmatch
 import functools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from typing import Any
 
 from torch import Tensor
 
 from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
+from cardinet.networks.part import is_part
 from cardinet.networks.registry import PEERS
 from cardinet.weights.layout import Layout
 from cardinet.weights.names import LAYOUTS
@@ -23,57 +24,26 @@ Path = tuple[str, ...]
 SIZES = ("depths", "widths", "num_classes", "in_channels")
 """What a library's code takes as arguments, so that its network of one size stands for those of all."""
 
-TRAINING = {
-    "dropout",
-    "head_dropout",
-    "drop_path",
-    "global_share",
-    "rate",
-    "drop",
-    "recompute",
-    "transform_bias",
-    "stds",
-}
-"""Fields that change how a network is drawn or trained, not what it computes afterwards."""
-
 
 def differing(one: Any, other: Any, path: Path = ()) -> dict[Path, Any]:
     """The fields in which two descriptions compute otherwise, by path, with the value that the other one has.
 
     The numbers of classes and of channels, what counts in training alone and how units join are left out.
     """
-    if type(one) is not type(other) or not is_dataclass(one):
+    if type(one) is not type(other) or not is_part(one):
         return {} if one == other else {path: other}
     found: dict[Path, Any] = {}
     for f in fields(one):
-        if f.name not in {*TRAINING, *SIZES[2:], "merge"}:
+        if f.name not in {*one.TRAINING, *SIZES[2:], "merge"}:
             found |= differing(getattr(one, f.name), getattr(other, f.name), (*path, f.name))
-    idle = set() if path else _idle(one, other)
+    idle = {(*path, *place.split(".")) for place in one.idle(other)}
     return {place: value for place, value in found.items() if place not in idle}
 
 
-def _idle(one: Any, other: Any) -> set[Path]:
-    """The fields that have no effect in either of two descriptions."""
-
-    def both(test: Any) -> bool:
-        return bool(test(one) and test(other))
-
-    found: set[Path] = set()
-    if both(lambda spec: getattr(getattr(spec, "shortcut", None), "kind", "") != "A"):
-        found |= {("shortcut", "pad"), ("shortcut", "sample")}
-    if both(lambda spec: getattr(getattr(spec, "stem", None), "layout", "") == "cifar"):
-        found.add(("stem", "pool"))
-    if both(lambda spec: not getattr(getattr(spec, "order", None), "pre", "")):
-        found.add(("order", "boundary"))
-    if getattr(one, "stem_words", None) == getattr(other, "stem_words", None):
-        found.add(("stem", "words"))
-    return found
-
-
 def tested(spec: Any) -> Any:
-    """How the units of a description join when it is tested: what is rescaled in training is then a plain sum."""
+    """How the units of a description join when it is tested; None where that is a plain sum, or there is no merge."""
     merge = getattr(spec, "merge", None)
-    return merge if getattr(merge, "rescale", "train") == "test" else None
+    return None if merge is None or merge.plain_when_tested else merge
 
 
 def of_size(spec: Any, size: Any) -> Any | None:

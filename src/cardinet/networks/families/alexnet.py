@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SkipValidation
 
-from cardinet.base.errors import RequestError
 from cardinet.networks.family import family, row
-from cardinet.networks.numbers import Count
-from cardinet.networks.part import misplaced, part
+from cardinet.networks.numbers import Count, undivided_widths
+from cardinet.networks.part import Part, misplaced, part
 from cardinet.networks.parts.response import LocalResponse
 from cardinet.networks.spec import NetworkSpec
 
@@ -28,22 +27,21 @@ class AlexNet(NetworkSpec):
     widths: tuple[Count, Count, Count, Count, Count] = (96, 256, 384, 384, 256)
     padding: Annotated[int, Field(ge=0, le=5)] = 0
     cardinality: Count = 2
-    norm: Any = LocalResponse()
+    norm: SkipValidation[Part | None] = LocalResponse()
     pool: Literal["ceil", "floor"] = "ceil"
     drop: Literal["after", "before"] = "after"
     num_classes: Count = 1000
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "plain:AlexNet"
+    TRAINING: ClassVar[frozenset[str]] = frozenset({"drop"})
     WITHOUT: ClassVar[Mapping[str, str]] = {"merge": "it is one plain chain without shortcuts."}
 
-    def __post_init__(self) -> None:
-        found = []
-        if wrong := [width for width in self.widths if width % self.cardinality]:
-            found.append(f"cardinality = {self.cardinality} does not divide the widths {wrong}; use a divisor.")
-        found += misplaced({"norm": self.norm}, optional=("norm",))
-        if found:
-            raise RequestError(*found)
+    def problems(self) -> list[str]:
+        return [
+            *undivided_widths(self.cardinality, self.widths),
+            *misplaced({"norm": self.norm}, optional=("norm",)),
+        ]
 
     @property
     def stride(self) -> int:

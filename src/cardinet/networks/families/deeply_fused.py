@@ -7,14 +7,14 @@ differ in nothing else. Two streams that meet without becoming one are in `merge
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, SkipValidation
 
 from cardinet.base.errors import RequestError
 from cardinet.networks.family import family, row
 from cardinet.networks.numbers import Count, Depths
-from cardinet.networks.part import misplaced, part
+from cardinet.networks.part import Part, misplaced, part
 from cardinet.networks.parts.fused_lines import BARE_BOTTLENECK, STEM_STRIDE, Counts, FusedLines, Layout
 from cardinet.networks.parts.merge import Add
 from cardinet.networks.spec import NetworkSpec
@@ -36,16 +36,17 @@ class DeeplyFused(NetworkSpec):
     lines: FusedLines = FusedLines()
     branches: Annotated[int, Field(ge=1, le=64)] = 1
     path: tuple[str, ...] = ()
-    merge: Any = Add()
+    merge: SkipValidation[Part] = Add()
     num_classes: Count = 10
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "deeply_fused:DeeplyFusedNet"
 
-    def __post_init__(self) -> None:
-        found = [*self.lines.problems(self.depths, self.widths), *misplaced({"merge": self.merge})]
+    def problems(self) -> list[str]:
+        wrong = misplaced({"merge": self.merge})
+        found = [*self.lines.problems_in_groups(self.depths, self.widths), *wrong]
         blocks = self.choices
-        if (self.path or self.lines.shallow == "none") and not isinstance(self.merge, Add):
+        if not wrong and (self.path or self.lines.shallow == "none") and self.merge.JOINS:
             why = "a base network has one line a block" if self.path else 'with shallow = "none" nothing is beside them'
             found.append(f"merge = {type(self.merge).__name__}: {why}, so there is nothing to join; use Add().")
         if self.path and len(self.path) != len(blocks):
@@ -56,8 +57,7 @@ class DeeplyFused(NetworkSpec):
                 for i, (name, names) in enumerate(zip(self.path, blocks, strict=False), 1)
                 if name not in names
             ]
-        if found:
-            raise RequestError(*found)
+        return found
 
     @property
     def choices(self) -> tuple[tuple[str, ...], ...]:

@@ -10,7 +10,6 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cardinet.base.errors import RequestError
 from cardinet.networks.family import Row, family, row
 from cardinet.networks.numbers import Count, Depths, Rate
 from cardinet.networks.part import part
@@ -40,20 +39,20 @@ class DenseNet(NetworkSpec):
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "densenet:DenseNet"
+    TRAINING: ClassVar[frozenset[str]] = frozenset({"dropout", "recompute"})
     WITHOUT: ClassVar[Mapping[str, str]] = {
         "merge": "its layers are concatenated with what they read; there is no sum of which a rule could drop a part."
     }
 
-    def __post_init__(self) -> None:
+    def problems(self) -> list[str]:
         width = self.stem_width
         for depth in self.depths[:-1]:
             before = width + depth * self.growth
             width = int(self.compression * before)
             if width < 1:
-                raise RequestError(
-                    f"compression = {self.compression:g} leaves none of the {before} channels of a block; "
-                    f"give at least {1 / before:.4f}."
-                )
+                why = f"leaves none of the {before} channels of a block; give at least {1 / before:.4f}."
+                return [f"compression = {self.compression:g} {why}"]
+        return []
 
     @property
     def stride(self) -> int:

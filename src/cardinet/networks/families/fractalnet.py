@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cardinet.base.errors import RequestError
 from cardinet.networks.family import family, row
 from cardinet.networks.numbers import Count, Rate
 from cardinet.networks.part import part
@@ -35,18 +34,18 @@ class FractalNet(NetworkSpec):
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "fractalnet:FractalNet"
+    TRAINING: ClassVar[frozenset[str]] = frozenset({"dropout", "drop_path", "global_share"})
     WITHOUT: ClassVar[Mapping[str, str]] = {
         "merge": "its joins have the rule of their own paper; give drop_path and global_share."
     }
 
-    def __post_init__(self) -> None:
+    def problems(self) -> list[str]:
         found = []
         if len(self.dropout) != len(self.widths):
             found.append(f"dropout {self.dropout} and widths {self.widths} differ in length; give one rate per block.")
         if self.column is not None and self.column >= self.columns:
             found.append(f"column = {self.column}: the network has the columns 0 to {self.columns - 1}.")
-        if found:
-            raise RequestError(*found)
+        return found
 
     @property
     def stride(self) -> int:

@@ -6,14 +6,14 @@ The two auxiliary heads are left out, as they are of the count. Pools round up a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SkipValidation
 
-from cardinet.base.errors import RequestError
 from cardinet.networks.family import family, row
 from cardinet.networks.numbers import Count
 from cardinet.networks.part import misplaced, part
+from cardinet.networks.parts.gate import Gate
 from cardinet.networks.spec import NetworkSpec
 
 Widths = tuple[Count, Count, Count, Count, Count, Count]
@@ -48,18 +48,18 @@ class GoogLeNet(NetworkSpec):
     five: Literal[3, 5] = 5
     last_pool: Literal[2, 3] = 3
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
-    gate: Any = None
+    gate: SkipValidation[Gate | None] = None
     num_classes: Count = 1000
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "googlenet:GoogLeNet"
+    TRAINING: ClassVar[frozenset[str]] = frozenset({"dropout"})
     WITHOUT: ClassVar[Mapping[str, str]] = {
         "merge": "its branches are concatenated, so there is no sum of which a rule could drop a part."
     }
 
-    def __post_init__(self) -> None:
-        if found := misplaced({"gate": self.gate}, optional=("gate",)):
-            raise RequestError(*found)
+    def problems(self) -> list[str]:
+        return misplaced({"gate": self.gate}, optional=("gate",))
 
     @property
     def stride(self) -> int:

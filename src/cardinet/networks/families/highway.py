@@ -11,7 +11,6 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from cardinet.base.errors import RequestError
 from cardinet.networks.family import family, row
 from cardinet.networks.numbers import Count, Depths, Rate
 from cardinet.networks.part import part
@@ -45,24 +44,23 @@ class Highway(NetworkSpec):
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "highway:Highway"
+    TRAINING: ClassVar[frozenset[str]] = frozenset({"dropout", "transform_bias", "stds"})
     WITHOUT: ClassVar[Mapping[str, str]] = {
         "merge": "a learned gate weighs carry and transform already, and they add up to one."
     }
 
-    def __post_init__(self) -> None:
+    def problems(self) -> list[str]:
         stages = len(self.depths)
         sizes: dict[str, tuple[tuple[Any, ...], int]] = {
             "widths": (self.widths, stages),
             "pools": (self.pools, stages),
             "dropout": (self.dropout, stages + 1),
         }
-        found = [
+        return [
             f"{name} = {value}: {stages} stages (depths {self.depths}) need {length} of them."
             for name, (value, length) in sizes.items()
             if len(value) != length
         ]
-        if found:
-            raise RequestError(*found)
 
     @property
     def stride(self) -> int:

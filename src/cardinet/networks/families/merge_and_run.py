@@ -5,12 +5,13 @@ Zhao et al. 2016 (arXiv 1611.07718), DFN-MR, in the paper's second version DMRNe
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from cardinet.base.errors import RequestError
+from pydantic import SkipValidation
+
 from cardinet.networks.family import family, row
 from cardinet.networks.numbers import Count, Depths
-from cardinet.networks.part import misplaced, part
+from cardinet.networks.part import Part, misplaced, part
 from cardinet.networks.parts.fused_lines import BARE_BOTTLENECK, STEM_STRIDE, Counts, FusedLines, Layout
 from cardinet.networks.parts.merge import Add
 from cardinet.networks.spec import NetworkSpec
@@ -31,18 +32,17 @@ class MergeAndRun(NetworkSpec):
     layout: Layout = "cifar"
     lines: FusedLines = FusedLines()
     join: Literal["add", "concatenate"] = "add"
-    merge: Any = Add()
+    merge: SkipValidation[Part] = Add()
     num_classes: Count = 10
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "merge_and_run:MergeAndRunNet"
 
-    def __post_init__(self) -> None:
-        found = [*self.lines.problems(self.depths, self.widths), *misplaced({"merge": self.merge})]
+    def problems(self) -> list[str]:
+        found = [*self.lines.problems_in_groups(self.depths, self.widths), *misplaced({"merge": self.merge})]
         if self.lines.shallow == "none":
             found.append('shallow = "none": the streams meet in their shallow lines alone; take "identity" or "1x1".')
-        if found:
-            raise RequestError(*found)
+        return found
 
     @property
     def stride(self) -> int:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SkipValidation
 
-from cardinet.base.errors import RequestError
 from cardinet.networks.family import family, row
-from cardinet.networks.numbers import Count, Depths
+from cardinet.networks.numbers import Count, Depths, undivided_widths, unequal
 from cardinet.networks.part import misplaced, part
-from cardinet.networks.parts.gate import SqueezeExcite
+from cardinet.networks.parts.gate import Gate, SqueezeExcite
 from cardinet.networks.spec import NetworkSpec
 
 
@@ -33,7 +32,7 @@ class RepVGG(NetworkSpec):
     depths: Depths
     widths: Annotated[tuple[Count, ...], Field(min_length=1)]
     cardinality: Count = 1
-    gate: Any = None
+    gate: SkipValidation[Gate | None] = None
     form: Literal["training", "deployment"] = "training"
     num_classes: Count = 1000
     in_channels: Count = 3
@@ -43,15 +42,12 @@ class RepVGG(NetworkSpec):
         "merge": "its branches become one convolution, which a rule that drops some of them would not."
     }
 
-    def __post_init__(self) -> None:
-        found = []
-        if len(self.depths) != len(self.widths):
-            found.append(f"depths {self.depths} and widths {self.widths} differ in length; give one of each per stage.")
-        if wrong := [width for width in (min(64, self.widths[0]), *self.widths) if width % self.cardinality]:
-            found.append(f"cardinality = {self.cardinality} does not divide the widths {wrong}; use a divisor.")
-        found += misplaced({"gate": self.gate}, optional=("gate",))
-        if found:
-            raise RequestError(*found)
+    def problems(self) -> list[str]:
+        return [
+            *unequal(self.depths, self.widths, "stage"),
+            *undivided_widths(self.cardinality, (min(64, self.widths[0]), *self.widths)),
+            *misplaced({"gate": self.gate}, optional=("gate",)),
+        ]
 
     @property
     def stride(self) -> int:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, SkipValidation
 
-from cardinet.base.errors import RequestError
 from cardinet.networks.family import family, row
-from cardinet.networks.numbers import Count, Depths, Rate
+from cardinet.networks.numbers import Count, Depths, Rate, unequal
 from cardinet.networks.part import misplaced, part
+from cardinet.networks.parts.gate import Gate
 from cardinet.networks.spec import NetworkSpec
 
 
@@ -31,21 +31,20 @@ class VGG(NetworkSpec):
     depths: Depths
     widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 128, 256, 512, 512)
     norm: bool = False
-    gate: Any = None
+    gate: SkipValidation[Gate | None] = None
     dropout: Rate = 0.5
     num_classes: Count = 1000
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "plain:VGG"
+    TRAINING: ClassVar[frozenset[str]] = frozenset({"dropout"})
     WITHOUT: ClassVar[Mapping[str, str]] = {"merge": "it is one plain chain without shortcuts."}
 
-    def __post_init__(self) -> None:
-        found = []
-        if len(self.depths) != len(self.widths):
-            found.append(f"depths {self.depths} and widths {self.widths} differ in length; give one of each per stage.")
-        found += misplaced({"gate": self.gate}, optional=("gate",))
-        if found:
-            raise RequestError(*found)
+    def problems(self) -> list[str]:
+        return [
+            *unequal(self.depths, self.widths, "stage"),
+            *misplaced({"gate": self.gate}, optional=("gate",)),
+        ]
 
     @property
     def stride(self) -> int:

@@ -7,45 +7,74 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from cardinet.networks.numbers import Rate, Share
-from cardinet.networks.part import part
+from cardinet.networks.part import Part, part
+
+
+class Carry(Part):
+    """What weighs a shortcut against its branch."""
+
+    ROLE: ClassVar[str] = "carry"
 
 
 @part
-class Scaled:
+class Scaled(Carry):
     """Constant scaling (He et al. 2016, Section 3.1): `skip` times the shortcut, `branch` times T."""
 
     skip: Share = 0.5
     branch: Annotated[float, Field(gt=0, le=1)] = 0.5
 
     MODULE: ClassVar[str] = "carry:Scaled"
-    ROLE: ClassVar[str] = "carry"
+
+    @property
+    def passes(self) -> bool:
+        return self.skip > 0
+
+    def hinders_new_units(self, *, drawing: bool) -> list[str]:
+        if self.skip != 1:
+            return [f"carry.skip = {self.skip:g}: a new unit would scale what passes it, so no unit can be added."]
+        return []
 
 
 @part
-class ExclusiveGate:
+class ExclusiveGate(Carry):
     """Exclusive gating (He et al. 2016, Section 3.1): 1 - g times the shortcut, g times T, g = sigmoid(conv1x1)."""
 
     gate_bias: Annotated[float, Field(ge=-100, le=100)] = -6
 
     MODULE: ClassVar[str] = "carry:ExclusiveGate"
-    ROLE: ClassVar[str] = "carry"
+
+    def hinders_new_units(self, *, drawing: bool) -> list[str]:
+        return [never_open(self)]
 
 
 @part
-class ShortcutGate:
+class ShortcutGate(Carry):
     """Shortcut-only gating (He et al. 2016, Section 3.1): 1 - g times the shortcut, T as it is."""
 
     gate_bias: Annotated[float, Field(ge=-100, le=100)] = -6
 
     MODULE: ClassVar[str] = "carry:ShortcutGate"
-    ROLE: ClassVar[str] = "carry"
+
+    def hinders_new_units(self, *, drawing: bool) -> list[str]:
+        return [never_open(self)]
 
 
 @part
-class ShortcutDropout:
+class ShortcutDropout(Carry):
     """Dropout on the shortcut (He et al. 2016, Section 3.1)."""
 
     rate: Rate = 0.5
 
     MODULE: ClassVar[str] = "carry:ShortcutDropout"
-    ROLE: ClassVar[str] = "carry"
+    TRAINING: ClassVar[frozenset[str]] = frozenset({"rate"})
+
+    def hinders_new_units(self, *, drawing: bool) -> list[str]:
+        if drawing and self.rate:
+            return [f"carry.rate = {self.rate:g}: a new unit would drop what passes it in training; strip first."]
+        return []
+
+
+def never_open(carry: Carry) -> str:
+    """Why a learned gate on the shortcut hinders new units."""
+    kind = type(carry).__name__
+    return f"carry = {kind}: the gate of a new unit never opens the shortcut fully, so no unit can be added."

@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cardinet.networks.numbers import Count
-from cardinet.networks.part import part
+from cardinet.networks.numbers import Count, unequal
+from cardinet.networks.part import Part, part
 
 Counts = Annotated[tuple[Count, ...], Field(min_length=1)]
 Layout = Literal["cifar", "imagenet"]
@@ -16,7 +16,7 @@ STEM_STRIDE = {"cifar": 1, "imagenet": 4}
 
 
 @part
-class FusedLines:
+class FusedLines(Part):
     """The lines of a block of w channels: deep ones, and a shallow one around them.
 
     A deep line is a chain of convolutions with BN, ReLU between them and none at the end: one for each of `kernels`,
@@ -30,12 +30,11 @@ class FusedLines:
     shallow: Literal["none", "identity", "1x1", "3x3", "3x3-first"] = "1x1"
 
     MODULE: ClassVar[str] = "deeply_fused:FusedLines"
+    ROLE: ClassVar[str] = "lines"
 
-    def problems(self, depths: tuple[int, ...], widths: tuple[int, ...]) -> list[str]:
+    def problems_in_groups(self, depths: tuple[int, ...], widths: tuple[int, ...]) -> list[str]:
         """What has no meaning in these lines and the groups of blocks that they form, one sentence each."""
-        found = []
-        if len(depths) != len(widths):
-            found.append(f"depths {depths} and widths {widths} differ in length; give one of each per group.")
+        found = unequal(depths, widths, "group")
         found += [
             f"reduction = {self.reduction} does not divide the {width} channels of a group; take a multiple of it."
             for width in widths

@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import ClassVar
 
 from cardinet.networks.numbers import Count
-from cardinet.networks.part import part
+from cardinet.networks.part import Part, part
+
+
+class Gate(Part):
+    """What weighs a branch. Its module is made for the number of channels of the branch, and maps a picture to one."""
+
+    ROLE: ClassVar[str] = "gate"
 
 
 @part
-class SqueezeExcite:
+class SqueezeExcite(Gate):
     """The gate of SENet (Hu et al. 2017): one weight per channel of the branch, from its means."""
 
     reduction: Count = 16
 
     MODULE: ClassVar[str] = "gates:SqueezeExcite"
-    ROLE: ClassVar[str] = "gate"

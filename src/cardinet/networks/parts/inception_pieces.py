@@ -8,30 +8,34 @@ everybody's counts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SkipValidation
 
 from cardinet.base.errors import RequestError
 from cardinet.networks.numbers import Count
-from cardinet.networks.part import part
+from cardinet.networks.part import Part, part
 
 Side = Literal[1, 3, 5, 7]
 Padding = Literal["same", "valid"]
-Chain = tuple[Any, ...]
-Branches = Annotated[tuple[Annotated[Chain, Field(min_length=1)], ...], Field(min_length=1)]
 
 
-class Piece:
+class Piece(Part):
     """Base of the parts of which modules are made. The module of a piece is made for the channels that enter it.
 
     `window` is (stride, rows, columns): an output pixel sees that many rows and columns beyond the first, padding
     taken off, so n rows become floor((n - 1 - rows) / stride) + 1 whatever n is.
     """
 
+    ROLE: ClassVar[str] = "piece"
+
     @property
     def window(self) -> tuple[int, int, int]:
         raise NotImplementedError
+
+
+Chain = tuple[SkipValidation[Piece], ...]
+Branches = Annotated[tuple[Annotated[Chain, Field(min_length=1)], ...], Field(min_length=1)]
 
 
 @part

@@ -6,11 +6,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cardinet.networks.part import part
+from cardinet.networks.part import Part, part
 
 
 @part
-class Levels:
+class Levels(Part):
     """A projection (1x1 convolution, BN) around every `stage`, around the whole `network`, or both (RoR-3).
 
     Where sums end together, the activation follows the outermost one. With `shrink` max the stages but the first
@@ -22,3 +22,8 @@ class Levels:
 
     MODULE: ClassVar[str] = "levels:Level"
     ROLE: ClassVar[str] = "levels"
+
+    def problems(self) -> list[str]:
+        if len(set(self.around)) < len(self.around):
+            return [f'levels.around = {self.around}: it names a level twice; give ("{self.around[0]}",).']
+        return []

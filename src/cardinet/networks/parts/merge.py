@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from cardinet.networks.numbers import Survival
-from cardinet.networks.part import part
+from cardinet.networks.part import Part, part
 
 
 @part
-class Add:
+class Add(Part):
     """The sum of shortcut and branch."""
 
     MODULE: ClassVar[str] = "merge:Add"
     ROLE: ClassVar[str] = "merge"
+    JOINS: ClassVar[bool] = False
 
 
 @part
-class StochasticDepth:
+class StochasticDepth(Part):
     """Stochastic depth: Huang et al. 2016, Sections 3 and 4 (arXiv 1603.09382).
 
     Unit l of L is open with probability 1 - (l / L)(1 - last) (`rule` linear) or `last` (uniform), drawn once per
@@ -33,10 +34,23 @@ class StochasticDepth:
 
     MODULE: ClassVar[str] = "merge:StochasticDepth"
     ROLE: ClassVar[str] = "merge"
+    CLOSES: ClassVar[bool] = True
+
+    @property
+    def plain_when_tested(self) -> bool:
+        return self.rescale == "train"
+
+    def hinders_new_units(self, *, drawing: bool) -> list[str]:
+        if drawing and self.rule == "linear" and self.last < 1:
+            return [
+                'merge.rule = "linear": the survival of the old units follows from the number of all units and would '
+                "change; strip first."
+            ]
+        return []
 
 
 @part
-class Swapout:
+class Swapout(Part):
     """Swapout: Singh, Hoiem and Forsyth 2016 (arXiv 1605.06465): theta1 * shortcut + theta2 * branch.
 
     theta1 and theta2 are independent Bernoulli draws per element with keep probabilities that go from 1 at the
@@ -51,3 +65,13 @@ class Swapout:
 
     MODULE: ClassVar[str] = "merge:Swapout"
     ROLE: ClassVar[str] = "merge"
+
+    @property
+    def plain_when_tested(self) -> bool:
+        return self.rescale == "train"
+
+    def hinders_new_units(self, *, drawing: bool) -> list[str]:
+        if drawing and (self.last[0] < 1 or (self.rule == "linear" and self.last[1] < 1)):
+            why = "Swapout would weigh what passes new units, or old ones anew"
+            return [f"merge.last = {self.last}: {why}; strip first."]
+        return []

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from cardinet.networks.part import SHORTHANDS, part
+from cardinet.networks.part import SHORTHANDS, Part, part
 
 Words = Literal["", "bn", "relu", "bn relu"]
 
 
 @part
-class Order:
+class Order(Part):
     """What stands before the first convolution (`pre`), between two, after the last one, and after the sum (`after`).
 
     `boundary` says what happens to `pre` where it matters whom it feeds. In a unit that changes the shape it is
@@ -25,6 +25,36 @@ class Order:
     last: Words = "bn"
     after: Words = "relu"
     boundary: Literal["he", "fb", "timm"] = "he"
+
+    def idle(self, other: Self) -> frozenset[str]:
+        return frozenset() if self.pre or other.pre else frozenset({"boundary"})
+
+    def hinders_new_units(self, *, drawing: bool) -> list[str]:
+        found = []
+        if "bn" in self.after.split():
+            found.append(
+                f'order.after = "{self.after}": the BN after the sum would normalise what passes a new unit, '
+                "whatever its branch; only orders without it (a, d, e) can be deepened."
+            )
+        if self.last.endswith("relu"):
+            found.append(
+                f'order.last = "{self.last}": behind a ReLU a branch that is zero has no gradient and would never '
+                "learn; only orders without it (a, d, e) can be deepened."
+            )
+        return found
+
+    def after_stem(self, words: str) -> str:
+        """What follows the stem's convolution where the stem has `words`; "auto" is decided here."""
+        if words != "auto":
+            return words
+        return "" if self.pre and self.boundary != "fb" else "bn relu"
+
+    def problems_with_stem(self, words: str) -> list[str]:
+        """What has no meaning in the words of a stem, one sentence each."""
+        if not self.pre or (self.boundary, words) not in (("fb", ""), ("he", "bn relu")):
+            return []
+        first = "has no activation of its own" if self.boundary == "fb" else "activates a bare stem"
+        return [f'stem.words = "{words}": the first unit ({self.boundary}) {first}; use "auto".']
 
     def shares_pre(self, *, first: bool, same: bool) -> bool:
         """Whether `pre` feeds the shortcut too, in the first unit of the network or one that keeps the shape."""

@@ -6,11 +6,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cardinet.networks.part import part
+from cardinet.networks.part import Part, part
 
 
 @part
-class LocalResponse:
+class LocalResponse(Part):
     """Local response normalisation (Section 3.3): x / (k + alpha * S)^beta, S the sum of squares of `size` channels.
 
     Caffe and torch take the mean where the paper takes the sum: their alpha is `size` times this one.

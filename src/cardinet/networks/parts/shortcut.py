@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import ClassVar, Literal, Self
 
-from cardinet.networks.part import part
+from cardinet.networks.part import Part, part
 
 
 @part
-class Shortcut:
+class Shortcut(Part):
     """The way around T (He et al. 2015, Section 3.3 and 4.1).
 
     A: identity; where the shape changes every second pixel (or, with `sample` avg, the mean of 2x2), new channels
@@ -26,3 +27,29 @@ class Shortcut:
 
     MODULE: ClassVar[str] = "shortcut:shortcut"
     ROLE: ClassVar[str] = "shortcut"
+
+    @property
+    def absent(self) -> bool:
+        return self.kind == "none"
+
+    @property
+    def pads(self) -> bool:
+        return self.kind == "A"
+
+    def idle(self, other: Self) -> frozenset[str]:
+        return frozenset() if self.pads or other.pads else frozenset({"pad", "sample"})
+
+    def problems_along(self, streams: Sequence[int]) -> list[str]:
+        if self.pads and list(streams) != sorted(streams):
+            return [f'shortcut.kind = "A": the channels {streams} shrink, and zero padding only adds; use "B".']
+        return []
+
+    def hinders_new_units(self, *, drawing: bool) -> list[str]:
+        if self.absent:
+            return ['shortcut.kind = "none": nothing passes a unit whose branch is zero, so no unit can be added.']
+        if self.kind == "C" and self.project != "conv":
+            return [
+                f'shortcut.project = "{self.project}": with kind "C" a new unit has a projection whose BN normalises '
+                "what passes it, so no unit can be added."
+            ]
+        return []

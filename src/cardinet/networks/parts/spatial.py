@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from cardinet.networks.numbers import Count
-from cardinet.networks.part import part
+from cardinet.networks.part import Part, not_divided, part
 
 
 @part
-class Grouped:
+class Grouped(Part):
     """The spatial convolution, in `cardinality` groups (1: an ordinary convolution)."""
 
     cardinality: Count = 1
 
     MODULE: ClassVar[str] = "spatial:grouped"
     ROLE: ClassVar[str] = "spatial"
+    BRANCHED: ClassVar[bool] = True
 
 
 @part
-class SelectiveKernel:
+class SelectiveKernel(Part):
     """Selective kernels: Li et al. 2019, Section 3.1 (arXiv 1903.06586).
 
     One convolution per (kernel, dilation), each with BN and ReLU; their weights per channel come from the mean of
@@ -39,7 +41,7 @@ class SelectiveKernel:
 
 
 @part
-class SplitAttention:
+class SplitAttention(Part):
     """Split attention: Zhang et al. 2020, Section 3.1 (arXiv 2004.08955).
 
     `radix` splits per cardinal group, weighted per channel from the mean of their sum through
@@ -59,3 +61,13 @@ class SplitAttention:
     MODULE: ClassVar[str] = "split:SplitAttention"
     ROLE: ClassVar[str] = "spatial"
     ACTIVATED: ClassVar[bool] = True
+
+    def undivided(self, before: Iterable[int], after: Iterable[int]) -> list[str]:
+        groups, asked, after = self.cardinality, f"cardinality = {self.cardinality}", set(after)
+        split = f"{asked} times radix = {self.radix}" if self.radix > 1 else asked
+        hidden = map(self.hidden_width, after)
+        return [
+            *not_divided(split, groups * self.radix, before, "before the spatial convolution"),
+            *not_divided(asked, groups, after, "after the spatial convolution"),
+            *not_divided(asked, groups, hidden, "within the split attention"),
+        ]

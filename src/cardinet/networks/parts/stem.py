@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from cardinet.networks.numbers import Count
-from cardinet.networks.part import part
+from cardinet.networks.part import Part, part
 
 
 @part
-class Stem:
+class Stem(Part):
     """imagenet: 7x7 /2, norm, max pool 3x3 /2. deep: 3x3 /2, 3x3, 3x3 of twice the width, then as imagenet.
 
     cifar: 3x3. `words` is what follows the (last) convolution; auto: BN and ReLU, unless the first unit starts with
@@ -24,6 +24,9 @@ class Stem:
 
     MODULE: ClassVar[str] = "stem:stem"
     ROLE: ClassVar[str] = "stem"
+
+    def idle(self, other: Self) -> frozenset[str]:
+        return frozenset({"pool"}) if self.layout == other.layout == "cifar" else frozenset()
 
     @property
     def w_out(self) -> int:

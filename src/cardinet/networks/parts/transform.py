@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SkipValidation
 
 from cardinet.base.bounds import COUNT
 from cardinet.networks.numbers import Count, Rate, at_most
-from cardinet.networks.part import SHORTHANDS, part
+from cardinet.networks.part import SHORTHANDS, Part, misplaced, part
 from cardinet.networks.parts.spatial import Grouped
 
 
 @part
-class Transform:
+class Transform(Part):
     """T: convolutions with norm and activation between them; the `spatial` one stands at index `at`.
 
     The inner width of a stage of width w is floor(w * base_width / 64) * cardinality, the output width
@@ -33,8 +34,9 @@ class Transform:
     dropout: Rate = 0
     copies: Annotated[int, Field(ge=1, le=64)] = 1
     form: Literal["a", "b", "c"] = "c"
-    spatial: Any = Grouped()
+    spatial: SkipValidation[Part] = Grouped()
 
+    TRAINING: ClassVar[frozenset[str]] = frozenset({"dropout"})
     UNITS: ClassVar[dict[str, str]] = {
         "a": "branches:SummedUnit",
         "b": "branches:ConcatenatedUnit",
@@ -42,12 +44,13 @@ class Transform:
     }
 
     @property
-    def MODULE(self) -> str:
+    def unit(self) -> str:
+        """The class of a unit that has this transform, as in a `MODULE`."""
         return "copies:CopiesUnit" if self.copies > 1 else self.UNITS[self.form]
 
     def inner_width(self, width: int) -> int:
         """D of the paper's templates, e.g. 128 in stage 1 of 32x4d."""
-        return int(width * self.base_width / 64) * int(getattr(self.spatial, "cardinality", 1))
+        return int(width * self.base_width / 64) * self.spatial.cardinality
 
     def channels(self, w_in: int, width: int) -> list[int]:
         """The channels before the first convolution and after each, in a stage of a width."""
@@ -58,33 +61,56 @@ class Transform:
         return found
 
     def problems(self) -> list[str]:
-        """What has no meaning in this transform, one sentence each."""
-        found = []
-        last = len(self.kernels) - 1
+        found = misplaced({"spatial": self.spatial})
+        placed, last = not found, len(self.kernels) - 1
         for name, index in (("at", self.at), ("stride_at", self.stride_at)):
             if index > last:
                 found.append(
                     f"{name} = {index}: the transform has {last + 1} convolutions, so 0 to {last} are allowed."
                 )
-        found += self._of_forms() if self.form != "c" else []
         if self.dropout and not last:
             found.append(f"dropout = {self.dropout:g}: it stands between two convolutions, and this transform has one.")
         if self.narrow_first != 1 and (not last or self.at == 0):
             found.append(f"narrow_first = {self.narrow_first:g}: only a bottleneck has a convolution to narrow; use 1.")
-        if getattr(self.spatial, "ACTIVATED", False):
-            kind = type(self.spatial).__name__
-            if self.at == last:
-                found.append(f"spatial = {kind}: it ends in a ReLU, so it cannot be the last convolution; at = 0.")
-            elif last >= self.at and self.kernels[self.at] != 3:
-                found.append(f"spatial = {kind}: it stands in for a 3x3, and the kernel at {self.at} is another.")
+        return [*found, *(self._problems_of_spatial() if placed else []), *self._problems_of_branches()]
+
+    def _problems_of_spatial(self) -> list[str]:
+        """What has no meaning at the place of the spatial convolution."""
+        found, kind, last = self.spatial.problems(), type(self.spatial).__name__, len(self.kernels) - 1
+        if self.form != "c" and not self.spatial.BRANCHED:
+            found.append(f'form = "{self.form}": {kind} has no branches; use form "c".')
+        if self.spatial.ACTIVATED and self.at == last:
+            found.append(f"spatial = {kind}: it ends in a ReLU, so it cannot be the last convolution; at = 0.")
+        elif self.spatial.ACTIVATED and last > self.at and self.kernels[self.at] != 3:
+            found.append(f"spatial = {kind}: it stands in for a 3x3, and the kernel at {self.at} is another.")
         return found
 
-    def _of_forms(self) -> list[str]:
+    def problems_in_stages(self, streams: Sequence[int], widths: Sequence[int], depths: Sequence[int]) -> list[str]:
+        """What has no meaning in stages of these widths, between channels in and out; one sentence each."""
+        found = [
+            f"base_width = {self.base_width:g}: no channel is left for a group in the stage of width {width}; the "
+            f"smallest base width for it is {-(-64 // width)}."
+            for width in widths
+            if int(width * self.base_width / 64) < 1
+        ]
+        channels = [
+            self.channels(w_in, width)
+            for first, out, width, depth in zip(streams, streams[1:], widths, depths, strict=False)
+            for w_in in (first, out)[:depth]
+        ]
+        if self.narrow_first != 1 and any(min(row[:2]) < 1 for row in channels):
+            found.append(f"narrow_first = {self.narrow_first:g}: conv1 has no channel left; give more.")
+        if self.at < len(self.kernels):
+            found += self.spatial.undivided({row[self.at] for row in channels}, {row[self.at + 1] for row in channels})
+        return found
+
+    def _problems_of_branches(self) -> list[str]:
+        """What has no meaning in forms a and b."""
+        if self.form == "c":
+            return []
         found = []
         if self.kernels[0] != 1 or self.kernels[-1] != 1 or len(self.kernels) != 3 or self.at != 1:
             found.append(f'form = "{self.form}": only a bottleneck (kernels 1,3,1) splits into branches; use form "c".')
-        if not isinstance(self.spatial, Grouped):
-            found.append(f'form = "{self.form}": {type(self.spatial).__name__} has no branches; use form "c".')
         for name, plain in (("copies", 1), ("narrow_first", 1), ("dropout", 0)):
             if getattr(self, name) != plain:
                 found.append(f'form = "{self.form}": branches written out know no {name}; use form "c".')
