@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
-from cardinet.base.settings import KEY, merge, put
+from cardinet.base.settings import KEY, put
 
 Path = tuple[str, ...]
 
@@ -46,15 +47,13 @@ def renewed(document: Mapping[str, Any], *, whole: bool = False) -> dict[str, An
     found: dict[str, Any] = {}
     for name, group in document.items():
         if not isinstance(group, Mapping):
-            found = merge(found, {name: group})
+            found[name] = group
             continue
-        if name != "pruning":
-            found.setdefault(name, {})
+        if name != "pruning" and not isinstance(found.get(name), dict):
+            found[name] = {}
         for key, value in group.items():
             if not (whole and IDLE.get((name, key), IDLE) == value):
-                delta: dict[str, Any] = {}
-                put(delta, new_place((name, key)), value)
-                found = merge(found, delta)
+                put(found, new_place((name, key)), copy.deepcopy(value))
     schedule = found.get("schedule")
     if isinstance(schedule, dict) and "kind" in schedule:
         kind = schedule.pop("kind")

@@ -6,7 +6,7 @@ import functools
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from cardinet.base.errors import WorkError
 from cardinet.build.builder import build
 from cardinet.measure.available import available_memory, require_confusion, require_memory
-from cardinet.measure.memory import Memory, training_memory
+from cardinet.measure.memory import Memory, network_bytes, training_memory
 from cardinet.rewrite.registry import apply
 from cardinet.runs.prediction import BATCH_SIZE
 from cardinet.runs.room import batch_memory, roomy
@@ -53,7 +53,9 @@ def step_memory(network: nn.Module, recipe: Recipe, side: int, batch: int, preci
     """What a training step of a network on the meta device takes."""
     spec: Any = network.spec
     parts = min(recipe.training.accumulate, batch)
-    return training_memory(network, side, spec.in_channels, batch, parts=parts, bfloat16=precision == "bfloat16")
+    found = training_memory(network, side, spec.in_channels, batch, parts=parts, bfloat16=precision == "bfloat16")
+    copies = sum(method.REPLACES for method in recipe.methods.values())
+    return replace(found, fixed=found.fixed + copies * network_bytes(network))
 
 
 def require_step(network: nn.Module, recipe: Recipe, side: int, batch: int, device: str, precision: str) -> Memory:

@@ -21,9 +21,8 @@ from cardinet.train.clock import Clock, make_clock
 from cardinet.train.draft import Draft, check_rewritten, draft
 from cardinet.train.estimate import require_step
 from cardinet.train.inputs import check_size, choose_preprocessing, choose_size
-from cardinet.train.methods import Conditions
 from cardinet.train.recipe import Recipe
-from cardinet.train.task import Task
+from cardinet.train.task import Task, conditions_of
 
 TINY = 16
 ROOMY = 3
@@ -83,10 +82,10 @@ def check(recipe: Recipe, source: Source, given: Draft | None = None) -> Fit:
         times = make_clock(recipe.training, train)
         recipe.schedule.check(times)
     if given is not None and times is not None:
-        conditions = Conditions(times, size, recipe.optimizer, recipe.machine.seed)
+        facts = conditions_of(recipe, times, size)
         for method in recipe.methods.values():
             with findings:
-                method.check(given.network, conditions)
+                method.check(given.network, facts)
     findings.raise_if_any()
     assert given is not None
     assert times is not None

@@ -40,7 +40,7 @@ class Task:
     @property
     def conditions(self) -> Conditions:
         """What of the run its methods may know."""
-        return Conditions(self.clock, self.preprocessing.crop, self.recipe.optimizer, self.recipe.machine.seed)
+        return conditions_of(self.recipe, self.clock, self.preprocessing.crop)
 
     def learning_rate(self, step: int) -> float:
         """The rate of the step after `step` done ones."""
@@ -55,3 +55,8 @@ class Task:
     def selects(self) -> bool:
         """Whether the best weights are kept and not the last: on validation data, and where all methods allow it."""
         return self.judge == "validation" and all(method.SELECTS for method in self.recipe.methods.values())
+
+
+def conditions_of(recipe: Recipe, clock: Clock, side: int) -> Conditions:
+    """What the methods of a recipe may know of a run whose input has `side` pixels a side."""
+    return Conditions(clock, side, recipe.optimizer, recipe.machine.seed, tuple(recipe.methods.values()))

@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What of a run a method may need to know, and what stays the same to its end; `side` is the input's, in pixels."""
+    """What of a run a method may need to know, and what stays the same to its end.
+
+    `side` is the input's, in pixels; `methods` are all that the run has.
+    """
 
     clock: Clock
     side: int
     optimizer: Optimizer
     seed: int
+    methods: tuple[Method, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,12 @@ class Hooks:
 class Method(Part):
     """A method as a recipe names it, with its settings.
 
-    `SELECTS` says whether the best weights of the run may be kept; else it is the last ones.
+    `SELECTS` says whether the best weights of the run may be kept; else it is the last ones. `REPLACES` says whether
+    evaluations and model files have another network than the one that trains, which then takes memory too.
     """
 
     SELECTS: ClassVar[bool] = True
+    REPLACES: ClassVar[bool] = False
 
     def check(self, network: Classifier, conditions: Conditions) -> None:
         """Raise RequestError where the method cannot work on a network, which is on the meta device."""

@@ -67,6 +67,9 @@ class Pruning(Method):
                 kind = type(conditions.optimizer).__name__
                 raise RequestError(f"Pruning counts on the momentum of SGD, and the optimizer is {kind}; take SGD.")
         with findings:
+            if others := [type(method).__name__ for method in conditions.methods if method.REPLACES]:
+                raise RequestError(f"Pruning goes without {others[0]}: where a row goes to zero, its average does not.")
+        with findings:
             check_target(self, network, conditions.side)
         with findings:
             check_masking(self, conditions.clock)

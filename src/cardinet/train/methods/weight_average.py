@@ -1,0 +1,72 @@
+"""An average of the weights over the steps, which is what is kept: Polyak and Juditsky 1992; here exponential, as in
+Szegedy et al. 2015, Section 8 (arXiv 1512.00567).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from cardinet.base.errors import WorkError
+from cardinet.train.methods import Conditions, Hooks, Method
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from cardinet.blocks.classifier import Classifier
+
+
+class WeightAverage(Method):
+    """After each step a <- d * a + (1 - d) * w for every parameter and running statistic.
+
+    d is `decay`, or (1 + n) / (10 + n) after n steps, while that is less, so that a short run does not keep its random
+    beginning. Evaluations and model files have the average; training goes on from the weights.
+    """
+
+    decay: Annotated[float, Field(ge=0, lt=1)] = 0.9999
+
+    REPLACES: ClassVar[bool] = True
+
+    def hooks(self, network: Classifier, optimizer: torch.optim.Optimizer, conditions: Conditions) -> Hooks:
+        return Averaging(self.decay, network)
+
+
+class Averaging(Hooks):
+    """The average of one run. It begins as the weights are when the run begins."""
+
+    def __init__(self, decay: float, network: Classifier) -> None:
+        import copy
+
+        self.decay = decay
+        self.average = copy.deepcopy(network).requires_grad_(False)
+        self.pairs = [
+            (mine, theirs.detach())
+            for mine, theirs in zip(
+                self.average.state_dict().values(), network.state_dict(keep_vars=True).values(), strict=True
+            )
+        ]
+
+    def after_update(self, step: int) -> None:
+        """Move the average; counters, which are whole numbers, are those of the network."""
+        weight = 1 - min(self.decay, (2 + step) / (11 + step))
+        for mine, theirs in self.pairs:
+            if mine.is_floating_point():
+                mine.lerp_(theirs, weight)
+            else:
+                mine.copy_(theirs)
+
+    def judged(self, network: Classifier) -> Classifier:
+        return self.average
+
+    def state(self) -> Mapping[str, Tensor]:
+        return self.average.state_dict()
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        own = self.average.state_dict()
+        if own.keys() != state.keys() or any(own[name].shape != state[name].shape for name in own):
+            raise WorkError("The checkpoint does not have the average of this network's weights.")
+        for name, tensor in own.items():
+            tensor.copy_(state[name])

@@ -1,0 +1,135 @@
+"""The table of optimizers: steps by hand, and states that come back slot by slot in their own shapes."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from runs_to_compare import DIGITS, differences, train
+from test_exact_resume import stop_and_resume
+from torch import Tensor, nn
+
+from cardinet.base.errors import WorkError
+from cardinet.build.builder import build
+from cardinet.networks.registry import find
+from cardinet.runs.checkpoint import load_checkpoint
+from cardinet.train.objectives.cross_entropy import CrossEntropy
+from cardinet.train.optimizers import Optimizer
+from cardinet.train.optimizers.adamw import AdamW
+from cardinet.train.optimizers.sgd import SGD
+from cardinet.train.recipe import OPTIMIZERS
+from cardinet.train.state import capture, restore
+from cardinet.train.step import forward_backward, make_optimizer, update
+from cardinet.train.trainee import Trainee
+
+CASES: dict[str, Optimizer] = {"AdamW": AdamW(lr=0.01), "SGD": SGD(lr=0.01)}
+SLOTS = {"AdamW": {"step", "exp_avg", "exp_avg_sq"}, "SGD": {"momentum_buffer"}}
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    made = find("resnet20_cifar").spec.but(depths=(1, 1, 1), widths=(4, 8, 16), in_channels=1, **{"stem.width": 4})
+    return build(made).double().train()
+
+
+@pytest.fixture
+def batch() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(6, 1, 8, 8, dtype=torch.float64, generator=generator), torch.arange(6)
+
+
+def test_every_optimizer_is_tried() -> None:
+    assert CASES.keys() == SLOTS.keys() == OPTIMIZERS.rows.keys()
+
+
+@pytest.mark.parametrize("all_decay", [True, False])
+def test_adamw_by_hand(batch: tuple[Tensor, Tensor], all_decay: bool) -> None:
+    """Loshchilov and Hutter 2017, Algorithm 2, as torch has it: the decay is lr * weight_decay * w."""
+    settings = AdamW(lr=1.0, weight_decay=0.3, betas=(0.8, 0.95), eps=1e-3, decay_norms_and_biases=all_decay)
+    made = network()
+    by_hand, optimizer = copy.deepcopy(made), make_optimizer(made, settings)
+    first = {name: torch.zeros_like(p) for name, p in by_hand.named_parameters()}
+    second = copy.deepcopy(first)
+    for step, rate in enumerate((0.01, 0.02, 0.005, 0.01), 1):
+        forward_backward(made, *batch, CrossEntropy())
+        update(made, optimizer, rate, None)
+        own = nn.functional.cross_entropy(by_hand(batch[0]), batch[1])
+        found = torch.autograd.grad(own, list(by_hand.parameters()))
+        with torch.no_grad():
+            for (name, p), g in zip(by_hand.named_parameters(), found, strict=True):
+                p *= 1 - rate * (0.3 if p.ndim > 1 or all_decay else 0.0)
+                first[name] = 0.8 * first[name] + 0.2 * g
+                second[name] = 0.95 * second[name] + 0.05 * g**2
+                mean, square = first[name] / (1 - 0.8**step), second[name] / (1 - 0.95**step)
+                p -= rate * mean / (square.sqrt() + 1e-3)
+    for name, tensor in by_hand.named_parameters():
+        torch.testing.assert_close(made.get_parameter(name), tensor, rtol=1e-9, atol=1e-11, msg=name)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_state_comes_back_slot_by_slot(batch: tuple[Tensor, Tensor], name: str) -> None:
+    """With its shapes, types and layouts, and it steps on to the same bits."""
+
+    def begun() -> Trainee:
+        made = network()
+        return Trainee(made, make_optimizer(made, CASES[name]))  # type: ignore[arg-type]
+
+    def step(subject: Trainee) -> None:
+        forward_backward(subject.network, *batch, CrossEntropy())
+        update(subject.network, subject.optimizer, 0.01, None)
+
+    whole, again = begun(), begun()
+    step(whole)
+    saved = {key: tensor.clone(memory_format=torch.contiguous_format) for key, tensor in capture(whole).items()}
+    slots = {key.rpartition(".")[2] for key in saved if key.startswith("optimizer.")}
+    assert slots == SLOTS[name]
+    restore(again, saved)
+    for one, other in zip(whole.network.parameters(), again.network.parameters(), strict=True):
+        mine, theirs = whole.optimizer.state[one], again.optimizer.state[other]
+        assert mine.keys() == theirs.keys() == SLOTS[name]
+        for slot, tensor in mine.items():
+            assert (tensor.shape, tensor.dtype, tensor.stride()) == (
+                theirs[slot].shape,
+                theirs[slot].dtype,
+                theirs[slot].stride(),
+            )
+    step(whole)
+    step(again)
+    found = capture(again)
+    assert all(torch.equal(found[key], tensor) for key, tensor in capture(whole).items())
+
+
+def test_adamw_resumes_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cardinet.train.loop.SECONDS_TO_SHOW", {"cpu": -1.0})
+    settings = DIGITS | {"optimizer": "AdamW(lr=0.003, weight_decay=0.1)", "warmup": "10 steps"}
+    whole = train(tmp_path / "whole", settings).path
+    out = stop_and_resume(tmp_path / "run", settings, [(7, "signal"), (30, "crash")])
+    assert differences(out, whole) == []
+    names = {name.rpartition(".")[2] for name in load_checkpoint(out / "checkpoints/last.safetensors")[0]}
+    assert {"step", "exp_avg", "exp_avg_sq"} <= names
+
+
+@pytest.mark.parametrize(
+    ("key", "shape", "message"),
+    [
+        ("optimizer.nosuch.step", (), "an entry for no parameter of its network"),
+        ("optimizer.fc.bias.momentum_buffer", (11,), "an entry that is larger than its parameter"),
+    ],
+)
+def test_a_slot_that_can_be_no_optimizers_is_refused(key: str, shape: tuple[int, ...], message: str) -> None:
+    made = network()
+    subject = Trainee(made, make_optimizer(made, SGD()))  # type: ignore[arg-type]
+    with pytest.raises(WorkError, match=message):
+        restore(subject, {**capture(subject), key: torch.zeros(shape)})
+
+
+def test_what_is_no_tensor_is_not_left_out_in_silence(batch: tuple[Tensor, Tensor]) -> None:
+    made = network()
+    subject = Trainee(made, make_optimizer(made, SGD()))  # type: ignore[arg-type]
+    state: dict[str, Any] = subject.optimizer.state[next(made.parameters())]
+    state["count"] = 3
+    with pytest.raises(TypeError, match="SGD keeps count = 3 of a parameter: only tensors are saved exactly"):
+        capture(subject)
