@@ -1,6 +1,7 @@
-# make demo   train a small ResNeXt on the embedded digits and show where the report is
-# make test   run the tests
-# make check  lint, types and the layers of the house
+# make demo      train a small ResNeXt on the embedded digits and show where the report is
+# make test      the quick tests
+# make test-all  all tests, and which lines they reach
+# make check     lint, types and the layers of the house
 # Each does its own set-up in .venv on a fresh machine.
 
 PYTHON ?= python3
@@ -8,13 +9,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check clean
+.PHONY: demo test test-all check clean
 
 demo: $(INSTALLED)
 	@$(BIN)/cardinet train
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not long"
+
+test-all: $(INSTALLED)
+	$(BIN)/python -m pytest --cov --cov-report=
+	$(BIN)/python tests/coverage_report.py
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

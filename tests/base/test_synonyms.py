@@ -8,13 +8,13 @@ from dataclasses import fields
 import pytest
 
 from cardinet.base.errors import RequestError
-from cardinet.base.settings import leaves
+from cardinet.base.settings import leaves, short_names
 from cardinet.base.synonyms import CALLED, INSTEAD, option_hint, setting_hint
 from cardinet.networks.part import PARTS
 from cardinet.networks.registry import find
 from cardinet.train.recipe import Recipe, make_recipe, overrides
 
-RECIPE = {path[-1] for path in leaves(Recipe)}
+RECIPE = {name[0] for path in leaves(Recipe) for name in short_names(path) if len(name) == 1}
 NETWORKS = {field.name for kind in PARTS.values() for field in fields(kind)}
 
 
@@ -47,7 +47,7 @@ def test_settings_that_the_sentences_name_are_there() -> None:
         ("bs", "here it is called batch_size"),
         ("learning_rate", "here it is called lr"),
         ("epochs", "give --epochs 5"),
-        ("ema", "keeps no average of the weights"),
+        ("ema", "average the weights with --set"),
         ("optim", "here it is called optimizer"),
         ("adam", "name the optimizer (SGD or AdamW)"),
         ("lrr", "nearest: lr"),

@@ -112,6 +112,35 @@ def test_adamw_resumes_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert {"step", "exp_avg", "exp_avg_sq"} <= names
 
 
+class Signs(Optimizer):
+    """w <- w - lr * sign(m), m <- 0.9 m + g + weight_decay * w: a rule that torch does not have."""
+
+    def move(self, parameter: Tensor, gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> None:
+        mean = state.setdefault("mean", torch.zeros_like(parameter))
+        mean.mul_(0.9).add_(gradient).add_(parameter, alpha=group["weight_decay"])
+        parameter.sub_(mean.sign(), alpha=group["lr"])
+
+
+def test_a_rule_of_ones_own(batch: tuple[Tensor, Tensor]) -> None:
+    """By hand, with the rates of a schedule; its state is in the checkpoint."""
+    made = network()
+    by_hand, optimizer = copy.deepcopy(made), make_optimizer(made, Signs(weight_decay=0.1))
+    means = {name: torch.zeros_like(p) for name, p in by_hand.named_parameters()}
+    for rate in (0.01, 0.02, 0.01):
+        forward_backward(made, *batch, CrossEntropy())
+        update(made, optimizer, rate, None)
+        own = nn.functional.cross_entropy(by_hand(batch[0]), batch[1])
+        found = torch.autograd.grad(own, list(by_hand.parameters()))
+        with torch.no_grad():
+            for (name, p), g in zip(by_hand.named_parameters(), found, strict=True):
+                means[name] = 0.9 * means[name] + g + 0.1 * p
+                p -= rate * means[name].sign()
+    for name, tensor in by_hand.named_parameters():
+        torch.testing.assert_close(made.get_parameter(name), tensor, rtol=1e-9, atol=1e-11, msg=name)
+    saved = capture(Trainee(made, optimizer))  # type: ignore[arg-type]
+    assert sum(key.endswith(".mean") for key in saved) == len(means)
+
+
 @pytest.mark.parametrize(
     ("key", "shape", "message"),
     [

@@ -89,14 +89,22 @@ def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple
             yield (*path, name)
 
 
+def short_names(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The ends of a path by which it can be called, the shortest first; see `find_setting`."""
+    starts = range(len(path) - 1, -1, -1)
+    yield from (path[start:] for start in starts if not (start and path[start - 1][:1].isupper()))
+
+
 def find_setting(model: type[BaseModel], key: str) -> tuple[str, ...]:
     """The path of a setting by its dotted path or by a short name that exactly one group owns.
 
-    Raises RequestError with the nearest names for an unknown key, and with the owners for an ambiguous one.
+    The settings of a part among others need its name too ("Flip.probability"): a short one would add that part to a
+    recipe that may have no such part. Raises RequestError with the nearest names for an unknown key, and with the
+    owners for an ambiguous one.
     """
     paths = list(leaves(model))
     wanted = tuple(key.split("."))
-    found = [p for p in paths if p == wanted] or [p for p in paths if p[-len(wanted) :] == wanted]
+    found = [p for p in paths if p == wanted] or [p for p in paths if wanted in short_names(p)]
     if len(found) == 1:
         return found[0]
     if found:

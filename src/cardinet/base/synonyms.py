@@ -49,7 +49,8 @@ CALLED = {
 
 INSTEAD = {
     "epochs num_epochs max_epochs n_epochs num_train_epochs epoch": 'give --epochs 5, or --set length="5 epochs"',
-    "ema model_ema ema_decay use_ema swa averaging": "this version keeps no average of the weights",
+    "ema model_ema ema_decay use_ema swa averaging": "average the weights with "
+    '--set "methods=WeightAverage(decay=0.999)"',
     "adam adamw sgd lamb rmsprop lion adagrad": "name the optimizer (SGD or AdamW), as in "
     '--set "optimizer=AdamW(lr=0.001)"',
     "dropout drop_rate drop": "only some networks have dropout; whole units are dropped by merge, as in "

@@ -11,6 +11,7 @@ from cardinet.base.parts import Part
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -18,7 +19,7 @@ Decay = Annotated[float, Field(ge=0)]
 
 
 class Optimizer(Part):
-    """An optimizer of torch, or one of its shape, with its settings.
+    """An optimizer with its settings: one of torch, in `make`, or a rule of its own for one parameter, in `move`.
 
     `lr` is the highest learning rate; the schedule moves it. Norms and biases (every parameter of one dimension) decay
     or not, as `decay_norms_and_biases` says. What an optimizer keeps of a parameter (`state`) has to be tensors: a
@@ -31,4 +32,10 @@ class Optimizer(Part):
 
     def make(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
         """The optimizer of groups of parameters, each with its own "weight_decay" and perhaps more."""
+        from cardinet.train.moving import Moving
+
+        return Moving(groups, self.lr, self.move)
+
+    def move(self, parameter: Tensor, gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> None:
+        """Move one parameter in place. `state` is its own and empty at first; `group` has "lr" and "weight_decay"."""
         raise NotImplementedError

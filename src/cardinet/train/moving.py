@@ -1,0 +1,30 @@
+"""An optimizer of torch from the rule for one parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Move = Callable[[Tensor, Tensor, dict[str, Tensor], dict[str, Any]], None]
+"""What moves a parameter by its gradient; the state is empty at first, the group has "lr" and "weight_decay"."""
+
+
+class Moving(torch.optim.Optimizer):
+    """Calls a rule for every parameter that has a gradient."""
+
+    def __init__(self, groups: Iterable[dict[str, Any]], lr: float, move: Move) -> None:
+        super().__init__(groups, {"lr": lr})
+        self.move = move
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Move all parameters."""
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self.move(parameter, parameter.grad, self.state[parameter], group)
+        return loss
