@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
@@ -53,6 +53,13 @@ class Body(nn.Module):
             if name in wanted:
                 kept[name] = x
         return [kept[name] for name in children]
+
+
+class ClassifierSpec(Protocol):
+    """What every whole network is built from: the fields of its description, the parts among them as constructors."""
+
+    num_classes: int
+    in_channels: int
 
 
 class Classifier(Body):

@@ -7,14 +7,14 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from cardinet.base.errors import RequestError
-from cardinet.blocks.classifier import Classifier, Tap
+from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
 from cardinet.blocks.merge import Add
 
 EPS = 2e-5
@@ -136,35 +136,36 @@ def groups(w_in: int, depths: Sequence[int], widths: Sequence[int]) -> Iterator[
         w_in = width
 
 
+class DeeplyFusedSpec(ClassifierSpec, Protocol):
+    """What the description of a deeply-fused network says, its lines and its merge as constructors."""
+
+    depths: Sequence[int]
+    widths: Sequence[int]
+    layout: str
+    lines: Callable[[], FusedLines]
+    branches: int
+    path: Sequence[str]
+    merge: Callable[..., nn.Module]
+
+
 class DeeplyFusedNet(FusedClassifier):
     """Stem, layer1, layer2, ... of `FusedBlock`, avgpool, fc."""
 
-    def __init__(
-        self,
-        *,
-        depths: Sequence[int],
-        widths: Sequence[int],
-        layout: str,
-        lines: Callable[[], FusedLines],
-        branches: int,
-        path: Sequence[str],
-        merge: Callable[..., nn.Module],
-        num_classes: int,
-        in_channels: int,
-    ) -> None:
-        make = lines()
-        w_in = widths[0] // make.reduction
-        body = fused_stem(in_channels, layout, w_in)
-        stride = 1 if layout == "cifar" else 4
+    def __init__(self, spec: DeeplyFusedSpec) -> None:
+        make = spec.lines()
+        w_in = spec.widths[0] // make.reduction
+        body = fused_stem(spec.in_channels, spec.layout, w_in)
+        stride = 1 if spec.layout == "cifar" else 4
         taps = [Tap("stem", list(body)[-1], w_in, stride)]
         place = itertools.count(1)
-        for i, group in enumerate(groups(w_in, depths, widths)):
-            body[f"layer{i + 1}"] = nn.Sequential(
-                *(FusedBlock(make, shape, branches, merge(place=(next(place), sum(depths)))) for shape in group)
-            )
-            taps.append(Tap(f"layer{i + 1}", f"layer{i + 1}", widths[i], stride * 2**i))
-        super().__init__(body, widths[-1], num_classes, taps)
-        self.keep(path)
+        for i, group in enumerate(groups(w_in, spec.depths, spec.widths)):
+            merges = [spec.merge(place=(next(place), sum(spec.depths))) for _ in group]
+            pairs = zip(group, merges, strict=True)
+            blocks = [FusedBlock(make, shape, spec.branches, merge) for shape, merge in pairs]
+            body[f"layer{i + 1}"] = nn.Sequential(*blocks)
+            taps.append(Tap(f"layer{i + 1}", f"layer{i + 1}", spec.widths[i], stride * 2**i))
+        super().__init__(body, spec.widths[-1], spec.num_classes, taps)
+        self.keep(spec.path)
 
     def keep(self, path: Sequence[str]) -> None:
         """Drop all lines that are not on a path, which has the name of one line for every block, or is empty."""

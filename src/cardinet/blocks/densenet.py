@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
-from cardinet.blocks.classifier import Classifier, Tap
+from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
 
 
 def recomputed(module: nn.Module, *inputs: Tensor) -> Tensor:
@@ -109,40 +110,40 @@ def stem_layers(in_channels: int, layout: str, width: int) -> dict[str, nn.Modul
     }
 
 
+class DenseNetSpec(ClassifierSpec, Protocol):
+    """What the description of a DenseNet says."""
+
+    depths: Sequence[int]
+    growth: int
+    bottleneck: bool
+    compression: float
+    stem: str
+    stem_width: int
+    dropout: float
+    recompute: bool
+
+
 class DenseNet(Classifier):
     """Stem, layer1, transition1, layer2, ..., bn_last, relu_last, avgpool, fc; the settings are the description's."""
 
     fans = {"torchvision": "fan_in"}
 
-    def __init__(
-        self,
-        *,
-        depths: Sequence[int],
-        growth: int,
-        bottleneck: bool,
-        compression: float,
-        stem: str,
-        stem_width: int,
-        dropout: float,
-        recompute: bool,
-        num_classes: int,
-        in_channels: int,
-    ) -> None:
-        body = stem_layers(in_channels, stem, stem_width)
-        width, stride = stem_width, 1 if stem == "cifar" else 4
+    def __init__(self, spec: DenseNetSpec) -> None:
+        body = stem_layers(spec.in_channels, spec.stem, spec.stem_width)
+        width, stride = spec.stem_width, 1 if spec.stem == "cifar" else 4
         taps = [Tap("stem", list(body)[-1], width, stride)]
-        for i, depth in enumerate(depths, 1):
-            inputs = range(width, width + depth * growth, growth)
-            layers = [dense_layer(w_in, growth, bottleneck, dropout) for w_in in inputs]
-            body[f"layer{i}"] = DenseBlock(layers, recompute)
-            width += depth * growth
+        for i, depth in enumerate(spec.depths, 1):
+            inputs = range(width, width + depth * spec.growth, spec.growth)
+            layers = [dense_layer(w_in, spec.growth, spec.bottleneck, spec.dropout) for w_in in inputs]
+            body[f"layer{i}"] = DenseBlock(layers, spec.recompute)
+            width += depth * spec.growth
             taps.append(Tap(f"layer{i}", f"layer{i}", width, stride * 2 ** (i - 1)))
-            if i < len(depths):
-                body[f"transition{i}"] = transition(width, int(compression * width), dropout)
-                width = int(compression * width)
+            if i < len(spec.depths):
+                body[f"transition{i}"] = transition(width, int(spec.compression * width), spec.dropout)
+                width = int(spec.compression * width)
         body |= {"bn_last": nn.BatchNorm2d(width), "relu_last": nn.ReLU(inplace=True)}
         taps[-1] = replace(taps[-1], child="relu_last")
-        super().__init__(body, {"avgpool": nn.AdaptiveAvgPool2d(1), "fc": nn.Linear(width, num_classes)}, taps)
+        super().__init__(body, {"avgpool": nn.AdaptiveAvgPool2d(1), "fc": nn.Linear(width, spec.num_classes)}, taps)
 
     def initialise(self, init: str) -> None:
         """The bias of the classifier starts at 0, in the paper's code and in torchvision."""

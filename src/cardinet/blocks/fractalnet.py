@@ -6,13 +6,13 @@ import copy
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
-from cardinet.blocks.classifier import Classifier, Tap
+from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
 
 
 class Paths(nn.Module):
@@ -137,6 +137,18 @@ class FractalBlock(nn.Module):
         return self.pool(y) if level == self.levels else y
 
 
+class FractalNetSpec(ClassifierSpec, Protocol):
+    """What the description of a FractalNet says."""
+
+    columns: int
+    column: int | None
+    widths: Sequence[int]
+    dropout: Sequence[float]
+    drop_path: float
+    global_share: float
+    per: str
+
+
 class FractalNet(Classifier):
     """paths, layer1 to layerB, average pool (of one pixel after 5 blocks of 32), fc; see the description."""
 
@@ -144,28 +156,17 @@ class FractalNet(Classifier):
     paths: Paths
     avgpool: nn.Module
 
-    def __init__(
-        self,
-        *,
-        columns: int,
-        column: int | None,
-        widths: Sequence[int],
-        dropout: Sequence[float],
-        drop_path: float,
-        global_share: float,
-        per: str,
-        num_classes: int,
-        in_channels: int,
-    ) -> None:
-        paths = Paths(columns, drop_path, global_share, per)
+    def __init__(self, spec: FractalNetSpec) -> None:
+        paths = Paths(spec.columns, spec.drop_path, spec.global_share, spec.per)
         body: dict[str, nn.Module] = {"paths": paths}
-        taps = [Tap("stem", "paths", in_channels, 1)]
-        for i, (w_out, rate) in enumerate(zip(widths, dropout, strict=True), 1):
-            present = range(columns) if column is None else [column]
+        taps = [Tap("stem", "paths", spec.in_channels, 1)]
+        for i, (w_out, rate) in enumerate(zip(spec.widths, spec.dropout, strict=True), 1):
+            present = range(spec.columns) if spec.column is None else [spec.column]
             units = {str(c): units_of(taps[-1].channels, w_out, 2**c, rate) for c in present}
-            body[f"layer{i}"] = FractalBlock(units, 2 ** (columns - 1), paths)
+            body[f"layer{i}"] = FractalBlock(units, 2 ** (spec.columns - 1), paths)
             taps.append(Tap(f"layer{i}", f"layer{i}", w_out, 2**i))
-        super().__init__(body, {"avgpool": nn.AdaptiveAvgPool2d(1), "fc": nn.Linear(widths[-1], num_classes)}, taps)
+        head = {"avgpool": nn.AdaptiveAvgPool2d(1), "fc": nn.Linear(spec.widths[-1], spec.num_classes)}
+        super().__init__(body, head, taps)
 
     def column(self, c: int) -> Self:
         """Column c alone, a network of its own on the very same Parameters: a chain of 2^c convolutions a block.

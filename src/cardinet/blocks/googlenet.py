@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
+from typing import Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from cardinet.blocks.inception import Concatenate, ConvNormReLU, InceptionNet, Make, Piece, Pool
+from cardinet.blocks.inception import Concatenate, ConvNormReLU, Make, Piece, PiecesNet, PiecesSpec, Pool
 from cardinet.blocks.response import LocalResponse
 
 
@@ -24,29 +25,27 @@ class ResponseNorm(Piece):
         return y
 
 
-class GoogLeNet(InceptionNet):
+class GoogLeNetSpec(PiecesSpec, Protocol):
+    """What the description of a GoogLeNet says, its gate as a constructor."""
+
+    widths: Sequence[Sequence[tuple[int, int, int, int, int, int]]]
+    naive: bool
+    norm: bool
+    lrn: bool
+    five: int
+    last_pool: int
+
+
+class GoogLeNet(PiecesNet):
     """conv 7x7 /2, max /2, lrn, conv 1x1, conv 3x3, lrn, max /2, 3a-3b, max /2, 4a-4e, max /2, 5a-5b, and the head.
 
     A module of `widths` (one, reduce3, three, reduce5, five, project) concatenates [1x1 one] [1x1 reduce3 - 3x3 three]
     [1x1 reduce5 - 5x5 five] [max 3x3 - 1x1 project]; a `naive` one [1x1 one] [3x3 three] [5x5 five] [max 3x3].
     """
 
-    def __init__(
-        self,
-        *,
-        widths: Sequence[Sequence[tuple[int, int, int, int, int, int]]],
-        naive: bool,
-        norm: bool,
-        lrn: bool,
-        five: int,
-        last_pool: int,
-        dropout: float,
-        gate: Callable[[int], nn.Module] | None,
-        num_classes: int,
-        in_channels: int,
-    ) -> None:
+    def __init__(self, spec: GoogLeNetSpec) -> None:
         def conv(kernel: int, width: int, stride: int = 1) -> Make:
-            return partial(ConvNormReLU, width=width, kernel=(kernel, kernel), stride=stride, norm=norm)
+            return partial(ConvNormReLU, width=width, kernel=(kernel, kernel), stride=stride, norm=spec.norm)
 
         def halve(kernel: int = 3) -> Make:
             return partial(Pool, kind="max", kernel=kernel, stride=2, padding="valid", ceil=True)
@@ -56,24 +55,17 @@ class GoogLeNet(InceptionNet):
             branches = [
                 [conv(1, one)],
                 [conv(1, reduce3), conv(3, three)],
-                [conv(1, reduce5), conv(five, wide)],
+                [conv(1, reduce5), conv(spec.five, wide)],
                 [pool, conv(1, project)],
             ]
-            if naive:
-                branches = [[conv(1, one)], [conv(3, three)], [conv(five, wide)], [pool]]
+            if spec.naive:
+                branches = [[conv(1, one)], [conv(3, three)], [conv(spec.five, wide)], [pool]]
             return partial(Concatenate, branches=branches)
 
-        norms: list[Make] = [ResponseNorm] if lrn else []
-        stages = [[module(*row) for row in stage] for stage in widths]
+        norms: list[Make] = [ResponseNorm] if spec.lrn else []
+        stages = [[module(*row) for row in stage] for stage in spec.widths]
         for stage in stages[1:]:
-            stage.insert(0, halve(last_pool if stage is stages[-1] else 3))
-        super().__init__(
-            stem=[conv(7, 64, 2), halve(), *norms, conv(1, 64), conv(3, 192), *norms, halve()],
-            stages=stages,
-            dropout=dropout,
-            gate=gate,
-            num_classes=num_classes,
-            in_channels=in_channels,
-        )
-        if not norm:  # fan_out would blow the signal up in every narrow reduction, torch's own weights let it vanish
+            stage.insert(0, halve(spec.last_pool if stage is stages[-1] else 3))
+        super().__init__(spec, [conv(7, 64, 2), halve(), *norms, conv(1, 64), conv(3, 192), *norms, halve()], stages)
+        if not spec.norm:  # fan_out would blow the signal up in every narrow reduction, torch's own let it vanish
             self.fans = {"torchvision": "fan_in", "paper": "fan_in"}

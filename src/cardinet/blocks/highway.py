@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 
-from cardinet.blocks.classifier import Classifier, Tap
+from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
 
 
 class HighwayLayer(nn.Module):
@@ -43,53 +45,53 @@ def draw(layer: nn.Conv2d | nn.Linear, std: float | None = None) -> None:
     nn.init.zeros_(layer.bias)
 
 
+class HighwaySpec(ClassifierSpec, Protocol):
+    """What the description of a highway network says."""
+
+    depths: tuple[int, ...]
+    widths: tuple[int, ...]
+    pools: tuple[int, ...]
+    dropout: tuple[float, ...]
+    first: tuple[int, int]
+    narrow: int | None
+    side: int
+    transform_bias: float
+    stds: tuple[float | None, float]
+
+
 class Highway(Classifier):
     """drop0, conv1, relu1, layer1, pool1, drop1, conv2, relu2, layer2, ..., avgpool, drop, fc.
 
     convI and reluI stand in front of the stages of a new width; those after the last stage, 1x1, have the next number.
     """
 
-    def __init__(
-        self,
-        *,
-        depths: tuple[int, ...],
-        widths: tuple[int, ...],
-        pools: tuple[int, ...],
-        dropout: tuple[float, ...],
-        first: tuple[int, int],
-        narrow: int | None,
-        side: int,
-        transform_bias: float,
-        stds: tuple[float | None, float],
-        num_classes: int,
-        in_channels: int,
-    ) -> None:
-        kernel, padding = first
+    def __init__(self, spec: HighwaySpec) -> None:
+        kernel, padding = spec.first
         body: dict[str, nn.Module] = {
-            "drop0": nn.Dropout(dropout[0]),
-            "conv1": nn.Conv2d(in_channels, widths[0], kernel, padding=padding),
+            "drop0": nn.Dropout(spec.dropout[0]),
+            "conv1": nn.Conv2d(spec.in_channels, spec.widths[0], kernel, padding=padding),
             "relu1": nn.ReLU(inplace=True),
         }
-        taps = [Tap("stem", "relu1", widths[0], 1)]
-        w_in, stride, last = widths[0], 1, len(depths)
-        for i, (depth, width, pool) in enumerate(zip(depths, widths, pools, strict=True), 1):
+        taps = [Tap("stem", "relu1", spec.widths[0], 1)]
+        w_in, stride, last = spec.widths[0], 1, len(spec.depths)
+        for i, (depth, width, pool) in enumerate(zip(spec.depths, spec.widths, spec.pools, strict=True), 1):
             if width != w_in:
                 body |= {f"conv{i}": nn.Conv2d(w_in, width, 3, padding=1), f"relu{i}": nn.ReLU(inplace=True)}
-            body[f"layer{i}"] = nn.Sequential(*(HighwayLayer(width, transform_bias) for _ in range(depth)))
+            body[f"layer{i}"] = nn.Sequential(*(HighwayLayer(width, spec.transform_bias) for _ in range(depth)))
             taps.append(Tap(f"layer{i}", f"layer{i}", width, stride))
             if pool:
                 body[f"pool{i}"] = nn.MaxPool2d(pool, 2, ceil_mode=True)
                 stride *= 2
             if i < last:
-                body[f"drop{i}"] = nn.Dropout(dropout[i])
+                body[f"drop{i}"] = nn.Dropout(spec.dropout[i])
             w_in = width
-        if narrow is not None:
-            body |= {f"conv{last + 1}": nn.Conv2d(w_in, narrow, 1), f"relu{last + 1}": nn.ReLU(inplace=True)}
-            w_in = narrow
+        if spec.narrow is not None:
+            body |= {f"conv{last + 1}": nn.Conv2d(w_in, spec.narrow, 1), f"relu{last + 1}": nn.ReLU(inplace=True)}
+            w_in = spec.narrow
         taps[-1] = Tap(taps[-1].name, list(body)[-1], w_in, stride)
-        head: dict[str, nn.Module] = {"avgpool": nn.AdaptiveAvgPool2d(side), "drop": nn.Dropout(dropout[-1])}
-        super().__init__(body, head | {"fc": nn.Linear(w_in * side * side, num_classes)}, taps)
-        self.stds = stds
+        head: dict[str, nn.Module] = {"avgpool": nn.AdaptiveAvgPool2d(spec.side), "drop": nn.Dropout(spec.dropout[-1])}
+        super().__init__(body, head | {"fc": nn.Linear(w_in * spec.side * spec.side, spec.num_classes)}, taps)
+        self.stds = spec.stds
 
     def initialise(self, init: str) -> None:
         """With init = paper all plain convolutions and the classifier as the authors drew them."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from cardinet.blocks.branches import Concatenated
-from cardinet.blocks.classifier import Classifier, Tap
+from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
 from cardinet.blocks.merge import Add
 
 
@@ -143,7 +143,14 @@ class ScaledResidual(Piece):
         return f"scale={self.scale:g}"
 
 
-class InceptionNet(Classifier):
+class PiecesSpec(ClassifierSpec, Protocol):
+    """What every description of a network of pieces says, its gate as a constructor."""
+
+    dropout: float
+    gate: Callable[[int], nn.Module] | None
+
+
+class PiecesNet(Classifier):
     """stem, layer1, layer2, ... (one chain of pieces each), average pool, dropout, fc.
 
     With an `embedding` a linear layer to that width, without bias, and BN stand between dropout and fc. A `gate` ends
@@ -154,33 +161,46 @@ class InceptionNet(Classifier):
 
     def __init__(
         self,
-        *,
+        spec: PiecesSpec,
         stem: Sequence[Make],
         stages: Sequence[Sequence[Make]],
-        dropout: float,
-        num_classes: int,
-        in_channels: int,
+        *,
         embedding: int | None = None,
-        gate: Callable[[int], nn.Module] | None = None,
         merge: Callable[..., nn.Module] = Add,
     ) -> None:
-        body: dict[str, Chain] = {"stem": Chain(in_channels, stem)}
+        body: dict[str, Chain] = {"stem": Chain(spec.in_channels, stem)}
         for i, stage in enumerate(stages, 1):
             body[f"layer{i}"] = Chain(list(body.values())[-1].w_out, stage)
-            _complete(body[f"layer{i}"], gate)
+            _complete(body[f"layer{i}"], spec.gate)
         width = list(body.values())[-1].w_out
         residual = [module for chain in body.values() for module in chain if isinstance(module, ScaledResidual)]
         for i, module in enumerate(residual, 1):
             module.merge = merge(place=(i, len(residual)))
-        head: dict[str, nn.Module] = {"avgpool": nn.AdaptiveAvgPool2d(1), "dropout": nn.Dropout(dropout)}
+        head: dict[str, nn.Module] = {"avgpool": nn.AdaptiveAvgPool2d(1), "dropout": nn.Dropout(spec.dropout)}
         if embedding is not None:
             head |= {"fc1": nn.Linear(width, embedding, bias=False), "bn1": nn.BatchNorm1d(embedding, eps=1e-3)}
-        head["fc"] = nn.Linear(embedding or width, num_classes)
+        head["fc"] = nn.Linear(embedding or width, spec.num_classes)
         strides = [chain.stride for chain in body.values()]
         taps = [
             Tap(name, name, chain.w_out, math.prod(strides[: i + 1])) for i, (name, chain) in enumerate(body.items())
         ]
         super().__init__(body, head, taps)
+
+
+class InceptionSpec(PiecesSpec, Protocol):
+    """What the description of an Inception network says, its pieces, gate and merge as constructors."""
+
+    stem: Sequence[Make]
+    stages: Sequence[Sequence[Make]]
+    embedding: int | None
+    merge: Callable[..., nn.Module]
+
+
+class InceptionNet(PiecesNet):
+    """The network of pieces that the description has."""
+
+    def __init__(self, spec: InceptionSpec) -> None:
+        super().__init__(spec, spec.stem, spec.stages, embedding=spec.embedding, merge=spec.merge)
 
 
 def _complete(stage: Chain, gate: Callable[[int], nn.Module] | None) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from cardinet.blocks.classifier import ClassifierSpec
 from cardinet.blocks.deeply_fused import FusedClassifier, FusedLines, Shape, fused_stem, groups
 from cardinet.blocks.merge import Add
 
@@ -55,36 +57,37 @@ class Concatenate(nn.Module):
         return torch.cat(streams, 1)
 
 
+class MergeAndRunSpec(ClassifierSpec, Protocol):
+    """What the description of a merge-and-run network says, its lines and its merge as constructors."""
+
+    depths: Sequence[int]
+    widths: Sequence[int]
+    layout: str
+    lines: Callable[[], FusedLines]
+    join: str
+    merge: Callable[..., nn.Module]
+
+
 class MergeAndRunNet(FusedClassifier):
     """Stem, fork, layer1, layer2, ... of `MergeAndRunBlock`, join where the streams are concatenated, avgpool, fc."""
 
     no_backbone = "Merge-and-run carries two maps from block to block; no single one is the network's at that depth."
 
-    def __init__(
-        self,
-        *,
-        depths: Sequence[int],
-        widths: Sequence[int],
-        layout: str,
-        lines: Callable[[], FusedLines],
-        join: str,
-        merge: Callable[..., nn.Module],
-        num_classes: int,
-        in_channels: int,
-    ) -> None:
-        make = lines()
-        w_in = widths[0] // make.reduction
-        shapes = list(groups(w_in, depths, widths))
-        body = fused_stem(in_channels, layout, w_in) | {"fork": Fork()}
+    def __init__(self, spec: MergeAndRunSpec) -> None:
+        make = spec.lines()
+        w_in = spec.widths[0] // make.reduction
+        shapes = list(groups(w_in, spec.depths, spec.widths))
+        body = fused_stem(spec.in_channels, spec.layout, w_in) | {"fork": Fork()}
         place = itertools.count(1)
         for i, group in enumerate(shapes):
+            merges = [partial(spec.merge, place=(next(place), sum(spec.depths))) for _ in group]
             layer = [
-                MergeAndRunBlock(make, shape, ends=False, merge=partial(merge, place=(next(place), sum(depths))))
-                for shape in group
+                MergeAndRunBlock(make, shape, ends=False, merge=merge)
+                for shape, merge in zip(group, merges, strict=True)
             ]
             body[f"layer{i + 1}"] = nn.Sequential(*layer)
-        if join == "concatenate":
+        if spec.join == "concatenate":
             body["join"] = Concatenate()
         else:
             layer[-1].ends = True
-        super().__init__(body, widths[-1] * (2 if join == "concatenate" else 1), num_classes, taps=())
+        super().__init__(body, spec.widths[-1] * (2 if spec.join == "concatenate" else 1), spec.num_classes, taps=())

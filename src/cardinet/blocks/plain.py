@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from torch import nn
 
-from cardinet.blocks.classifier import Classifier, Tap
+from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
 
 HIDDEN = 4096
 
@@ -26,35 +27,35 @@ def head(w_in: int, side: int, num_classes: int, *, dropout: float, drop: str = 
     return children | {"fc": nn.Linear(HIDDEN, num_classes)}
 
 
+class VGGSpec(ClassifierSpec, Protocol):
+    """What the description of a VGG says, its gate as a constructor."""
+
+    depths: tuple[int, ...]
+    widths: tuple[int, ...]
+    norm: bool
+    gate: Callable[[int], nn.Module] | None
+    dropout: float
+
+
 class VGG(Classifier):
     """conv1_1 (bn1_1) relu1_1 (gate1_1) ... pool1 conv2_1 ... pool5 avgpool fc6 relu6 drop6 fc7 relu7 drop7 fc."""
 
-    def __init__(
-        self,
-        *,
-        depths: tuple[int, ...],
-        widths: tuple[int, ...],
-        norm: bool,
-        gate: Callable[[int], nn.Module] | None,
-        dropout: float,
-        num_classes: int,
-        in_channels: int,
-    ) -> None:
+    def __init__(self, spec: VGGSpec) -> None:
         body: dict[str, nn.Module] = {}
         taps: list[Tap] = []
-        w_in = in_channels
-        for i, (depth, width) in enumerate(zip(depths, widths, strict=True), 1):
+        w_in = spec.in_channels
+        for i, (depth, width) in enumerate(zip(spec.depths, spec.widths, strict=True), 1):
             for j in range(1, depth + 1):
                 body[f"conv{i}_{j}"] = nn.Conv2d(w_in, width, 3, padding=1)
-                if norm:
+                if spec.norm:
                     body[f"bn{i}_{j}"] = nn.BatchNorm2d(width)
                 body[f"relu{i}_{j}"] = nn.ReLU(inplace=True)
-                if gate is not None:
-                    body[f"gate{i}_{j}"] = gate(width)
+                if spec.gate is not None:
+                    body[f"gate{i}_{j}"] = spec.gate(width)
                 w_in = width
             body[f"pool{i}"] = nn.MaxPool2d(2)
             taps.append(Tap(f"pool{i}" if taps else "stem", f"pool{i}", width, 2**i))
-        super().__init__(body, head(w_in, 7, num_classes, dropout=dropout), taps)
+        super().__init__(body, head(w_in, 7, spec.num_classes, dropout=spec.dropout), taps)
 
     def initialise(self, init: str) -> None:
         """Biases 0; the weights of linear layers, and with init = paper (Section 3.1) all, normal with std 0.01."""
@@ -66,38 +67,38 @@ class VGG(Classifier):
                 nn.init.zeros_(layer.bias)
 
 
+class AlexNetSpec(ClassifierSpec, Protocol):
+    """What the description of an AlexNet says, its norm as a constructor."""
+
+    widths: tuple[int, ...]
+    padding: int
+    cardinality: int
+    norm: Callable[[], nn.Module] | None
+    pool: str
+    drop: str
+
+
 class AlexNet(Classifier):
     """conv1 relu1 (norm1) pool1 conv2 relu2 (norm2) pool2 conv3 relu3 conv4 relu4 conv5 relu5 pool5 avgpool ... fc."""
 
     fans = {"torchvision": None}
 
-    def __init__(
-        self,
-        *,
-        widths: tuple[int, ...],
-        padding: int,
-        cardinality: int,
-        norm: Callable[[], nn.Module] | None,
-        pool: str,
-        drop: str,
-        num_classes: int,
-        in_channels: int,
-    ) -> None:
+    def __init__(self, spec: AlexNetSpec) -> None:
         body: dict[str, nn.Module] = {}
         taps: list[Tap] = []
-        w_in = in_channels
-        for i, (width, kernel) in enumerate(zip(widths, (11, 5, 3, 3, 3), strict=True), 1):
-            stride, pad = (4, padding) if i == 1 else (1, kernel // 2)
-            groups = cardinality if i in (2, 4, 5) else 1
+        w_in = spec.in_channels
+        for i, (width, kernel) in enumerate(zip(spec.widths, (11, 5, 3, 3, 3), strict=True), 1):
+            stride, pad = (4, spec.padding) if i == 1 else (1, kernel // 2)
+            groups = spec.cardinality if i in (2, 4, 5) else 1
             body[f"conv{i}"] = nn.Conv2d(w_in, width, kernel, stride, pad, groups=groups)
             body[f"relu{i}"] = nn.ReLU(inplace=True)
-            if norm is not None and i <= 2:
-                body[f"norm{i}"] = norm()
+            if spec.norm is not None and i <= 2:
+                body[f"norm{i}"] = spec.norm()
             if i in (1, 2, 5):
-                body[f"pool{i}"] = nn.MaxPool2d(3, 2, ceil_mode=pool == "ceil")
+                body[f"pool{i}"] = nn.MaxPool2d(3, 2, ceil_mode=spec.pool == "ceil")
                 taps.append(Tap(f"pool{i}" if taps else "stem", f"pool{i}", width, 8 * 2 ** len(taps)))
             w_in = width
-        super().__init__(body, head(w_in, 6, num_classes, dropout=0.5, drop=drop), taps)
+        super().__init__(body, head(w_in, 6, spec.num_classes, dropout=0.5, drop=spec.drop), taps)
 
     def initialise(self, init: str) -> None:
         """With init = paper (Section 5): weights normal with std 0.01, biases 1 in conv2, 4, 5, fc6 and fc7, else 0."""

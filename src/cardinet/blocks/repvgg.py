@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from torch import Tensor, nn
 
-from cardinet.blocks.classifier import Classifier, Tap
+from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
 
 Gate = Callable[[int], nn.Module]
 
@@ -69,32 +70,32 @@ class DeploymentBlock(Block):
 FORMS: dict[str, type[Block]] = {"training": TrainingBlock, "deployment": DeploymentBlock}
 
 
+class RepVGGSpec(ClassifierSpec, Protocol):
+    """What the description of a RepVGG says, its gate as a constructor."""
+
+    depths: tuple[int, ...]
+    widths: tuple[int, ...]
+    cardinality: int
+    gate: Gate | None
+    form: str
+
+
 class RepVGG(Classifier):
     """stage0, layer1, layer2, ..., avgpool, fc; blocks with an even number from stage0 = 0 on are grouped."""
 
-    def __init__(
-        self,
-        *,
-        depths: tuple[int, ...],
-        widths: tuple[int, ...],
-        cardinality: int,
-        gate: Gate | None,
-        form: str,
-        num_classes: int,
-        in_channels: int,
-    ) -> None:
-        block = FORMS[form]
-        w_in = min(64, widths[0])
-        body: dict[str, nn.Module] = {"stage0": block(in_channels, w_in, 2, 1, gate)}
+    def __init__(self, spec: RepVGGSpec) -> None:
+        block = FORMS[spec.form]
+        w_in = min(64, spec.widths[0])
+        body: dict[str, nn.Module] = {"stage0": block(spec.in_channels, w_in, 2, 1, spec.gate)}
         taps = [Tap("stem", "stage0", w_in, 2)]
         number = 0
-        for stage, (depth, width) in enumerate(zip(depths, widths, strict=True), 1):
+        for stage, (depth, width) in enumerate(zip(spec.depths, spec.widths, strict=True), 1):
             blocks = []
             for i in range(depth):
                 number += 1
-                groups = 1 if number % 2 else cardinality
-                blocks.append(block(w_in, width, 2 if i == 0 else 1, groups, gate))
+                groups = 1 if number % 2 else spec.cardinality
+                blocks.append(block(w_in, width, 2 if i == 0 else 1, groups, spec.gate))
                 w_in = width
             body[f"layer{stage}"] = nn.Sequential(*blocks)
             taps.append(Tap(f"layer{stage}", f"layer{stage}", width, 2 ** (stage + 1)))
-        super().__init__(body, {"avgpool": nn.AdaptiveAvgPool2d(1), "fc": nn.Linear(w_in, num_classes)}, taps)
+        super().__init__(body, {"avgpool": nn.AdaptiveAvgPool2d(1), "fc": nn.Linear(w_in, spec.num_classes)}, taps)

@@ -7,9 +7,11 @@ import importlib
 import importlib.util
 from collections.abc import Callable
 from dataclasses import fields
+from types import SimpleNamespace
 from typing import Any
 
 from cardinet.networks.part import Part, is_part
+from cardinet.networks.spec import NetworkSpec
 
 
 def resolve(place: str) -> Callable[..., Any]:
@@ -27,7 +29,16 @@ def resolve(place: str) -> Callable[..., Any]:
 
 def bind(part: Part) -> Callable[..., Any]:
     """The constructor of a part's module, with the part's own fields already bound; parts within it are bound too."""
-    return functools.partial(resolve(part.MODULE), **{f.name: _bound(getattr(part, f.name)) for f in fields(part)})
+    return functools.partial(resolve(part.MODULE), **_bound_fields(part))
+
+
+def make(spec: NetworkSpec) -> Any:
+    """The module of a whole network, which takes one object: the description's fields, its parts as constructors."""
+    return resolve(spec.MODULE)(SimpleNamespace(**_bound_fields(spec)))
+
+
+def _bound_fields(part: Part) -> dict[str, Any]:
+    return {f.name: _bound(getattr(part, f.name)) for f in fields(part)}
 
 
 def _bound(value: Any) -> Any:

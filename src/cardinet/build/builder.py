@@ -6,7 +6,7 @@ import torch
 
 from cardinet.blocks.classifier import Classifier
 from cardinet.build.assembly import assemble
-from cardinet.build.binding import bind
+from cardinet.build.binding import make
 from cardinet.build.initialise import initialise
 from cardinet.build.size import within_bounds
 from cardinet.networks.residual import Residual
@@ -20,7 +20,7 @@ def build(spec: NetworkSpec, *, init: str = "torchvision", device: str = "cpu") 
     `initialise`. Raises RequestError for a network that is larger than `base.bounds` allows.
     """
     with within_bounds(), torch.device(device):
-        network = assemble(spec) if isinstance(spec, Residual) else bind(spec)()
+        network = assemble(spec) if isinstance(spec, Residual) else make(spec)
     if device != "meta":
         initialise(network, init)
     network.spec = spec

@@ -13,8 +13,8 @@ class NetworkSpec(Part):
     """Base of the parts that describe whole networks.
 
     A subclass is a `@part` with the fields `num_classes` and `in_channels` among its own, a `stride` (input pixels
-    per pixel of the last feature map) and a `MODULE`: the class in `blocks/` that is called with all fields by name,
-    parts among them as constructors with their own fields bound. Raises RequestError when it is made with settings that
+    per pixel of the last feature map) and a `MODULE`: the class in `blocks/` that is made from one object, which has
+    all fields by name, the parts among them as constructors. Raises RequestError when it is made with settings that
     have no meaning together (`problems`), all of them at once.
     """
 
