@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cardinet.base.errors import CardinetError, RequestError, WorkError
-from cardinet.evaluate.opening import Opened, open_pictures
+from cardinet.evaluate.pictures import OpenedPictures, open_pictures
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model, load_model
 from cardinet.train.job import start
@@ -48,13 +48,13 @@ def undivided(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunFolder
     return root, *trained(root, place / "run", **{"data.test": 0.2, "data.validation": 0.3, "data.split_seed": 5})
 
 
-def opened(data: Path | str, model: Model | None = None, split: str | None = None, **settings: Any) -> Opened:
+def opened(data: Path | str, model: Model | None = None, split: str | None = None, **settings: Any) -> OpenedPictures:
     found = open_pictures(str(data), settings, model=model, split=split)
     assert found is not None
     return found
 
 
-def keys(one: Opened) -> list[str]:
+def keys(one: OpenedPictures) -> list[str]:
     return [one.pictures.names.key(i) for i in range(len(one.pictures))]
 
 

@@ -16,7 +16,6 @@ import pytest
 import torch
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.cli.export import sentences
 from cardinet.data.source import Source
 from cardinet.export import job
 from cardinet.export.about import describe
@@ -27,6 +26,7 @@ from cardinet.export.onnx_file import check_opset
 from cardinet.export.parity import Disagreement, Parity, compare
 from cardinet.export.pictures import Pictures, calibrating
 from cardinet.export.request import Request
+from cardinet.export.words import sentences
 from cardinet.runs.model_file import Model
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -66,6 +66,11 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
     if wrong:
         raise RequestError(*wrong)
     return values
+
+
+def parse_group(assignments: Iterable[str], group: str) -> dict[str, Any]:
+    """Words such as `data.limit=30` as settings of one group, with or without its name before them. Raises likewise."""
+    return parse_assignments([word.strip().removeprefix(f"{group}.") for word in assignments])
 
 
 class Nested:

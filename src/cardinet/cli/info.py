@@ -9,7 +9,7 @@ import typer
 
 from cardinet.base.numbers import SIDE
 from cardinet.cli.options import Json, NoBounds, Set
-from cardinet.cli.talk import in_short, print_json, show, show_table, thousands
+from cardinet.cli.talk import in_short, print_json, say, show, show_table, thousands
 
 if TYPE_CHECKING:
     from cardinet.measure.counts import Counts
@@ -73,7 +73,7 @@ def _totals(counts: Counts) -> dict[str, Any]:
 
 def _model_file(path: str, settings: list[str] | None, input_size: int | None) -> tuple[Counts, dict[str, Any]]:
     from cardinet.base.errors import RequestError
-    from cardinet.cli.options import read_model
+    from cardinet.evaluate.opening import AskedModel, opened
     from cardinet.measure.counts import count
     from cardinet.networks.document import to_document
 
@@ -81,7 +81,9 @@ def _model_file(path: str, settings: list[str] | None, input_size: int | None) -
         raise RequestError(
             "--set changes a network's description, and a trained model is what it is; name a network instead."
         )
-    model = read_model(path)
+    found = opened(AskedModel(model=path))
+    say(*found.notes)
+    model = found.model
     counts = count(model.network.to("meta"), input_size or model.preprocessing.crop, model.preprocessing.channels)
     about = {"id": model.training.get("network", "custom"), "file": path, "spec": to_document(model.spec)}
     about |= {"rewrites": [step.to_document() for step in model.rewrites], "classes": list(model.classes)}

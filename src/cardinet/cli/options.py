@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from cardinet.base.numbers import WORKERS
-
-if TYPE_CHECKING:
-    from cardinet.runs.model_file import Model
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Set = Annotated[
@@ -52,47 +50,31 @@ def plain(number: float) -> str:
     return f"{Decimal(repr(number)).normalize():f}" if math.isfinite(number) else str(number)
 
 
-def read_model(model: str, device: str = "cpu", *, compare: bool = True) -> Model:
-    """The classifier in a run folder or model file; of one without checksums the user is told.
-
-    Raises as `opening.read_model`.
-    """
-    from cardinet.cli.talk import say
-    from cardinet.evaluate import opening
-    from cardinet.weights.checksums import absent
-
-    found = opening.read_model(model, device, compare=compare)
-    if found.checksums == "absent":
-        say(absent(model))
-    return found
-
-
 def changed_spec(spec: Any, assignments: list[str] | None) -> Any:
     """A network's description with `--set` laid over it; `network.KEY` and `KEY` mean the same."""
     delta = assigned(assignments, "network")
     return spec.but(**delta) if delta else spec
 
 
-def network_and_data(assignments: list[str] | None) -> tuple[dict[str, Any], list[str]]:
-    """`--set` where a named network meets a source: the network's delta, and the words that are about the data.
+def network_and_data(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The words of `--set` where a named network meets a source: those about the network, and those about the data.
 
     A short name that settings of data have means those.
     """
     from cardinet.data.settings import DataSettings
 
-    words = [word.strip() for word in assignments or []]
-    data = [
+    data = tuple(
         word
         for word in words
-        if word.startswith("data.") or word.partition("=")[0].strip() in DataSettings.model_fields
-    ]
-    return assigned([word for word in words if word not in data], "network"), data
+        if word.strip().startswith("data.") or word.partition("=")[0].strip() in DataSettings.model_fields
+    )
+    return tuple(word for word in words if word not in data), data
 
 
-def about_pictures(assignments: list[str] | None, on_bad_image: str | None) -> dict[str, Any]:
-    """The settings of pictures that `--set` and `--on-bad-image` give."""
+def about_pictures(assignments: list[str] | None, on_bad_image: str | None) -> tuple[str, ...]:
+    """The words of `--set` on pictures, with `--on-bad-image` as one of them."""
     more = [] if on_bad_image is None else [f"on_bad_image={on_bad_image}"]
-    return assigned([*(assignments or []), *more], "data")
+    return (*(assignments or []), *more)
 
 
 def assigned(assignments: list[str] | None, group: str) -> dict[str, Any]:
@@ -100,7 +82,6 @@ def assigned(assignments: list[str] | None, group: str) -> dict[str, Any]:
 
     Raises RequestError for a word without `=` and for a setting that is given twice.
     """
-    from cardinet.base.settings import parse_assignments
+    from cardinet.base.settings import parse_group
 
-    words = [word.strip().removeprefix(f"{group}.") for word in assignments or []]
-    return parse_assignments(words)
+    return parse_group(assignments or [], group)

@@ -37,47 +37,22 @@ def predict(
 
     A picture that cannot be used is named, the others are predicted, and the exit code is 1.
     """
-    from cardinet.base.errors import Findings
-    from cardinet.cli.options import read_model
-    from cardinet.data.given import given
-    from cardinet.runs.answer_table import check_table
-    from cardinet.runs.environment import device_of
+    from cardinet.evaluate.predicting import resolve
     from cardinet.runs.prediction import predictions
 
-    findings, place, limit = Findings(), "cpu", 0
-    with findings:
-        limit = _pixel_limit(settings)
-    with findings:
-        place = device_of(device)
-    with findings:
-        classifier = read_model(model, place, compare=compare)
-    with findings:
-        found = given(pictures)
-    with findings:
-        if out is not None:
-            check_table(out)
-    findings.raise_if_any()
-    answers = predictions(classifier, found, top, batch_size=batch_size, workers=workers, pixel_limit=limit)
+    found = resolve(model, pictures, words=settings or (), out=out, device=device, compare=compare)
+    say(*found.opened.notes)
+    classifier, total = found.opened.model, len(found.pictures)
+    answers = predictions(
+        classifier, found.pictures, top, batch_size=batch_size, workers=workers, pixel_limit=found.pixel_limit
+    )
     if out is not None:
         only = pictures[0] if len(pictures) == 1 and pictures[0].is_dir() else None
         columns = min(top, len(classifier.classes))
-        return _write(answers, len(found), columns, out, below=only, as_json=as_json)
+        return _write(answers, total, columns, out, below=only, as_json=as_json)
     lines = as_json or any(path.is_dir() for path in pictures)
-    failed = sum(not _print(answer, lines=lines, named=len(found) > 1) for answer in answers)
-    return _failed(failed, len(found))
-
-
-def _pixel_limit(settings: list[str] | None) -> int:
-    """The one setting of pictures that has a meaning here."""
-    from cardinet.base.errors import RequestError
-    from cardinet.base.settings import validate
-    from cardinet.cli.options import assigned
-    from cardinet.data.settings import DataSettings
-
-    asked = assigned(settings, "data")
-    if others := [key for key in asked if key != "pixel_limit"]:
-        raise RequestError(f"--set {', '.join(others)}: predict has one setting, pixel_limit; leave the others out.")
-    return validate(DataSettings, asked).pixel_limit
+    failed = sum(not _print(answer, lines=lines, named=total > 1) for answer in answers)
+    return _failed(failed, total)
 
 
 def _print(answer: Prediction | Unusable, *, lines: bool, named: bool) -> bool:

@@ -60,7 +60,8 @@ def real_pictures(name: str, data: str | None, preprocessing: Preprocessing, *, 
     """
     from cardinet.base.errors import CardinetError
     from cardinet.data.batches import evaluation_batches
-    from cardinet.evaluate.opening import open_pictures, run_of
+    from cardinet.evaluate.opening import run_of
+    from cardinet.evaluate.pictures import open_pictures
 
     try:
         good = {"on_bad_image": "skip"}  # a proof needs some pictures, not all

@@ -123,9 +123,12 @@ def _opened(
     Raises RequestError or WorkError with all that is wrong.
     """
     from cardinet.base.errors import Findings
-    from cardinet.cli.options import read_model
+    from cardinet.evaluate.opening import AskedModel
+    from cardinet.evaluate.opening import opened as open_model
 
-    before, found = read_model(model), Findings()
+    opened = open_model(AskedModel(model=model))
+    say(*opened.notes)
+    before, found = opened.model, Findings()
     steps: list[Step] = []
     real: RealPictures | None = None
     if not prune:

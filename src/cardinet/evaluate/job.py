@@ -1,21 +1,45 @@
-"""An evaluation from a model and a source: everything is checked, then every picture of a split is counted once."""
+"""An evaluation as a job: everything is checked, then every picture of a split is counted once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from cardinet.base.errors import Findings, RequestError
-from cardinet.base.numbers import PASSES, WORKERS, require_whole
 from cardinet.data.source import Source
+from cardinet.evaluate.answers import answer_table
 from cardinet.evaluate.classification import Evaluation, evaluate
-from cardinet.evaluate.matching import check_classes, check_passes, choose_split
-from cardinet.evaluate.opening import model_of, open_pictures
-from cardinet.evaluate.ten_crop import CROPS
+from cardinet.evaluate.opening import Opened
+from cardinet.evaluate.request import Request, resolve
 from cardinet.measure.available import require_confusion
 from cardinet.runs.model_file import Model
 from cardinet.runs.prediction import BATCH_SIZE
 from cardinet.runs.room import require_batch
+
+
+def measure(request: Request, opened: Opened, progress: Callable[[int, int], None] | None = None) -> Evaluation:
+    """The exact figures of what was opened, on the device that the model is on; the table of answers is written.
+
+    Raises RequestError where there is no memory for it, WorkError for a picture that is damaged.
+    """
+    model, split, classes = opened.model, opened.measured.pictures, len(opened.model.classes)
+    require_confusion(classes)
+    require_batch(model.network, model.preprocessing, min(request.batch_size, len(split)), "An evaluation")
+    result = evaluate(
+        model.network,
+        split,
+        model.preprocessing,
+        classes,
+        crops=request.crops,
+        passes=request.passes,
+        top=request.top,
+        batch_size=request.batch_size,
+        workers=request.workers,
+        device=str(next(model.network.parameters()).device),
+        progress=progress,
+    )
+    if request.out is not None:
+        answer_table(result, split, model.classes).write(request.out)
+    return result
 
 
 def evaluate_model(
@@ -32,48 +56,17 @@ def evaluate_model(
     """The exact figures of a model, or of the one in a run folder or model file, on `data`.
 
     `data` is an opened source, or its text ("flowers/", "parquet:PATH", "digits"). Which pictures of a text are
-    measured, `opening.open_pictures` says; `split` is the test split, or what is nearest to it; `crops`, `passes`: see
+    measured, `pictures.open_pictures` says; `split` is the test split, or what is nearest to it; `crops`, `passes`: see
     `classification.evaluate`. It runs on the device that the model is on. Raises RequestError or WorkError with
     everything that does not fit.
     """
-    findings, source, chosen = Findings(), None, ""
-    with findings:
-        require_whole(1, batch_size=batch_size)
-    with findings:
-        require_whole(1, PASSES, passes=passes)
-    with findings:
-        require_whole(0, WORKERS, workers=workers)
-    with findings:
-        if type(crops) is not int or crops not in (1, CROPS):
-            raise RequestError(f"crops = {crops!r}: give 1 or {CROPS}.")
-    with findings:
-        model = model_of(model)
-    findings.raise_if_any()
-    assert isinstance(model, Model)
-    with findings:
-        check_passes(model, passes)
-    with findings:
-        if isinstance(data, Source):
-            check_classes(model, data)
-            source, chosen = data, choose_split(data, split)
-        else:
-            opened = open_pictures(str(data), {}, model=model, split=split)
-            assert opened is not None
-            source, chosen = opened.source, opened.split
-    findings.raise_if_any()
-    assert source is not None
-    require_confusion(len(source.classes))
-    require_batch(model.network, model.preprocessing, min(batch_size, len(source.splits[chosen])), "An evaluation")
-    device = next(model.network.parameters()).device
-    return evaluate(
-        model.network,
-        source.splits[chosen],
-        model.preprocessing,
-        len(source.classes),
+    request = Request(
+        model=model,
+        data=data if isinstance(data, Source) else str(data),
+        split=split,
         crops=crops,
         passes=passes,
         batch_size=batch_size,
         workers=workers,
-        device=str(device),
-        progress=progress,
     )
+    return measure(request, resolve(request), progress)

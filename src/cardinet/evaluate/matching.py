@@ -57,7 +57,8 @@ def _strangers(source: Source, unknown: Sequence[str], classes: Sequence[str]) -
 
 def check_passes(model: Model, passes: int) -> None:
     """Raise RequestError when several passes are asked of a network that draws nothing."""
-    if passes > 1 and not any(isinstance(module, Drawn) for module in model.network.modules()):
+    several = isinstance(passes, int) and passes > 1  # what is no number is refused elsewhere
+    if several and not any(isinstance(module, Drawn) for module in model.network.modules()):
         raise RequestError(f"passes = {passes}: this network draws nothing, so every pass would be the same; give 1.")
 
 

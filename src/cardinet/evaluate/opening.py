@@ -1,51 +1,177 @@
-"""The one opener: the model that a question is about, and the pictures on which it is asked."""
+"""The one opener: the model that a question is about and the pictures on which it is asked, with all that is wrong."""
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cardinet.base.errors import RequestError
-from cardinet.base.settings import validate
-from cardinet.data.admission import admitted
+from cardinet.base.errors import CardinetError, Findings, RequestError
+from cardinet.base.settings import parse_group
 from cardinet.data.check import Progress
-from cardinet.data.listing import Listing
-from cardinet.data.settings import DataSettings
-from cardinet.data.source import Source, Split, open_source
-from cardinet.data.splitting import WHOLE
-from cardinet.evaluate.matching import by_name, choose_split, some
+from cardinet.data.source import Source
+from cardinet.evaluate.matching import check_classes, choose_split
+from cardinet.evaluate.pictures import OpenedPictures, open_pictures
 from cardinet.networks.registry import known
+from cardinet.runs.environment import device_of
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model, load_model
-from cardinet.runs.pictures import open_pictures as pictures_of_run
+from cardinet.weights.checksums import absent
 from cardinet.weights.source import local
 
-HOW_READ = ("on_bad_image", "pixel_limit")
-"""Settings that do not change which pictures a run has."""
+Make = Callable[[Source], tuple[Model, tuple[str, ...]]]
+"""Makes the classifier of a source's classes, and says in sentences what became of its weights."""
 
-DIVIDING = ("validation", "test", "split_seed")
-"""Settings with which a user asks for a division of his own."""
+
+@dataclass(frozen=True, kw_only=True)
+class AskedModel:
+    """The model that a question is about: a classifier, a run folder, a model file or hub:REPO.
+
+    It is put on `device`, "auto" too; with `compare` its tensors are compared with their checksums. A network by its
+    name has the classes of the pictures: `prepare(device)` reads and checks its weights, and gives what makes it.
+    """
+
+    model: Model | str | os.PathLike[str]
+    device: str = "cpu"
+    compare: bool = True
+    prepare: Callable[[str], Make] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedPictures:
+    """The pictures that a question wants: those of `data`, else those of the run that the model is.
+
+    `settings`, and `words` as a user writes them ("limit=30"), say how they are read; `split` is the one that is
+    measured, `also` names further ones that are needed. `any_classes`: the labels do not matter. `missing` is what is
+    said where there are none, and empty where they may be missing. With `optional` a run's own that cannot be opened
+    are missing too.
+    """
+
+    data: Source | str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+    split: str | None = None
+    also: tuple[str, ...] = ()
+    any_classes: bool = False
+    missing: str = ""
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What could be opened, for checks that go on where something could not: that is None.
+
+    `looked` says that pictures which are None are not there, and not refused.
+    """
+
+    model: Model | None
+    pictures: OpenedPictures | None
+    looked: bool
 
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """The pictures for a model: a source whose labels are places among the model's classes, and its measured split.
+    """A model, and the pictures that were asked for; None where there are none, with the reason if it is known.
 
-    `notes` are sentences for the user: which pictures these are, what was left out, and which classes have none.
+    `of_model` are sentences for the user on the model.
     """
 
-    source: Source
-    split: str
-    notes: tuple[str, ...]
+    model: Model
+    pictures: OpenedPictures | None
+    of_model: tuple[str, ...] = ()
+    refusal: CardinetError | None = None
 
     @property
-    def pictures(self) -> Split:
-        """The pictures that are measured."""
-        return self.source.splits[self.split]
+    def measured(self) -> OpenedPictures:
+        """The pictures, of a question that needs them (`AskedPictures.missing`)."""
+        assert self.pictures is not None
+        return self.pictures
+
+    @property
+    def source(self) -> Source | None:
+        """The source of the pictures."""
+        return None if self.pictures is None else self.pictures.source
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the user on the model and its pictures."""
+        return (*self.of_model, *(() if self.pictures is None else self.pictures.notes))
+
+
+def opened(
+    asked: AskedModel,
+    wanted: AskedPictures | None = None,
+    *,
+    check: Callable[[], None] = lambda: None,
+    check_model: Callable[[Model], None] = lambda model: None,
+    check_all: Callable[[Parts], None] = lambda parts: None,
+    progress: Progress | None = None,
+) -> Opened:
+    """Open a model and the pictures that are wanted.
+
+    `check` looks at what else was asked, such as a place for output; `check_model` at the model, where there is one;
+    `check_all` at what all of it is together. Raises RequestError or WorkError once, with everything that any of them
+    and the opening itself find.
+    """
+    found = Findings()
+    device, model, make, pictures, refusal = "cpu", None, None, None, None
+    sentences: tuple[str, ...] = ()
+    looked = wanted is None
+    with found:
+        device = device_of(asked.device)
+    with found:
+        check()
+    with found:
+        if asked.prepare is not None:
+            make = asked.prepare(device)
+        else:
+            model = model_of(asked.model, device, compare=asked.compare)
+            check_model(model)
+    with found:
+        if wanted is not None:
+            try:
+                pictures = _pictures(asked, wanted, model, progress)
+            except CardinetError as error:
+                if not wanted.optional or wanted.data is not None:
+                    raise
+                refusal = error
+            looked = True
+            if pictures is None and wanted.missing:
+                raise RequestError(wanted.missing)
+    with found:
+        check_all(Parts(model, pictures, looked))
+    found.raise_if_any()
+    if make is not None:
+        assert pictures is not None, "a network by its name has the classes of pictures"
+        model, sentences = make(pictures.source)
+        check_model(model)
+    assert model is not None
+    if not isinstance(asked.model, Model) and make is None and model.checksums == "absent":
+        sentences = (absent(str(asked.model)),)
+    return Opened(model, pictures, sentences, refusal)
+
+
+def _pictures(
+    asked: AskedModel, wanted: AskedPictures, model: Model | None, progress: Progress | None
+) -> OpenedPictures | None:
+    """The pictures for a model, which is None where it could not be opened, or is yet to be made."""
+    if isinstance(wanted.data, Source):
+        if model is not None and not wanted.any_classes:
+            check_classes(model, wanted.data)
+        return OpenedPictures(wanted.data, choose_split(wanted.data, wanted.split), ())
+    settings = {**wanted.settings, **parse_group(wanted.words, "data")}
+    return open_pictures(
+        wanted.data,
+        settings,
+        run=run_of(asked.model),
+        model=None if wanted.any_classes else model,
+        split=wanted.split,
+        also=wanted.also,
+        progress=progress,
+    )
 
 
 def model_path(model: str) -> Path | None:
@@ -87,139 +213,17 @@ def read_model(model: str, device: str = "cpu", *, compare: bool = True) -> Mode
     return load_model(path, device, compare=compare)
 
 
-def model_of(model: Model | str | os.PathLike[str]) -> Model:
-    """A classifier as it is, or the one in a run folder or model file, on the CPU. Raises as `read_model`."""
+def model_of(model: Model | str | os.PathLike[str], device: str = "cpu", *, compare: bool = True) -> Model:
+    """A classifier as it is, or the one in a run folder or model file, on a device. Raises as `read_model`."""
     if isinstance(model, Model):
         return model
     if isinstance(model, str | os.PathLike):
-        return read_model(os.fspath(model))
+        return read_model(os.fspath(model), device, compare=compare)
     raise RequestError(f"{type(model).__name__} is no model; give what cardinet.load(FILE) gives, or a run folder.")
 
 
-def run_of(model: str) -> RunFolder | None:
+def run_of(model: Model | str | os.PathLike[str]) -> RunFolder | None:
     """The run that MODEL is, if it is one: it knows its pictures."""
-    return RunFolder(Path(model)) if (Path(model) / "run.toml").exists() else None
-
-
-def open_pictures(
-    data: str | None,
-    settings: Mapping[str, Any],
-    *,
-    run: RunFolder | None = None,
-    model: Model | None = None,
-    split: str | None = None,
-    also: tuple[str, ...] = (),
-    progress: Progress | None = None,
-) -> Opened | None:
-    """The pictures of `data`, else those of a `run`; None where there are neither.
-
-    A source without splits is measured as a whole. Where the `model` was trained on it, the part that its training held
-    out is; where a `split` or a division is asked for, it is divided as in a training. Labels are brought to the
-    model's classes by name. The pictures of the measured split, and of those that are `also` needed, are checked first:
-    bad ones are refused or left out, as `on_bad_image` says. Raises RequestError or WorkError with what does not fit.
-    """
-    if data is None and run is None:
-        if settings:
-            raise RequestError("--set changes how the pictures of --data are read; name them with --data.")
-        return None
-    if data is None:
-        assert run is not None
-        source, chosen, notes, asked = _of_run(run, settings, split)
-    else:
-        asked = validate(DataSettings, settings)
-        trained = _trained(model)
-        source = open_source(data, asked, lambda listing: _division(listing, asked, settings, trained, split))
-        chosen = choose_split(source, split)
-        notes = _about(source, chosen, trained, divided=_divides(settings))
-    if source.small:  # decoded already, and a network that knows no statistics takes those of its training pictures
-        also = (*also, "train")
-    source = replace(source, splits={key: source.splits[key] for key in source.splits if key in (chosen, *also)})
-    before = len(source.splits[chosen])
-    source, _ = admitted(source, asked, progress)
-    if left_out := before - len(source.splits.get(chosen, ())):
-        notes.append(f"{left_out:,} of {before:,} pictures cannot be used and are left out (on_bad_image = skip).")
-    if chosen not in source.splits:
-        raise RequestError(f"None of the {before:,} {chosen} pictures of {source.text} can be used.")
-    if model is not None:
-        source, empty = by_name(source, model.classes, chosen)
-        if empty:
-            notes.append(f"There are no pictures of {some(empty)}, so these classes are not measured.")
-    return Opened(source, chosen, tuple(notes))
-
-
-def opened_source(data: str, model: Model) -> Source:
-    """The pictures of `data` for a model, with all splits that it has. Raises as `open_pictures`."""
-    opened = open_pictures(data, {}, model=model, also=("train", "validation", "test"))
-    assert opened is not None
-    return opened.source
-
-
-def _of_run(
-    run: RunFolder, settings: Mapping[str, Any], split: str | None
-) -> tuple[Source, str, list[str], DataSettings]:
-    """The pictures of a run as they were when it began, but for how bad ones are met."""
-    if others := [key for key in settings if key not in HOW_READ]:
-        raise RequestError(
-            f"{', '.join(others)}: a run's own are read as they were; --set changes only "
-            f"{' and '.join(HOW_READ)} of them. Name other pictures with --data."
-        )
-    record = run.record()
-    source = pictures_of_run(record, settings)
-    chosen = choose_split(source, split)
-    skipped = sum(identity.startswith(f"{chosen}:") for identity in record.skipped)
-    notes = [f"{skipped:,} {chosen} pictures are left out: the training skipped them, as they cannot be used."]
-    asked = validate(DataSettings, {**record.recipe.get("data", {}), **settings}, "data.")
-    return source, chosen, notes if skipped else [], asked
-
-
-def _trained(model: Model | None) -> Mapping[str, Any]:
-    """What a model file says of the pictures of its training; nothing of a file by another hand."""
-    found = model.training.get("pictures") if model is not None else None
-    return found if isinstance(found, Mapping) else {}
-
-
-def _divides(settings: Mapping[str, Any]) -> bool:
-    return any(key in settings for key in DIVIDING)
-
-
-def _division(
-    listing: Listing, asked: DataSettings, settings: Mapping[str, Any], trained: Mapping[str, Any], split: str | None
-) -> DataSettings | None:
-    """The settings that divide a source without splits, None where all of it is measured.
-
-    The data of a training is divided as that was, whichever split is asked for.
-    """
-    if split == WHOLE:
-        return None
-    if _divides(settings):
-        return asked
-    if listing.fingerprint == trained.get("fingerprint"):
-        return validate(DataSettings, {key: trained.get(key) for key in DIVIDING if trained.get(key) is not None})
-    return asked if split is not None else None
-
-
-def _about(source: Source, chosen: str, trained: Mapping[str, Any], *, divided: bool) -> list[str]:
-    """Sentences on a source: what in it is not used, and which of its pictures are measured.
-
-    `divided` says that the user asked for a division of his own.
-    """
-    said = [note.sentence() for note in source.notes]
-    count, own = f"{len(source.splits[chosen]):,}", source.fingerprint == trained.get("fingerprint")
-    if chosen == WHOLE:
-        seen = " The model was trained on a part of them." if own else ""
-        said.append(f"{source.text} is not divided into splits, so all its {count} pictures are measured.{seen}")
-    elif source.unsplit and own and divided:
-        said.append(
-            f"The model was trained on {source.text}, which is divided otherwise here as asked: its training pictures "
-            f"can be among the {count} that are measured."
-        )
-    elif source.unsplit and own and chosen == "train":
-        said.append(f"The model was trained on {source.text}: measured are {count} pictures that it learnt from.")
-    elif source.unsplit and own:
-        said.append(
-            f"The model was trained on a part of {source.text}: measured are the {count} {chosen} pictures that its "
-            "training held out."
-        )
-    elif source.unsplit:
-        said.append(f"{source.text} is divided as for a training: measured are its {count} {chosen} pictures.")
-    return said
+    if isinstance(model, str | os.PathLike) and (Path(model) / "run.toml").exists():
+        return RunFolder(Path(model))
+    return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,7 +20,7 @@ from cardinet.base.places import path_of
 from cardinet.base.version import __version__
 from cardinet.data.source import Source
 from cardinet.evaluate.matching import check_classes
-from cardinet.evaluate.opening import model_of, opened_source
+from cardinet.evaluate.opening import AskedModel, AskedPictures, Opened, Parts, opened
 from cardinet.export import openvino_file, runner
 from cardinet.export.about import About, describe
 from cardinet.export.extras import NEEDED, library
@@ -110,9 +111,30 @@ def check_request(model: Model | None, source: Source | None, request: Request, 
         if model is not None and source is not None and request.int8:
             held = sum(pictures.count for pictures in calibrating(source, model.preprocessing))
     with findings:
-        if model is not None and request.format in SUFFIXES:
+        if model is not None and str(request.format) in SUFFIXES:
             require_export(model, request, held)
     findings.raise_if_any()
+
+
+def resolve(
+    request: Request,
+    model: Model | str | os.PathLike[str],
+    data: Source | str | None = None,
+    words: Sequence[str] = (),
+    checking: Callable[[int, int], None] | None = None,
+) -> Opened:
+    """The model, and the pictures of `data` or its run's own that prove the file; there may be none.
+
+    `words` say how they are read, as a user writes them ("limit=30"). Raises RequestError or WorkError with everything
+    that is wrong.
+    """
+    wanted = AskedPictures(data=data, words=tuple(words), also=("train", "validation") if request.int8 else ())
+
+    def check(parts: Parts) -> None:
+        source = None if parts.pictures is None else parts.pictures.source
+        check_request(parts.model, source, request, pictures_known=parts.looked)
+
+    return opened(AskedModel(model=model), wanted, check_all=check, progress=checking)
 
 
 def export_model(
@@ -184,9 +206,9 @@ def export_file(
     if unknown := sorted(how.keys() - {field.name for field in fields(Request)}):
         known = ", ".join(field.name for field in fields(Request) if field.name != "out")
         raise RequestError(f'An export has no option "{unknown[0]}"; it has {known}.')
-    model = model_of(model)
-    source = data if data is None or isinstance(data, Source) else opened_source(str(data), model)
-    return export_model(model, Request(**{"format": formats.get(out.suffix), **how, "out": out}), source)
+    request = Request(**{"format": formats.get(out.suffix), **how, "out": out})
+    found = resolve(request, model, data if data is None or isinstance(data, Source) else str(data))
+    return export_model(found.model, request, found.source)
 
 
 def _calibration(

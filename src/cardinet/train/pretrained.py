@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cardinet.base.errors import RequestError
+from cardinet.base.errors import Findings, RequestError
+from cardinet.base.settings import parse_group
 from cardinet.build.builder import build
 from cardinet.data.source import Source
+from cardinet.evaluate.opening import Make, model_path
 from cardinet.networks.family import Named
+from cardinet.networks.registry import find
 from cardinet.runs.model_file import Model
 from cardinet.train.inputs import choose_preprocessing
 from cardinet.train.recipe import PreprocessingSettings
@@ -17,6 +20,7 @@ from cardinet.train.starting import channels_of, in_words, preprocessing_setting
 from cardinet.weights.contents import Weights
 from cardinet.weights.match import load, settled
 from cardinet.weights.settled import given_settings
+from cardinet.weights.source import read_weights
 
 
 def pretrained(
@@ -49,3 +53,27 @@ def pretrained(
         side = shorter_side(own, preprocessing.resize)
         said = (*said, f"The preprocessing of {weights.source} is used: {in_words(own)}.{side}")
     return Model(network.eval(), spec, source.classes, preprocessing), (*said, *match.sentences())
+
+
+def prepared(device: str, *, network: str, weights: str, words: Sequence[str] = (), compare: bool = True) -> Make:
+    """What makes a network of the registry with weights for a source's classes, for `opening.AskedModel`.
+
+    `words` change its description as a user writes them ("cardinality=8"). All that can be checked without the source
+    is. Raises RequestError and WorkError with everything that is wrong.
+    """
+    findings, delta = Findings(), {}
+    with findings:
+        delta = parse_group(words, "network")
+    with findings:
+        if model_path(network) is not None:
+            raise RequestError(f"--weights is for a network by its name; {network} has its own parameters.")
+        row = find(network)
+        row.spec.but(**delta)
+    with findings:
+        found = read_weights(weights, network, compare)
+        if found.model_file:
+            raise RequestError(
+                f"{weights} is a model file, which knows its network and classes; cardinet eval {weights}."
+            )
+    findings.raise_if_any()
+    return lambda source: pretrained(row, delta, found, source, device)

@@ -1,0 +1,68 @@
+"""What is asked of a prediction, checked whole before any work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cardinet.base.errors import Findings, RequestError
+from cardinet.base.settings import parse_group, validate
+from cardinet.data.given import Given, given
+from cardinet.data.settings import DataSettings
+from cardinet.evaluate.opening import AskedModel, Opened, Parts, opened
+from cardinet.runs.answer_table import check_table
+
+if TYPE_CHECKING:
+    from cardinet.data.given import Pictures
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A model, the pictures that it is asked about, and how many pixels one of them may have."""
+
+    opened: Opened
+    pictures: list[Given]
+    pixel_limit: int
+
+
+def resolve(
+    model: str | os.PathLike[str],
+    pictures: Pictures,
+    *,
+    words: Sequence[str] = (),
+    out: Path | None = None,
+    device: str = "cpu",
+    compare: bool = True,
+) -> Prepared:
+    """The model and the pictures, opened; `words` are settings as a user writes them ("pixel_limit=1000"), `out` a
+    table of the answers. Raises RequestError or WorkError with everything that is wrong.
+    """
+    limit = DataSettings().pixel_limit
+    found: list[Given] = []
+
+    def check_settings() -> None:
+        nonlocal limit
+        limit = _pixel_limit(words)
+
+    def check_places(parts: Parts) -> None:
+        findings = Findings()
+        with findings:
+            found.extend(given(pictures))
+        with findings:
+            if out is not None:
+                check_table(out)
+        findings.raise_if_any()
+
+    asked = AskedModel(model=model, device=device, compare=compare)
+    return Prepared(opened(asked, check=check_settings, check_all=check_places), found, limit)
+
+
+def _pixel_limit(words: Sequence[str]) -> int:
+    """The one setting of pictures that has a meaning here."""
+    asked = parse_group(words, "data")
+    if others := [key for key in asked if key != "pixel_limit"]:
+        raise RequestError(f"--set {', '.join(others)}: predict has one setting, pixel_limit; leave the others out.")
+    return validate(DataSettings, asked).pixel_limit

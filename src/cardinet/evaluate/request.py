@@ -1,0 +1,110 @@
+"""What is asked of an evaluation, checked whole before any work."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cardinet.base.errors import Findings, RequestError
+from cardinet.base.numbers import PASSES, WORKERS, require_whole
+from cardinet.base.settings import validate
+from cardinet.data.check import Progress
+from cardinet.data.preprocessing import Preprocessing
+from cardinet.data.source import Source
+from cardinet.evaluate.matching import check_passes
+from cardinet.evaluate.opening import AskedModel, AskedPictures, Make, Opened, opened
+from cardinet.evaluate.ten_crop import CROPS
+from cardinet.runs.answer_table import check_table
+from cardinet.runs.model_file import Model
+from cardinet.runs.prediction import BATCH_SIZE
+
+NO_PICTURES = "Name the pictures to evaluate on with --data; only a run folder knows its own."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """An evaluation of a model on the pictures of `data`, or on a run's own.
+
+    `words` are settings of the pictures as a user writes them ("limit=30"). `split` is the test split, or what is
+    nearest to it; `mean` and `std` stand in place of the model's own, as text with commas ("0.5,0.5,0.5"). `crops` and
+    `passes`: see `classification.evaluate`. `out` is a table of the answers, which names the `top` most probable
+    classes of a picture. `prepare` makes a named network with weights from elsewhere (`opening.AskedModel`).
+    """
+
+    model: Model | str | os.PathLike[str]
+    data: Source | str | None = None
+    words: Sequence[str] = ()
+    split: str | None = None
+    prepare: Callable[[str], Make] | None = None
+    mean: str | None = None
+    std: str | None = None
+    crops: int = 1
+    passes: int = 1
+    top: int = 5
+    batch_size: int = BATCH_SIZE
+    workers: int = 0
+    device: str = "cpu"
+    compare: bool = True
+    out: Path | None = None
+
+    def check(self) -> None:
+        """Raise RequestError with everything that is wrong with the request itself, without a model or pictures."""
+        findings = Findings()
+        with findings:
+            require_whole(1, batch_size=self.batch_size)
+        with findings:
+            require_whole(1, PASSES, passes=self.passes)
+        with findings:
+            require_whole(0, WORKERS, workers=self.workers)
+        with findings:
+            if type(self.crops) is not int or self.crops not in (1, CROPS):
+                raise RequestError(f"crops = {self.crops!r}: give 1 or {CROPS}.")
+        with findings:
+            if self.out is not None:
+                check_table(self.out)
+        with findings:
+            self.statistics()
+        findings.raise_if_any()
+
+    def statistics(self) -> Mapping[str, tuple[float, ...]]:
+        """`mean` and `std` as numbers, where they are given. Raises RequestError for what are none."""
+        findings = Findings()
+        given = {}
+        for name, text in (("mean", self.mean), ("std", self.std)):
+            with findings:
+                try:
+                    values = tuple(float(word) for word in text.split(",")) if text is not None else ()
+                except ValueError:
+                    values = (math.nan,)
+                if not all(map(math.isfinite, values)) or (name == "std" and any(value <= 0 for value in values)):
+                    above = " above 0" if name == "std" else ""
+                    raise RequestError(f'--{name} "{text}": give numbers{above} with commas, one for each channel.')
+                if values:
+                    given[name] = values
+        findings.raise_if_any()
+        return given
+
+
+def resolve(request: Request, progress: Progress | None = None) -> Opened:
+    """The model, with the mean and deviation that were asked for, and the pictures to measure it on.
+
+    Raises RequestError or WorkError with everything that is wrong.
+    """
+    asked = AskedModel(model=request.model, device=request.device, compare=request.compare, prepare=request.prepare)
+    wanted = AskedPictures(data=request.data, words=tuple(request.words), split=request.split, missing=NO_PICTURES)
+    found = opened(
+        asked,
+        wanted,
+        check=request.check,
+        check_model=lambda model: check_passes(model, request.passes),
+        progress=progress,
+    )
+    if not (given := request.statistics()):
+        return found
+    document = {**found.model.preprocessing.model_dump(), **given}
+    model = dataclasses.replace(found.model, preprocessing=validate(Preprocessing, document))
+    return dataclasses.replace(found, model=model)

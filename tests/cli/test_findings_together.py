@@ -1,0 +1,47 @@
+"""Every verb that opens a model reports a wrong model, wrong pictures and a wrong place for its output together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+from cli_runner import Cli
+
+from cardinet.cli.verbs import app
+
+MODEL, DATA, OUT = '"nothere" is not there', 'The source "nodata"', "its folder is not there"
+
+VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "eval": ("nothere --data nodata --out nodir/x.csv", (MODEL, DATA, OUT)),
+    "predict": ("nothere nopicture.png --out nodir/x.csv", (MODEL, "There is no picture or folder nopicture.png", OUT)),
+    "rewrite": ("nothere --fold --data nodata --out nodir/x.safetensors", (MODEL, OUT)),
+    "export": ("nothere --format torch-export --data nodata --out nodir/x.pt2", (MODEL, DATA, OUT)),
+    "push": (
+        "nothere no/such/name --license nolicence --dry-run nodir/x",
+        (MODEL, "no/such/name", "nolicence", "nodir/x cannot be made"),
+    ),
+}
+"""By verb with an output: its words, each of them wrong, and what is said of them. A push has no pictures."""
+
+
+def test_every_verb_that_writes_what_it_finds_in_a_model_is_here() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    found = {
+        name
+        for name, verb in commands.items()
+        if any("MODEL" in str(p.metavar) for p in verb.params) and {p.name for p in verb.params} & {"out", "dry_run"}
+    }
+    assert found == set(VERBS)
+    assert len(VERBS) == 5
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_all_that_is_wrong_is_said_at_once(verb: str, cli: Cli, tmp_path: Path) -> None:
+    words, parts = VERBS[verb]
+    said = cli(verb, *words.split())
+    assert (said.code, said.out) == (2, "")
+    missing = [part for part in parts if part not in said.err]
+    assert not missing, said.err
+    assert len(said.err.splitlines()) == len(parts), said.err
+    assert list(tmp_path.iterdir()) == []
