@@ -37,7 +37,9 @@ from torch.nn import functional as F
 from cardinet.base.settings import merge
 from cardinet.build.builder import build
 from cardinet.data.arrays import ArrayPictures
+from cardinet.data.augmenting import augmented_batch
 from cardinet.data.batches import Batch, TrainBatches
+from cardinet.data.draws import Draws
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.runs.environment import hardware, versions
@@ -128,7 +130,7 @@ class Bare:
         )
         split = task.source.splits["train"]
         assert split.images is not None
-        self.pictures = ArrayPictures(split.images, task.preprocessing, task.recipe.augmentation, self.device)
+        self.pictures = ArrayPictures(split.images, task.preprocessing, self.device)
         self.labels = torch.from_numpy(split.labels).to(self.device)
         self.epoch = 0
 
@@ -152,7 +154,8 @@ class Bare:
             self.epoch += 1
             for first in range(0, count - BATCH + 1, BATCH):
                 index = order[first : first + BATCH]
-                pixels = self.pictures.augmented(seed=0, epoch=self.epoch, index=index.numpy())
+                batch, draws = self.pictures.batch(index.numpy()), Draws(0, self.epoch, index.numpy())
+                pixels = augmented_batch(batch, self.task.recipe.augmentation, draws)
                 x, y = self.task.preprocessing.normalise(pixels), self.labels[index]
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=self.task.precision == "bfloat16"):
                     logits = self.network(x)
@@ -171,7 +174,7 @@ def task_on(source: Source, changes: dict[str, Any]) -> Task:
     """The recipe quick on a source, without an end and evaluations, with a checkpoint in each slice of 20 s."""
     endless = {"training": {"length": "10000000 steps", "evaluate_every": "10000000 steps", "checkpoint_seconds": 15}}
     recipe = make_recipe(merge(merge(recipe_document("quick", kind_of(source)), endless), changes))
-    return fit(recipe, source, check(recipe, source), flips_asked=False)[0]
+    return fit(recipe, source, check(recipe, source))[0]
 
 
 @contextmanager

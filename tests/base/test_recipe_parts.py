@@ -11,7 +11,7 @@ import pytest
 
 from cardinet.base.errors import RequestError
 from cardinet.base.parts import OneOf, Part, SomeOf, Table, to_document
-from cardinet.base.settings import Settings, leaves, validate
+from cardinet.base.settings import Settings, leaves, merge, validate
 
 MODULES = {
     "plain": "class Plain(Rule):\n    speed: float = 0.1\n    steady: bool = True\n",
@@ -121,3 +121,20 @@ def test_a_part_stays_as_it_was_made(table: Table[Rule], model: Any) -> None:
     part = table.rows["Quick"](speed=7)
     assert validate(model, {"rule": part}).rule == part
     assert Path(sys.modules[type(part).__module__].__file__ or "").name == "quick.py"
+
+
+@pytest.mark.parametrize(
+    ("delta", "expected"),
+    [
+        ({"Quick": {"speed": 5}}, [{"part": "Plain"}, {"part": "Quick", "betas": [1, 2], "speed": 5}]),
+        ({"Quick": "none"}, [{"part": "Plain"}]),
+        ({"Slow": {}}, [{"part": "Plain"}, {"part": "Quick", "betas": [1, 2]}, {"part": "Slow"}]),
+        ([{"part": "Plain"}], [{"part": "Plain"}]),
+        ("none", "none"),
+    ],
+)
+def test_a_list_of_parts_stays_all_of_them_where_some_are_changed(delta: Any, expected: Any) -> None:
+    whole = {"others": [{"part": "Plain"}, {"part": "Quick", "betas": [1, 2]}]}
+    assert merge(whole, {"others": delta}) == {"others": expected}
+    beneath = {"others": {"Slow": {"speed": 1}, "Quick": {"speed": 2}}}
+    assert merge(beneath, merge(whole, {"others": delta}))["others"] == expected

@@ -14,6 +14,7 @@ from torch import Tensor
 
 import cardinet
 from cardinet.base.errors import CardinetError
+from cardinet.data.augmentations.pad_crop import PadCrop
 from cardinet.report.write import write_report
 from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.runs.environment import EXACT, hardware, versions
@@ -91,3 +92,13 @@ def test_a_run_goes_on_in_the_same_bits(tmp_path: Path, name: str) -> None:
         assert digest(read_tensors(folder.model)) == expected["model"]
     for row, then in zip(rows, expected["rows"], strict=True):
         assert row["loss"] == pytest.approx(then["loss"], rel=0.2)
+
+
+def test_a_run_that_varies_its_pictures_is_refused(tmp_path: Path) -> None:
+    """Its augmentation drew by position; what it is stays readable."""
+    folder = copied("augmented", tmp_path)
+    assert folder.record().augmentation == {"PadCrop": PadCrop(pad=1)}
+    before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+    with pytest.raises(CardinetError, match="augmentation of this version draws otherwise"):
+        resume(folder.path, Listener())
+    assert {path: path.read_bytes() for path in before} == before

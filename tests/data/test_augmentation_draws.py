@@ -14,12 +14,15 @@ from hypothesis import strategies as st
 from pictures import noise
 from PIL import Image
 from torchvision.transforms import RandomResizedCrop, functional
+from varied import in_memory, photograph, together
 
-from cardinet.data import draws
-from cardinet.data.arrays import ArrayPictures, adjusted
-from cardinet.data.photographs import augmented
+from cardinet.data.arrays import ArrayPictures
+from cardinet.data.augmentations.color_jitter import COLOURS, ColorJitter, adjusted
+from cardinet.data.augmentations.flip import Flip
+from cardinet.data.augmentations.pad_crop import PadCrop
+from cardinet.data.augmentations.resized_crop import ResizedCrop, central_box
+from cardinet.data.draws import Draws, whole_number
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.settings import AugmentationSettings
 
 MEAN, STD = (0.5, 0.25, 0.75), (0.2, 0.2, 0.2)
 CPU = torch.device("cpu")
@@ -37,11 +40,13 @@ def as_image(pixels: torch.Tensor) -> Image.Image:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**40), st.integers(0, 10**4), st.lists(st.integers(0, 10**6), min_size=1, max_size=20))
 def test_a_draw_does_not_depend_on_its_batch(seed: int, epoch: int, index: list[int]) -> None:
-    for chosen in (AugmentationSettings(), AugmentationSettings(resized_crop=(0.1, 1.0))):
-        together = draws.draw(chosen, seed, epoch, index)
-        alone = np.concatenate([draws.draw(chosen, seed, epoch, [i]) for i in index])
-        assert np.array_equal(together, alone)
-    assert np.array_equal(together[:, : draws.TRIES], draws.draw(AugmentationSettings(), seed, epoch, index))
+    whole, alone = Draws(seed, epoch, index), [Draws(seed, epoch, i) for i in index]
+    rows = whole.uniform_rows("a", 3)
+    assert rows.shape == (len(index), 3)
+    assert np.array_equal(rows, np.concatenate([draws.uniform_rows("a", 3) for draws in alone]))
+    assert np.array_equal(rows[:, :2], whole.uniform_rows("a", 2))
+    assert np.array_equal(rows[:, 0], whole.uniform("a"))
+    assert not (rows == whole.uniform_rows("b", 3)).any()
 
 
 def ks_distance(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
@@ -53,9 +58,7 @@ def ks_distance(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
 @pytest.mark.parametrize(("height", "width"), [(60, 80), (200, 30), (32, 32)])
 def test_resized_crops_are_distributed_as_torchvisions(height: int, width: int) -> None:
     count = 6000
-    chosen = AugmentationSettings(resized_crop=(0.08, 1.0))
-    u = draws.draw(chosen, 5, 0, np.arange(count))
-    ours = np.array([draws.crop_box(chosen, row, height, width) for row in u])
+    ours = np.array(list(ResizedCrop(area=(0.08, 1.0)).boxes(Draws(5, 0, np.arange(count)), height, width)))
     torch.manual_seed(0)
     image = torch.empty(3, height, width)
     theirs = np.array(
@@ -73,19 +76,20 @@ def test_resized_crops_are_distributed_as_torchvisions(height: int, width: int) 
 def test_the_fallback_is_torchvisions(height: int, width: int) -> None:
     ratio = (0.9, 1.1)
     expected = RandomResizedCrop.get_params(torch.empty(3, height, width), [4.0, 4.0], list(ratio))
-    assert draws.central_box(ratio, height, width) == tuple(expected)
+    assert central_box(ratio, height, width) == tuple(expected)
 
 
 def test_flips_and_offsets_are_uniform() -> None:
-    u = draws.draw(AugmentationSettings(), 1, 2, np.arange(20000))
-    assert abs((u[:, draws.FLIP] < 0.5).mean() - 0.5) < 0.012
-    counts = np.bincount(draws.whole_number(u[:, draws.TOP], 9), minlength=9)
+    draws = Draws(1, 2, np.arange(20000))
+    assert abs(Flip().mirrored(draws).mean() - 0.5) < 0.012
+    down, across = PadCrop(pad=4).corner(draws).T
+    counts = np.bincount(whole_number(down, 9), minlength=9)
     assert len(counts) == 9
     assert ((counts - 20000 / 9) ** 2 / (20000 / 9)).sum() < 26.1  # chi-square, 8 degrees, 0.001
-    assert abs(np.corrcoef(u[:, draws.TOP], u[:, draws.LEFT])[0, 1]) < 0.03
+    assert abs(np.corrcoef(down, across)[0, 1]) < 0.03
 
 
-def naive_pad_crop(pixels: torch.Tensor, chosen: AugmentationSettings, crop: int, u: Any) -> torch.Tensor:
+def naive_pad_crop(pixels: torch.Tensor, chosen: PadCrop, crop: int, u: Any, *, mirrored: bool) -> torch.Tensor:
     """One picture by torchvision's pad and crop."""
     pad = [chosen.pad] * 4
     if chosen.pad_mode == "reflect":
@@ -93,9 +97,9 @@ def naive_pad_crop(pixels: torch.Tensor, chosen: AugmentationSettings, crop: int
     else:
         colours = [round(255 * m) for m in MEAN] if chosen.pad_mode == "mean" else [0, 0, 0]
         padded = torch.stack([functional.pad(c[None], pad, fill=v)[0] for c, v in zip(pixels, colours, strict=True)])
-    top, left = (math.floor(u[k] * (side - crop + 1)) for k, side in zip((0, 1), padded.shape[1:], strict=True))
+    top, left = (math.floor(v * (side - crop + 1)) for v, side in zip(u, padded.shape[1:], strict=True))
     cut = functional.crop(padded, top, left, crop, crop)
-    return functional.hflip(cut) if u[2] < chosen.flip else cut
+    return functional.hflip(cut) if mirrored else cut
 
 
 PAD_CASES = [
@@ -109,28 +113,31 @@ def test_the_pad_cases_are_all_there() -> None:
 
 @pytest.mark.parametrize(("mode", "pad", "size"), PAD_CASES)
 def test_pad_crop_and_flip_equal_the_naive_loop(mode: Any, pad: int, size: tuple[int, int]) -> None:
-    chosen = AugmentationSettings(pad=pad, pad_mode=mode, flip=0.5)
+    crop, flip = PadCrop(pad=pad, pad_mode=mode), Flip(probability=0.5)
+    chosen = together(crop, flip)
     preprocessing = Preprocessing(channels=3, crop=32, mean=MEAN, std=STD)
     images = pictures(20, *size)
     index = np.array([3, 19, 0, 7, 7, 12])
-    got = ArrayPictures(images, preprocessing, chosen, CPU).augmented(seed=9, epoch=4, index=index)
+    got = in_memory(images, preprocessing, chosen, seed=9, epoch=4, index=index)
     assert got.is_contiguous(memory_format=torch.channels_last)
-    u = draws.draw(chosen, 9, 4, index)
+    corner, mirrored = crop.corner(Draws(9, 4, index)), flip.mirrored(Draws(9, 4, index))
+    assert len(set(mirrored.tolist())) == 2
     for place, i in enumerate(index):
-        assert torch.equal(got[place], naive_pad_crop(images[i], chosen, 32, u[place]))
-        image = augmented(as_image(images[i]), preprocessing, chosen, seed=9, epoch=4, index=int(i))
+        expected = naive_pad_crop(images[i], crop, 32, corner[place], mirrored=bool(mirrored[place]))
+        assert torch.equal(got[place], expected)
+        image = photograph(as_image(images[i]), preprocessing, chosen, seed=9, epoch=4, index=int(i))
         assert torch.equal(got[place], functional.pil_to_tensor(image))
 
 
 def test_without_settings_training_sees_what_evaluation_sees() -> None:
     preprocessing = Preprocessing(channels=3, resize=24, crop=20, mean=MEAN, std=STD)
     images = pictures(4, 32, 30)
-    arrays = ArrayPictures(images, preprocessing, AugmentationSettings(), CPU)
+    arrays = ArrayPictures(images, preprocessing, CPU)
     expected = torch.stack([preprocessing.picture(as_image(image)) for image in images])
-    assert torch.equal(arrays.evaluation(np.arange(4)), expected)
-    assert torch.equal(arrays.augmented(seed=0, epoch=0, index=np.arange(4)), expected)
+    assert torch.equal(arrays.batch(np.arange(4)).pixels, expected)
+    assert torch.equal(in_memory(images, preprocessing, {}, seed=0, epoch=0, index=np.arange(4)), expected)
     for i in range(4):
-        image = augmented(as_image(images[i]), preprocessing, AugmentationSettings(), seed=0, epoch=0, index=i)
+        image = photograph(as_image(images[i]), preprocessing, {}, seed=0, epoch=0, index=i)
         assert torch.equal(functional.pil_to_tensor(image), expected[i])
 
 
@@ -139,38 +146,38 @@ def test_without_settings_training_sees_what_evaluation_sees() -> None:
 def test_channels_are_brought_to_the_inputs(have: int, want: int, crop: int) -> None:
     preprocessing = Preprocessing(channels=want, crop=crop, mean=(0.5,) * want, std=(0.5,) * want)
     images = pictures(3, 16, 12, have)
-    got = ArrayPictures(images, preprocessing, AugmentationSettings(), CPU).evaluation(np.arange(3))
+    got = ArrayPictures(images, preprocessing, CPU).batch(np.arange(3)).pixels
     for i in range(3):
         assert torch.equal(got[i], preprocessing.picture(as_image(images[i])))
 
 
 def test_a_photographs_resized_crop_equals_torchvisions() -> None:
-    chosen = AugmentationSettings(resized_crop=(0.2, 0.9), flip=0.5)
+    crop, flip = ResizedCrop(area=(0.2, 0.9)), Flip(probability=0.5)
     preprocessing = Preprocessing(channels=3, resize=256, crop=48, mean=MEAN, std=STD)
     flipped = 0
     for i in range(12):
         image = noise(90 + i, 70, seed=i)
-        u = draws.draw(chosen, 3, 1, i)[0]
-        expected = functional.resized_crop(image, *draws.crop_box(chosen, u, 70, 90 + i), [48, 48])
-        if u[draws.FLIP] < 0.5:
+        (box,) = crop.boxes(Draws(3, 1, i), 70, 90 + i)
+        expected = functional.resized_crop(image, *box, [48, 48])
+        if flip.mirrored(Draws(3, 1, i))[0]:
             expected, flipped = functional.hflip(expected), flipped + 1
-        got = augmented(image, preprocessing, chosen, seed=3, epoch=1, index=i)
+        got = photograph(image, preprocessing, together(flip, crop), seed=3, epoch=1, index=i)
         assert got.tobytes() == expected.tobytes()
     assert 0 < flipped < 12
 
 
 def test_resized_crops_in_memory_are_near_the_photographs() -> None:
-    chosen = AugmentationSettings(resized_crop=(0.3, 1.0), flip=0.5)
+    chosen = together(ResizedCrop(area=(0.3, 1.0)), Flip(probability=0.5))
     preprocessing = Preprocessing(channels=3, crop=32, mean=MEAN, std=STD)
     images = torch.stack([functional.pil_to_tensor(noise(32, 32, seed)) for seed in range(8)])
-    got = ArrayPictures(images, preprocessing, chosen, CPU).augmented(seed=1, epoch=1, index=np.arange(8))
+    got = in_memory(images, preprocessing, chosen, seed=1, epoch=1, index=np.arange(8))
     for i in range(8):
-        image = augmented(as_image(images[i]), preprocessing, chosen, seed=1, epoch=1, index=i)
+        image = photograph(as_image(images[i]), preprocessing, chosen, seed=1, epoch=1, index=i)
         assert (got[i].int() - functional.pil_to_tensor(image).int()).abs().max() <= 1
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", draws.JITTERS)
+@pytest.mark.parametrize("name", COLOURS)
 def test_each_jitter_equals_torchvisions(name: str, channels: int) -> None:
     images = pictures(6, 9, 11, channels)
     factors = torch.linspace(-0.4, 0.4, 6) if name == "hue" else torch.linspace(0, 2, 6)
@@ -182,29 +189,31 @@ def test_each_jitter_equals_torchvisions(name: str, channels: int) -> None:
 
 
 def test_jitter_applies_each_samples_factors_in_its_order() -> None:
-    chosen = AugmentationSettings(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
+    jitter = ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
+    chosen = together(jitter)
     preprocessing = Preprocessing(channels=3, crop=12, mean=MEAN, std=STD)
     images = pictures(40, 12, 12)
-    got = ArrayPictures(images, preprocessing, chosen, CPU).augmented(seed=2, epoch=3, index=np.arange(40))
-    drawn = draws.jitter(chosen, draws.draw(chosen, 2, 3, np.arange(40)))
-    assert len({tuple(order) for order in drawn.order}) > 12
+    got = in_memory(images, preprocessing, chosen, seed=2, epoch=3, index=np.arange(40))
+    draws = Draws(2, 3, np.arange(40))
+    orders, factors = jitter.order(draws), jitter.factors(draws)
+    assert len({tuple(order) for order in orders}) > 12
     for i in range(40):
         expected = images[i]
-        for number in drawn.order[i]:
-            name = draws.JITTERS[number]
-            expected = getattr(functional, f"adjust_{name}")(expected, float(drawn.factors[name][i]))
+        for number in orders[i]:
+            name = COLOURS[number]
+            expected = getattr(functional, f"adjust_{name}")(expected, float(factors[name][i]))
         assert (got[i].int() - expected.int()).abs().float().mean() < 0.1
-        image = augmented(as_image(images[i]), preprocessing, chosen, seed=2, epoch=3, index=i)
+        image = photograph(as_image(images[i]), preprocessing, chosen, seed=2, epoch=3, index=i)
         # Pillow rounds after each step where torch cuts; the hue of dark grey pixels may jump.
         assert (got[i].int() - functional.pil_to_tensor(image).int()).abs().float().mean() < 3
 
 
 def test_jitter_factors_lie_in_torchvisions_ranges() -> None:
-    chosen = AugmentationSettings(brightness=0.4, contrast=1.5, hue=0.1)
-    drawn = draws.jitter(chosen, draws.draw(chosen, 0, 0, np.arange(5000)))
-    assert set(drawn.factors) == {"brightness", "contrast", "hue"}
+    chosen, draws = ColorJitter(brightness=0.4, contrast=1.5, hue=0.1), Draws(0, 0, np.arange(5000))
+    factors = chosen.factors(draws)
+    assert set(factors) == {"brightness", "contrast", "hue"}
     for name, low, high in (("brightness", 0.6, 1.4), ("contrast", 0.0, 2.5), ("hue", -0.1, 0.1)):
-        values = drawn.factors[name]
+        values = factors[name]
         assert low <= values.min() < low + 0.01 * (high - low)
         assert high - 0.01 * (high - low) < values.max() < high
-    assert set(map(tuple, drawn.order)) == set(itertools.permutations(range(4)))
+    assert set(map(tuple, chosen.order(draws))) == set(itertools.permutations(range(4)))

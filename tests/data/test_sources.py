@@ -13,8 +13,9 @@ from pictures import MakePicture
 from PIL import Image
 
 from cardinet.base.errors import RequestError, WorkError
+from cardinet.base.settings import Settings, validate
 from cardinet.data.kinds import KINDS
-from cardinet.data.settings import AugmentationSettings, DataSettings
+from cardinet.data.settings import Augmentations, DataSettings
 from cardinet.data.source import open_source
 from cardinet.data.splitting import hold_out
 from cardinet.data.statistics import channel_statistics
@@ -177,25 +178,29 @@ def test_statistics_are_exact() -> None:
     assert std[0] == pytest.approx(values.std(correction=0).item(), abs=1e-12)
 
 
+class Varied(Settings):
+    """As a recipe holds augmentations."""
+
+    augmentation: Augmentations = {}
+
+
 WRONG: list[tuple[type[Any], dict[str, Any]]] = [
     (DataSettings, {"limit": 0}),
     (DataSettings, {"validation": 0.6}),
     (DataSettings, {"on_bad_image": "replace"}),
     (DataSettings, {"pixel_limit": 0}),
-    (AugmentationSettings, {"flip": 1.5}),
-    (AugmentationSettings, {"pad": -1}),
-    (AugmentationSettings, {"pad_mode": "edge"}),
-    (AugmentationSettings, {"resized_crop": (0.5, 0.2)}),
-    (AugmentationSettings, {"resized_crop": (0.5, 1.0), "pad": 4}),
-    (AugmentationSettings, {"hue": 0.6}),
-    (AugmentationSettings, {"ratio": (2.0, 1.0)}),
+    (Varied, {"augmentation": {"Flip": {"probability": 1.5}}}),
+    (Varied, {"augmentation": {"PadCrop": {"pad": -1}}}),
+    (Varied, {"augmentation": {"PadCrop": {"pad": 1, "pad_mode": "edge"}}}),
+    (Varied, {"augmentation": {"ResizedCrop": {"area": (0.5, 0.2)}}}),
+    (Varied, {"augmentation": {"ResizedCrop": {"area": (0.5, 1.0)}, "PadCrop": {"pad": 4}}}),
+    (Varied, {"augmentation": {"ColorJitter": {"hue": 0.6}}}),
+    (Varied, {"augmentation": {"ResizedCrop": {"ratio": (2.0, 1.0)}}}),
 ]
 
 
 @pytest.mark.parametrize(("model", "document"), WRONG)
 def test_wrong_settings_are_refused(model: type[Any], document: dict[str, Any]) -> None:
-    from cardinet.base.settings import validate
-
     with pytest.raises(RequestError):
         validate(model, document)
 
@@ -204,7 +209,10 @@ def test_settings_need_no_heavy_import() -> None:
     import subprocess
     import sys
 
-    heavy = {"torch", "torchvision", "PIL", "sklearn", "pyarrow", "scipy"}
-    code = f"import cardinet.data.settings, cardinet.data.preprocessing, sys; print(sorted({heavy} & set(sys.modules)))"
+    heavy = {"torch", "torchvision", "numpy", "PIL", "sklearn", "pyarrow", "scipy"}
+    code = (
+        "import cardinet.data.settings as settings, cardinet.data.preprocessing, sys; "
+        f"assert settings.AUGMENTATIONS.rows; print(sorted({heavy} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from pictures import noise
 from PIL import Image
+from varied import photograph, together
 
 from cardinet.data import preprocessing as module
-from cardinet.data.photographs import augmented
+from cardinet.data.augmentations.flip import Flip
+from cardinet.data.augmentations.pad_crop import PadCrop
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.settings import AugmentationSettings
 from cardinet.evaluate.ten_crop import ten_crops
 from fuzzing.forked import in_child
 
@@ -67,8 +68,8 @@ def test_a_strip_takes_little_memory(size: tuple[int, int], crop: int, tmp_path:
     )
 
     def crops(strip: Image.Image = strip) -> int:
-        made = [p.fit(strip), augmented(strip, p, AugmentationSettings(pad=4, flip=0.5), seed=0, epoch=0, index=0)]
-        made.append(augmented(strip, p, AugmentationSettings(flip=0.5), seed=0, epoch=0, index=0))
+        varied = (together(PadCrop(pad=4), Flip()), together(Flip()))
+        made = [p.fit(strip), *(photograph(strip, p, chosen, seed=0, epoch=0, index=0) for chosen in varied)]
         wrong = [c for c in made if (c.size, c.getpixel((100, 100))) != ((crop, crop), (200, 100, 50))]
         return len(wrong) + (ten_crops(strip, p).shape != (10, 3, crop, crop))
 

@@ -15,22 +15,23 @@ import numpy as np
 from PIL import Image
 
 from cardinet.base.errors import WorkError
+from cardinet.data.augmentations.flip import Flip
+from cardinet.data.augmentations.pad_crop import PadCrop
 from cardinet.data.formats import AVAILABLE
 from cardinet.data.inspection import inspect
 from cardinet.data.listing import Numbered
 from cardinet.data.loading import Work
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.settings import AugmentationSettings
 from cardinet.data.source import Split
 
 LIMIT = 10_000_000
 SECONDS = 20.0
 NAME = "picture "
 READERS = (
-    (Preprocessing(channels=3, resize=20, crop=16, mean=(0.5,) * 3, std=(0.5,) * 3), None),
+    (Preprocessing(channels=3, resize=20, crop=16, mean=(0.5,) * 3, std=(0.5,) * 3), {}),
     (
         Preprocessing(channels=1, resize=None, crop=16, mean=(0.5,), std=(0.5,)),
-        AugmentationSettings(pad=2, flip=0.5),
+        {"PadCrop": PadCrop(pad=2), "Flip": Flip(probability=0.5)},
     ),
 )
 

@@ -13,6 +13,10 @@ import numpy as np
 import pytest
 from report_samples import CASES, FLOWERS, NASTY, content, digits, made_up, outcome, perfect, unfinished
 
+from cardinet.data.augmentations.color_jitter import ColorJitter
+from cardinet.data.augmentations.flip import Flip
+from cardinet.data.augmentations.pad_crop import PadCrop
+from cardinet.data.augmentations.resized_crop import ResizedCrop
 from cardinet.report import ReportContent, comparison, render
 from cardinet.report.data_tables import by_confusion
 from cardinet.report.differences import differences, flat
@@ -218,11 +222,13 @@ def test_the_pictures_of_a_run(pages: dict[str, str]) -> None:
 
 
 def test_augmentation_in_words() -> None:
-    assert augmentation({}) == augmentation({"pad": 0, "flip": 0.0, "resized_crop": None, "hue": 0.0}) == ""
+    idle = {"PadCrop": PadCrop(pad=0), "Flip": Flip(probability=0), "ColorJitter": ColorJitter(hue=0)}
+    assert augmentation({}) == augmentation(idle) == ""
     words = "a crop of 8 % to 100 % of its area; mirrored with probability 0.5; brightness, hue varied"
-    found = augmentation({"resized_crop": [0.08, 1.0], "flip": 0.5, "brightness": 0.4, "hue": 0.1})
+    jitter = ColorJitter(brightness=0.4, hue=0.1)
+    found = augmentation({"ColorJitter": jitter, "Flip": Flip(), "ResizedCrop": ResizedCrop(area=(0.08, 1.0))})
     assert found.replace("\u00a0", " ") == words
-    assert augmentation({"pad": 1}).replace("\u00a0", " ") == "shifted by up to 1 pixel"
+    assert augmentation({"PadCrop": PadCrop(pad=1)}).replace("\u00a0", " ") == "shifted by up to 1 pixel"
 
 
 def test_the_means_of_the_classes_stand_alone(pages: dict[str, str]) -> None:

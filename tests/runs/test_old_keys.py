@@ -6,15 +6,33 @@ from typing import Any
 
 import pytest
 
-from cardinet.base.settings import leaves
-from cardinet.runs.old_keys import IDLE, RENAMED, SCHEDULES, renewed
+from cardinet.base.settings import leaves, merge
+from cardinet.runs.old_keys import IDLE, RENAMED, SCHEDULES, renamed, renewed
 from cardinet.train.recipe import SCHEDULES as PARTS
 from cardinet.train.recipe import Recipe, make_recipe, overrides
+
+OLD: dict[str, Any] = {
+    "optimizer": {"lr": 0.3, "label_smoothing": 0.1, "accumulate": 2},
+    "schedule": {"kind": "step", "warmup": "5 %", "drops": ["50 %"], "factor": 0.2},
+    "augmentation": {"pad": 4, "pad_mode": "mean", "flip": 0.5, "hue": 0.1},
+    "pruning": {"keep_macs": 0.5},
+    "training": {"length": "3 epochs"},
+}
+NEW: dict[str, Any] = {
+    "optimizer": {"lr": 0.3},
+    "objective": {"label_smoothing": 0.1},
+    "schedule": {"part": "Step", "warmup": "5 %", "drops": ["50 %"], "factor": 0.2},
+    "augmentation": {
+        "PadCrop": {"pad": 4, "pad_mode": "mean"}, "Flip": {"probability": 0.5}, "ColorJitter": {"hue": 0.1}
+    },
+    "methods": {"Pruning": {"keep_macs": 0.5}},
+    "training": {"length": "3 epochs", "accumulate": 2},
+}  # fmt: skip
 
 
 def test_what_is_new_is_there_and_what_is_old_is_not() -> None:
     today = set(leaves(Recipe))
-    assert len(RENAMED) >= 10
+    assert len(set(RENAMED.values())) == len(RENAMED) == 19
     assert set(RENAMED.values()) <= today
     assert not set(RENAMED) & today
     assert set(SCHEDULES.values()) == set(PARTS.rows)
@@ -24,13 +42,14 @@ def test_what_is_new_is_there_and_what_is_old_is_not() -> None:
 @pytest.mark.parametrize("old", RENAMED)
 def test_an_old_key_reaches_its_setting(old: tuple[str, ...]) -> None:
     """From a document, and from the command line by its dotted and its short name."""
-    document = {old[0]: {old[1]: 0.25}}
+    value = 2 if old[1] == "pad" else 0.25
+    document = {old[0]: {old[1]: value}}
     found: Any = renewed(document)
     for word in RENAMED[old]:
         found = found[word]
-    assert found == 0.25
+    assert found == value
     for name in (".".join(old), old[1]):
-        delta, errors = overrides([(name, 0.25)])
+        delta, errors = overrides([(name, value)])
         assert not errors
         assert delta == {word: group for word, group in renewed(document).items() if group}
 
@@ -58,3 +77,27 @@ def test_a_whole_recipe_loses_what_said_nothing() -> None:
     assert renewed({"pruning": pruning | {"keep_macs": 0.5, "mask_from": "4 %"}}, whole=True) == {
         "methods": {"Pruning": {"mask_from": "4 %", "keep_macs": 0.5}}
     }
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_old_keys_become_those_of_today_once_and_for_all(whole: bool) -> None:
+    assert renewed(OLD, whole=whole) == NEW
+    assert renewed(NEW, whole=whole) == NEW
+    backwards = {name: dict(reversed(group.items())) for name, group in reversed(OLD.items())}
+    assert renewed(renewed(backwards, whole=whole)) == NEW
+
+
+def test_a_kind_of_schedule_keeps_what_lies_beneath() -> None:
+    base = {"schedule": {"part": "Cosine", "warmup": "5 %"}}
+    assert renewed(merge(base, renamed({"schedule": {"kind": "constant"}}))) == {
+        "schedule": {"part": "Constant", "warmup": "5 %"}
+    }
+
+
+def test_what_was_idle_in_a_whole_recipe_is_left_out() -> None:
+    idle: dict[str, Any] = {}
+    for (group, name), value in IDLE.items():
+        idle = merge(idle, {group: {name: value}})
+    idle["augmentation"] |= {"pad_mode": "mean", "ratio": [1.0, 2.0]}
+    assert renewed(idle, whole=True) == {"schedule": {}, "augmentation": {}}
+    assert set(renewed(idle)["augmentation"]) == {"PadCrop", "Flip", "ResizedCrop", "ColorJitter"}

@@ -6,11 +6,15 @@ import itertools
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cardinet.base.errors import RequestError
-from cardinet.base.settings import merge, parse_assignments
+from cardinet.base.settings import merge, parse_assignments, put
+from cardinet.data.augmentations.flip import Flip
+from cardinet.data.augmentations.pad_crop import PadCrop
+from cardinet.data.augmentations.resized_crop import ResizedCrop
 from cardinet.networks.registry import find
 from cardinet.train.clock import make_clock
 from cardinet.train.listener import Listener
@@ -82,7 +86,7 @@ def test_the_kind_lays_its_delta_over_the_recipe() -> None:
     found = {kind: recipe("quick", kind).network.id for kind in KINDS}
     assert found == {"tiny": "resnext11_8x16d_digits", "small": "resnet20_cifar", "photographs": "resnet18"}
     assert recipe("quick", "photographs").optimizer.lr == 0.05
-    assert recipe("quick", "tiny").augmentation.pad == 1
+    assert recipe("quick", "tiny").augmentation == {"PadCrop": PadCrop(pad=1)}
 
 
 def test_a_base_lies_beneath() -> None:
@@ -91,7 +95,7 @@ def test_a_base_lies_beneath() -> None:
     assert made.optimizer.lr == 0.01
     assert made.optimizer.weight_decay == 1e-4
     assert made.training.batch_size == recipe("quick", "photographs").training.batch_size == 32
-    assert made.augmentation.resized_crop == (0.4, 1.0)
+    assert made.augmentation == {"Flip": Flip(probability=0.5), "ResizedCrop": ResizedCrop(area=(0.4, 1.0))}
     assert str(made.schedule.warmup) == "10 %"
     assert recipe("finetune", "tiny").machine.threads == 1
 
@@ -191,16 +195,17 @@ def test_a_setting_of_other_networks_is_refused_by_the_network() -> None:
         resolve(Request(network="resnet20_cifar", assignments=("columns=2",)), Listener())
 
 
-@pytest.mark.parametrize(("key", "value", "path"), [("pad", "end", "augmentation.pad")])
+@pytest.mark.parametrize(("key", "value", "path"), [("pad", "end", "augmentation.PadCrop.pad")])
 def test_a_name_that_recipe_and_network_share(key: str, value: str, path: str) -> None:
     """It is the recipe's; where that refuses the value, it says how to reach the network's."""
     (error,) = overrides([(key, value)])[1]
     assert f"{path} = '{value}'" in str(error)
     assert f"write network.{key}." in str(error)
     assert overrides([(f"network.{key}", value)]) == ({"network": {"delta": {key: value}}}, [])
-    group, _, name = path.partition(".")
     right = {"pad": 2}[key]
-    assert overrides([(key, right)]) == ({group: {name: right}}, [])
+    expected: dict[str, Any] = {}
+    put(expected, tuple(path.split(".")), right)
+    assert overrides([(key, right)]) == (expected, [])
 
 
 def test_an_unknown_name_is_told_the_nearest_of_recipes_and_networks() -> None:

@@ -205,6 +205,9 @@ class SomeOf(Nested):
             return value
         kept = {name: self.table.document(v, name) for name, v in value.items() if v is not None and v != "none"}
         for name, item in kept.items():
+            if name in self.table.rows and not isinstance(item, Mapping):
+                field = next(iter(self.table.rows[name].model_fields), "")
+                raise RequestError(f"{name} = {item!r}; it is written as in {name}({field}=...).")
             if isinstance(item, Mapping) and item.get(KEY, name) != name:
                 raise RequestError(
                     f'Under "{name}" stands the {self.table.noun} {item[KEY]}; write it under its own name.'

@@ -1,40 +1,79 @@
-"""Random draws as a pure function of (seed, epoch, sample index): a counter-based hash, the same on every machine.
+"""Random draws as a pure function of (seed, epoch, sample index, name of the draw), the same on every machine.
 
-Nothing is stored and nothing is advanced, so a draw does not depend on the number of workers, on the batch
-in which a sample stands or on where a run was resumed.
+They come from a counter-based hash: nothing is stored and nothing is advanced. So a draw does not depend on the number
+of workers, on the batch in which a sample stands, on where a run was resumed or on what else is drawn.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+from hashlib import sha256
+
 import numpy as np
 import numpy.typing as npt
 
-_STEP = np.uint64(0x9E3779B97F4A7C15)
-_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+_STEP = 0x9E3779B97F4A7C15
+_MIX = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+_BITS = 2**64 - 1
+_STEPS = np.uint64(_STEP)
+_MIXES = tuple(np.uint64(word) for word in _MIX)
+_SHIFTS = tuple(np.uint64(bits) for bits in (30, 27, 31, 11))
+
+Words = npt.NDArray[np.uint64]
 
 
-def _mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def _mix(x: int) -> int:
     """The finaliser of splitmix64 (Steele, Lea, Flood 2014): a bijection of 64 bits."""
-    x = (x ^ (x >> np.uint64(30))) * _MIX[0]
-    x = (x ^ (x >> np.uint64(27))) * _MIX[1]
-    return x ^ (x >> np.uint64(31))
+    x = (x ^ (x >> 30)) * _MIX[0] & _BITS
+    x = (x ^ (x >> 27)) * _MIX[1] & _BITS
+    return x ^ (x >> 31)
 
 
-def hash64(*words: npt.ArrayLike) -> npt.NDArray[np.uint64]:
+def _mix_all(x: Words) -> Words:
+    """The same for each element, at least one of them."""
+    x = (x ^ (x >> _SHIFTS[0])) * _MIXES[0]
+    x = (x ^ (x >> _SHIFTS[1])) * _MIXES[1]
+    return x ^ (x >> _SHIFTS[2])
+
+
+def hash64(*words: npt.ArrayLike) -> Words:
     """A 64-bit hash of the words, each an integer or an array of them (broadcast together)."""
-    state = np.zeros((), dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        for word in words:
-            bits = np.asarray(word, dtype=np.int64).astype(np.uint64)
-            state = _mix(np.atleast_1d((state ^ _mix(np.atleast_1d(bits + _STEP))) + _STEP))
-    return state
+    state: int | Words = 0
+    for word in words:
+        state = _hashed(state, word)
+    return _array(state)
 
 
-def uniforms(seed: int, epoch: int, index: npt.ArrayLike, count: int) -> npt.NDArray[np.float64]:
-    """`count` uniform draws in [0, 1) for each sample index: shape (len(index), count)."""
+def _hashed(state: int | Words, word: npt.ArrayLike) -> int | Words:
+    """The hash of some words and one more, from the hash of those words."""
+    if isinstance(word, int):
+        bits: int | Words = _mix((word + _STEP) & _BITS)
+    else:
+        bits = _mix_all(np.atleast_1d(np.asarray(word, dtype=np.int64)).astype(np.uint64) + _STEPS)
+    if isinstance(bits, int) and isinstance(state, int):  # many times as fast as with an array of one
+        return _mix(((state ^ bits) + _STEP) & _BITS)
+    return _mix_all((_array(state) ^ _array(bits)) + _STEPS)
+
+
+def _array(word: int | Words) -> Words:
+    return np.array([word], dtype=np.uint64) if isinstance(word, int) else word
+
+
+@lru_cache(maxsize=256)
+def _named(seed: int, epoch: int, name: str, count: int) -> Words:
+    """The hashes, (count,), from which the draws of this name are made for each sample of an epoch.
+
+    The name counts as a whole number, which is the same on every machine and in every version of Python.
+    """
+    word = int.from_bytes(sha256(name.encode()).digest()[:8], "big")
+    return hash64(seed, epoch, word, np.arange(count))
+
+
+def uniforms(seed: int, epoch: int, name: str, index: npt.ArrayLike, count: int = 1) -> npt.NDArray[np.float64]:
+    """`count` uniform draws in [0, 1) for each sample index, by the name of the draw: shape (len(index), count)."""
     column = np.atleast_1d(np.asarray(index, dtype=np.int64))[:, None]
-    bits = hash64(seed, epoch, column, np.arange(count)[None, :])
-    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    bits = _array(_hashed(_named(seed, epoch, name, count), column))
+    return (bits >> _SHIFTS[3]).astype(np.float64) * 2.0**-53
 
 
 def permutation(seed: int, epoch: int, n: int) -> npt.NDArray[np.int64]:

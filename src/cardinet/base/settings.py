@@ -127,14 +127,29 @@ def put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 
 
 def merge(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
-    """A document with a delta laid over it: groups are merged, values and other parts replaced."""
+    """A document with a delta laid over it: groups are merged, values and other parts replaced.
+
+    A list of parts stands for all of them, and stays one where the delta changes some by their names.
+    """
     merged = dict(base)
     for key, value in delta.items():
         before = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(before, list) and all(isinstance(v, Mapping) for v in before):
+            merged[key] = _merged_parts(before, value)
+            continue
         if isinstance(value, Mapping) and isinstance(before, Mapping) and value.get(KEY) in (None, before.get(KEY)):
             value = merge(before, value)
         merged[key] = value
     return merged
+
+
+def _merged_parts(parts: list[Any], delta: Mapping[str, Any]) -> Any:
+    """A list of parts with the changes of some; another list, or what else the delta is where it holds no parts."""
+    changes = {name: {KEY: name, **v} if isinstance(v, Mapping) else v for name, v in delta.items()}
+    if KEY in delta or not all(v == "none" or isinstance(v, Mapping) for v in changes.values()):
+        return delta
+    merged = merge({str(part.get(KEY)): part for part in parts}, changes)
+    return [part for part in merged.values() if part != "none"]
 
 
 def tag(name: str) -> str:

@@ -31,8 +31,6 @@ CALLED = {
     "threads": "num_threads cpu_threads",
     "precision": "amp fp16 bf16 half mixed_precision dtype use_amp",
     "device": "gpu cuda accelerator",
-    "flip": "hflip fliplr horizontal_flip random_flip random_horizontal_flip",
-    "resized_crop": "random_resized_crop rrc train_crops",
     "ratio": "aspect_ratio",
     "interpolation": "resample train_interpolation",
     "validation": "val val_split validation_split valid_pct val_ratio val_size",
@@ -58,8 +56,14 @@ INSTEAD = {
     "drop_path drop_path_rate stochastic_depth stochastic_depth_prob": "whole units are dropped by merge, as in "
     '--set "merge=StochasticDepth(last=0.5)"',
     "mixup mixup_alpha cutmix cutmix_alpha": "this version mixes no pictures",
-    "aa auto_augment autoaugment randaugment ra trivial_augment augmix augment color_jitter": "the augmentations are "
-    "pad, flip, resized_crop, brightness, contrast, saturation and hue",
+    "hflip fliplr horizontal_flip random_flip random_horizontal_flip": "give the probability of a mirror image, as in "
+    "--set augmentation.Flip.probability=0.5",
+    "random_resized_crop rrc train_crops": "give the share of the area, as in "
+    '--set "augmentation.ResizedCrop.area=[0.08, 1]"',
+    "random_crop": "give the pixels on each side, as in --set augmentation.PadCrop.pad=4",
+    "color_jitter": "give the strengths, as in --set augmentation.ColorJitter.brightness=0.4",
+    "aa auto_augment autoaugment randaugment ra trivial_augment augmix augment": "augmentations are written "
+    'as in --set "augmentation=PadCrop(pad=4), Flip"',
     "reprob random_erase random_erasing erasing cutout": "this version erases no parts of pictures",
     "class_weights class_weight sampler oversample": "every picture counts the same in this version",
     "early_stopping patience early_stop": "a run goes to its end, and the best weights on validation are kept",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,11 @@ import torch
 
 from cardinet.base.randomness import permutation
 from cardinet.data.arrays import ArrayPictures
+from cardinet.data.augmentations import Augmentation
+from cardinet.data.augmenting import augmented_batch
+from cardinet.data.draws import Draws
 from cardinet.data.loading import Request, Work, decoded
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.settings import AugmentationSettings
 from cardinet.data.source import Split
 
 
@@ -41,7 +43,7 @@ class TrainBatches:
         self,
         split: Split,
         preprocessing: Preprocessing,
-        augmentation: AugmentationSettings,
+        augmentation: Mapping[str, Augmentation],
         *,
         seed: int,
         batch_size: int,
@@ -73,9 +75,9 @@ class TrainBatches:
         Raises WorkError that names a picture that cannot be decoded, and when a worker process has died.
         """
         if self.split.images is not None:
-            pictures = ArrayPictures(self.split.images, self.preprocessing, self.augmentation, self.device)
+            pictures = ArrayPictures(self.split.images, self.preprocessing, self.device)
             for epoch, index in self.requests(start_step):
-                pixels = pictures.augmented(seed=self.seed, epoch=epoch, index=index)
+                pixels = augmented_batch(pictures.batch(index), self.augmentation, Draws(self.seed, epoch, index))
                 yield _batch(pixels, self.split, index, self.preprocessing, self.device)
             return
         work = Work(self.split, self.preprocessing, self.augmentation, self.seed)
@@ -93,8 +95,9 @@ class TrainBatches:
         epoch, index = next(self.requests(0))
         index = index[:count]
         if self.split.images is not None:
-            few = ArrayPictures(self.split.images[index], self.preprocessing, self.augmentation, torch.device("cpu"))
-            return few.augmented(seed=self.seed, epoch=epoch, index=index, rows=np.arange(len(index))), index
+            few = ArrayPictures(self.split.images[index], self.preprocessing, torch.device("cpu"))
+            batch = few.batch(np.arange(len(index)))
+            return augmented_batch(batch, self.augmentation, Draws(self.seed, epoch, index)), index
         return Work(self.split, self.preprocessing, self.augmentation, self.seed).batch((epoch, index)), index
 
     def close(self) -> None:
@@ -117,12 +120,10 @@ def evaluation_pixels(
     chunks = [np.arange(i, min(i + batch_size, len(split))) for i in range(0, len(split), batch_size)]
     if split.images is not None:
         for index in chunks:
-            pictures = ArrayPictures(
-                split.images[index[0] : index[-1] + 1], preprocessing, AugmentationSettings(), device
-            )
-            yield pictures.evaluation(np.arange(len(index))), index
+            pictures = ArrayPictures(split.images[index[0] : index[-1] + 1], preprocessing, device)
+            yield pictures.batch(np.arange(len(index))).pixels, index
         return
-    work = Work(split, preprocessing, None, 0)
+    work = Work(split, preprocessing, {}, 0)
     loader = decoded(work, lambda: ((0, index) for index in chunks), workers=workers, device=device)
     for index, pixels in zip(chunks, loader, strict=True):
         yield pixels, index

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,10 +25,11 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data._utils.signal_handling import _error_if_any_worker_fails  # type: ignore[attr-defined]
 
 from cardinet.base.errors import WorkError
+from cardinet.data.augmentations import Augmentation
+from cardinet.data.augmenting import augmented_picture
 from cardinet.data.decode import PictureError
-from cardinet.data.photographs import augmented
+from cardinet.data.draws import Draws
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.settings import AugmentationSettings
 from cardinet.data.source import Split
 
 Request = tuple[int, npt.NDArray[np.int64]]
@@ -55,11 +56,11 @@ class WorkerLost(WorkError):
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What a worker does: decode, then augment (or, with no augmentation, resize and crop) each picture."""
+    """What a worker does: decode, then augment (without augmentations: resize and crop) each picture."""
 
     split: Split
     preprocessing: Preprocessing
-    augmentation: AugmentationSettings | None
+    augmentation: Mapping[str, Augmentation]
     seed: int
 
     def pixels(self, request: Request, stopped: Callable[[], bool] = lambda: False) -> Pixels:
@@ -87,11 +88,8 @@ class Work:
     def _picture(self, epoch: int, index: int) -> Pixels:
         image = self.split.picture(index)
         try:
-            if self.augmentation is None:
-                return np.asarray(self.preprocessing.fit(image))
-            return np.asarray(
-                augmented(image, self.preprocessing, self.augmentation, seed=self.seed, epoch=epoch, index=index)
-            )
+            draws = Draws(self.seed, epoch, index)
+            return np.asarray(augmented_picture(image, self.preprocessing, self.augmentation, draws))
         except PictureError as error:
             raise WorkError(f"{self.split.names[index]}: {error.kind}: {error.detail}.") from error
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field
 
+from cardinet.base.parts import SomeOf, Table
 from cardinet.base.settings import Settings
+from cardinet.data.augmentations import Augmentation, Framing
 
 Share = Annotated[float, Field(ge=0.0, le=0.5)]
-Strength = Annotated[float, Field(ge=0.0)]
 
 
 class DataSettings(Settings):
@@ -30,39 +32,26 @@ class DataSettings(Settings):
     pixel_limit: int = Field(default=100_000_000, gt=0, description="pixels of one picture, checked before decoding")
 
 
-class AugmentationSettings(Settings):
-    """How a training picture is varied, in this order: crop, flip, colour jitter. The defaults change nothing.
+AUGMENTATIONS = Table(Augmentation, "cardinet.data.augmentations", "augmentation")
+"""Every augmentation by its name."""
 
-    `pad` pads the picture on each side and takes a random crop of the input size; the pad is black (`zero`),
-    the mean colour rounded to a pixel value (`mean`: what padding with 0 after normalisation gives) or the
-    mirrored picture (`reflect`). `resized_crop` is torchvision's RandomResizedCrop with this range of area
-    shares and this range of aspect ratios. The jitter's strengths mean what they mean in torchvision's
-    ColorJitter: factors from [1 - s, 1 + s] (not below 0), the hue shifted by [-s, s] of a turn, in drawn order.
-    """
 
-    pad: int = Field(default=0, ge=0)
-    pad_mode: Literal["zero", "mean", "reflect"] = "zero"
-    flip: float = Field(default=0.0, ge=0.0, le=1.0, description="probability of a horizontal mirror image")
-    resized_crop: tuple[float, float] | None = None
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    brightness: Strength = 0.0
-    contrast: Strength = 0.0
-    saturation: Strength = 0.0
-    hue: float = Field(default=0.0, ge=0.0, le=0.5)
+def _one_framing(parts: Mapping[str, Augmentation]) -> Mapping[str, Augmentation]:
+    framing = [name for name, part in parts.items() if isinstance(part, Framing) and part.acts]
+    if len(framing) > 1:
+        raise ValueError(
+            f"{' and '.join(framing)} are both random crops; leave one of them out, by "
+            f"{' or '.join(f'augmentation.{name}=none' for name in framing)}"
+        )
+    return parts
 
-    @model_validator(mode="after")
-    def _check(self) -> AugmentationSettings:
-        if self.resized_crop is not None:
-            low, high = self.resized_crop
-            if not 0 < low <= high <= 1:
-                raise ValueError(f"resized_crop = {low}, {high}: the area shares must rise within (0, 1]")
-            if self.pad:
-                raise ValueError("pad and resized_crop are both random crops; give one of them")
-        if not 0 < self.ratio[0] <= self.ratio[1]:
-            raise ValueError(f"ratio = {self.ratio[0]}, {self.ratio[1]}: the aspect ratios must rise and be above 0")
-        return self
 
-    @property
-    def jitters(self) -> bool:
-        """Whether the colours are varied."""
-        return max(self.brightness, self.contrast, self.saturation, self.hue) > 0
+_SOME = SomeOf(AUGMENTATIONS)
+
+Augmentations = Annotated[Mapping[str, Augmentation], _SOME, AfterValidator(_one_framing)]
+"""How training pictures are varied: augmentations by their names, of which at most one chooses the crop."""
+
+
+def named_augmentations(document: Any) -> Collection[str]:
+    """The names of the augmentations that a valid document of `Augmentations` holds, however it is written."""
+    return tuple(_SOME.documents(document))

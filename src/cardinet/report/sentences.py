@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
 
+from cardinet.data.augmentations import Augmentation
+from cardinet.data.augmenting import in_order
 from cardinet.report.content import Outcome, ReportContent
-from cardinet.report.formats import count, interval, percent, plural, significant
+from cardinet.report.formats import NBSP, count, interval, percent, plural, significant
 
 
 def capital(text: str) -> str:
@@ -67,19 +69,9 @@ def _so_far(content: ReportContent) -> list[str]:
     return [f"The last training window{step} had a loss of {significant(last['loss'])}{error}."]
 
 
-def augmentation(settings: Mapping[str, Any]) -> str:
-    """How a training picture is varied, in words, from the settings of a recipe; "" where it is not."""
-    said = []
-    if crop := settings.get("resized_crop"):
-        said.append(f"a crop of {percent(crop[0], 0)} to {percent(crop[1], 0)} of its area")
-    if pad := settings.get("pad"):
-        said.append(f"shifted by up to {plural(pad, 'pixel')}")
-    if flip := settings.get("flip"):
-        said.append(f"mirrored with probability {flip:g}")
-    colours = [name for name in ("brightness", "contrast", "saturation", "hue") if settings.get(name)]
-    if colours:
-        said.append(f"{', '.join(colours)} varied")
-    return "; ".join(said)
+def augmentation(parts: Mapping[str, Augmentation]) -> str:
+    """How a training picture is varied, in words; "" where it is not."""
+    return re.sub(r"(?<=\d) (?=%|pixel)", NBSP, "; ".join(part.words() for part in in_order(parts)))
 
 
 def samples(content: ReportContent) -> str:

@@ -62,7 +62,7 @@ def _content(
         history=tuple(rows),
         mistakes=() if results is None else tuple(_mistake(m, record.classes) for m in results.mistakes),
         **({} if sheet is None else _pictures(sheet)),
-        augmentation=augmentation(record.recipe.get("augmentation", {})),
+        augmentation=augmentation(record.augmentation),
         counts=_counts(folder, record),
         speed=_speed(rows),
         recipe=dumps(record.recipe),

@@ -10,7 +10,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,9 @@ from cardinet.base.documents import DocumentError, parse_toml, read_bytes
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.files import locked, remove_parts, sync_folder, write_atomic
 from cardinet.base.schemas import Count, Document, conform
+from cardinet.data.augmentations import Augmentation
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.settings import AugmentationSettings, DataSettings
+from cardinet.data.settings import Augmentations, DataSettings
 from cardinet.runs.metrics import read_rows
 from cardinet.runs.old_keys import renewed
 from cardinet.runs.toml import dumps
@@ -42,12 +43,15 @@ class RecordedRecipe(Document, extra="allow"):
     name: str = ""
     network: dict[str, Any] = {}
     data: DataSettings = DataSettings()
-    augmentation: AugmentationSettings = AugmentationSettings()
+    augmentation: Augmentations = {}
     optimizer: dict[str, Any] = {}
 
 
 class RunRecord(Document):
-    """run.toml: the complete, resolved description of a run; with the data it determines every bit of it."""
+    """run.toml: the complete, resolved description of a run; with the data it determines every bit of it.
+
+    `draws` says how its augmentations draw (`data.draws.DRAWS_VERSION`); runs of before do not say it.
+    """
 
     created: str
     command: str
@@ -68,8 +72,15 @@ class RunRecord(Document):
     threads: Count
     notes: tuple[str, ...] = ()
     rewrites: tuple[dict[str, Any], ...] = ()
+    draws: Count = 1
     versions: dict[str, str]
     hardware: dict[str, str]
+
+    @property
+    def augmentation(self) -> Mapping[str, Augmentation]:
+        """How its training pictures are varied."""
+        recipe: RecordedRecipe = conform(RecordedRecipe, self.recipe, "recipe.")
+        return recipe.augmentation
 
     def moved(self, source: str) -> RunRecord:
         """The same with its pictures in another place."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
-from cardinet.base.settings import KEY, put
+from cardinet.base.settings import KEY, merge, put
 
 Path = tuple[str, ...]
 
@@ -21,6 +20,15 @@ RENAMED: dict[Path, Path] = {
             *("mask_from", "mask_until", "mask_every", "mask_rows"),
         )
     },
+    ("augmentation", "pad"): ("augmentation", "PadCrop", "pad"),
+    ("augmentation", "pad_mode"): ("augmentation", "PadCrop", "pad_mode"),
+    ("augmentation", "flip"): ("augmentation", "Flip", "probability"),
+    ("augmentation", "resized_crop"): ("augmentation", "ResizedCrop", "area"),
+    ("augmentation", "ratio"): ("augmentation", "ResizedCrop", "ratio"),
+    **{
+        ("augmentation", name): ("augmentation", "ColorJitter", name)
+        for name in ("brightness", "contrast", "saturation", "hue")
+    },
 }
 
 SCHEDULES = {"step": "Step", "cosine": "Cosine", "constant": "Constant"}
@@ -34,8 +42,14 @@ IDLE: dict[Path, Any] = {
     ("pruning", "mask_from"): "3 %",
     ("pruning", "mask_until"): "60 %",
     ("pruning", "mask_every"): "0.25 %",
+    ("augmentation", "pad"): 0,
+    **{("augmentation", name): 0.0 for name in ("flip", "brightness", "contrast", "saturation", "hue")},
 }
 """Old values that said nothing: a run.toml of before holds all settings, also those of what it does not use."""
+
+
+SWITCHES = {"PadCrop": "pad", "ResizedCrop": "area"}
+"""The settings that were idle where the augmentation had no part in a run."""
 
 
 def renewed(document: Mapping[str, Any], *, whole: bool = False) -> dict[str, Any]:
@@ -44,21 +58,39 @@ def renewed(document: Mapping[str, Any], *, whole: bool = False) -> dict[str, An
     A `whole` one has every setting, as in a run.toml of before: its idle ones are left out. An old `schedule.kind` says
     which part the schedule is, and its other settings stay.
     """
+    found = renamed(document, whole=whole)
+    varied, schedule = found.get("augmentation"), found.get("schedule")
+    if whole and isinstance(varied, dict):
+        found["augmentation"] = {name: part for name, part in varied.items() if not _switched_off(name, part)}
+    if isinstance(schedule, dict) and "kind" in schedule:
+        kind = schedule.pop("kind")
+        found["schedule"] = {**schedule, KEY: SCHEDULES.get(kind, kind) if isinstance(kind, str) else kind}
+    return found
+
+
+def renamed(document: Mapping[str, Any], *, whole: bool = False) -> dict[str, Any]:
+    """A recipe, or a part of one that lies over another, with every setting where it stands today.
+
+    `schedule.kind` stays: which settings the schedule keeps depends on what lies beneath.
+    """
     found: dict[str, Any] = {}
     for name, group in document.items():
         if not isinstance(group, Mapping):
-            found[name] = group
+            found = merge(found, {name: group})
             continue
-        if name != "pruning" and not isinstance(found.get(name), dict):
-            found[name] = {}
-        for key, value in group.items():
+        if name != "pruning":
+            found.setdefault(name, {})
+        for key, value in sorted(group.items(), key=lambda item: item[0] != KEY):  # the name of a part comes first
             if not (whole and IDLE.get((name, key), IDLE) == value):
-                put(found, new_place((name, key)), copy.deepcopy(value))
-    schedule = found.get("schedule")
-    if isinstance(schedule, dict) and "kind" in schedule:
-        kind = schedule.pop("kind")
-        schedule[KEY] = SCHEDULES.get(kind, kind) if isinstance(kind, str) else kind
+                delta: dict[str, Any] = {}
+                put(delta, new_place((name, key)), value)
+                found = merge(found, delta)
     return found
+
+
+def _switched_off(name: str, part: Any) -> bool:
+    """Whether an augmentation of an old run only has the settings of how it would act, and not the one that made it."""
+    return name in SWITCHES and isinstance(part, Mapping) and SWITCHES[name] not in part
 
 
 def new_place(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import torch
@@ -93,8 +94,11 @@ def check(recipe: Recipe, source: Source, given: Draft | None = None) -> Fit:
     return Fit(name, given, size, device, precision, times, memory)
 
 
-def fit(recipe: Recipe, source: Source, found: Fit, flips_asked: bool) -> tuple[Task, list[str]]:
-    """The task of a recipe on a source whose pictures can all be used, and notes on what was chosen."""
+def fit(recipe: Recipe, source: Source, found: Fit, asked: Collection[str] = ()) -> tuple[Task, list[str]]:
+    """The task of a recipe on a source whose pictures can all be used, and notes on what was chosen.
+
+    `asked` are the augmentations that the user has named, and which therefore stay.
+    """
     notes = _notes(source)
     source = replace(source, text=absolute(source.text))  # what is stored must not depend on the working folder
     preprocessing = choose_preprocessing(recipe.preprocessing, source, found.draft.network.spec.in_channels)
@@ -107,9 +111,12 @@ def fit(recipe: Recipe, source: Source, found: Fit, flips_asked: bool) -> tuple[
             "This model has no BN, which was folded; without it only a small learning rate, as 0.0001, will do. "
             "`cardinet rewrite --unfold` puts it back."
         )
-    if not source.flips and not flips_asked and recipe.augmentation.flip > 0:
+    kept = {
+        name: part for name, part in recipe.augmentation.items() if source.flips or name in asked or not part.MIRRORS
+    }
+    if any(part.acts for name, part in recipe.augmentation.items() if name not in kept):
         notes.append("No mirror images: they would change what these pictures mean.")
-        recipe = recipe.but("augmentation", flip=0.0)
+    recipe = recipe.model_copy(update={"augmentation": kept})
     recipe = recipe.but("network", id=found.network).but("data", source=source.text)
     rewrites = (*recipe.network.steps(), *(step for method in recipe.methods.values() for step in method.rewrites()))
     spec = found.draft.spec

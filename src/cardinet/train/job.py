@@ -66,7 +66,7 @@ def resume(path: Path, listener: Listener, data: str | None = None) -> RunFolder
         raise RequestError(f"{path} has no checkpoint, so there is nothing to resume; start it again.")
     with folder.locked():
         moved = record if data is None else record.moved(absolute(data))
-        task = task_of(moved)
+        task = task_of(moved, folder)
         batch, side = task.clock.batch_size, task.preprocessing.crop
         require_step(meta_network(task), task.recipe, side, batch, task.device, task.precision)
         if moved != record:

@@ -17,12 +17,12 @@ from cardinet.base.parts import OneOf, SomeOf, Table, spelled
 from cardinet.base.settings import Settings, find_setting, leaves, merge, put, validate
 from cardinet.base.synonyms import setting_hint
 from cardinet.data.preprocessing import LARGEST_SIDE
-from cardinet.data.settings import AugmentationSettings, DataSettings
+from cardinet.data.settings import Augmentations, DataSettings
 from cardinet.networks.document import from_document
 from cardinet.networks.part import PARTS
 from cardinet.networks.registry import find
 from cardinet.networks.spec import NetworkSpec
-from cardinet.runs.old_keys import new_place, old_place, renewed
+from cardinet.runs.old_keys import new_place, old_place, renamed, renewed
 from cardinet.train.clock import TrainingSettings
 from cardinet.train.methods import Method
 from cardinet.train.objectives import Objective
@@ -114,7 +114,7 @@ class Recipe(Settings):
     network: NetworkSettings = NetworkSettings()
     data: DataSettings = DataSettings()
     preprocessing: PreprocessingSettings = PreprocessingSettings()
-    augmentation: AugmentationSettings = AugmentationSettings()
+    augmentation: Augmentations = {}
     optimizer: Annotated[Optimizer, OneOf(OPTIMIZERS, "SGD")] = SGD()
     schedule: Annotated[Schedule, OneOf(SCHEDULES, "Cosine")] = Cosine()
     objective: Annotated[Objective, OneOf(OBJECTIVES, "CrossEntropy")] = CrossEntropy()
@@ -165,8 +165,8 @@ def recipe_document(name: str, kind: str | None = None, seen: tuple[str, ...] = 
     if unknown := [kind for kind in deltas if kind not in KINDS]:
         raise RequestError(f"[for.{unknown[0]}] in recipe {name}: pictures are {', '.join(KINDS)}.")
     document: dict[str, Any] = {}
-    own = spelled(Recipe, own)
-    deltas = {word: spelled(Recipe, delta) for word, delta in deltas.items()}
+    own = spelled(Recipe, renamed(own))
+    deltas = {word: spelled(Recipe, renamed(delta)) for word, delta in deltas.items()}
     if base is None:
         own = spelled(Recipe, own, named=True)
     else:
@@ -212,16 +212,15 @@ def _place(key: str, value: Any) -> tuple[str, ...]:
     head, _, rest = key.partition(".")
     if head == "network" and rest and rest not in NetworkSettings.model_fields:
         return ("network", "delta", rest)
-    if (old := old_place(key, value)) is not None:
-        return new_place(old)
+    old = old_place(key, value)
     in_recipe = {name for path in leaves(Recipe) for name in path}
     in_networks = {field.name for kind in PARTS.values() for field in fields(kind)}
-    if head not in in_recipe:
+    if old is None and head not in in_recipe:
         if head in in_networks:
             return ("network", "delta", key)
         raise RequestError(f'There is no setting "{key}" ({setting_hint(key, sorted(in_recipe | in_networks))}).')
     try:
-        path = find_setting(Recipe, key)
+        path = find_setting(Recipe, key) if old is None else new_place(old)
         if key in in_networks:
             alone: dict[str, Any] = {}
             put(alone, path, value)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from shlex import quote
 
 from cardinet.base.errors import Findings, RequestError, WorkError
+from cardinet.data.augmenting import in_order
+from cardinet.data.draws import DRAWS_VERSION
 from cardinet.networks.document import from_document, to_document
 from cardinet.networks.spec import NetworkSpec
 from cardinet.rewrite.registry import steps_from_document
 from cardinet.runs.environment import EXACT, device_of, hardware, precision_of, require_one_process, versions
-from cardinet.runs.folder import RunRecord
+from cardinet.runs.folder import RunFolder, RunRecord
 from cardinet.runs.pictures import open_pictures
 from cardinet.train.clock import make_clock
 from cardinet.train.recipe import make_recipe
@@ -41,14 +44,25 @@ def make_record(resolved: Resolved) -> RunRecord:
         threads=task.recipe.machine.threads,
         notes=resolved.notes,
         rewrites=tuple(step.to_document() for step in task.rewrites),
+        draws=DRAWS_VERSION,
         versions=versions(),
         hardware=hardware(task.device),
     )
 
 
-def task_of(record: RunRecord) -> Task:
+def task_of(record: RunRecord, folder: RunFolder) -> Task:
     """The task of a run.toml, on the data as it is now. Raises with everything that would make it another run."""
     findings = Findings()
+    if record.draws != DRAWS_VERSION and in_order(record.augmentation):
+        weights = (
+            f" from its weights: cardinet train --weights {quote(str(folder.model))}" if folder.model.is_file() else ""
+        )
+        findings.errors.append(
+            RequestError(
+                "The augmentation of this version draws otherwise than that of the run, which therefore cannot go on "
+                f"in the same bits; start a new run{weights}."
+            )
+        )
     for name, version in versions().items():
         if name in EXACT and record.versions.get(name) != version:
             was = record.versions.get(name)

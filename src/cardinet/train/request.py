@@ -15,7 +15,7 @@ from cardinet.blocks.classifier import Classifier
 from cardinet.data.admission import admit
 from cardinet.data.check import examined
 from cardinet.data.findings import Finding
-from cardinet.data.settings import DataSettings
+from cardinet.data.settings import DataSettings, named_augmentations
 from cardinet.data.source import open_source
 from cardinet.measure.memory import Memory
 from cardinet.runs.environment import device_of, require_one_process
@@ -118,7 +118,7 @@ def resolve(request: Request, listener: Listener) -> Resolved:
     source, left_out = admit(source, recipe.data, findings_on)
     if left_out:
         found = check(recipe, source, found.draft)
-    task, notes = fit(recipe, source, found, flips_asked="flip" in delta.get("augmentation", {}))
+    task, notes = fit(recipe, source, found, asked=named_augmentations(delta.get("augmentation", {})))
     skipped = tuple(sorted(finding.identity for finding in left_out))
     return Resolved(
         request,

@@ -1,0 +1,92 @@
+"""A random crop of the padded picture (He et al. 2015, Section 4.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from cardinet.data.augmentations import Framing
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from cardinet.data.arrays import ArrayBatch
+    from cardinet.data.draws import Draws, Uniforms
+    from cardinet.data.listing import Rows
+    from cardinet.data.preprocessing import Preprocessing
+
+
+class PadCrop(Framing):
+    """Pad each side of the picture with `pad` pixels and take a random crop of the input's size.
+
+    The pad is black (`zero`), the mean colour rounded to a pixel value (`mean`: what padding with 0 after
+    normalisation gives) or the mirrored picture (`reflect`).
+    """
+
+    pad: int = Field(ge=0, description="pixels on each side")
+    pad_mode: Literal["zero", "mean", "reflect"] = "zero"
+
+    @property
+    def acts(self) -> bool:
+        return self.pad > 0
+
+    def words(self) -> str:
+        return f"shifted by up to {self.pad} pixel{'s' if self.pad != 1 else ''}"
+
+    def on_picture(self, image: Image.Image, preprocessing: Preprocessing, draws: Draws) -> Image.Image:
+        """A crop of the resized and padded picture; only what it shows is resized."""
+        import numpy as np
+        from PIL import Image
+
+        side = preprocessing.crop
+        width, height = preprocessing.resized_size(image.size)
+        if min(width, height) < side:
+            image = preprocessing.centre_crop(preprocessing.resized(image))
+            width, height = image.size
+        corner = self.corner(draws)
+        rows, columns = self.lines(height, side, corner[:, 0])[0], self.lines(width, side, corner[:, 1])[0]
+        down, across = rows[rows >= 0], columns[columns >= 0]
+        cropped = np.empty((side, side, preprocessing.channels), dtype=np.uint8)
+        cropped[:] = self.colour(preprocessing)
+        if len(down) and len(across):
+            left, top = int(across.min()), int(down.min())
+            box = left, top, int(across.max()) + 1, int(down.max()) + 1
+            seen = image.crop(box) if image.size == (width, height) else preprocessing.window(image, box)
+            pixels = np.asarray(seen).reshape(seen.height, seen.width, preprocessing.channels)
+            cropped[np.ix_(rows >= 0, columns >= 0)] = pixels[np.ix_(down - top, across - left)]
+        return Image.fromarray(cropped[:, :, 0] if preprocessing.channels == 1 else cropped)
+
+    def on_batch(self, batch: ArrayBatch, draws: Draws) -> None:
+        pictures, corner = batch.pictures, self.corner(draws)
+        side = pictures.preprocessing.crop
+        rows = self.lines(pictures.height, side, corner[:, 0])
+        columns = self.lines(pictures.width, side, corner[:, 1])
+        batch.show(rows, columns, self.colour(pictures.preprocessing))
+
+    def corner(self, draws: Draws) -> Uniforms:
+        """Where the crops begin, down and across, (N, 2) in [0, 1)."""
+        return draws.uniform_rows("PadCrop.corner", 2)
+
+    def lines(self, length: int, side: int, u: Uniforms) -> Rows:
+        """For each sample the rows (or columns) that its crop shows, (N, side); -1 where that is the pad.
+
+        The picture has `length` of them. `reflect` does not repeat the edge.
+        """
+        import numpy as np
+
+        from cardinet.data.draws import whole_number
+
+        start = whole_number(u, length + 2 * self.pad - side + 1) - self.pad
+        lines = start[:, None] + np.arange(side)
+        if self.pad_mode == "reflect":
+            period = max(2 * (length - 1), 1)
+            folded = np.abs(lines) % period
+            return np.minimum(folded, period - folded) if length > 1 else np.zeros_like(lines)
+        return np.where((lines >= 0) & (lines < length), lines, -1)
+
+    def colour(self, preprocessing: Preprocessing) -> tuple[int, ...]:
+        """The colour of the pad: black or the mean rounded to a pixel value (not used for `reflect`)."""
+        if self.pad_mode != "mean":
+            return (0,) * preprocessing.channels
+        return tuple(round(255 * min(max(share, 0.0), 1.0)) for share in preprocessing.mean)

@@ -1,0 +1,96 @@
+"""A random part of the picture, resized to the input (Szegedy et al. 2014), as torchvision's RandomResizedCrop."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from pydantic import model_validator
+
+from cardinet.data.augmentations import Framing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PIL import Image
+
+    from cardinet.data.arrays import ArrayBatch
+    from cardinet.data.draws import Draws
+    from cardinet.data.preprocessing import Preprocessing
+
+Box = tuple[int, int, int, int]
+"""(top, left, height, width)."""
+
+TRIES = 10
+
+
+class ResizedCrop(Framing):
+    """Cut a part out whose share of the area and aspect ratio lie in these ranges, and resize it to the input."""
+
+    area: tuple[float, float] = (0.08, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+
+    @model_validator(mode="after")
+    def _check(self) -> ResizedCrop:
+        if not 0 < self.area[0] <= self.area[1] <= 1:
+            raise ValueError(f"area = {self.area[0]}, {self.area[1]}: the shares must rise within (0, 1]")
+        if not 0 < self.ratio[0] <= self.ratio[1]:
+            raise ValueError(f"ratio = {self.ratio[0]}, {self.ratio[1]}: the aspect ratios must rise and be above 0")
+        return self
+
+    def words(self) -> str:
+        low, high = (f"{100 * share:.0f} %" for share in self.area)
+        return f"a crop of {low} to {high} of its area"
+
+    def on_picture(self, image: Image.Image, preprocessing: Preprocessing, draws: Draws) -> Image.Image:
+        ((top, left, height, width),) = self.boxes(draws, image.height, image.width)
+        part = image.crop((left, top, left + width, top + height))
+        return preprocessing.scale(part, (preprocessing.crop, preprocessing.crop))
+
+    def on_batch(self, batch: ArrayBatch, draws: Draws) -> None:
+        import torch
+        from torchvision.transforms import InterpolationMode, functional
+
+        pictures, preprocessing = batch.pictures, batch.pictures.preprocessing
+        method, side = InterpolationMode(preprocessing.interpolation), [preprocessing.crop, preprocessing.crop]
+        boxes = self.boxes(draws, pictures.height, pictures.width)
+        crops = [
+            functional.resized_crop(pictures.picture(row), *box, side, method, antialias=preprocessing.antialias)
+            for row, box in zip(batch.which.tolist(), boxes, strict=True)
+        ]
+        batch.pixels = torch.stack(crops)
+
+    def boxes(self, draws: Draws, height: int, width: int) -> Iterator[Box]:
+        """The part of each sample's picture of this size.
+
+        The distribution of torchvision's RandomResizedCrop: ten tries of an area share and a log-uniform aspect
+        ratio, a uniform place for the first that fits, else the largest central crop with an allowed ratio.
+        """
+        corners = draws.uniform_rows("ResizedCrop.corner", 2)
+        areas = draws.uniform_rows("ResizedCrop.area", TRIES)
+        ratios = draws.uniform_rows("ResizedCrop.ratio", TRIES)
+        for corner, area, ratio in zip(corners, areas, ratios, strict=True):
+            tries = (self._size(a, r, height, width) for a, r in zip(area.tolist(), ratio.tolist(), strict=True))
+            fitting = next(((h, w) for h, w in tries if 0 < h <= height and 0 < w <= width), None)
+            if fitting is None:
+                yield central_box(self.ratio, height, width)
+            else:
+                h, w = fitting
+                yield int(corner[0] * (height - h + 1)), int(corner[1] * (width - w + 1)), h, w
+
+    def _size(self, area_draw: float, ratio_draw: float, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of a try."""
+        (low, high), (narrow, wide) = self.area, map(math.log, self.ratio)
+        area = height * width * (low + (high - low) * area_draw)
+        ratio = math.exp(narrow + (wide - narrow) * ratio_draw)
+        return round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
+
+
+def central_box(ratio: tuple[float, float], height: int, width: int) -> Box:
+    """The largest central crop whose aspect ratio (width / height) lies in the range."""
+    h, w = height, width
+    if width / height < ratio[0]:
+        h = round(width / ratio[0])
+    elif width / height > ratio[1]:
+        w = round(height * ratio[1])
+    return (height - h) // 2, (width - w) // 2, h, w

@@ -1,0 +1,43 @@
+"""Augmentations at work: on one photograph, in a worker, and on a batch in memory, in the order of their places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from cardinet.data.augmentations import Augmentation, Framing
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+    from cardinet.data.arrays import ArrayBatch
+    from cardinet.data.draws import Draws
+    from cardinet.data.preprocessing import Preprocessing
+
+
+def in_order(augmentation: Mapping[str, Augmentation]) -> list[Augmentation]:
+    """Those that change anything, in the order in which they act: it does not depend on how they were written."""
+    return sorted(
+        (part for part in augmentation.values() if part.acts), key=lambda part: (part.PLACE, type(part).__name__)
+    )
+
+
+def augmented_picture(
+    image: Image.Image, preprocessing: Preprocessing, augmentation: Mapping[str, Augmentation], draws: Draws
+) -> Image.Image:
+    """A decoded picture varied by the draws of one sample; (crop, crop) in the input's mode."""
+    parts = in_order(augmentation)
+    image = preprocessing.to_mode(image)
+    if not parts or not isinstance(parts[0], Framing):
+        image = preprocessing.fit(image)
+    for part in parts:
+        image = part.on_picture(image, preprocessing, draws)
+    return image
+
+
+def augmented_batch(batch: ArrayBatch, augmentation: Mapping[str, Augmentation], draws: Draws) -> torch.Tensor:
+    """A batch in memory varied by the draws of its samples: uint8 (N, C, crop, crop), stored with the channels last."""
+    for part in in_order(augmentation):
+        part.on_batch(batch, draws)
+    return batch.pixels
