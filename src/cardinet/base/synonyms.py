@@ -31,7 +31,6 @@ CALLED = {
     "threads": "num_threads cpu_threads",
     "precision": "amp fp16 bf16 half mixed_precision dtype use_amp",
     "device": "gpu cuda accelerator",
-    "ratio": "aspect_ratio",
     "interpolation": "resample train_interpolation",
     "validation": "val val_split validation_split valid_pct val_ratio val_size",
     "test": "test_split test_size test_ratio",
@@ -60,6 +59,7 @@ INSTEAD = {
     "--set augmentation.Flip.probability=0.5",
     "random_resized_crop rrc train_crops": "give the share of the area, as in "
     '--set "augmentation.ResizedCrop.area=[0.08, 1]"',
+    "aspect_ratio": 'give the range of the crops, as in --set "augmentation.ResizedCrop.ratio=[0.75, 1.33]"',
     "random_crop": "give the pixels on each side, as in --set augmentation.PadCrop.pad=4",
     "color_jitter": "give the strengths, as in --set augmentation.ColorJitter.brightness=0.4",
     "aa auto_augment autoaugment randaugment ra trivial_augment augmix augment": "augmentations are written "
