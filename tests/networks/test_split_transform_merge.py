@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cardinet.blocks.branches import Concatenated, ConcatenatedUnit
 from cardinet.blocks.inception import ScaledResidual
+from cardinet.build.binding import bind
 from cardinet.build.builder import build
 from cardinet.networks.parts.inception_pieces import conv, residual
 from cardinet.networks.parts.spatial import Grouped
@@ -60,7 +61,7 @@ def test_form_b_with_unequal_branches_is_an_inception_resnet_block() -> None:
     """The block of Inception-ResNet-v2 at 17x17: its branches, its 1x1, and a last BN that multiplies by the scale."""
     torch.manual_seed(0)
     branches = ([conv("1x1", 8)], [conv("1x1", 5), conv("1x7", 6), conv("7x1", 8)])
-    block = drawn(residual(*branches, scale=0.1)(WIDTH))
+    block = drawn(bind(residual(*branches, scale=0.1))(WIDTH))
     assert type(block) is ScaledResidual
     assert len({sum(p.numel() for p in branch.parameters()) for branch in block.branches}) == 2
 
@@ -80,7 +81,7 @@ def test_an_inception_resnet_block_with_equal_branches_is_a_resnext_unit() -> No
     """Scale 1, and the unit's last BN folded into the 1x1 with bias; the unit in form b is the one in form c."""
     torch.manual_seed(0)
     b = unit("b")
-    block: Any = residual(*[[conv("1x1", D), conv("3x3", D)]] * CARDINALITY)(WIDTH).double().eval()
+    block: Any = bind(residual(*[[conv("1x1", D), conv("3x3", D)]] * CARDINALITY))(WIDTH).double().eval()
     assert type(b.branches) is type(block.branches) is Concatenated
     assert len(b.branches) == len(block.branches) == CARDINALITY
     x = torch.randn(2, WIDTH, 7, 5, dtype=torch.float64)
