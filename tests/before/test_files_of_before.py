@@ -71,7 +71,9 @@ def test_a_run_is_read_and_shown(tmp_path: Path, name: str) -> None:
     assert {kind: part.model_dump()["keep_macs"] for kind, part in recipe.methods.items()} == (
         {} if name == "plain" else {"Pruning": 0.6}
     )
-    assert "resnet20_cifar" in write_report(folder).read_text()
+    page = write_report(folder).read_text()
+    assert "resnet20_cifar" in page
+    assert ("The training loss includes label smoothing of 0.1" in page) is (name == "plain")
     assert cardinet.evaluate(cardinet.load(folder.model), "digits", split="validation").count == 180
 
 

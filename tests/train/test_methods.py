@@ -134,6 +134,7 @@ def test_the_average_by_its_formula() -> None:
 
 def test_the_model_file_has_the_average(tmp_path: Path) -> None:
     folder = train(tmp_path / "run", SHORT | RUNS["WeightAverage"])
+    assert any("have the average of the weights" in note for note in folder.record().notes)
     tensors = load_checkpoint(folder.best)[0]
     kept = load_model(folder.model).network.state_dict()
     assert len(kept) == 44

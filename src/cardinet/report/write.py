@@ -179,7 +179,7 @@ def _remarks(record: RunRecord) -> list[str]:
     if record.skipped:
         some = ", ".join(record.skipped[:5]) + (", ..." if len(record.skipped) > 5 else "")
         remarks.append(f"{len(record.skipped)} bad pictures were skipped: {some}.")
-    smoothing = record.recipe.get("optimizer", {}).get("label_smoothing", 0)
+    smoothing = record.recipe.get("objective", {}).get("label_smoothing", 0)
     if smoothing:
         remarks.append(
             f"The training loss includes label smoothing of {smoothing:g}; the loss of an evaluation does not."

@@ -44,7 +44,7 @@ class RecordedRecipe(Document, extra="allow"):
     network: dict[str, Any] = {}
     data: DataSettings = DataSettings()
     augmentation: Augmentations = {}
-    optimizer: dict[str, Any] = {}
+    objective: dict[str, Any] = {}
 
 
 class RunRecord(Document):

@@ -117,6 +117,7 @@ def fit(recipe: Recipe, source: Source, found: Fit, asked: Collection[str] = ())
     if any(part.acts for name, part in recipe.augmentation.items() if name not in kept):
         notes.append("No mirror images: they would change what these pictures mean.")
     recipe = recipe.model_copy(update={"augmentation": kept})
+    notes += [note for method in recipe.methods.values() for note in method.notes()]
     recipe = recipe.but("network", id=found.network).but("data", source=source.text)
     rewrites = (*recipe.network.steps(), *(step for method in recipe.methods.values() for step in method.rewrites()))
     spec = found.draft.spec

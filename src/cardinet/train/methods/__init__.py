@@ -102,6 +102,10 @@ class Method(Part):
         """Parameters that the optimizer treats otherwise: groups as torch takes them, each with its "weight_decay"."""
         return ()
 
+    def notes(self) -> Sequence[str]:
+        """What the user and the report are told of it, in sentences."""
+        return ()
+
     def hooks(self, network: Classifier, optimizer: torch.optim.Optimizer, conditions: Conditions) -> Hooks:
         """What the method does in a run that trains this network by this optimizer."""
         return Hooks()

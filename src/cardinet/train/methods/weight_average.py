@@ -4,7 +4,7 @@ Szegedy et al. 2015, Section 8 (arXiv 1512.00567).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
@@ -29,6 +29,9 @@ class WeightAverage(Method):
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.9999
 
     REPLACES: ClassVar[bool] = True
+
+    def notes(self) -> Sequence[str]:
+        return ("Evaluations and the model file have the average of the weights over the steps (WeightAverage).",)
 
     def hooks(self, network: Classifier, optimizer: torch.optim.Optimizer, conditions: Conditions) -> Hooks:
         return Averaging(self.decay, network)
