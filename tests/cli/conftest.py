@@ -22,7 +22,7 @@ def own_place(
     """A working folder and a cache of the test's own; the number of threads is as it was after it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.chdir(tmp_path)
-    for place in ("cardinet.cli.rewrite.SECONDS", "cardinet.export.job.SECONDS"):  # latencies of few rounds
+    for place in ("cardinet.rewriting.job.SECONDS", "cardinet.export.job.SECONDS"):  # latencies of few rounds
         monkeypatch.setattr(place, 0.0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -15,7 +15,7 @@ MODEL, DATA, OUT = '"nothere" is not there', 'The source "nodata"', "its folder 
 VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "eval": ("nothere --data nodata --out nodir/x.csv", (MODEL, DATA, OUT)),
     "predict": ("nothere nopicture.png --out nodir/x.csv", (MODEL, "There is no picture or folder nopicture.png", OUT)),
-    "rewrite": ("nothere --fold --data nodata --out nodir/x.safetensors", (MODEL, OUT)),
+    "rewrite": ("nothere --fold --data nodata --out nodir/x.safetensors", (MODEL, DATA, OUT)),
     "export": ("nothere --format torch-export --data nodata --out nodir/x.pt2", (MODEL, DATA, OUT)),
     "push": (
         "nothere no/such/name --license nolicence --dry-run nodir/x",

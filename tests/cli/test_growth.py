@@ -13,11 +13,14 @@ from cli_runner import Cli, Said
 from hostile_files import picture
 
 import cardinet
+from cardinet.base.errors import Findings
 from cardinet.build.builder import build
-from cardinet.cli.growth import Growth, with_channels
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.registry import find
 from cardinet.rewrite.registry import apply
+from cardinet.rewriting.job import described
+from cardinet.rewriting.kinds.in_channels import IN_CHANNELS, with_channels
+from cardinet.rewriting.request import read, steps_of
 from cardinet.runs.model_file import Model
 
 DIGITS = [str(digit) for digit in range(10)]
@@ -60,10 +63,12 @@ def test_a_deeper_model_has_the_name_of_its_depth() -> None:
     network = build(spec.but(num_classes=7, in_channels=1), device="meta")
     preprocessing = Preprocessing(channels=1, crop=32, mean=(0.5,), std=(0.2,))
     model = Model(network, network.spec, tuple("abcdefg"), preprocessing, training={"network": "resnet18", "step": 3})
-    for depths, name in (([3, 4, 6, 3], "resnet34"), ([3, 2, 2, 2], "custom")):
-        wanted = Growth(depths=depths)
-        grown = apply(network, wanted.steps(model))
-        assert wanted.changes(model, grown) == {"training": {"network": name, "step": 3}}
+    for depths, name in (("3,4,6,3", "resnet34"), ("3,2,2,2", "custom")):
+        asked = read({"deepen": depths}, Findings())
+        steps = steps_of(asked, model)
+        grown = described(model, apply(network, steps), asked, steps)
+        assert grown.training == {"network": name, "step": 3}
+        assert (grown.classes, grown.preprocessing, grown.rewrites) == (model.classes, preprocessing, steps)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +92,7 @@ def test_a_deeper_model_has_the_name_of_its_depth() -> None:
 def test_what_would_be_too_large(
     cli: Cli, digits_run: Path, words: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cardinet.rewrite.proof.proven", None)  # nothing is built
+    monkeypatch.setattr("cardinet.rewriting.job.proven", None)  # nothing is built
     answer = cli("rewrite", digits_run, *words, "--out", "large.safetensors")
     assert answer.code == 2
     assert said in answer.err
@@ -153,7 +158,7 @@ def test_mean_and_deviation_of_grey_are_the_means_of_the_three() -> None:
     assert grey.mean == pytest.approx((0.3,))
     assert grey.std == pytest.approx((0.2,))
     model: Any = SimpleNamespace(preprocessing=colour)
-    assert "no longer channel by channel" in str(Growth(channels=1).note(model))
+    assert "no longer channel by channel" in str(IN_CHANNELS.note(1, model))
 
 
 def test_all_findings_of_a_model_at_once(cli: Cli, digits_run: Path) -> None:

@@ -11,7 +11,8 @@ from cli_runner import Cli
 from hostile_files import class_folder
 
 import cardinet
-from cardinet.cli.prune import measured_before, pruning_settings, settings_of_model
+from cardinet.rewriting.pruning import measured_before, settings_of, settings_of_model
+from cardinet.rewriting.request import Training
 from cardinet.train.interrupt import Interrupted
 
 SMALL = ["--set", "depths=[1,1,1]", "--set", "threads=1", "--set", "evaluate_every=100 %"]
@@ -133,7 +134,7 @@ def test_a_stopped_pruning_says_where_the_model_will_be(
     def stopped(*_: object) -> None:
         raise Interrupted("Stopped after step 3 of 9; saved. Go on with: cardinet train --resume runs/a")
 
-    monkeypatch.setattr("cardinet.train.job.start", stopped)
+    monkeypatch.setattr("cardinet.rewriting.pruning.start", stopped)
     done = cli("rewrite", trained, "--prune", "--out", "small.safetensors")
     assert (done.code, done.out) == (130, "")
     assert (
@@ -148,9 +149,9 @@ def test_a_model_file_does_not_choose_the_folder(name: str, trained: Path) -> No
 
 
 def test_options_are_settings_with_all_their_digits() -> None:
-    assert pruning_settings(None, 1_000_000, 7) == {"training.length": "1000000 epochs", "machine.seed": 7}
+    assert settings_of(Training(epochs=1_000_000), 7) == {"training.length": "1000000 epochs", "machine.seed": 7}
     asked = {"training.length": "0.00001 epochs", "methods.Pruning.keep_macs": 0.3}
-    assert pruning_settings(0.3, 0.00001, None) == asked
+    assert settings_of(Training(0.3, 0.00001)) == asked
 
 
 def test_what_was_measured_on_other_pictures_is_not_compared(trained: Path) -> None:

@@ -17,7 +17,8 @@ from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
 from cardinet.rewrite.fold import unfolded
 from cardinet.rewrite.proof import proven
-from cardinet.rewrite.registry import Step, apply
+from cardinet.rewrite.registry import REWRITES, Step, apply
+from cardinet.rewriting.kinds import KINDS, options
 from networks.citizen import Subject
 from networks.test_citizen import SMALL, of
 
@@ -145,3 +146,24 @@ def test_steps_compose(id: str) -> None:
         with torch.no_grad():
             first: Tensor = quiet(it.x)
             assert torch.equal(first, quiet(it.x))
+
+
+INTERNAL = {"compact", "narrow"}
+"""Steps of a pruning, for which nobody asks by name."""
+
+
+def test_every_rewrite_can_be_asked_for() -> None:
+    assert set(KINDS) == set(REWRITES) - INTERNAL
+    assert len(KINDS) == 11
+    assert [option.name for option in options()] == [
+        *("strip", "classes", "in_channels", "deepen", "widen", "seed", "form", "merge_branches", "fold", "unfold"),
+        *("pack", "unpack", "prune", "keep_macs", "epochs"),
+    ]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_value_of_another_type_is_refused_by_name(name: str) -> None:
+    """As Python can give one; the command line reads values by their declared type."""
+    for wrong in (3.5, None, {}, [1]):
+        with pytest.raises(RequestError, match=name.replace("_", "[_-]")):
+            KINDS[name].read(wrong)

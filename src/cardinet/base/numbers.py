@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
 from numbers import Integral
 
 from cardinet.base.errors import RequestError
@@ -27,6 +29,11 @@ def require_whole(least: int, most: int | None = None, **numbers: object) -> Non
         raise RequestError(
             *(f"{n} = {number!r}: give a whole number from {least} {end}." for n, number in wrong.items())
         )
+
+
+def plain(number: float) -> str:
+    """A number with all its digits and without an exponent."""
+    return f"{Decimal(repr(number)).normalize():f}" if math.isfinite(number) else str(number)
 
 
 def _within(number: object, least: int, most: int | None) -> bool:

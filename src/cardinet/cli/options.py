@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
@@ -42,12 +40,6 @@ Compare = Annotated[
     bool,
     typer.Option("--checksums/--no-checksums", help="Compare the weights with the file's checksums (0.7 s a GB)."),
 ]
-
-
-def plain(number: float) -> str:
-    """A number with all its digits and without an exponent."""
-
-    return f"{Decimal(repr(number)).normalize():f}" if math.isfinite(number) else str(number)
 
 
 def changed_spec(spec: Any, assignments: list[str] | None) -> Any:

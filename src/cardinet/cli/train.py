@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardinet.cli.options import Json, NoBounds, OnBadImage, Set, plain
+from cardinet.base.numbers import plain
+from cardinet.cli.options import Json, NoBounds, OnBadImage, Set
 from cardinet.cli.talk import duration, in_short, print_json, say, show
 
 if TYPE_CHECKING:

@@ -162,11 +162,13 @@ def _pictures(
         if model is not None and not wanted.any_classes:
             check_classes(model, wanted.data)
         return OpenedPictures(wanted.data, choose_split(wanted.data, wanted.split), ())
-    settings = {**wanted.settings, **parse_group(wanted.words, "data")}
+    typed, run = parse_group(wanted.words, "data"), run_of(asked.model)
+    if wanted.data is None and run is None:
+        return open_pictures(None, typed)
     return open_pictures(
         wanted.data,
-        settings,
-        run=run_of(asked.model),
+        {**wanted.settings, **typed},
+        run=run,
         model=None if wanted.any_classes else model,
         split=wanted.split,
         also=wanted.also,

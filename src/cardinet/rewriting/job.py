@@ -1,0 +1,106 @@
+"""Rewrites as a job: each is applied and proven, then the new model is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from cardinet.measure.counts import count
+from cardinet.measure.latency import in_turn
+from cardinet.networks.registry import row_of
+from cardinet.rewrite.flow import on_meta
+from cardinet.rewrite.proof import Proven, proven
+from cardinet.rewrite.registry import Step
+from cardinet.rewriting.request import Asked, Prepared
+from cardinet.runs.model_file import Model, save_model
+
+SECONDS = 2.0
+"""For which before and after are timed, in turn."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a network is before or after."""
+
+    params: int
+    macs: int
+    milliseconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Rewritten:
+    """The written model, its proven steps, its figures before and after, and notes for the user."""
+
+    path: Path
+    model: Model
+    steps: tuple[Proven, ...]
+    before: Figures
+    after: Figures
+    notes: tuple[str, ...]
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain data."""
+        steps = [one.to_document() for one in self.steps]
+        return {"model": str(self.path), "steps": steps, "before": asdict(self.before), "after": asdict(self.after)}
+
+
+def rewrite(
+    prepared: Prepared, out: Path, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Rewritten:
+    """Apply and prove step after step, and write the file.
+
+    Raises WorkError, with nothing written, where a step changes the function.
+    """
+    before, real, side = prepared.model, prepared.pictures, prepared.model.preprocessing.crop
+    network, found = before.network, []
+    for i, step in enumerate(prepared.steps):
+        found.append(proven(network, step, partial(real.of, side=side), real.typical))
+        network = found[-1].network
+        progress(i + 1, len(prepared.steps))
+    after = described(before, network, prepared.asked, prepared.steps)
+    first, second = _figures(before, after)
+    save_model(out, after)
+    notes = (one.kind.note(one.value, before) for one in prepared.asked)
+    return Rewritten(out, after, tuple(found), first, second, tuple(note for note in notes if note))
+
+
+def described(before: Model, network: nn.Module, asked: Sequence[Asked], steps: Sequence[Step]) -> Model:
+    """A rewritten network as a model: class names, preprocessing and what is said of its training follow.
+
+    A model of other classes or channels is not the one whose error was measured, so that what was measured stands
+    under `before` there; a deeper or wider one computes the same, and only its network's name is another.
+    """
+    training = dict(before.training)
+    if any(one.kind.grows for one in asked):
+        row = row_of(cast(Any, network).spec)
+        training["network"] = "custom" if row is None else row.id
+    if any(one.kind.relearns for one in asked):
+        was = {"classes": list(before.classes), "channels": before.preprocessing.channels, **before.training}
+        training = {"network": training.get("network", "custom"), "before": was}
+    fields: dict[str, Any] = {"training": training}
+    for one in asked:
+        fields |= one.kind.changes(one.value, before)
+    return dataclasses.replace(before, network=network, rewrites=(*before.rewrites, *steps), **fields)
+
+
+def _figures(before: Model, after: Model) -> tuple[Figures, Figures]:
+    """The counts of both, and the median milliseconds for one picture, measured in turn."""
+    models = {"before": before, "after": after}
+    sides = {when: (one.preprocessing.channels, one.preprocessing.crop) for when, one in models.items()}
+    pixels = {when: torch.randn(1, channels, side, side) for when, (channels, side) in sides.items()}
+    calls = {when: partial(one.network.eval(), pixels[when]) for when, one in models.items()}
+    with torch.inference_mode():
+        times = in_turn(calls, seconds=SECONDS, most=200)
+    found = []
+    for when, one in models.items():
+        counts = count(on_meta(one.network), sides[when][1], sides[when][0])
+        found.append(Figures(counts.params, counts.macs, statistics.median(times[when])))
+    return found[0], found[1]

@@ -1,0 +1,60 @@
+"""The rewrites that users can ask for: a row each, in the order in which they are listed and applied.
+
+Nothing here imports torch, so the help of the command line is instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from cardinet.rewriting.kinds.classes import CLASSES
+from cardinet.rewriting.kinds.deepen import DEEPEN
+from cardinet.rewriting.kinds.in_channels import IN_CHANNELS
+from cardinet.rewriting.kinds.kind import Kind
+from cardinet.rewriting.kinds.option import Option
+from cardinet.rewriting.kinds.unfold import UNFOLD
+from cardinet.rewriting.kinds.widen import WIDEN
+
+_ROWS = (
+    Kind(option=Option(name="strip", help="Without dropout, drop-path and other draws.")),
+    CLASSES,
+    IN_CHANNELS,
+    DEEPEN,
+    WIDEN,
+    Kind(
+        option=Option(name="form", type=Literal["a", "b", "c"], help="ResNeXt's Figure 3 (a), (b) or (c)."),
+        argument="form",
+    ),
+    Kind(option=Option(name="merge_branches", help="Parallel linear branches as one convolution (RepVGG).")),
+    Kind(option=Option(name="fold", help="BN folded into the layers around it.")),
+    UNFOLD,
+    Kind(
+        option=Option(name="pack", type=int, least=1, metavar="N", help="Groups joined until each has N channels."),
+        argument="width",
+    ),
+    Kind(option=Option(name="unpack", help="Packed groups as they were.")),
+)
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in _ROWS}
+"""By the name that stands in a model file."""
+
+SEED = Option(name="seed", type=int, least=0, metavar="N", help="The seed from which new weights are drawn.")
+"""Of all rewrites that draw."""
+
+PRUNING = (
+    Option(name="prune", help="Fewer channels by ResRep: a training run of its own, by --recipe prune."),
+    Option(name="keep_macs", type=float, metavar="X", help="With --prune: the share of the MACs that stays (0.5)."),
+    Option(name="epochs", type=float, metavar="N", help="With --prune: how long."),
+)
+"""A pruning keeps not the function but, as far as it can, the error."""
+
+
+def options() -> Iterator[Option]:
+    """All options in the order of the listing; the seed comes behind the last rewrite that draws."""
+    last = [kind.name for kind in _ROWS if kind.draws][-1]
+    for kind in _ROWS:
+        yield kind.option
+        if kind.name == last:
+            yield SEED
+    yield from PRUNING

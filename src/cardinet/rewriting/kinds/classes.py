@@ -1,0 +1,51 @@
+"""Other classes: `--classes cat,dog`."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cardinet.base.errors import RequestError
+from cardinet.rewriting.kinds.kind import Kind
+from cardinet.rewriting.kinds.option import Option
+
+if TYPE_CHECKING:
+    from cardinet.runs.model_file import Model
+
+
+class Classes(Kind):
+    """The rows of classes that the model has stay; the others are drawn."""
+
+    def read(self, given: Any) -> tuple[str, ...]:
+        """The names between the commas; one that has a comma itself stands in quotes."""
+        self.option.check(given)
+        one_line = ",".join(given.splitlines())  # a list with a name a line is one, too
+        names = [name.strip() for name in next(csv.reader([one_line], skipinitialspace=True), [])]
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        wrong = [f'--classes "{name}" is given twice; give it once.' for name in twice]
+        if "" in names:
+            wrong = [f'--classes "{given}": a name is empty; give names between commas, as in cat,dog.']
+        if len(names) < 2:
+            wrong = [f'--classes "{given}": a classifier needs two classes or more, as in cat,dog.']
+        if wrong:
+            raise RequestError(*wrong)
+        return tuple(names)
+
+    def check(self, value: tuple[str, ...], model: Model) -> None:
+        if value == model.classes:
+            raise RequestError(f"--classes: the model has these {len(value)} classes in this order; leave it out.")
+
+    def arguments(self, value: tuple[str, ...], model: Model) -> Mapping[str, Any]:
+        known = {name: row for row, name in enumerate(model.classes)}
+        return {"rows": [known.get(name, -1) for name in value]}
+
+    def changes(self, value: tuple[str, ...], model: Model) -> Mapping[str, Any]:
+        return {"classes": value}
+
+
+CLASSES = Classes(
+    option=Option(name="classes", type=str, metavar="A,B,C", help="Other classes; those that it has stay."),
+    draws=True,
+    relearns=True,
+)

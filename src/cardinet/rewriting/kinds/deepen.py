@@ -1,0 +1,30 @@
+"""More units: `--deepen 3,4,6,3`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cardinet.base.errors import RequestError
+from cardinet.base.settings import parse_value
+from cardinet.rewriting.kinds.kind import Kind
+from cardinet.rewriting.kinds.option import Option
+
+
+class Deepen(Kind):
+    """The units of every stage, more than there are; the new ones start closed."""
+
+    def read(self, given: Any) -> list[int]:
+        """The numbers between the commas. Which of them are too large, the description of the network says."""
+        self.option.check(given)
+        words = [word.strip() for word in given.split(",")]
+        if not all(word.isdecimal() and word.isascii() and word.strip("0") for word in words):
+            raise RequestError(f'--deepen "{given}": give the number of units of every stage, as in 3,4,6,3.')
+        return [parse_value(word.lstrip("0")) for word in words]
+
+
+DEEPEN = Deepen(
+    option=Option(name="deepen", type=str, metavar="3,4,6,3", help="More units in the stages, that start closed."),
+    argument="depths",
+    draws=True,
+    grows=True,
+)

@@ -1,0 +1,25 @@
+"""BN again where it was folded: `--unfold`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from cardinet.base.errors import RequestError
+from cardinet.rewriting.kinds.kind import Kind
+from cardinet.rewriting.kinds.option import Option
+
+
+class Unfold(Kind):
+    """BN with the statistics of training pictures, as they enter the network."""
+
+    def check_beside(self, others: Collection[str]) -> None:
+        if "in_channels" in others:
+            raise RequestError(
+                "--unfold takes statistics from pictures as they are; give it and --in-channels one by one."
+            )
+
+
+UNFOLD = Unfold(
+    option=Option(name="unfold", help="BN where --fold or --prune took it, with pictures' statistics; to train on."),
+    pictures="--unfold takes the statistics of BN from training pictures; name some with --data.",
+)

@@ -1,0 +1,151 @@
+"""Pruning as a job: a training run in which a model loses channels, and the smaller model that comes of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cardinet.base.errors import Findings, RequestError, WorkError
+from cardinet.base.files import write_atomic
+from cardinet.base.numbers import plain
+from cardinet.evaluate.matching import check_classes
+from cardinet.measure.counts import Counts, count
+from cardinet.networks.document import to_document
+from cardinet.rewrite.flow import on_meta
+from cardinet.rewrite.registry import folded
+from cardinet.rewriting.request import Request, Training
+from cardinet.runs.folder import RunFolder
+from cardinet.runs.model_file import Model, empty_network
+from cardinet.runs.pictures import open_pictures
+from cardinet.runs.results import final_results
+from cardinet.train.interrupt import Interrupted
+from cardinet.train.job import start
+from cardinet.train.listener import Listener
+from cardinet.train.request import Request as Run
+from cardinet.train.request import Resolved
+from cardinet.train.request import resolve as resolve_run
+
+
+@dataclass(frozen=True, eq=False)
+class Pruned:
+    """The smaller model, the folder of its run, the counts before and after, and the figures of its splits.
+
+    `earlier` are those that the model had before on the same pictures.
+    """
+
+    path: Path
+    run: RunFolder
+    before: Counts
+    after: Counts
+    earlier: Mapping[str, Any]
+    results: Mapping[str, Any]
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain data."""
+        then, now = ({"params": one.params, "macs": one.macs} for one in (self.before, self.after))
+        document = {"model": str(self.path), "run": str(self.run.path)}
+        return document | {"before": {**then, **self.earlier}, "after": {**now, **self.results}}
+
+
+def resolve(request: Request, before: Model, listener: Listener, command: str = "") -> Resolved:
+    """The training run that prunes a model on its own pictures or those of `data`; `command` is noted in its folder.
+
+    Raises RequestError or WorkError with everything that does not fit.
+    """
+    settings = {**settings_of_model(request.model, before, request.data), **settings_of(request.training, request.seed)}
+    resolved = resolve_run(
+        Run(
+            recipe="prune",
+            settings=tuple(settings.items()),
+            assignments=request.training.words,
+            weights=request.model,
+            command=command,
+        ),
+        listener,
+    )
+    check_classes(before, resolved.task.source)
+    return resolved
+
+
+def prune(resolved: Resolved, before: Model, out: Path, listener: Listener) -> Pruned:
+    """Train, and write the smaller model; the run folder stays.
+
+    Raises WorkError where the target was not reached, and Interrupted where the user stops it, after which no `out` is
+    written.
+    """
+    try:
+        run = start(resolved, listener)
+    except Interrupted as stopped:
+        then = f"The smaller model is model.safetensors there in the end; {out} is not written."
+        raise Interrupted(*stopped.findings, then) from None
+    if out.exists():
+        raise WorkError(f"{out} was made by something else meanwhile, and stays; the smaller model is {run.model}.")
+    write_atomic(out, run.model.read_bytes())
+    side, channels = before.preprocessing.crop, before.preprocessing.channels
+    first, second = (count(on_meta(one), side, channels) for one in (before.network, empty_network(run.model)))
+    results = final_results(run.evaluation).figures()
+    return Pruned(out, run, first, second, measured_before(before, results), results)
+
+
+def settings_of(training: Training, seed: int | None = None) -> dict[str, Any]:
+    """The options of a pruning as settings of its run; what was not given is the recipe's."""
+    asked = {
+        "methods.Pruning.keep_macs": training.keep_macs,
+        "training.length": None if training.epochs is None else f"{plain(training.epochs)} epochs",
+        "machine.seed": seed,
+    }
+    return {key: value for key, value in asked.items() if value is not None}
+
+
+def settings_of_model(model: str, before: Model, data: str | None) -> dict[str, Any]:
+    """The settings that a run has to share with the model: its description, preprocessing and pictures.
+
+    Raises RequestError for a folded model and where no pictures are named, WorkError where a run's own have changed.
+    """
+    findings, about = Findings(), before.preprocessing
+    pictures: dict[str, Any] = {"data.source": data}
+    with findings:
+        if folded(before.rewrites):
+            names = ", ".join(step.name for step in before.rewrites)
+            raise RequestError(
+                f"{model} is rewritten already ({names}), and without BN it would not train; prune the model from "
+                "before that, or what `cardinet rewrite --unfold` makes of this one."
+            )
+    with findings:
+        if data is None and not (Path(model) / "run.toml").exists():
+            raise RequestError("Name the pictures to prune on with --data; only a run folder knows its own.")
+        if data is None:
+            record = RunFolder(Path(model)).record()
+            open_pictures(record)
+            recorded = record.recipe.get("data", {})
+            pictures = {f"data.{key}": value for key, value in recorded.items() if value is not None}
+    findings.raise_if_any()
+    name = str(before.training.get("network", "model")).removesuffix("-pruned")
+    name = (
+        name if re.fullmatch(r"[\w-][\w.-]*", name) else "model"
+    )  # a folder's name: a file of others may say anything
+    return pictures | {
+        "network.id": f"{name}-pruned",
+        "network.spec": to_document(before.spec),
+        "network.rewrites": [step.to_document() for step in before.rewrites],
+        "network.delta": {} if before.rewrites else {"in_channels": before.spec.in_channels},
+        "preprocessing.size": about.crop,
+        "preprocessing.resize": about.resize,
+        "preprocessing.mean": list(about.mean),
+        "preprocessing.std": list(about.std),
+        "preprocessing.interpolation": about.interpolation,
+        "preprocessing.antialias": about.antialias,
+    }
+
+
+def measured_before(model: Model, results: Mapping[str, Any]) -> dict[str, Any]:
+    """What the model file says of its error on the same pictures: splits with as many of them."""
+    known = {name: model.training.get(name) for name in results}
+    return {
+        name: figures
+        for name, figures in known.items()
+        if isinstance(figures, dict) and "error" in figures and figures.get("count") == results[name]["count"]
+    }

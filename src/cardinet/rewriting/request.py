@@ -1,0 +1,171 @@
+"""What is asked of a rewrite, checked whole before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cardinet.base.errors import Findings, RequestError, nearest
+from cardinet.base.numbers import require_whole
+from cardinet.base.places import check_file, check_model_name
+from cardinet.evaluate.opening import AskedModel, AskedPictures, Opened, Parts, opened
+from cardinet.rewrite.registry import Step, tried
+from cardinet.rewriting.kinds import KINDS
+from cardinet.rewriting.kinds.kind import Kind
+from cardinet.rewriting.pictures import PROOF, TYPICAL, RealPictures, real_pictures
+from cardinet.runs.model_file import Model
+from cardinet.runs.room import require_proof
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a pruning trains: the share of the MACs that stays, how many epochs, and settings of its recipe.
+
+    `words` are settings as a user writes them ("lr=0.1"). What is not given is the recipe's.
+    """
+
+    keep_macs: float | None = None
+    epochs: float | None = None
+    words: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self != Training()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Rewrites of the classifier in a run folder or model file, to the new model file `out`.
+
+    `rewrites` has the value of each option that is given, by its name in `KINDS`: `{"deepen": "3,4,6,3"}`. `data` names
+    real pictures; a run knows its own. With `prune` the model is pruned instead, which is a training.
+    """
+
+    model: str
+    out: Path
+    rewrites: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    data: str | None = None
+    prune: bool = False
+    training: Training = Training()
+
+    def check(self) -> None:
+        """Raise RequestError with everything that is wrong with the request itself, without a model or pictures."""
+        findings = Findings()
+        with findings:
+            check_file(self.out)
+            check_model_name(self.out)
+        with findings:
+            read(self.rewrites, findings)
+        with findings:
+            if self.seed is not None:
+                require_whole(0, seed=self.seed)
+        with findings:
+            self._check_together()
+        findings.raise_if_any()
+
+    def _check_together(self) -> None:
+        """Raise RequestError where options do not go together: a pruning is a run of its own."""
+        if not self.rewrites and not self.prune:
+            raise RequestError("Name at least one rewrite, such as --fold; `cardinet rewrite --help` lists them.")
+        if self.prune and self.rewrites:
+            raise RequestError("--prune is a run of its own; rewrite the model that comes of it in a second command.")
+        if not self.prune and self.training:
+            raise RequestError("--keep-macs, --epochs and --set are for the training of --prune; leave them out.")
+        kinds = [KINDS[name] for name in self.rewrites if name in KINDS]
+        if not self.prune and self.seed is not None and not any(kind.draws for kind in kinds):
+            raise RequestError("--seed: nothing is drawn in these rewrites; leave it out.")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One rewrite that is asked for, with its value as it was read."""
+
+    kind: Kind
+    value: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A model, the rewrites that are asked for, their steps in order, and the real pictures that prove them."""
+
+    opened: Opened
+    asked: tuple[Asked, ...]
+    steps: tuple[Step, ...]
+    pictures: RealPictures
+
+    @property
+    def model(self) -> Model:
+        return self.opened.model
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the user, before the work."""
+        return (*self.opened.of_model, *([self.pictures.note] if self.pictures.note else []))
+
+
+def read(rewrites: Mapping[str, Any], findings: Findings) -> tuple[Asked, ...]:
+    """The rewrites in the order in which they are applied; what is wrong with any is added to the findings."""
+    for name in rewrites:
+        with findings:
+            if name not in KINDS:
+                raise RequestError(f'There is no rewrite "{name}" ({nearest(name, KINDS)}).')
+    found = []
+    for kind in (kind for name, kind in KINDS.items() if name in rewrites):
+        with findings:
+            found.append(Asked(kind, kind.read(rewrites[kind.name])))
+            kind.check_beside(rewrites)
+    return tuple(found)
+
+
+def steps_of(asked: Sequence[Asked], model: Model, seed: int | None = None) -> tuple[Step, ...]:
+    """The steps of a model, in order."""
+    drawn = {"seed": seed or 0}
+    return tuple(
+        Step(one.kind.name, {**one.kind.arguments(one.value, model), **(drawn if one.kind.draws else {})})
+        for one in asked
+    )
+
+
+def resolve(request: Request) -> Prepared:
+    """The model with all that its rewrites need. Raises RequestError or WorkError with everything that is wrong.
+
+    A model that is to be pruned has no steps: its run is resolved by `pruning`.
+    """
+    asked = read(request.rewrites, Findings())
+    unfound = [one.kind.pictures for one in asked if one.kind.pictures]
+    wanted = AskedPictures(
+        data=request.data,
+        settings={"on_bad_image": "skip"},  # a proof needs some pictures, not all
+        also=("train",) if unfound else (),
+        any_classes=True,
+        optional=True,
+    )
+
+    def check_pictures(parts: Parts) -> None:
+        if parts.looked and parts.pictures is None and unfound:
+            raise RequestError(*unfound)
+
+    found = opened(
+        AskedModel(model=request.model),
+        None if request.prune else wanted,
+        check=request.check,
+        check_model=lambda model: _check_steps(asked, model, request.seed),
+        check_all=check_pictures,
+    )
+    steps = steps_of(asked, found.model, request.seed)
+    real = RealPictures(found.model.preprocessing) if request.prune else real_pictures(found, request.data)
+    return Prepared(found, asked, steps, real)
+
+
+def _check_steps(asked: Sequence[Asked], model: Model, seed: int | None) -> None:
+    """Raise RequestError with all for which the rewrites refuse a model, or where there is no memory to prove them."""
+    found = Findings()
+    for one in asked:
+        with found:
+            one.kind.check(one.value, model)
+    with found:
+        forms = tried(model.network, steps_of(asked, model, seed))
+        require_proof(forms, model.preprocessing.crop, TYPICAL if any(one.kind.pictures for one in asked) else PROOF)
+    found.raise_if_any()
