@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cardinet.base.errors import RequestError
 from cardinet.base.settings import leaves, merge
 from cardinet.runs.old_keys import IDLE, RENAMED, SCHEDULES, renamed, renewed
 from cardinet.train.recipe import SCHEDULES as PARTS
@@ -101,3 +102,12 @@ def test_what_was_idle_in_a_whole_recipe_is_left_out() -> None:
     idle["augmentation"] |= {"pad_mode": "mean", "ratio": [1.0, 2.0]}
     assert renewed(idle, whole=True) == {"schedule": {}, "augmentation": {}}
     assert set(renewed(idle)["augmentation"]) == {"PadCrop", "Flip", "ResizedCrop", "ColorJitter"}
+
+
+@pytest.mark.parametrize("wrong", [{"training": 1}, {"objective": "x"}, {"methods": ["x"]}, {"augmentation": 3}])
+def test_an_old_key_does_not_hide_what_is_wrong_where_it_stands_now(wrong: dict[str, Any]) -> None:
+    old = {"optimizer": {"clip": 1.0, "label_smoothing": 0.1}, "pruning": {"keep_macs": 0.5}}
+    for document in (old | wrong, wrong | old):
+        with pytest.raises(RequestError) as caught:
+            make_recipe(document)
+        assert any(finding.startswith(next(iter(wrong))) for finding in caught.value.findings)

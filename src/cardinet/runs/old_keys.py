@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
-from cardinet.base.settings import KEY, merge, put
+from cardinet.base.settings import KEY, put
 
 Path = tuple[str, ...]
 
@@ -73,19 +74,26 @@ def renamed(document: Mapping[str, Any], *, whole: bool = False) -> dict[str, An
 
     `schedule.kind` stays: which settings the schedule keeps depends on what lies beneath.
     """
-    found: dict[str, Any] = {}
-    for name, group in document.items():
-        if not isinstance(group, Mapping):
-            found = merge(found, {name: group})
+    old = {(name, key) for name, group in document.items() if isinstance(group, Mapping) for key in group} & {*RENAMED}
+    found = {name: copy.deepcopy(group) for name, group in document.items()}
+    for path in sorted(old):
+        value = found[path[0]].pop(path[1])
+        if whole and IDLE.get(path, IDLE) == value:
             continue
-        if name != "pruning":
-            found.setdefault(name, {})
-        for key, value in sorted(group.items(), key=lambda item: item[0] != KEY):  # the name of a part comes first
-            if not (whole and IDLE.get((name, key), IDLE) == value):
-                delta: dict[str, Any] = {}
-                put(delta, new_place((name, key)), value)
-                found = merge(found, delta)
-    return found
+        put(found, new_place(path) if _is_free(found, new_place(path)) else path, value)
+    if whole and isinstance(schedule := found.get("schedule"), dict):
+        found["schedule"] = {k: v for k, v in schedule.items() if IDLE.get(("schedule", k), IDLE) != v}
+    return {name: group for name, group in found.items() if group or name != "pruning"}
+
+
+def _is_free(document: Mapping[str, Any], path: Path) -> bool:
+    """Whether a setting can be put at a path: all that it stands in are groups, or are not there yet."""
+    for name in path[:-1]:
+        group = document.get(name, {})
+        if not isinstance(group, dict):
+            return False
+        document = group
+    return True
 
 
 def _switched_off(name: str, part: Any) -> bool:

@@ -13,6 +13,7 @@ from cardinet.base.errors import Findings, RequestError
 from cardinet.blocks.mode import eval_mode
 from cardinet.data.kinds import absolute
 from cardinet.data.source import Source
+from cardinet.measure.counts import count
 from cardinet.measure.fit import fitting, too_deep
 from cardinet.measure.memory import Memory
 from cardinet.networks.registry import find
@@ -135,26 +136,28 @@ def _check_step(name: str, found: Draft, size: int, batch_size: int, parts: int)
         return
     network = found.network
 
-    def passes(side: int, count: int = 2) -> bool:
+    channels = network.spec.in_channels
+
+    def passes(side: int) -> bool:
         try:
-            network(torch.empty(count, network.spec.in_channels, side, side, device="meta"))
-        except RuntimeError:
+            count(network, side, channels)
+        except RequestError:
             return False
         return True
 
+    if not passes(size) and passes(roomy):
+        least = size + bisect_left(range(size, roomy), True, key=passes)
+        raise RequestError(
+            f'"{name}" uses up pictures of {size} x {size} pixels before its last feature map; enlarge them with '
+            f"--set size={least}."
+        )
+    if pictures > 1:
+        return
     with torch.no_grad(), eval_mode(network):
         for module in network.modules():
             module.training = isinstance(module, BN)  # no other, so that no unit is skipped by chance
-        if not passes(size) and passes(roomy):
-            least = size + bisect_left(range(size, roomy), True, key=passes)
-            raise RequestError(
-                f'"{name}" uses up pictures of {size} x {size} pixels before its last feature map; enlarge them with '
-                f"--set size={least}."
-            )
-        if pictures > 1:
-            return
         try:
-            passes(size, pictures)
+            network(torch.empty(1, channels, size, size, device="meta"))
         except ValueError:
             fewer = " or a smaller optimizer.accumulate" if parts > 1 else ""
             raise RequestError(
