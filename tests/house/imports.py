@@ -3,6 +3,8 @@
 A module that is named as text is one in an `import_module` (`__import__`, `find_spec`) of the same file: the whole
 name, or the start of one that is put together there, which stands for every module that begins so.
 
+A package that a `Table(...)` is made of is named as text too, and all its modules with it.
+
 A package's `__init__` is a module like others. To import `a.b.c` is no import of `a` and `a.b`, which Python loads
 before it; only to take a name from `a.b` that is no module of it is. So a package may offer names of its modules,
 lazily or not, and a circle is found as soon as one of these modules takes a name from the package.
@@ -48,6 +50,13 @@ def named_as_text(tree: ast.Module, package: str) -> set[str]:
     return {text for text in texts if text.startswith(f"{package}.") and " " not in text and "\n" not in text}
 
 
+def found_in_folders(tree: ast.Module) -> set[str]:
+    """The packages whose modules a `Table` of a file finds."""
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name))
+    arguments = (argument for call in calls if call.func.id == "Table" for argument in call.args)  # type: ignore[attr-defined]
+    return {a.value for a in arguments if isinstance(a, ast.Constant) and isinstance(a.value, str) and "." in a.value}
+
+
 def _is_name(node: ast.AST) -> bool:
     return isinstance(node, ast.Name | ast.Attribute)
 
@@ -63,6 +72,8 @@ def graph(root: Path) -> Graph:
             found[own] |= {meant} & set(modules)
         for text in named_as_text(tree, root.name):
             found[own] |= {text} & set(modules) or {module for module in modules if module.startswith(text)}
+        for folder in found_in_folders(tree):
+            found[own] |= {module for module in modules if f"{module}.".startswith(f"{folder}.")}
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from house.imports import circles, graph, imported, named_as_text, reached, sources
+from house.imports import circles, found_in_folders, graph, imported, named_as_text, reached, sources
 
 PACKAGE = Path(__file__).parents[2] / "src" / "cardinet"
 
@@ -37,6 +37,7 @@ KINDS: dict[str, dict[str, str]] = {
         "a": "import lab.b\n",
         "b": "from importlib import import_module\nimport_module(f'lab.a{name}')\n",
     },
+    "through a table": {"a": "import lab.b\n", "b": "ROWS = Table(Kind, 'lab.a', 'kind')\n"},
     "through a name of the package": {
         "a": "from lab import offered\n",
         "init": "def __getattr__(name):\n    from lab.a import offered\n    return offered\n",
@@ -46,7 +47,7 @@ KINDS: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_circle_of_every_kind_is_found(kind: str, tmp_path: Path) -> None:
-    assert len(KINDS) == 6
+    assert len(KINDS) == 7
     within = {"lab" if name == "init" else f"lab.{name}" for name in KINDS[kind]}
     assert circles(graph(package(tmp_path, **KINDS[kind], outside="import lab.a\n"))) == [within]
 
@@ -91,6 +92,19 @@ def test_modules_are_named_as_text_at_few_places() -> None:
     by_text = {name: named_as_text(tree, "cardinet") for name, tree in sources(PACKAGE).items()}
     assert {name for name, texts in by_text.items() if texts} == set(BY_TEXT)
     assert by_text["cardinet.build.binding"] == {"cardinet.blocks."}
+
+
+def test_the_parts_of_recipes_are_found_in_folders(edges: Any) -> None:
+    """And what they import does not come back to the recipe."""
+    tables = {folder for tree in sources(PACKAGE).values() for folder in found_in_folders(tree)}
+    assert tables == {
+        "cardinet.data.augmentations",
+        *(f"cardinet.train.{kind}" for kind in ("methods", "objectives", "optimizers", "schedules")),
+    }
+    parts = {module for module in edges if module.rpartition(".")[0] in tables}
+    assert len(parts) >= 12
+    assert parts <= reached(edges, "cardinet.train.recipe")
+    assert not any("cardinet.train.recipe" in reached(edges, part) for part in parts)
 
 
 def test_the_module_of_a_part_is_a_file_of_blocks(edges: Any) -> None:
