@@ -25,7 +25,7 @@ from cardinet.rewrite.registry import Step, apply
 from cardinet.runs.model_file import Model, save_model
 from cardinet.train.listener import Listener
 from cardinet.train.request import Request, Resolved, resolve
-from cardinet.train.starting import initial_network, loaded_later
+from cardinet.train.starting import initial_network, what_weights_become
 from cardinet.weights import source as weights_source
 from cardinet.weights.contents import Weights
 from cardinet.weights.match import load
@@ -144,7 +144,7 @@ def test_a_request_builds_its_network_once_or_twice(
 def test_a_dry_run_is_the_run(pictures: Path, tmp_path: Path) -> None:
     """The same function makes the network of both; on the device meta it draws and reads nothing."""
     found = resolved(pictures, model_file(tmp_path / "m.safetensors"), "resnet20_cifar")
-    dry, said = found.network, loaded_later(found.task, found.network, found.weights)
+    dry, said = found.network, what_weights_become(found.task, found.network, found.weights)
     wet, as_well = initial_network(found.task, found.weights)
     assert said == as_well
     assert {n: t.shape for n, t in dry.state_dict().items()} == {n: t.shape for n, t in wet.state_dict().items()}
@@ -176,7 +176,7 @@ def test_each_class_keeps_its_own_row(tmp_path: Path, names: str, rows: dict[int
     drawn = initial_network(found.task, None)[0].state_dict()
     torch.manual_seed(1)
     network, said = initial_network(found.task, found.weights)
-    assert said == loaded_later(found.task, found.network, found.weights)
+    assert said == what_weights_become(found.task, found.network, found.weights)
     text = " ".join(said)
     assert sentence.replace("FILE", str(file)) in text if sentence else "classifier" not in text
     own, theirs = network.state_dict(), safetensors.torch.load_file(file)

@@ -189,7 +189,7 @@ def initial_network(task: Task, weights: Weights | None) -> tuple[Classifier, li
     return built, load(built, weights, given_settings(task.recipe.network.delta), task.source.classes).sentences()
 
 
-def loaded_later(task: Task, network: Classifier, weights: Weights | None) -> list[str]:
+def what_weights_become(task: Task, network: Classifier, weights: Weights | None) -> list[str]:
     """The sentences of `initial_network` on what becomes of the weights, from the network on the meta device."""
     if weights is None:
         return []
