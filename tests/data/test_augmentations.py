@@ -120,9 +120,9 @@ def test_the_order_does_not_depend_on_how_they_are_written() -> None:
 
 
 def test_two_random_crops_are_refused() -> None:
-    said = r"PadCrop and ResizedCrop are both random crops; .*augmentation\.PadCrop=none"
+    said = r"^augmentation: PadCrop and ResizedCrop are both random crops; .*augmentation\.PadCrop=none"
     with pytest.raises(RequestError, match=said):
-        validate(Varied, {"augmentation": "PadCrop(pad=4), ResizedCrop"})
+        validate(Varied, {"augmentation": [{"part": "PadCrop", "pad": 4}, {"part": "ResizedCrop"}]})
     assert len(validate(Varied, {"augmentation": "PadCrop(pad=0), ResizedCrop"}).augmentation) == 2
 
 

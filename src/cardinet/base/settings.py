@@ -183,9 +183,14 @@ def explain(error: ValidationError, known: list[str], where: str = "", noun: str
             message = item["msg"].removeprefix("Value error, ").rstrip(".")
             if item["type"] == "tuple_type":
                 message = "Input should be a list, such as [3, 4, 6, 3]"
-            value = "" if isinstance(item["input"], dict) or not name else f" = {_short(item['input'])}"
+            value = "" if _is_group(item["input"]) or not name else f" = {_short(item['input'])}"
             findings.append(f"{place}{value}: {message}." if place else f"{message}.")
     return RequestError(*findings)
+
+
+def _is_group(value: Any) -> bool:
+    """Whether a value is settings or parts, which a sentence does not repeat."""
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, dict) for v in value))
 
 
 def _short(value: Any) -> str:
