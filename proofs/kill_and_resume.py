@@ -39,7 +39,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cardinet.base.errors import CardinetError
 from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.runs.environment import hardware, versions
 
@@ -156,14 +155,8 @@ def evaluating(run: Path) -> bool:
 
 
 def finishing(run: Path, length: int) -> bool:
-    """Whether the last checkpoint is written and evaluation.json is not."""
     row = last_row(run)
-    if row.get("kind") != "evaluation" or row["step"] != length or (run / "evaluation.json").exists():
-        return False
-    try:
-        return bool(load_checkpoint(run / "checkpoints" / "last.safetensors")[1]["step"] == length)
-    except (OSError, CardinetError):  # it is being written
-        return False
+    return row.get("kind") == "evaluation" and row["step"] == length and not (run / "evaluation.json").exists()
 
 
 def has_part(folder: Path) -> bool:
@@ -214,7 +207,7 @@ def kill(target: str, run: Path, length: int, attempt: Attempt, chance: random.R
         before = time.monotonic() + chance.uniform(0, SPREAD)  # let it get on, so that each kill hits another place
         while attempt.alive and time.monotonic() < before:
             time.sleep(0.005)
-    end = time.monotonic() + (PATIENCE if target != LAST else 10 * PATIENCE)
+    end = time.monotonic() + PATIENCE
     while attempt.alive and not reached() and time.monotonic() < end:
         time.sleep(0.0003)
     time.sleep(chance.uniform(0, DELAYS[target]))

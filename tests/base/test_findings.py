@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cardinet.base.errors import CardinetError, Findings, RequestError, WorkError, nearest
+from cardinet.base.errors import EVERY_SETTING, CardinetError, Findings, RequestError, WorkError, nearest, once
 
 
 def test_exit_codes() -> None:
@@ -23,6 +23,15 @@ def test_findings_are_raised_together_and_once() -> None:
     with pytest.raises(RequestError) as raised:
         found.raise_if_any()
     assert raised.value.findings == ("disk", "name", "value")
+
+
+def test_the_way_to_all_settings_is_told_once() -> None:
+    wrong = (f"a.{EVERY_SETTING}", f"b.{EVERY_SETTING} Or c.", "d.")
+    assert once(wrong) == ("a.", f"b.{EVERY_SETTING} Or c.", "d.")
+    assert once(("a.", "d.")) == ("a.", "d.")
+    assert once(()) == ()
+    assert RequestError(*wrong).findings == wrong
+    assert str(RequestError(*wrong)).count(EVERY_SETTING) == 1
 
 
 def test_only_failed_work_is_a_work_error() -> None:

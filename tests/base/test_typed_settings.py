@@ -89,6 +89,22 @@ def test_all_errors_of_a_document_at_once() -> None:
     assert "loss = 3:" in text
 
 
+class Optional(Settings):
+    """Settings that may be None, and some that may not."""
+
+    clip: float | None = 1.0
+    name: str = "x"
+    mean: tuple[float, ...] | None = (0.5,)
+    size: int = 3
+
+
+def test_none_is_a_word_where_a_setting_may_be_none() -> None:
+    read = validate(Optional, {"clip": "none", "mean": "None", "name": "none"})
+    assert read == Optional(clip=None, mean=None, name="none")
+    with pytest.raises(RequestError, match="size = 'none': "):
+        validate(Optional, {"size": "none"})
+
+
 def test_valid_document() -> None:
     recipe = validate(Recipe, {"optimiser": {"lr": 1}})
     assert recipe.optimiser == Optimiser(lr=1.0)

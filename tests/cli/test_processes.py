@@ -28,6 +28,7 @@ HEAVY = ("torch", "torchvision", "numpy", "pydantic", "PIL", "sklearn", "pyarrow
         ("from cardinet.cli.main import outcome; outcome(['--help'])", ("torch", "sklearn", "PIL", "pyarrow")),
         ("from cardinet.cli.main import outcome; outcome(['train', '--help'])", ("torch", "sklearn", "PIL", "pyarrow")),
         ("from cardinet.cli.main import outcome; outcome(['list'])", ("torch", "sklearn", "PIL", "pyarrow")),
+        ("from cardinet.cli.main import outcome; outcome(['settings'])", ("torch", "sklearn", "PIL", "pyarrow")),
         ("from cardinet.cli.main import outcome; outcome(['--version'])", ("torch", "sklearn", "PIL", "pyarrow")),
     ],
 )

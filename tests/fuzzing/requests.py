@@ -28,6 +28,7 @@ Words = Mapping[str, str | tuple[str, ...] | bool]
 RIGHT: dict[str, tuple[Words, ...]] = {
     "list": ({},),
     "info": ({"model": "resnet20_cifar"}, {"model": "model.safetensors"}),
+    "settings": ({}, {"pattern": "flip"}),
     "plan": ({"like": "resnext29_8x64d", "cardinality": "1,2"},),
     "check-data": ({"source": "set", "workers": "0"},),
     "train": (

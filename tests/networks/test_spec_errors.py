@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import cardinet
-from cardinet.base.errors import RequestError
+from cardinet.base.errors import EVERY_SETTING, RequestError
 from cardinet.base.settings import parse_assignments
 from cardinet.networks.document import from_document, to_document
 from cardinet.networks.part import part
@@ -55,9 +55,27 @@ def test_ambiguous_name_lists_its_owners() -> None:
     assert spec.but(**{"gate.base_width": 4}).gate == Tuned(base_width=4)
 
 
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"spatial": "Grouped()", "cardinality": 4},
+        {"cardinality": "4", "transform.spatial": "Grouped(cardinality=2)"},
+        {
+            "transform": "Transform(kernels=[1,3,1], at=1, stride_at=1, expansion=4)",
+            "spatial": "Grouped(cardinality=4)",
+        },
+        {"transform": "bottleneck", "spatial": "Grouped()", "spatial.cardinality": 4},
+    ],
+)
+def test_a_part_within_a_part_and_settings_within_it(delta: dict[str, Any]) -> None:
+    assert RESNET50.but(**delta) == RESNET50.but(cardinality=4)
+
+
 def test_unknown_name_gives_the_nearest() -> None:
     (finding,) = findings(cardinalty=32)
-    assert finding == 'A network of this kind has no setting "cardinalty" (nearest: cardinality, carry).'
+    assert (
+        finding == 'A network of this kind has no setting "cardinalty" (nearest: cardinality, carry).' + EVERY_SETTING
+    )
     assert "no setting" in findings(**{"shortcut.cardinality": 32})[0]
 
 

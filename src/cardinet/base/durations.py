@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 from cardinet.base.errors import RequestError
@@ -25,6 +25,9 @@ class Duration:
     """
 
     __slots__ = ("amount", "unit")
+
+    FORMAT: ClassVar[str] = "duration"
+    """What a JSON schema calls such a text."""
 
     def __init__(self, text: str) -> None:
         match = _PATTERN.fullmatch(text)
@@ -70,3 +73,9 @@ class Duration:
         return core_schema.no_info_plain_validator_function(
             parse, serialization=core_schema.plain_serializer_function_ser_schema(str)
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "string", "format": cls.FORMAT}

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
+
+EVERY_SETTING = " `cardinet settings` lists all."
+"""What ends a finding about an unknown setting or part; of several findings `once` leaves it to the last one."""
+
+
+def once(findings: Sequence[str]) -> tuple[str, ...]:
+    """Findings as they are told together: what points to the list of settings is said once, at the last of them."""
+    last = max((place for place, text in enumerate(findings) if EVERY_SETTING in text), default=0)
+    return tuple(text if place == last else text.replace(EVERY_SETTING, "") for place, text in enumerate(findings))
 
 
 class CardinetError(Exception):
@@ -16,7 +25,7 @@ class CardinetError(Exception):
     exit_code = 1
 
     def __init__(self, *findings: str) -> None:
-        super().__init__("\n".join(findings))
+        super().__init__("\n".join(once(findings)))
         self.findings = findings
 
     def __reduce__(self) -> tuple[type[CardinetError], tuple[str, ...]]:

@@ -14,7 +14,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
 from cardinet.base.calls import arguments, read_call
-from cardinet.base.errors import Findings, RequestError, nearest
+from cardinet.base.errors import EVERY_SETTING, Findings, RequestError, nearest
 from cardinet.base.settings import KEY, Nested, Settings, parse_assignments, tag
 
 
@@ -64,6 +64,7 @@ class Table(Generic[P]):
             example = next(iter(self.rows))
             raise RequestError(
                 f'There is no {self.noun} "{name}" ({nearest(name, self.rows)}). It is written as in {example}(...).'
+                f"{EVERY_SETTING}"
             )
         words = call[1] or []
         if any("=" not in word for word in words):
@@ -77,7 +78,7 @@ class Table(Generic[P]):
             raise RequestError(f"It is written as in {next(iter(self.rows))}(...).")
         name = document.get(KEY)
         if not isinstance(name, str) or name not in self.rows:
-            raise RequestError(f'There is no {self.noun} "{name}" ({nearest(str(name), self.rows)}).')
+            raise RequestError(f'There is no {self.noun} "{name}" ({nearest(str(name), self.rows)}).{EVERY_SETTING}')
         found = Findings()
         for key in document.keys() - {KEY} - self.rows[name].model_fields.keys():
             if owners := [other for other, row in self.rows.items() if key in row.model_fields]:

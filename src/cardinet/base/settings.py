@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from cardinet.base.documents import Bounds, DocumentError, OutOfBounds, parse_toml
-from cardinet.base.errors import RequestError
+from cardinet.base.errors import EVERY_SETTING, RequestError
 from cardinet.base.synonyms import setting_hint
 from cardinet.base.visible import SHOWN
 
@@ -27,6 +28,15 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, protected_namespaces=()
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _read_none(cls, value: Any, info: ValidationInfo) -> Any:
+        """The word none as None where a setting may be that: TOML has no other way to write it."""
+        if isinstance(value, str) and value.lower() == "none" and info.field_name is not None:
+            kind = cls.model_fields[info.field_name].annotation
+            return None if NoneType in get_args(kind) else value
+        return value
 
 
 def parse_value(text: str) -> Any:
@@ -116,7 +126,7 @@ def find_setting(model: type[BaseModel], key: str) -> tuple[str, ...]:
         owners = ", ".join(".".join(p) for p in found)
         raise RequestError(f'The setting "{key}" stands in several places; name one: {owners}.')
     names = dict.fromkeys([".".join(p) for p in paths] + [p[-1] for p in paths])
-    raise RequestError(f'There is no setting "{key}" ({setting_hint(key, names)}).')
+    raise RequestError(f'There is no setting "{key}" ({setting_hint(key, names)}).{EVERY_SETTING}')
 
 
 def put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
@@ -176,7 +186,9 @@ def explain(error: ValidationError, known: list[str], where: str = "", noun: str
         name = ".".join(str(word) for word in item["loc"] if not is_tag(word))
         place = f"{where}{name}"
         if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            findings.append(f'There is no {noun} "{place}" ({setting_hint(name, known)}).')
+            hint = setting_hint(name, known)
+            pointer = EVERY_SETTING if noun == "setting" else ""
+            findings.append(f'There is no {noun} "{place}" ({hint}).{pointer}')
         elif item["type"] in ("missing", "missing_keyword_only_argument"):
             findings.append(f'The {noun} "{place}" is missing.')
         else:

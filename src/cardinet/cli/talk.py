@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Literal, TextIO
 
 from cardinet.base.documents import finite
-from cardinet.base.errors import Notice
+from cardinet.base.errors import Notice, once
 from cardinet.base.visible import in_json, told, visible
 
 _told: set[str] = set()
@@ -69,7 +69,7 @@ def open_streams() -> None:
 
 def errors(findings: Iterable[str]) -> None:
     """What was wrong, one line each, on stderr."""
-    say(*(f"error: {told(finding)}" for finding in findings))
+    say(*(f"error: {told(finding)}" for finding in once(tuple(findings))))
 
 
 @contextmanager

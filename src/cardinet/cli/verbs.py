@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from cardinet.base.version import __version__
-from cardinet.cli import check_data, evaluate, export, info, listing, plan, predict, push, report, rewrite, train
+from cardinet.cli import (
+    check_data,
+    evaluate,
+    export,
+    info,
+    listing,
+    plan,
+    predict,
+    push,
+    report,
+    rewrite,
+    settings,
+    train,
+)
 from cardinet.cli.talk import show
 
 app = typer.Typer(
@@ -20,6 +33,7 @@ app = typer.Typer(
 )
 app.command("list")(listing.list_networks)
 app.command("info")(info.info)
+app.command("settings")(settings.settings)
 app.command("plan")(plan.plan)
 app.command("check-data")(check_data.check_data)
 app.command("train")(train.train)

@@ -17,19 +17,31 @@ Share = Annotated[float, Field(ge=0.0, le=0.5)]
 class DataSettings(Settings):
     """Which pictures are used and how they are divided.
 
-    A source's own splits are always kept. `validation` is the share of the training pictures that is split off
-    (by `split_seed`, within each class) where the source has no validation split; unset, it is 0. A class
-    folder without any split is divided into train, validation and test: `test` is the share of the last
-    (elsewhere it has no effect) and `validation`, unset, is then 0.1, so that 80/10/10 is the default.
+    A source's own splits are always kept. A class folder without any split is divided 80/10/10 by default.
     """
 
     source: str = "digits"
-    limit: int | None = Field(default=None, gt=0, description="at most this many pictures of each split, by seed")
+    """Where the pictures come from: digits, a folder of class folders, KIND:PATH or a named set."""
+
+    limit: int | None = Field(default=None, gt=0)
+    """The most pictures of each split, chosen by seed; none: all."""
+
     validation: Share | None = None
+    """The share of the training pictures, within each class, that becomes the validation split where the source has
+    none; none: 0.1 for a class folder without any split, else 0.
+    """
+
     test: Share = 0.1
+    """The share that becomes the test split of a class folder without any split; it has no effect elsewhere."""
+
     split_seed: int = Field(default=0, ge=0, lt=2**63)
+    """The seed that decides which picture goes into which split."""
+
     on_bad_image: Literal["fail", "skip"] = "fail"
-    pixel_limit: int = Field(default=100_000_000, gt=0, description="pixels of one picture, checked before decoding")
+    """What happens at a picture that cannot be read: fail ends the run, skip leaves the picture out."""
+
+    pixel_limit: int = Field(default=100_000_000, gt=0)
+    """The most pixels of one picture; it is checked before the picture is decoded."""
 
 
 AUGMENTATIONS = Table(Augmentation, "cardinet.data.augmentations", "augmentation")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
-from cardinet.base.errors import Findings, RequestError, nearest
+from cardinet.base.errors import EVERY_SETTING, Findings, RequestError, nearest
 from cardinet.base.settings import parse_assignments, put
 from cardinet.base.synonyms import setting_hint
 from cardinet.networks.part import EXAMPLES, PARTS, SHORTHANDS, is_part, made, names, owners
@@ -31,28 +31,32 @@ def with_delta(node: AnyPart, delta: Mapping[str, Any]) -> AnyPart:
     for key, value in delta.items():
         with found:
             values[key] = from_text(key.rpartition(".")[2], value) if isinstance(value, str) else value
-    own = {f.name for f in fields(node)}  # type: ignore[arg-type]
-    parts = {key: value for key, value in values.items() if key in own and is_part(value)}
-    whole = copy.copy(node)
-    for name, value in parts.items():
-        object.__setattr__(whole, name, value)  # judged below with all other changes: alone it may have no meaning
+    whole = node
     changes: dict[Path, _Change] = {}
-    for key, value in values.items():
-        if key not in parts:
-            with found:
-                path = _path(whole, key)
-                if path in changes:
-                    raise RequestError(f'"{changes[path].key}" and "{key}" are one setting; give one of them.')
-                changes[path] = _Change(key, _checked(whole, path, value))
-    within = {path[0] for path in changes}
-    nested: dict[str, Any] = {name: _Change(name, part) for name, part in parts.items() if name not in within}
+    for key, value in sorted(values.items(), key=lambda item: (not is_part(item[1]), item[0].count("."))):
+        with found:
+            path = _path(whole, key)
+            if path in changes:
+                raise RequestError(f'"{changes[path].key}" and "{key}" are one setting; give one of them.')
+            changes[path] = _Change(key, _checked(whole, path, value))
+            if is_part(value):  # judged below with all other changes: alone it may have no meaning
+                whole = _with_part(whole, path, value)
+    nested: dict[str, Any] = {}
     for path, change in changes.items():
-        put(nested, path, change)
+        if not any(other[: len(path)] == path for other in changes if other != path):  # those within it are made of it
+            put(nested, path, change)
     rebuilt = whole
     with found:
         rebuilt = _rebuild(whole, nested)
     found.raise_if_any()
     return rebuilt
+
+
+def _with_part(node: AnyPart, path: Path, value: Any) -> AnyPart:
+    """A copy of a part with another one at a path, unchecked."""
+    whole = copy.copy(node)
+    object.__setattr__(whole, path[0], _with_part(getattr(node, path[0]), path[1:], value) if path[1:] else value)
+    return whole
 
 
 def from_text(field: str, text: str) -> Any:
@@ -69,7 +73,9 @@ def from_text(field: str, text: str) -> Any:
     if name not in PARTS:
         among = [other for other, kind in PARTS.items() if field not in EXAMPLES or field == kind.ROLE]
         example = f", such as {field}={EXAMPLES[field]}" if field in EXAMPLES else ""
-        raise RequestError(f'{field} = {text}: there is no part "{name}" ({nearest(name, among)}){example}.')
+        raise RequestError(
+            f'{field} = {text}: there is no part "{name}" ({nearest(name, among)}){example}.{EVERY_SETTING}'
+        )
     arguments = _arguments(inner)
     if any("=" not in word for word in arguments):
         some = next((f.name for f in fields(PARTS[name])), "name")
@@ -104,7 +110,7 @@ def _path(node: Any, key: str) -> Path:
     if why := node.WITHOUT.get(key):
         raise RequestError(f"{type(node).__name__} has no {key}: {why}")
     hint = setting_hint(key, dict.fromkeys(names(node)))
-    raise RequestError(f'A network of this kind has no setting "{key}" ({hint}).')
+    raise RequestError(f'A network of this kind has no setting "{key}" ({hint}).{EVERY_SETTING}')
 
 
 def _checked(node: Any, path: Path, value: Any) -> Any:

@@ -16,19 +16,32 @@ from cardinet.networks.spec import NetworkSpec
 
 @part
 class Inception(NetworkSpec):
-    """A stem, stages of modules, average pool, dropout, and a classifier, which may follow an `embedding`.
+    """A stem, stages of modules, average pool, dropout, and a classifier, which may follow an embedding.
 
-    A `gate` stands at the end of every module of the stages, and of a residual module at the end of its branch, before
-    the scale (SENet, Section 3.3: SE-Inception and SE-Inception-ResNet); `merge` is how residual modules join their
-    two sides. Raises RequestError when it is made of something that is no piece, or with a merge and nothing to join.
+    With a gate these are SE-Inception and SE-Inception-ResNet (SENet, Section 3.3). Raises RequestError when it is made
+    of something that is no piece, or with a merge and nothing to join.
     """
 
     stem: Annotated[Chain, Field(min_length=1)]
+    """The pieces in front of the stages, one after another."""
+
     stages: Annotated[tuple[Annotated[Chain, Field(min_length=1)], ...], Field(min_length=1)]
+    """The modules of each stage, one after another."""
+
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """The rate of the dropout in front of the classifier."""
+
     embedding: Count | None = None
+    """The units of a linear layer in front of the classifier; none: there is no such layer."""
+
     gate: SkipValidation[Gate | None] = None
+    """What ends every module of the stages; in a residual module it ends the branch, before the scale (SENet, Section
+    3.3). None: nothing does.
+    """
+
     merge: SkipValidation[Part] = Add()
+    """What joins the two sides of residual modules: their sum, or a rule that drops parts of it in training."""
+
     num_classes: Count = 1000
     in_channels: Count = 3
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from cardinet.base.bounds import COUNT, UNITS
 
@@ -20,6 +20,9 @@ def at_most(most: int) -> AfterValidator:
 
     return AfterValidator(check)
 
+
+NONE_AS_A_WORD = BeforeValidator(lambda value: None if value == "none" else value)
+"""In a list, where text has no other way to write None."""
 
 Count = Annotated[int, Field(ge=1), at_most(COUNT)]
 Depth = Annotated[int, Field(ge=1), at_most(UNITS)]

@@ -29,26 +29,51 @@ from cardinet.networks.spec import NetworkSpec
 class Residual(NetworkSpec):
     """A residual network: stem, one stage per depth, average pool, classifier.
 
-    The first unit of every stage but the first halves the picture. `order` is where norm and activation stand;
-    `carry` weighs the shortcut against the branch, `gate` the branch, `merge` joins them; `levels` are shortcuts
-    around more than one unit. `conv_bias` gives the convolutions outside of shortcuts a bias; `init_fan` is the side
-    from which init = paper scales the convolutions, which papers differ in. Raises RequestError when it is made with
-    settings that have no meaning together, all of them at once.
+    The first unit of every stage but the first halves the picture. Raises RequestError when it is made with settings
+    that have no meaning together, all of them at once.
     """
 
     depths: Depths
+    """The number of units in each stage."""
+
     widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 128, 256, 512)
+    """The base width of each stage in channels, of which the transform makes its own widths."""
+
     stem: SkipValidation[Stem] = Stem()
+    """What stands in front of the stages."""
+
     transform: Transform = BASIC
+    """The branch T of a unit; basic has two 3x3 convolutions, bottleneck 1x1, 3x3 and 1x1."""
+
     order: Order = ORDERS["a"]
+    """Where norm and activation stand in a unit; the words a to e are those of He et al. 2016, Figure 4 (e: full
+    pre-activation).
+    """
+
     shortcut: SkipValidation[Part] = Shortcut()
+    """The way around the branch of a unit."""
+
     carry: SkipValidation[Carry | None] = None
+    """What weighs the shortcut against the branch; none: both are added as they are."""
+
     gate: SkipValidation[Gate | None] = None
+    """What weighs the branch before it meets the shortcut; none: it stays as it is."""
+
     merge: SkipValidation[Part] = Add()
+    """What joins shortcut and branch: their sum, or a rule that drops parts of it in training."""
+
     levels: SkipValidation[Levels | None] = None
+    """Shortcuts around more than one unit; none: there are no others than those of units."""
+
     conv_bias: bool = False
+    """Whether the convolutions outside of shortcuts have a bias."""
+
     init_fan: Literal["fan_out", "fan_in"] = "fan_out"
+    """The side of a convolution from which init = paper scales its first weights."""
+
     head_dropout: Rate = 0
+    """The rate of the dropout in front of the classifier."""
+
     num_classes: Count = 1000
     in_channels: Count = 3
 

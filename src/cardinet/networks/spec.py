@@ -21,7 +21,10 @@ class NetworkSpec(Part):
     ROLE: ClassVar[str] = "network"
 
     num_classes: int
+    """The number of classes; training takes it from the pictures."""
+
     in_channels: int
+    """The channels of the input, 3 for colours and 1 for grey; training takes them from the pictures."""
 
     def __post_init__(self) -> None:
         if found := self.problems():

@@ -13,18 +13,30 @@ from cardinet.base.settings import Settings
 
 
 class TrainingSettings(Settings):
-    """How long, in batches of how many, and how often something is written down.
-
-    A batch passes in `accumulate` parts, whose gradients add up; `clip` bounds the norm of the gradient.
-    """
+    """How long a run is, how large its batches are, and how often something is written down."""
 
     length: Duration = Duration("10 epochs")
+    """The length of the run."""
+
     batch_size: Annotated[int, Field(ge=1)] = 128
+    """The number of pictures in a batch, which makes one step."""
+
     accumulate: Annotated[int, Field(ge=1)] = 1
+    """The number of parts in which a batch passes through the network; their gradients add up, and less memory is
+    needed.
+    """
+
     clip: Annotated[float, Field(gt=0)] | None = None
+    """The largest norm of all gradients together; longer ones are scaled down to it. None: they stay as they are."""
+
     log_every: Duration = Duration("50 steps")
+    """The time between two training lines in metrics.jsonl."""
+
     evaluate_every: Duration = Duration("1 epoch")
+    """The time between two evaluations on validation pictures."""
+
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 120
+    """The seconds between two checkpoints; each evaluation writes one too."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from cardinet.base.documents import Bounds, DocumentError, parse_toml, read_bytes
-from cardinet.base.errors import CardinetError, RequestError, nearest
+from cardinet.base.errors import EVERY_SETTING, CardinetError, RequestError, nearest
 from cardinet.base.numbers import THREADS, WORKERS
 from cardinet.base.parts import OneOf, SomeOf, Table, spelled
 from cardinet.base.settings import Settings, find_setting, leaves, merge, put, validate
@@ -49,17 +49,22 @@ METHODS = Table(Method, "cardinet.train.methods", "method")
 
 
 class NetworkSettings(Settings):
-    """`id` names the network, `delta` changes settings of its description, `init` draws its weights.
-
-    `spec` is a whole description instead of the one that `id` names, as of a model file, and `rewrites` are what was
-    done to that network, whose weights are given.
-    """
+    """The network and its first weights."""
 
     id: str = "auto"
+    """The name of the network; `cardinet list` shows all, and auto leaves it open."""
+
     init: Literal["torchvision", "paper"] = "torchvision"
+    """The rule that draws the first weights: as torchvision draws them, or as the network's paper does."""
+
     delta: dict[str, Any] = {}
+    """Changes to the description of the network; `network.KEY` sets one of them."""
+
     spec: dict[str, Any] | None = None
+    """A whole description in the place of the one that `id` names, as a model file holds it; none: that one."""
+
     rewrites: tuple[dict[str, Any], ...] = ()
+    """The rewrites that made the network, in order, where weights of a rewritten one are given."""
 
     def steps(self) -> tuple[Step, ...]:
         """The rewrites. Raises RequestError for one that is not known."""
@@ -78,47 +83,82 @@ class NetworkSettings(Settings):
 
 
 class PreprocessingSettings(Settings):
-    """The input of the network; what is not given follows from the pictures.
-
-    `size` is the side in pixels, `resize` the shorter side before the central crop of an evaluation.
-    """
+    """The input of the network; what is not given follows from the pictures."""
 
     size: int | None = Field(default=None, gt=0, le=LARGEST_SIDE)
+    """The side of the network's input in pixels; none: it follows from the size of the pictures."""
+
     resize: int | None = Field(default=None, gt=0, le=LARGEST_SIDE)
+    """The shorter side in pixels that a picture gets before the central crop of an evaluation; none: it follows from
+    the input's side and from the pictures.
+    """
+
     interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
+    """The rule that resizes pictures."""
+
     antialias: bool = True
+    """Whether a filter that grows with the reduction smooths a picture that becomes smaller."""
+
     mean: tuple[float, ...] | None = None
+    """The mean of each channel, which is subtracted from pixels in [0, 1]; none: that of small pictures, else
+    ImageNet's.
+    """
+
     std: tuple[Positive, ...] | None = None
+    """The standard deviation of each channel, which divides the pixels; none: that of small pictures, else
+    ImageNet's.
+    """
 
 
 class MachineSettings(Settings):
-    """What a run's bits depend on beside the recipe. `threads` 0 is measured (`train.threads`)."""
+    """What the bits of a run depend on beside the recipe."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """The seed of the first weights, of the order of the pictures and of every other draw."""
+
     threads: Annotated[int, Field(ge=0, le=THREADS)] = 0
+    """The number of threads of the processor; 0: the fastest in a short measurement."""
+
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """The numbers in which the network computes; auto: bfloat16 where the device has it in hardware, else float32."""
+
     workers: Annotated[int, Field(ge=0, le=WORKERS)] = 2
+    """The number of processes that decode pictures; 0: the process that trains decodes them."""
+
     device: str = "auto"
+    """The device that trains: cpu, cuda or cuda:N; auto: a GPU where there is one."""
 
 
 class Recipe(Settings):
-    """Every setting of a run.
-
-    `fits` names the kinds of pictures that the recipe is made for; `from_weights` says that it is made for a network
-    that is trained already.
-    """
+    """Every setting of a run."""
 
     name: str = "custom"
+    """The name of the recipe in messages and reports."""
+
     from_weights: bool = False
+    """Whether the recipe is made for a network that is trained already, so that it asks for --weights."""
+
     fits: tuple[Kind, ...] = KINDS
+    """The kinds of pictures for which the recipe is made."""
+
     network: NetworkSettings = NetworkSettings()
     data: DataSettings = DataSettings()
     preprocessing: PreprocessingSettings = PreprocessingSettings()
     augmentation: Augmentations = {}
+    """The ways in which training pictures are varied."""
+
     optimizer: Annotated[Optimizer, OneOf(OPTIMIZERS, "SGD")] = SGD()
+    """The rule by which parameters follow their gradients."""
+
     schedule: Annotated[Schedule, OneOf(SCHEDULES, "Cosine")] = Cosine()
+    """The rule by which the learning rate moves during the run."""
+
     objective: Annotated[Objective, OneOf(OBJECTIVES, "CrossEntropy")] = CrossEntropy()
+    """The loss that training makes small."""
+
     methods: Annotated[Mapping[str, Method], SomeOf(METHODS)] = {}
+    """What a run does beside the plain steps."""
+
     training: TrainingSettings = TrainingSettings()
     machine: MachineSettings = MachineSettings()
 
@@ -218,7 +258,8 @@ def _place(key: str, value: Any) -> tuple[str, ...]:
     if old is None and head not in in_recipe:
         if head in in_networks:
             return ("network", "delta", key)
-        raise RequestError(f'There is no setting "{key}" ({setting_hint(key, sorted(in_recipe | in_networks))}).')
+        hint = setting_hint(key, sorted(in_recipe | in_networks))
+        raise RequestError(f'There is no setting "{key}" ({hint}).{EVERY_SETTING}')
     try:
         path = find_setting(Recipe, key) if old is None else new_place(old)
         if key in in_networks:

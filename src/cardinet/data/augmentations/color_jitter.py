@@ -24,15 +24,19 @@ ORDERS = tuple(itertools.permutations(range(len(COLOURS))))
 
 
 class ColorJitter(Augmentation):
-    """Change the colours by factors from [1 - s, 1 + s] (not below 0), in a drawn order.
-
-    The hue is shifted by [-s, s] of a turn.
-    """
+    """Change brightness, contrast, saturation and hue in a drawn order, each by a drawn amount."""
 
     brightness: Strength = 0.0
+    """The strength s of the change of brightness: a factor from [1 - s, 1 + s], not below 0."""
+
     contrast: Strength = 0.0
+    """The strength s of the change of contrast: a factor from [1 - s, 1 + s], not below 0."""
+
     saturation: Strength = 0.0
+    """The strength s of the change of saturation: a factor from [1 - s, 1 + s], not below 0."""
+
     hue: float = Field(default=0.0, ge=0.0, le=0.5)
+    """The largest shift of the hue in both directions, as a share of a whole turn."""
 
     PLACE = Place.COLOUR
 

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 
 class Flip(Augmentation):
-    """Swap left and right with this probability."""
+    """Swap left and right with a probability."""
 
     probability: float = Field(default=0.5, ge=0.0, le=1.0)
+    """The probability with which left and right are swapped."""
 
     PLACE = Place.MIRROR
     MIRRORS = True

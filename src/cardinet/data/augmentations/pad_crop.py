@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 
 class PadCrop(Framing):
-    """Pad each side of the picture with `pad` pixels and take a random crop of the input's size.
+    """Pad each side of the picture and take a random crop of the input's size."""
 
-    The pad is black (`zero`), the mean colour rounded to a pixel value (`mean`: what padding with 0 after
-    normalisation gives) or the mirrored picture (`reflect`).
-    """
+    pad: int = Field(ge=0)
+    """The pixels that are added on each side before the crop."""
 
-    pad: int = Field(ge=0, description="pixels on each side")
     pad_mode: Literal["zero", "mean", "reflect"] = "zero"
+    """What is added: black (zero), the mean colour as a pixel value, which normalises to about 0 (mean), or the
+    mirrored picture (reflect).
+    """
 
     @property
     def acts(self) -> bool:

@@ -28,7 +28,10 @@ class ResizedCrop(Framing):
     """Cut a part out whose share of the area and aspect ratio lie in these ranges, and resize it to the input."""
 
     area: tuple[float, float] = (0.08, 1.0)
+    """The least and the largest share of the picture's area that a crop has, within 0 and 1."""
+
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    """The least and the largest ratio of a crop's width to its height."""
 
     @model_validator(mode="after")
     def _check(self) -> ResizedCrop:

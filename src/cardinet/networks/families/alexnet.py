@@ -18,18 +18,27 @@ from cardinet.networks.spec import NetworkSpec
 class AlexNet(NetworkSpec):
     """Convolutions 11x11 /4, 5x5 and three 3x3 with ReLU, max pools 3x3 /2 after 1, 2 and 5; three linear layers.
 
-    `padding` is that of the first convolution; convolutions 2, 4 and 5 have `cardinality` groups, which were two GPUs.
-    `norm` stands between ReLU and pool of the first two. A pool at the edge takes what is left (`ceil`) or leaves it
-    (`floor`). Dropout of one half stands `after` the ReLU of both hidden linear layers or `before` the layers.
     The last feature map is averaged to 6x6, the size it has at 227 pixels (224 with a padding of 2).
     """
 
     widths: tuple[Count, Count, Count, Count, Count] = (96, 256, 384, 384, 256)
+    """The channels of the five convolutions."""
+
     padding: Annotated[int, Field(ge=0, le=5)] = 0
+    """The padding of the first convolution in pixels."""
+
     cardinality: Count = 2
+    """The groups of the convolutions 2, 4 and 5, which were two GPUs."""
+
     norm: SkipValidation[Part | None] = LocalResponse()
+    """What stands between ReLU and pool of the first two convolutions; none: nothing does."""
+
     pool: Literal["ceil", "floor"] = "ceil"
+    """What a pool does at the edge: it takes what is left (ceil), or leaves it (floor)."""
+
     drop: Literal["after", "before"] = "after"
+    """Where the dropout of one half stands: after the ReLU of both hidden linear layers, or before the layers."""
+
     num_classes: Count = 1000
     in_channels: Count = 3
 

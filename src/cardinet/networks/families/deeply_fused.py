@@ -24,19 +24,33 @@ from cardinet.networks.spec import NetworkSpec
 class DeeplyFused(NetworkSpec):
     """y = relu( merge( shallow(x), deep_1(x) + ... + deep_branches(x) ) ), block after block; merge is the sum.
 
-    The stem has widths[0] / reduction channels. cifar: 3x3, BN, ReLU. imagenet: 7x7 /2 without BN and ReLU, max pool
-    3x3 /2. The first block of every group but the first halves the picture. With a `path`, the name of one line
-    for every block, it is the base network that has these lines alone. Raises RequestError when it is made with
-    settings that have no meaning together, all of them at once.
+    The stem has widths[0] / reduction channels. The first block of every group but the first halves the picture.
+    Raises RequestError when it is made with settings that have no meaning together, all of them at once.
     """
 
     depths: Depths
+    """The number of blocks in each group."""
+
     widths: Counts = (16, 32, 64)
+    """The channels of each group."""
+
     layout: Layout = "cifar"
+    """The stem: cifar is a 3x3 convolution, BN and ReLU; imagenet a 7x7 /2 without BN and ReLU, and a max pool 3x3
+    /2.
+    """
+
     lines: FusedLines = FusedLines()
+    """The lines of a block."""
+
     branches: Annotated[int, Field(ge=1, le=64)] = 1
+    """The number of deep lines in a block."""
+
     path: tuple[str, ...] = ()
+    """The name of one line for every block, which makes it the base network of these lines alone; empty: all lines."""
+
     merge: SkipValidation[Part] = Add()
+    """What joins the two sides of a block in training: their sum, or a rule that drops parts of it."""
+
     num_classes: Count = 10
     in_channels: Count = 3
 

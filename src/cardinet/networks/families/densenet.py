@@ -20,21 +20,38 @@ from cardinet.networks.spec import NetworkSpec
 class DenseNet(NetworkSpec):
     """Stem, dense blocks with a transition between two, BN, ReLU, average pool, classifier.
 
-    A layer adds `growth` channels to its block: BN, ReLU, 3x3; with `bottleneck` BN, ReLU, 1x1 to 4 x growth before
-    it. A transition leaves floor(compression x channels) and halves the picture. `stem` is imagenet: 7x7 /2, BN,
-    ReLU, max pool 3x3 /2, or cifar: 3x3. `dropout` follows every convolution but the first. `recompute` trains with
-    less memory and more time: the inside of every layer is computed again in the backward pass (Pleiss et al. 2017,
-    arXiv 1707.06990); a step does exactly what it does without.
+    A layer is BN, ReLU and a 3x3 convolution, and its output stands beside its input. A transition halves the
+    picture.
     """
 
     depths: Depths
+    """The number of layers in each dense block."""
+
     growth: Count = 32
+    """The channels that a layer adds to its block."""
+
     bottleneck: bool = True
+    """Whether BN, ReLU and a 1x1 convolution to 4 x growth channels stand in front of each layer's BN, ReLU and 3x3."""
+
     compression: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """The share of the channels that a transition leaves, rounded down."""
+
     stem: Literal["imagenet", "cifar"] = "imagenet"
+    """What stands in front of the blocks: imagenet is a 7x7 convolution /2, BN, ReLU and a max pool 3x3 /2; cifar a
+    3x3.
+    """
+
     stem_width: Count = 64
+    """The channels of the stem."""
+
     dropout: Rate = 0
+    """The rate of the dropout after every convolution but the first."""
+
     recompute: bool = False
+    """Whether the inside of each layer is computed again in the backward pass (Pleiss et al. 2017, arXiv 1707.06990):
+    less memory, more time, the same step.
+    """
+
     num_classes: Count = 1000
     in_channels: Count = 3
 

@@ -15,21 +15,33 @@ from cardinet.networks.spec import NetworkSpec
 
 @part
 class FractalNet(NetworkSpec):
-    """One block per width, each halves the picture; average pool, classifier. Column c of a block has 2^c units.
+    """One block per width, each halves the picture; average pool, classifier.
 
-    A unit is conv 3x3, dropout (a rate for each block), BN without scale and shift, ReLU. In training a join drops
-    each of its inputs with probability `drop_path` but keeps one at least (local), or with probability
-    `global_share` one column is chosen for the whole network (global), drawn anew for each batch or sample (`per`).
-    `column` builds that column alone, one of 0 to columns - 1.
+    Columns of different depth join in a block. A unit is conv 3x3, dropout, BN without scale and shift, ReLU. In
+    training joins drop some of their inputs (local), or one column is chosen for the whole network (global).
     """
 
     columns: Annotated[int, Field(ge=1, le=10)] = 3
+    """The columns of each block; column c has 2^c units."""
+
     column: Annotated[int, Field(ge=0)] | None = None
+    """The one column that is built alone, from 0 to columns - 1; none: all columns."""
+
     widths: Annotated[tuple[Count, ...], Field(min_length=1, max_length=32)] = (64, 128, 256, 512, 512)
+    """The channels of each block."""
+
     dropout: tuple[Rate, ...] = (0, 0, 0, 0, 0)
+    """The rate of the dropout in each block."""
+
     drop_path: Rate = 0
+    """The probability with which a join drops each of its inputs in training; it keeps one at least."""
+
     global_share: Annotated[float, Field(ge=0, le=1)] = 0
+    """The probability with which training chooses one column for the whole network instead."""
+
     per: Literal["batch", "sample"] = "batch"
+    """How often the joins draw: for each batch, or for each sample."""
+
     num_classes: Count = 10
     in_channels: Count = 3
 

@@ -33,22 +33,34 @@ TABLE_1 = (
 
 @part
 class GoogLeNet(NetworkSpec):
-    """A stem, stages of modules with max pools between them, average pool, dropout, classifier.
-
-    A module's widths are Table 1's columns: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection. `naive` leaves
-    the reductions and the projection out (Figure 2(a)), `norm` puts BN for the biases, `lrn` is the response
-    normalisation in the stem, `five` the kernel of the 5x5 and `last_pool` that of the last max pool. A `gate` ends
-    every module (SENet, Section 3.3).
-    """
+    """A stem, stages of modules with max pools between them, average pool, dropout, classifier."""
 
     widths: Annotated[tuple[Annotated[tuple[Widths, ...], Field(min_length=1)], ...], Field(min_length=1)] = TABLE_1
+    """The widths of every module, by stage, as Table 1 has them: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool
+    projection.
+    """
+
     naive: bool = False
+    """Whether the modules lack their reductions and their projection (Figure 2(a))."""
+
     norm: bool = False
+    """Whether convolutions have BN instead of a bias."""
+
     lrn: bool = True
+    """Whether the stem has its local response normalisation."""
+
     five: Literal[3, 5] = 5
+    """The kernel in the place of the 5x5 convolutions."""
+
     last_pool: Literal[2, 3] = 3
+    """The kernel of the last max pool."""
+
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    """The rate of the dropout in front of the classifier."""
+
     gate: SkipValidation[Gate | None] = None
+    """What ends every module (SENet, Section 3.3); none: nothing does."""
+
     num_classes: Count = 1000
     in_channels: Count = 3
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from cardinet.networks.family import family, row
-from cardinet.networks.numbers import Count, Depths, Rate
+from cardinet.networks.numbers import NONE_AS_A_WORD, Count, Depths, Rate
 from cardinet.networks.part import part
 from cardinet.networks.spec import NetworkSpec
 
@@ -21,25 +21,42 @@ Std = Annotated[float, Field(gt=0, le=1_000_000)]
 
 @part
 class Highway(NetworkSpec):
-    """A plain convolution with ReLU, then stages of highway layers y = t * h + (1 - t) * x.
+    """A plain convolution with ReLU, then stages of highway layers y = t * h + (1 - t) * x, average pool, classifier.
 
-    `first` is kernel and padding of the first convolution. A stage of another width begins with a plain 3x3
-    convolution and ReLU, as highway layers keep the shape; it ends in a max pool of stride 2 and window `pools`
-    (0: none). Then a 1x1 convolution to `narrow` channels with ReLU (None: none), the average to `side` x `side`
-    pixels and the classifier. `dropout` has the rates on the picture, after each pool but the last stage's, and
-    before the classifier. `transform_bias` is where the bias of the gates starts, below 0 for layers that carry.
-    `stds` are those of the first convolution (None: as the others) and the classifier under init = paper.
+    A highway layer keeps the shape, so that other layers stand where channels or size change.
     """
 
     depths: Depths
+    """The number of highway layers in each stage."""
+
     widths: Annotated[tuple[Count, ...], Field(min_length=1)]
+    """The channels of each stage; where they change, a plain 3x3 convolution with ReLU begins the stage."""
+
     pools: Annotated[tuple[Literal[0, 2, 3], ...], Field(min_length=1)]
+    """The window of the max pool of stride 2 that ends each stage; 0: it has none."""
+
     dropout: Annotated[tuple[Rate, ...], Field(min_length=2)]
+    """The rates of the dropout: on the picture, after the pool of each stage but the last, and in front of the
+    classifier.
+    """
+
     first: tuple[Literal[1, 3, 5, 7], Literal[0, 1, 2, 3]] = (3, 1)
+    """The kernel and the padding of the first convolution."""
+
     narrow: Count | None = None
+    """The channels of a 1x1 convolution with ReLU behind the stages; none: there is no such layer."""
+
     side: Count = 1
+    """The side in pixels of the averaged map in front of the classifier."""
+
     transform_bias: Annotated[float, Field(ge=-100, le=100)] = -2
-    stds: tuple[Std | None, Std] = (None, 0.05)
+    """The first bias of the gates; below 0 the layers carry at first."""
+
+    stds: tuple[Annotated[Std | None, NONE_AS_A_WORD], Std] = (None, 0.05)
+    """The standard deviations with which init = paper draws the first convolution and the classifier; none: as the
+    other convolutions.
+    """
+
     num_classes: Count = 10
     in_channels: Count = 3
 

@@ -21,18 +21,32 @@ from cardinet.networks.spec import NetworkSpec
 class MergeAndRun(NetworkSpec):
     """m = (shallow_1(x1) + shallow_2(x2)) / 2; y1 = relu( m + deep_1(x1) ); y2 = relu( m + deep_2(x2) ).
 
-    Both streams start from the stem, which is that of `DeeplyFused`. They end as `join` says: add, the last block
-    has one output, relu( m + deep_1(x1) + deep_2(x2) ); concatenate, the channels of both before the pool. `merge`
-    joins m and each stream's deep line; a rule that drops draws for each stream anew.
-    Raises RequestError when it is made with settings that have no meaning together, all of them at once.
+    Both streams start from the stem. Raises RequestError when it is made with settings that have no meaning together,
+    all of them at once.
     """
 
     depths: Depths
+    """The number of blocks in each group."""
+
     widths: Counts = (16, 32, 64)
+    """The channels of each group."""
+
     layout: Layout = "cifar"
+    """The stem, which is that of `DeeplyFused`."""
+
     lines: FusedLines = FusedLines()
+    """The lines of a block in both streams."""
+
     join: Literal["add", "concatenate"] = "add"
+    """How the streams end: add, the last block has one output, relu( m + deep_1(x1) + deep_2(x2) ); concatenate, the
+    channels of both go into the pool.
+    """
+
     merge: SkipValidation[Part] = Add()
+    """What joins m and the deep line of each stream: their sum, or a rule that drops parts of it, drawn for each
+    stream.
+    """
+
     num_classes: Count = 10
     in_channels: Count = 3
 

@@ -21,19 +21,28 @@ from cardinet.networks.spec import NetworkSpec
 
 @part
 class RepVGG(NetworkSpec):
-    """Stage 0 (one block of min(64, first width) channels), one stage per depth, average pool, classifier.
+    """Stage 0 of one block, one stage per depth, average pool, classifier.
 
-    Every stage, stage 0 too, begins with a block of stride 2. Blocks are counted from stage 0 on; those with an even
-    number above 0 have `cardinality` groups in their convolutions. `form` is the block's: training with a 3x3, a 1x1
-    and an identity branch, each with its own BN, or deployment with the one 3x3 that equals them. A `gate` stands
-    before the activation.
+    Every stage, stage 0 too, begins with a block of stride 2.
     """
 
     depths: Depths
+    """The number of blocks in each stage after stage 0, which has one."""
+
     widths: Annotated[tuple[Count, ...], Field(min_length=1)]
+    """The channels of each stage after stage 0, which has as many as the first, 64 at most."""
+
     cardinality: Count = 1
+    """The groups of the convolutions in blocks with an even number above 0, counted from stage 0 on."""
+
     gate: SkipValidation[Gate | None] = None
+    """What stands before the activation of a block; none: nothing does."""
+
     form: Literal["training", "deployment"] = "training"
+    """The form of a block: training has a 3x3, a 1x1 and an identity branch, each with a BN; deployment the one 3x3
+    that equals them.
+    """
+
     num_classes: Count = 1000
     in_channels: Count = 3
 

@@ -23,16 +23,26 @@ from cardinet.networks.spec import NetworkSpec
 class VGG(NetworkSpec):
     """Stages of 3x3 convolutions with ReLU, each stage closed by a 2x2 max pool; three linear layers.
 
-    `norm` puts BN between convolution and ReLU; the convolutions keep their bias even so, as in torchvision. A `gate`
-    stands after every ReLU (SENet, Section 3.3, of networks without shortcuts). `dropout` follows the ReLU of
-    both hidden linear layers. The last feature map is averaged to 7x7, the size it has at 224 pixels.
+    The last feature map is averaged to 7x7, the size it has at 224 pixels.
     """
 
     depths: Depths
+    """The number of convolutions in each stage."""
+
     widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 128, 256, 512, 512)
+    """The channels of each stage."""
+
     norm: bool = False
+    """Whether BN stands between convolution and ReLU; the convolutions keep their bias even so, as in torchvision."""
+
     gate: SkipValidation[Gate | None] = None
+    """What stands after every ReLU of a convolution (SENet, Section 3.3, of networks without shortcuts); none: nothing
+    does.
+    """
+
     dropout: Rate = 0.5
+    """The rate of the dropout after the ReLU of both hidden linear layers."""
+
     num_classes: Count = 1000
     in_channels: Count = 3
 

@@ -18,10 +18,13 @@ class Carry(Part):
 
 @part
 class Scaled(Carry):
-    """Constant scaling (He et al. 2016, Section 3.1): `skip` times the shortcut, `branch` times T."""
+    """Constant scaling (He et al. 2016, Section 3.1): skip times the shortcut, branch times T."""
 
     skip: Share = 0.5
+    """The factor of the shortcut."""
+
     branch: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """The factor of the branch T."""
 
     MODULE: ClassVar[str] = "carry:Scaled"
 
@@ -40,6 +43,7 @@ class ExclusiveGate(Carry):
     """Exclusive gating (He et al. 2016, Section 3.1): 1 - g times the shortcut, g times T, g = sigmoid(conv1x1)."""
 
     gate_bias: Annotated[float, Field(ge=-100, le=100)] = -6
+    """The first bias of the gate; below 0 the shortcut passes at first."""
 
     MODULE: ClassVar[str] = "carry:ExclusiveGate"
 
@@ -52,6 +56,7 @@ class ShortcutGate(Carry):
     """Shortcut-only gating (He et al. 2016, Section 3.1): 1 - g times the shortcut, T as it is."""
 
     gate_bias: Annotated[float, Field(ge=-100, le=100)] = -6
+    """The first bias of the gate; below 0 the shortcut passes at first."""
 
     MODULE: ClassVar[str] = "carry:ShortcutGate"
 
@@ -64,6 +69,7 @@ class ShortcutDropout(Carry):
     """Dropout on the shortcut (He et al. 2016, Section 3.1)."""
 
     rate: Rate = 0.5
+    """The rate with which elements of the shortcut are dropped in training."""
 
     MODULE: ClassVar[str] = "carry:ShortcutDropout"
     TRAINING: ClassVar[frozenset[str]] = frozenset({"rate"})

@@ -19,15 +19,22 @@ STEM_STRIDE = {"cifar": 1, "imagenet": 4}
 class FusedLines(Part):
     """The lines of a block of w channels: deep ones, and a shallow one around them.
 
-    A deep line is a chain of convolutions with BN, ReLU between them and none at the end: one for each of `kernels`,
-    the first that is larger than 1x1 with the block's stride, all but the last with w / reduction channels. The
-    `shallow` line is the identity; where the shape changes it is absent (identity) or a convolution with BN (1x1,
-    3x3). 3x3-first has the 3x3 also in the first block of the network. none: absent everywhere.
+    A deep line is a chain of convolutions with BN, ReLU between them and none at the end. The shallow line is the
+    identity where the shape stays.
     """
 
     kernels: Annotated[tuple[Literal[1, 3, 5, 7], ...], Field(min_length=1)] = (3, 3)
+    """The kernels of a deep line, one for each convolution; the first that is larger than 1x1 has the block's
+    stride.
+    """
+
     reduction: Count = 1
+    """The divisor of the block's channels that gives those of all convolutions of a deep line but the last."""
+
     shallow: Literal["none", "identity", "1x1", "3x3", "3x3-first"] = "1x1"
+    """The line beside the deep ones where the shape changes: absent (identity), or a convolution with BN; 3x3-first has
+    it in the first block of the network too. none: it is absent everywhere.
+    """
 
     MODULE: ClassVar[str] = "deeply_fused:FusedLines"
     ROLE: ClassVar[str] = "lines"

@@ -19,5 +19,6 @@ class SqueezeExcite(Gate):
     """The gate of SENet (Hu et al. 2017): one weight per channel of the branch, from its means."""
 
     reduction: Count = 16
+    """The divisor of the branch's channels that gives the units of the hidden layer."""
 
     MODULE: ClassVar[str] = "gates:SqueezeExcite"

@@ -40,12 +40,19 @@ Branches = Annotated[tuple[Annotated[Chain, Field(min_length=1)], ...], Field(mi
 
 @part
 class Convolution(Piece):
-    """A convolution of kernel (rows, columns), BN (eps 1e-3), ReLU."""
+    """A convolution, BN (eps 1e-3), ReLU."""
 
     width: Count
+    """The channels that the convolution makes."""
+
     kernel: tuple[Side, Side] = (1, 1)
+    """The rows and the columns of the kernel."""
+
     stride: Literal[1, 2] = 1
+    """The stride in both directions."""
+
     padding: Padding = "same"
+    """The padding: same keeps the size at stride 1, valid has none."""
 
     MODULE: ClassVar[str] = "inception:ConvNormReLU"
 
@@ -57,13 +64,22 @@ class Convolution(Piece):
 
 @part
 class Pooling(Piece):
-    """A pool; `counts_padding` says whether an average divides by the padded pixels too."""
+    """A max or average pool."""
 
     kind: Literal["max", "avg"]
+    """What is taken of each window: its largest value, or its average."""
+
     kernel: Side = 3
+    """The side of the window."""
+
     stride: Literal[1, 2] = 1
+    """The stride in both directions."""
+
     padding: Padding = "same"
+    """The padding: same keeps the size at stride 1, valid has none."""
+
     counts_padding: bool = True
+    """Whether an average divides by the padded pixels too."""
 
     MODULE: ClassVar[str] = "inception:Pool"
 
@@ -75,9 +91,13 @@ class Pooling(Piece):
 
 @part
 class Concatenation(Piece):
-    """concat( T_1(x), ..., T_C(x) ). Raises RequestError when the branches give pictures of different sizes."""
+    """concat( T_1(x), ..., T_C(x) ).
+
+    Raises RequestError when the branches give pictures of different sizes.
+    """
 
     branches: Branches
+    """The branches side by side, each of pieces one after another."""
 
     MODULE: ClassVar[str] = "inception:Concatenate"
 
@@ -91,14 +111,19 @@ class Concatenation(Piece):
 
 @part
 class InceptionResidual(Piece):
-    """act( x + scale * conv1x1( concat( T_1(x), ..., T_C(x) ) ) ); ReLU unless `activation` is off (arXiv 1602.07261).
+    """act( x + scale * conv1x1( concat( T_1(x), ..., T_C(x) ) ) ) (arXiv 1602.07261).
 
     Raises RequestError when the branches do not keep the size of the picture.
     """
 
     branches: Branches
+    """The branches side by side, each of pieces one after another, which keep the size of the picture."""
+
     scale: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The factor of the branches before they are added."""
+
     activation: bool = True
+    """Whether a ReLU follows the sum."""
 
     MODULE: ClassVar[str] = "inception:ScaledResidual"
 

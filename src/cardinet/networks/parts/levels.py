@@ -11,14 +11,18 @@ from cardinet.networks.part import Part, part
 
 @part
 class Levels(Part):
-    """A projection (1x1 convolution, BN) around every `stage`, around the whole `network`, or both (RoR-3).
+    """Projections (1x1 convolution, BN) around more than one unit: stages, the whole network, or both.
 
-    Where sums end together, the activation follows the outermost one. With `shrink` max the stages but the first
-    begin with a 2x2 max pool instead of a strided unit.
+    Where sums end together, the activation follows the outermost one.
     """
 
     around: Annotated[tuple[Literal["stage", "network"], ...], Field(min_length=1, max_length=2)] = ("stage", "network")
+    """What has a projection around it: every stage, the whole network, or both (RoR-3)."""
+
     shrink: Literal["stride", "max"] = "stride"
+    """What halves the picture between stages: a unit that strides (stride), or a 2x2 max pool in front of the stage
+    (max).
+    """
 
     MODULE: ClassVar[str] = "levels:Level"
     ROLE: ClassVar[str] = "levels"

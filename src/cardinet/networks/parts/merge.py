@@ -21,16 +21,24 @@ class Add(Part):
 class StochasticDepth(Part):
     """Stochastic depth: Huang et al. 2016, Sections 3 and 4 (arXiv 1603.09382).
 
-    Unit l of L is open with probability 1 - (l / L)(1 - last) (`rule` linear) or `last` (uniform), drawn once per
-    mini-batch or per `sample`. A closed unit is its shortcut: its branch is not computed (per batch). `rescale`
-    test: the branch is multiplied by the probability when testing (the authors); train: divided by it in training
-    (timm, torchvision). The weights of a closed unit still decay and keep their momentum, as in the authors' code.
+    A closed unit is its shortcut. Its weights still decay and keep their momentum, as in the authors' code.
     """
 
     last: Survival = 0.5
+    """The probability with which the last unit is open."""
+
     rule: Literal["linear", "uniform"] = "linear"
+    """How the probability falls from 1 to `last`: unit l of L has 1 - (l / L)(1 - last) (linear), or all have `last`
+    (uniform).
+    """
+
     per: Literal["batch", "sample"] = "batch"
+    """How often a unit draws: once for each batch, so that a closed branch is not computed, or for each sample."""
+
     rescale: Literal["test", "train"] = "test"
+    """Where the probability is made up for: test multiplies the branch by it when testing (the authors), train divides
+    the branch by it in training (timm, torchvision).
+    """
 
     MODULE: ClassVar[str] = "merge:StochasticDepth"
     ROLE: ClassVar[str] = "merge"
@@ -53,15 +61,22 @@ class StochasticDepth(Part):
 class Swapout(Part):
     """Swapout: Singh, Hoiem and Forsyth 2016 (arXiv 1605.06465): theta1 * shortcut + theta2 * branch.
 
-    theta1 and theta2 are independent Bernoulli draws per element with keep probabilities that go from 1 at the
-    first unit to `last` at the last (`rule` linear) or are `last` everywhere (uniform). `rescale` test: testing
-    takes the expectation (the paper); train: the draws are divided by their probabilities (dropout as libraries
-    have it). `stochastic_inference` averages passes with the draws on, which the paper finds better than either.
+    theta1 and theta2 are independent Bernoulli draws per element. `stochastic_inference` averages passes with the draws
+    on, which the paper finds better than either way to rescale.
     """
 
     last: tuple[Survival, Survival] = (0.5, 0.5)
+    """The probabilities with which the last unit keeps an element of the shortcut and of the branch."""
+
     rule: Literal["linear", "uniform"] = "linear"
+    """How the probabilities fall: from 1 in the first unit to `last` in the last (linear), or all are `last`
+    (uniform).
+    """
+
     rescale: Literal["test", "train"] = "test"
+    """Where the probabilities are made up for: test takes the expectation when testing (the paper), train divides the
+    draws by them in training (as dropout in libraries).
+    """
 
     MODULE: ClassVar[str] = "merge:Swapout"
     ROLE: ClassVar[str] = "merge"

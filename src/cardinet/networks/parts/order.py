@@ -11,20 +11,29 @@ Words = Literal["", "bn", "relu", "bn relu"]
 
 @part
 class Order(Part):
-    """What stands before the first convolution (`pre`), between two, after the last one, and after the sum (`after`).
+    """Where norm and activation stand in a unit: around its convolutions, and behind the sum.
 
-    `boundary` says what happens to `pre` where it matters whom it feeds. In a unit that changes the shape it is
-    computed once and feeds the shortcut too. Of the first unit, he: there too, as it is the activation of a bare
-    stem; fb: the first unit has none, as the stem has its own (fb.resnet.torch, preresnet.lua); timm: as in every
-    other unit that keeps the shape, it feeds the branch alone. After the last unit `pre` stands once more. Without
-    `pre` there is nothing to say.
+    In a unit that changes the shape `pre` is computed once and feeds the shortcut too. After the last unit `pre` stands
+    once more.
     """
 
     pre: Words = ""
+    """What stands in front of the first convolution."""
+
     between: Words = "bn relu"
+    """What stands between two convolutions."""
+
     last: Words = "bn"
+    """What stands behind the last convolution."""
+
     after: Words = "relu"
+    """What stands behind the sum."""
+
     boundary: Literal["he", "fb", "timm"] = "he"
+    """What happens to `pre` in the first unit of the network: he computes it once for branch and shortcut, as the
+    activation of a bare stem; fb leaves it out, as the stem has its own (fb.resnet.torch); timm feeds the branch
+    alone. Without `pre` it has no effect.
+    """
 
     def idle(self, other: Self) -> frozenset[str]:
         return frozenset() if self.pre or other.pre else frozenset({"boundary"})

@@ -11,15 +11,19 @@ from cardinet.networks.part import Part, part
 
 @part
 class LocalResponse(Part):
-    """Local response normalisation (Section 3.3): x / (k + alpha * S)^beta, S the sum of squares of `size` channels.
-
-    Caffe and torch take the mean where the paper takes the sum: their alpha is `size` times this one.
-    """
+    """Local response normalisation (Section 3.3): x / (k + alpha * S)^beta, S a sum of squares over channels."""
 
     size: Literal[3, 5, 7, 9] = 5
+    """The number of neighbouring channels whose squares are added."""
+
     alpha: Annotated[float, Field(gt=0, le=1_000_000)] = 1e-4
+    """The factor of the sum of squares; Caffe and torch take the mean, so that theirs is `size` times this one."""
+
     beta: Annotated[float, Field(gt=0, le=1_000_000)] = 0.75
+    """The exponent of the divisor."""
+
     k: Annotated[float, Field(gt=0, le=1_000_000)] = 2
+    """The number to which the sum is added."""
 
     MODULE: ClassVar[str] = "response:LocalResponse"
     ROLE: ClassVar[str] = "norm"

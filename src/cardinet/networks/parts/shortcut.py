@@ -12,18 +12,25 @@ from cardinet.networks.part import Part, part
 class Shortcut(Part):
     """The way around T (He et al. 2015, Section 3.3 and 4.1).
 
-    A: identity; where the shape changes every second pixel (or, with `sample` avg, the mean of 2x2), new channels
-    zero, at the `end` or half on `both` sides. B: identity; where the shape changes a projection. C: a projection
-    everywhere. identity: absent where the shape changes. none: absent everywhere (the ablation of ResNeXt).
-    `project` is the projection: a 1x1 convolution with BN, a bare one (pre-activation units), one after an average
-    pool that carries the stride (ResNet-D, ResNeSt), or a 3x3 where it strides (SENet-154). A field that the kind has
-    no use for does nothing.
+    It is the identity where the shape stays (but for kind C). A field that the kind has no use for does nothing.
     """
 
     kind: Literal["A", "B", "C", "identity", "none"] = "B"
+    """Where a projection stands: A nowhere, as new channels are zero; B where the shape changes; C everywhere.
+    identity: the shortcut is absent where the shape changes. none: it is absent everywhere (the ablation of
+    ResNeXt).
+    """
+
     project: Literal["conv bn", "conv", "avg conv bn", "conv3 bn"] = "conv bn"
+    """The projection: a 1x1 convolution with BN, a bare one (pre-activation units), one behind an average pool that
+    carries the stride (ResNet-D, ResNeSt), or a 3x3 where it strides (SENet-154).
+    """
+
     sample: Literal["subsample", "avg"] = "subsample"
+    """What kind A takes where the picture is halved: every second pixel, or the mean of 2x2."""
+
     pad: Literal["end", "both"] = "end"
+    """Where kind A adds its zero channels: at the end, or half on both sides."""
 
     MODULE: ClassVar[str] = "shortcut:shortcut"
     ROLE: ClassVar[str] = "shortcut"

@@ -13,9 +13,10 @@ from cardinet.networks.part import Part, not_divided, part
 
 @part
 class Grouped(Part):
-    """The spatial convolution, in `cardinality` groups (1: an ordinary convolution)."""
+    """The spatial convolution, in groups."""
 
     cardinality: Count = 1
+    """The groups of the convolution; 1: an ordinary one."""
 
     MODULE: ClassVar[str] = "spatial:grouped"
     ROLE: ClassVar[str] = "spatial"
@@ -31,9 +32,16 @@ class SelectiveKernel(Part):
     """
 
     cardinality: Count = 32
+    """The groups of each convolution."""
+
     kernels: Annotated[tuple[tuple[Literal[1, 3, 5, 7], Count], ...], Field(min_length=2)] = ((3, 1), (3, 2))
+    """The kernel and the dilation of each convolution."""
+
     reduction: Count = 16
+    """The divisor of the channels that gives the units of the hidden layer."""
+
     least: Count = 32
+    """The fewest units of the hidden layer."""
 
     MODULE: ClassVar[str] = "selective:SelectiveKernel"
     ROLE: ClassVar[str] = "spatial"
@@ -44,15 +52,23 @@ class SelectiveKernel(Part):
 class SplitAttention(Part):
     """Split attention: Zhang et al. 2020, Section 3.1 (arXiv 2004.08955).
 
-    `radix` splits per cardinal group, weighted per channel from the mean of their sum through
-    max(channels * radix / reduction, 32) units. Where the unit strides, a 3x3 average pool does, `after` the
-    convolution or `before` it (the paper's fast setting).
+    The splits are weighted per channel from the mean of their sum through max(channels * radix / reduction, 32) units.
+    A 3x3 average pool strides where the unit does.
     """
 
     cardinality: Count = 1
+    """The cardinal groups."""
+
     radix: Count = 2
+    """The splits of each cardinal group."""
+
     reduction: Count = 4
+    """The divisor of channels * radix that gives the units of the hidden layer, 32 at least."""
+
     pool: Literal["after", "before"] = "after"
+    """Where the 3x3 average pool of a unit that strides stands: after the convolution, or before it (the paper's fast
+    setting).
+    """
 
     def hidden_width(self, channels: int) -> int:
         """The units from which the weights of so many channels come, in `cardinality` groups too."""

@@ -10,17 +10,23 @@ from cardinet.networks.part import Part, part
 
 @part
 class Stem(Part):
-    """imagenet: 7x7 /2, norm, max pool 3x3 /2. deep: 3x3 /2, 3x3, 3x3 of twice the width, then as imagenet.
-
-    cifar: 3x3. `words` is what follows the (last) convolution; auto: BN and ReLU, unless the first unit starts with
-    them itself. `pool` is torchvision's (pad 1) or Caffe's (no pad, ceil mode); the output has the same size,
-    and cifar has none.
-    """
+    """What stands in front of the stages: convolutions, and for large pictures a pool."""
 
     layout: Literal["imagenet", "deep", "cifar"] = "imagenet"
+    """The kind: imagenet is a 7x7 convolution /2, norm and a max pool 3x3 /2; deep has 3x3 /2, 3x3 and 3x3 of twice the
+    width instead of the 7x7; cifar is one 3x3.
+    """
+
     width: Count = 64
+    """The channels of the (first) convolution."""
+
     words: Literal["auto", "bn relu", ""] = "auto"
+    """What follows the (last) convolution; auto: BN and ReLU, unless the first unit starts with them itself."""
+
     pool: Literal["pad", "ceil"] = "pad"
+    """The border of the max pool: torchvision's padding of 1 (pad), or Caffe's ceil mode without (ceil); the output has
+    the same size, and cifar has no pool.
+    """
 
     MODULE: ClassVar[str] = "stem:stem"
     ROLE: ClassVar[str] = "stem"

@@ -15,26 +15,41 @@ from cardinet.networks.parts.spatial import Grouped
 
 @part
 class Transform(Part):
-    """T: convolutions with norm and activation between them; the `spatial` one stands at index `at`.
-
-    The inner width of a stage of width w is floor(w * base_width / 64) * cardinality, the output width
-    w * expansion; `narrow_first` scales the width of the first convolution alone (SENet-154: 0.5). `stride_at` is
-    the index of the convolution that carries the stride of the unit. `dropout` stands before the second
-    convolution (Wide ResNet). `copies` transforms are summed (Multi-ResNet).
-    `form` is the paper's Figure 3: c grouped convolution, b branches concatenated before the last 1x1,
-    a branches that each have their own last 1x1 and are summed.
-    """
+    """T: convolutions with norm and activation between them, of which one is the spatial one."""
 
     kernels: Annotated[tuple[Literal[1, 3, 5, 7], ...], Field(min_length=1)] = (3, 3)
+    """The kernel of each convolution."""
+
     at: Annotated[int, Field(ge=0)] = 0
+    """The index of the spatial convolution, from 0."""
+
     stride_at: Annotated[int, Field(ge=0)] = 0
+    """The index of the convolution that carries the stride of the unit, from 0."""
+
     expansion: Count = 1
+    """The factor that makes a unit's output width of the width w of its stage: w * expansion."""
+
     base_width: Annotated[float, Field(gt=0), at_most(COUNT)] = 64
+    """The channels of each group in a stage of width 64; the inner width is floor(w * base_width / 64) *
+    cardinality.
+    """
+
     narrow_first: Annotated[float, Field(gt=0, le=1)] = 1
+    """The factor of the width of the first convolution alone (SENet-154: 0.5)."""
+
     dropout: Rate = 0
+    """The rate of the dropout in front of the second convolution (Wide ResNet)."""
+
     copies: Annotated[int, Field(ge=1, le=64)] = 1
+    """The number of transforms that are summed (Multi-ResNet)."""
+
     form: Literal["a", "b", "c"] = "c"
+    """The form in the paper's Figure 3: c has a grouped convolution, b branches concatenated before the last 1x1, a
+    branches that each have their own last 1x1 and are summed.
+    """
+
     spatial: SkipValidation[Part] = Grouped()
+    """What stands in the place of the spatial convolution."""
 
     TRAINING: ClassVar[frozenset[str]] = frozenset({"dropout"})
     UNITS: ClassVar[dict[str, str]] = {

@@ -42,21 +42,36 @@ TINY = 1e-30
 
 
 class Pruning(Method):
-    """The network loses channels until `keep_macs`, the share of its multiply-adds, is left.
+    """The network loses channels until the share of its multiply-adds that was asked for is left.
 
-    `lasso` is the strength of the penalty on the rows of compactors, which have a momentum of their own; None: the
-    paper's 1e-4, or what takes a row to zero within a twentieth of the run, if that is more. From `mask_from` to
-    `mask_until` rows are masked anew at every `mask_every`, at most `mask_rows` more of them each time (None: as many
-    as would mask all within a third of the run); after that the masked ones have the rest of the run to reach zero.
+    From time to time more of the rows of compactors are masked. The masked ones forget the task, so that the penalty
+    takes them to zero.
     """
 
     keep_macs: Annotated[float, Field(gt=0, lt=1)]
+    """The share of the multiply-adds that is left in the end."""
+
     lasso: Positive | None = None
+    """The strength of the penalty on the rows of compactors; none: the paper's 1e-4, or what takes a row to zero within
+    a twentieth of the run, if that is more.
+    """
+
     compactor_momentum: Share = 0.99
+    """The momentum of the compactors, which they have beside the optimizer's."""
+
     mask_from: Duration = Duration("3 %")
+    """The time from which rows are masked."""
+
     mask_until: Duration = Duration("60 %")
+    """The time until which rows are masked; the masked ones have the rest of the run to reach zero."""
+
     mask_every: Duration = Duration("0.25 %")
+    """The time between two choices of the rows that are masked."""
+
     mask_rows: Annotated[int, Field(ge=1)] | None = None
+    """The most rows that are masked in addition at each choice; none: as many as would mask all within a third of the
+    run.
+    """
 
     SELECTS: ClassVar[bool] = False  # only the last network has lost what was asked for
 

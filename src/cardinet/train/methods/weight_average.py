@@ -27,6 +27,7 @@ class WeightAverage(Method):
     """
 
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.9999
+    """The share d of the average that each step keeps, once the run is long enough for it."""
 
     REPLACES: ClassVar[bool] = True
 

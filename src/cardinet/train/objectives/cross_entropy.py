@@ -16,6 +16,7 @@ class CrossEntropy(Objective):
     """- sum over classes of q * log softmax(logits), q = (1 - label_smoothing) * label + label_smoothing / classes."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of each label that is spread evenly over all classes."""
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         from torch.nn import functional as F

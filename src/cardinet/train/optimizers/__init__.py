@@ -21,14 +21,18 @@ Decay = Annotated[float, Field(ge=0)]
 class Optimizer(Part):
     """An optimizer with its settings: one of torch, in `make`, or a rule of its own for one parameter, in `move`.
 
-    `lr` is the highest learning rate; the schedule moves it. Norms and biases (every parameter of one dimension) decay
-    or not, as `decay_norms_and_biases` says. What an optimizer keeps of a parameter (`state`) has to be tensors: a
-    checkpoint saves each by its name, in its own shape.
+    What an optimizer keeps of a parameter (`state`) has to be tensors: a checkpoint saves each by its name, in its own
+    shape.
     """
 
     lr: Positive = 0.1
+    """The highest learning rate, which the schedule moves."""
+
     weight_decay: Decay = 1e-4
+    """The strength of the decay that pulls weights to zero."""
+
     decay_norms_and_biases: bool = True
+    """Whether norms and biases (every parameter of one dimension) decay too."""
 
     def make(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
         """The optimizer of groups of parameters, each with its own "weight_decay" and perhaps more."""

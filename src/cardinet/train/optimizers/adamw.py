@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 class AdamW(Optimizer):
     """m = b1 * m + (1 - b1) * g; v = b2 * v + (1 - b2) * g^2; w = w - lr * (m' / (sqrt(v') + eps) + weight_decay * w).
 
-    b1 and b2 are `betas`; m' and v' are m and v without the bias of their start at zero.
+    m' and v' are m and v without the bias of their start at zero.
     """
 
     lr: Positive = 1e-3
     weight_decay: Decay = 0.05
     decay_norms_and_biases: bool = False
     betas: tuple[Share, Share] = (0.9, 0.999)
+    """The decays b1 and b2 of the two averages: of the gradients and of their squares."""
+
     eps: Positive = 1e-8
+    """The number that is added to the root in the denominator, so that it is never zero."""
 
     def make(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
         import torch

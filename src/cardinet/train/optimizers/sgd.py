@@ -12,13 +12,15 @@ if TYPE_CHECKING:
 
 
 class SGD(Optimizer):
-    """v = momentum * v + gradient + weight_decay * w; w = w - lr * v.
-
-    With `nesterov` the step is lr * (gradient + weight_decay * w + momentum * v).
-    """
+    """v = momentum * v + gradient + weight_decay * w; w = w - lr * v."""
 
     momentum: Share = 0.9
+    """The share of the last step's movement that goes on."""
+
     nesterov: bool = True
+    """Whether the step looks ahead by Nesterov's rule, w = w - lr * (gradient + weight_decay * w + momentum * v);
+    without momentum it has no effect.
+    """
 
     def make(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
         import torch

@@ -14,14 +14,16 @@ from cardinet.train.clock import Clock
 
 
 class Schedule(Part):
-    """A rule for the learning rate after a warm-up.
+    """A rule for the learning rate after a warm-up, which is linear.
 
-    The warm-up is linear: it rises by equal parts from `warmup_from` times the optimizer's lr to lr. A rule is a
-    subclass with `after_warmup`; what has no meaning in its own settings it adds to `problems`.
+    A rule is a subclass with `after_warmup`; what has no meaning in its own settings it adds to `problems`.
     """
 
     warmup: Duration = Duration("0 steps")
+    """The time in which the learning rate rises by equal parts to its full value."""
+
     warmup_from: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """The share of the learning rate from which the warm-up rises."""
 
     def share(self, step: int, clock: Clock) -> float:
         """The learning rate of the step after `step` done ones, as a share of the optimizer's lr."""

@@ -15,6 +15,7 @@ class Cosine(Schedule):
     """From lr at the end of the warm-up to `final` times lr after the last step."""
 
     final: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of the learning rate that is left after the last step."""
 
     def after_warmup(self, step: int, warmup: int, clock: Clock) -> float:
         share = (step - warmup) / max(1, clock.length - warmup)

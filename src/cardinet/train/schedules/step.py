@@ -16,7 +16,10 @@ class Step(Schedule):
     """lr, times `factor` at each of the `drops`."""
 
     drops: tuple[Duration, ...] = ()
+    """The times at which the learning rate drops, in order."""
+
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """The factor by which each drop multiplies the learning rate."""
 
     def after_warmup(self, step: int, warmup: int, clock: Clock) -> float:
         return float(self.factor ** sum(step >= clock.steps(drop) for drop in self.drops))

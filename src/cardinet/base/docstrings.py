@@ -1,0 +1,44 @@
+"""What the source says of a class and of its fields. Files are read when this is asked for, not at import."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def field_sentences(kind: type) -> dict[str, str]:
+    """The literal string below each field of a pydantic class, by the field's name; a base's, where it has none."""
+    found: dict[str, str] = {}
+    for cls in reversed(kind.__mro__):
+        found |= _file_sentences(cls.__module__).get(cls.__name__, {})
+    fields: Mapping[str, object] = getattr(kind, "__pydantic_fields__", {})
+    return {name: found[name] for name in fields if name in found}
+
+
+def first_paragraph(text: str | None) -> str:
+    """The beginning of a docstring, up to its first empty line, as one line."""
+    return " ".join(inspect.cleandoc(text or "").partition("\n\n")[0].split())
+
+
+@functools.cache
+def _file_sentences(module: str) -> Mapping[str, Mapping[str, str]]:
+    """By class and by field, the literal strings below the fields of all classes in a module's file."""
+    path = getattr(sys.modules.get(module), "__file__", None)
+    if path is None or not path.endswith(".py"):
+        return {}
+    classes = [node for node in ast.walk(ast.parse(Path(path).read_bytes())) if isinstance(node, ast.ClassDef)]
+    return {node.name: _sentences_below(node) for node in classes}
+
+
+def _sentences_below(node: ast.ClassDef) -> dict[str, str]:
+    found = {}
+    for field, below in zip(node.body, node.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            match below:
+                case ast.Expr(value=ast.Constant(value=str(text))):
+                    found[field.target.id] = " ".join(text.split())
+    return found

@@ -1,0 +1,34 @@
+"""`cardinet settings`: every setting with its type, default and sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from typing import Annotated
+
+import typer
+
+from cardinet.cli.options import Json
+from cardinet.cli.talk import print_json, say, show
+
+
+def settings(
+    pattern: Annotated[str, typer.Argument(help="A word in a key, part or sentence, or a pattern with * and ?.")] = "*",
+    as_json: Json = False,
+) -> None:
+    """Explain the settings that `--set` and recipes know: of runs, of parts, of networks."""
+    from cardinet.train.catalogue.entries import every_group
+    from cardinet.train.catalogue.search import matching, nearest_names
+    from cardinet.train.catalogue.text import lines
+
+    groups = every_group()
+    found = matching(groups, pattern)
+    if as_json:
+        print_json([dataclasses.asdict(group) for group in found])
+        return
+    if not found:
+        say(f'No setting matches "{pattern}" ({nearest_names(groups, pattern)}). `cardinet settings` shows all.')
+        return
+    show(*lines(found, shutil.get_terminal_size().columns))
+    many = sum(len(group.settings) for group in found)
+    say(f"{many} setting{'s' if many != 1 else ''}. Give one by --set KEY=VALUE, or in a recipe.")
