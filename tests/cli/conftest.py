@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from cli_runner import Cli, Said
-from hostile_files import Evil, bomb_png, class_folder, picture, truncate, truncated_jpeg
 
 from cardinet.cli.main import outcome
+from cli.cli_runner import Cli, Said
+from cli.hostile_files import Evil, bomb_png, class_folder, picture, truncate, truncated_jpeg
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cli_runner import Cli
-from hostile_files import picture
 
 import cardinet
+from cli.cli_runner import Cli
+from cli.hostile_files import picture
 
 HINT = "`cardinet eval` and `cardinet predict` take it as it is with --no-checksums"
 VERBS = {

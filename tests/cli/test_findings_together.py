@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import typer
-from cli_runner import Cli
 
 from cardinet.cli.verbs import app
+from cli.cli_runner import Cli
 
 MODEL, DATA, OUT = '"nothere" is not there', 'The source "nodata"', "its folder is not there"
 

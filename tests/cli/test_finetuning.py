@@ -9,10 +9,10 @@ import pytest
 import safetensors.torch
 import torch
 import torchvision
-from cli_runner import Cli
-from hostile_files import class_folder
 
 import cardinet
+from cli.cli_runner import Cli
+from cli.hostile_files import class_folder
 
 Save = Callable[[dict[str, torch.Tensor], str], object]
 COMMON = ["--data", "two", "--epochs", "1", "--set", "size=32", "--set", "machine.threads=1", "--workers", "0"]

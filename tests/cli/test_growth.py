@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from cli_runner import Cli, Said
-from hostile_files import picture
 
 import cardinet
 from cardinet.base.errors import Findings
@@ -22,6 +20,8 @@ from cardinet.rewriting.job import described
 from cardinet.rewriting.kinds.in_channels import IN_CHANNELS, with_channels
 from cardinet.rewriting.request import read, steps_of
 from cardinet.runs.model_file import Model
+from cli.cli_runner import Cli, Said
+from cli.hostile_files import picture
 
 DIGITS = [str(digit) for digit in range(10)]
 

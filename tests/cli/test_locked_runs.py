@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_runner import Cli
 
 from cardinet.cli import verbs
 from cardinet.runs.folder import RunFolder
+from cli.cli_runner import Cli
 
 
 def test_a_run_that_is_being_written_is_not_resumed_but_can_be_read(cli: Cli, digits_run: Path) -> None:

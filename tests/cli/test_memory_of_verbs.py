@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import typer
-from cli_runner import Cli
-from hostile_files import picture
 
 import cardinet
 from cardinet.cli.verbs import app
 from cardinet.measure.memory import network_bytes
 from cardinet.runs.model_file import Model, load_model
+from cli.cli_runner import Cli
+from cli.hostile_files import picture
 from measure.machine import with_memory
 
 VERBS: dict[str, tuple[tuple[str, ...], str]] = {

@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_runner import process
-from hostile_files import class_folder, picture
 
 import cardinet
+from cli.cli_runner import process
+from cli.hostile_files import class_folder, picture
 
 CARDINET = [sys.executable, "-m", "cardinet"]
 HEAVY = ("torch", "torchvision", "numpy", "pydantic", "PIL", "sklearn", "pyarrow", "safetensors", "typer", "rich")

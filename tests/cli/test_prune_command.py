@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cli_runner import Cli
-from hostile_files import class_folder
 
 import cardinet
 from cardinet.rewriting.pruning import measured_before, settings_of, settings_of_model
 from cardinet.rewriting.request import Training
 from cardinet.train.interrupt import Interrupted
+from cli.cli_runner import Cli
+from cli.hostile_files import class_folder
 
 SMALL = ["--set", "depths=[1,1,1]", "--set", "threads=1", "--set", "evaluate_every=100 %"]
 

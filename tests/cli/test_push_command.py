@@ -11,11 +11,11 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 import torch
-from cli_runner import Cli
-from hub_server import TOKEN, HubServer, Repo, served
 
 import cardinet
 from cardinet.weights.upload import _reason
+from cli.cli_runner import Cli
+from cli.hub_server import TOKEN, HubServer, Repo, served
 
 NAMES = {"model.safetensors", "README.md", "config.json"}
 

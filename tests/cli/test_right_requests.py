@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cli_runner import Cli, Said
-from hostile_files import class_folder, picture, snapshot, truncated_jpeg
 
 import cardinet
 from cardinet.base.errors import RequestError
 from cardinet.cli.verbs import app
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import save_model
+from cli.cli_runner import Cli, Said
+from cli.hostile_files import class_folder, picture, snapshot, truncated_jpeg
 
 SMALL = ("network.depths=1,1,1", "network.widths=4,4,4", "network.width=4")
 TINY = ["resnet20_cifar", *(word for setting in SMALL for word in ("--set", setting)), "--set", "machine.threads=1"]

@@ -14,8 +14,6 @@ import time
 from pathlib import Path
 
 import pytest
-from cli_runner import Cli
-from hostile_files import class_folder
 
 import cardinet.cli
 from cardinet.base.documents import to_json
@@ -25,6 +23,8 @@ from cardinet.cli.main import outcome, run
 from cardinet.cli.stop import Stop
 from cardinet.cli.talk import open_streams
 from cardinet.data import cache
+from cli.cli_runner import Cli
+from cli.hostile_files import class_folder
 from fuzzing.forked import in_child
 
 CARDINET = [sys.executable, "-m", "cardinet"]

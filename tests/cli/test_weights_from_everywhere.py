@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from cli_runner import Cli
 from PIL import Image
 
 import cardinet
+from cli.cli_runner import Cli
 from weights.drawn import drawn
 
 COMMON = ["--data", "ten", "--workers", "0"]

@@ -6,8 +6,9 @@ import shlex
 from pathlib import Path
 
 import pytest
-from cli_runner import Cli
-from hostile_files import snapshot
+
+from cli.cli_runner import Cli
+from cli.hostile_files import snapshot
 
 # What is typed, the exit code, and for each sentence on stderr a part of it.
 CASES: list[tuple[str, int, list[str]]] = [

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pictures import MakePicture, noise
+
+from data.pictures import MakePicture, noise
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 
-from varied import Chosen, together
-
 from cardinet.data.augmentations.color_jitter import ColorJitter
 from cardinet.data.augmentations.flip import Flip
 from cardinet.data.augmentations.pad_crop import PadCrop
@@ -13,6 +11,7 @@ from cardinet.data.augmentations.resized_crop import ResizedCrop
 from cardinet.data.batches import Batch, TrainBatches
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Split
+from data.varied import Chosen, together
 
 GREY = Preprocessing(channels=1, crop=8, mean=(0.5,), std=(0.5,))
 COLOUR = Preprocessing(channels=3, resize=40, crop=32, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))

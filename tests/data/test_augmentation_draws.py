@@ -11,10 +11,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import noise
 from PIL import Image
 from torchvision.transforms import RandomResizedCrop, functional
-from varied import in_memory, photograph, together
 
 from cardinet.data.arrays import ArrayPictures
 from cardinet.data.augmentations.color_jitter import COLOURS, ColorJitter, adjusted
@@ -23,6 +21,8 @@ from cardinet.data.augmentations.pad_crop import PadCrop
 from cardinet.data.augmentations.resized_crop import ResizedCrop, central_box
 from cardinet.data.draws import Draws, whole_number
 from cardinet.data.preprocessing import Preprocessing
+from data.pictures import noise
+from data.varied import in_memory, photograph, together
 
 MEAN, STD = (0.5, 0.25, 0.75), (0.2, 0.2, 0.2)
 CPU = torch.device("cpu")

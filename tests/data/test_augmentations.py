@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from pictures import noise
 from torchvision.transforms import functional
-from varied import in_memory, photograph, together
 
 from cardinet.base.errors import RequestError
 from cardinet.base.parts import SomeOf, Table
@@ -27,6 +25,8 @@ from cardinet.data.augmenting import augmented_batch, augmented_picture, in_orde
 from cardinet.data.draws import Draws
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import AUGMENTATIONS, Augmentations, named_augmentations
+from data.pictures import noise
+from data.varied import in_memory, photograph, together
 
 ACTIVE = {
     "ColorJitter": ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1),

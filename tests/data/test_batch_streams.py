@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streams import COLOUR, GREY, VARIED, take, train_batches
 
 from cardinet.base.randomness import permutation
 from cardinet.data.batches import Batch, evaluation_batches
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Split, open_source
+from data.streams import COLOUR, GREY, VARIED, take, train_batches
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import MakePicture, noise
 from PIL import Image
 
 from cardinet.base.errors import Notice, RequestError, WorkError
@@ -18,6 +17,7 @@ from cardinet.data.admission import admitted, left_out
 from cardinet.data.check import CheckReport, bad_pictures, check
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
+from data.pictures import MakePicture, noise
 
 SETTINGS = DataSettings(pixel_limit=1_000_000)
 

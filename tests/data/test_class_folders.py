@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import MakePicture
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
+from data.pictures import MakePicture
 
 SETTINGS = DataSettings()
 

@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from streams import COLOUR, VARIED, take, train_batches
 
 from cardinet.base.errors import WorkError
 from cardinet.data import loading
@@ -27,6 +26,7 @@ from cardinet.data.listing import Encoded
 from cardinet.data.loading import WorkerLost
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
+from data.streams import COLOUR, VARIED, take, train_batches
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pictures import MakePicture, noise, tiff
 from PIL import Image
 
 from cardinet.data import formats
@@ -17,6 +16,7 @@ from cardinet.data.check import check
 from cardinet.data.decode import PictureError, load_picture, to_mode
 from cardinet.data.inspection import inspect
 from cardinet.data.settings import DataSettings
+from data.pictures import MakePicture, noise, tiff
 
 LIMIT = 10**8
 RAMP = np.tile(np.arange(256, dtype=np.uint16), (4, 1))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import MakePicture
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
+from data.pictures import MakePicture
 
 SYNSETS = ["n01440764", "n02119789", "n02100735"]
 # The devkit's ids of these three, in an order that is not the names'.

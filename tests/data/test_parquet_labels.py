@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pictures import noise
 
 from cardinet.base.errors import WorkError
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
+from data.pictures import noise
 
 
 def write(path: Path, labels: Sequence[Any] | None, names: list[str] | None = None, kind: Any = None) -> None:

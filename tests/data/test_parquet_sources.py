@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from pictures import noise
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data import arrow
@@ -21,6 +20,7 @@ from cardinet.data.admission import admitted, left_out
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.data.statistics import channel_statistics
+from data.pictures import noise
 
 NAMES = ["ant", "bee", "cat"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from pictures import noise
 from PIL import Image
 from pydantic import ValidationError
 from torchvision.transforms import InterpolationMode, functional
 
 from cardinet.data.decode import PictureError, to_mode
 from cardinet.data.preprocessing import Preprocessing
+from data.pictures import noise
 
 GREY = {"channels": 1, "mean": (0.5,), "std": (0.5,)}
 COLOUR = {"channels": 3, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pictures import MakePicture
 from PIL import Image
 
 from cardinet.base.errors import RequestError, WorkError
@@ -19,6 +18,7 @@ from cardinet.data.settings import Augmentations, DataSettings
 from cardinet.data.source import open_source
 from cardinet.data.splitting import hold_out
 from cardinet.data.statistics import channel_statistics
+from data.pictures import MakePicture
 
 SETTINGS = DataSettings()
 

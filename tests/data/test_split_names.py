@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pictures import MakePicture
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.kinds import list_source
 from cardinet.data.kinds.split_names import split_of, split_of_file
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
+from data.pictures import MakePicture
 
 NAMES = {
     "train": [

@@ -8,15 +8,15 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from pictures import noise
 from PIL import Image
-from varied import photograph, together
 
 from cardinet.data import preprocessing as module
 from cardinet.data.augmentations.flip import Flip
 from cardinet.data.augmentations.pad_crop import PadCrop
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.evaluate.ten_crop import ten_crops
+from data.pictures import noise
+from data.varied import photograph, together
 from fuzzing.forked import in_child
 
 Interpolation = Literal["bilinear", "bicubic", "nearest"]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import tiff
 
 from cardinet.data.decode import PictureError, load_picture, to_mode
+from data.pictures import tiff
 from fuzzing.forked import in_child
 
 LIMIT = 10**8

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from residual_formulas import Branch, Formulas, Join, Network, assert_equal, plain_sum
-from test_unit_orders import SHORTCUTS, TINY
 from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
@@ -16,6 +14,8 @@ from cardinet.build.builder import build
 from cardinet.measure.counts import count_spec
 from cardinet.networks.parts.carry import ExclusiveGate, Scaled, ShortcutDropout, ShortcutGate
 from cardinet.networks.registry import find
+from networks.residual_formulas import Branch, Formulas, Join, Network, assert_equal, plain_sum
+from networks.test_unit_orders import SHORTCUTS, TINY
 
 
 def scaled(skip_factor: float, branch_factor: float) -> Join:

@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from residual_formulas import Formulas, Network, assert_equal, positive
-from test_stochastic_depth import NAMES, drawn
-from test_unit_orders import TINY
 from torch import Tensor
 
 from cardinet.build.builder import build
@@ -18,6 +15,9 @@ from cardinet.networks.parts.merge import StochasticDepth
 from cardinet.networks.parts.order import ORDERS
 from cardinet.networks.parts.transform import BOTTLENECK
 from cardinet.networks.registry import find
+from networks.residual_formulas import Formulas, Network, assert_equal, positive
+from networks.test_stochastic_depth import NAMES, drawn
+from networks.test_unit_orders import TINY
 
 
 @dataclass

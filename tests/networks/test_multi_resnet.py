@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from residual_formulas import Network, assert_equal
-from test_stochastic_depth import drawn
-from test_unit_orders import TINY
 
 from cardinet.build.builder import build
 from cardinet.measure.counts import count_spec
@@ -16,6 +13,9 @@ from cardinet.networks.parts.merge import StochasticDepth
 from cardinet.networks.parts.order import ORDERS
 from cardinet.networks.parts.transform import BOTTLENECK
 from cardinet.networks.registry import find
+from networks.residual_formulas import Network, assert_equal
+from networks.test_stochastic_depth import drawn
+from networks.test_unit_orders import TINY
 
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     **{letter: (letter, {"order": ORDERS[letter]}) for letter in "abcde"},

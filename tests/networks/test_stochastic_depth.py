@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from residual_formulas import Branch, Formulas, Join, Network, assert_equal
-from test_unit_orders import TINY
 from torch import Tensor, nn
 
 from cardinet.blocks.merge import StochasticDepth as Module
@@ -18,6 +16,8 @@ from cardinet.networks.parts.merge import StochasticDepth
 from cardinet.networks.parts.order import ORDERS
 from cardinet.networks.registry import find
 from cardinet.networks.residual import Residual
+from networks.residual_formulas import Branch, Formulas, Join, Network, assert_equal
+from networks.test_unit_orders import TINY
 
 RULES = [("linear", 0.5), ("linear", 0.1), ("linear", 1.0), ("uniform", 0.5), ("uniform", 0.8)]
 NAMES = ["layer1.0", "layer1.1", "layer2.0", "layer2.1"]

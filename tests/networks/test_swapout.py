@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from residual_formulas import Branch, Formulas, Join, Network, assert_equal
-from test_stochastic_depth import NAMES, NETWORKS
-from test_unit_orders import TINY
 from torch import Tensor, nn
 
 from cardinet.blocks.merge import StochasticDepth as StochasticDepthModule
@@ -18,6 +15,9 @@ from cardinet.blocks.merge import stochastic_inference
 from cardinet.build.builder import build
 from cardinet.networks.parts.merge import StochasticDepth, Swapout
 from cardinet.networks.registry import find
+from networks.residual_formulas import Branch, Formulas, Join, Network, assert_equal
+from networks.test_stochastic_depth import NAMES, NETWORKS
+from networks.test_unit_orders import TINY
 
 
 def keeps(rule: str, last: tuple[float, float], unit: int, units: int) -> tuple[float, ...]:

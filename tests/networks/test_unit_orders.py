@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from residual_formulas import Network, assert_equal
 
 from cardinet.build.builder import build
 from cardinet.networks.delta import with_delta
@@ -15,6 +14,7 @@ from cardinet.networks.parts.order import ORDERS, Order
 from cardinet.networks.parts.stem import Stem
 from cardinet.networks.parts.transform import BOTTLENECK, Transform
 from cardinet.networks.residual import Residual
+from networks.residual_formulas import Network, assert_equal
 
 TINY = Residual(depths=(2, 2), widths=(8, 12), stem=Stem(layout="cifar", width=8), num_classes=5, in_channels=2).but(
     kind="A"

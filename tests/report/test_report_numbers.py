@@ -9,10 +9,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PIL import Image
-from report_samples import digits_predictions
 
 from cardinet.evaluate import scores
 from cardinet.report import confusion, curves, formats, history, scales
+from report.report_samples import digits_predictions
 
 
 def test_scores_agree_with_scikit_learn() -> None:

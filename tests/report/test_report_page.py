@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report_samples import CASES, FLOWERS, NASTY, content, digits, made_up, outcome, perfect, unfinished
 
 from cardinet.data.augmentations.color_jitter import ColorJitter
 from cardinet.data.augmentations.flip import Flip
@@ -21,6 +20,7 @@ from cardinet.report import ReportContent, comparison, render
 from cardinet.report.data_tables import by_confusion
 from cardinet.report.differences import differences, flat
 from cardinet.report.sentences import augmentation
+from report.report_samples import CASES, FLOWERS, NASTY, content, digits, made_up, outcome, perfect, unfinished
 
 VOID = {"meta", "link", "img", "br", "wbr", "hr"}
 LOADS = {"src", "href", "xlink:href", "srcset", "data", "action", "poster"}

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from test_fold import SMALL, difference, drawn
 from torch import nn
 
 from cardinet.base.errors import RequestError
@@ -23,6 +22,7 @@ from cardinet.networks.registry import find
 from cardinet.rewrite.branches import Branch, NotLinear, merge_branches, one_convolution, unmerged
 from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.strip import strip
+from rewrite.test_fold import SMALL, difference, drawn
 
 ONE = SMALL.but(transform=Transform(kernels=(3,)))
 FUSED = find("fusenet_fuse3_26").spec.but(kernels=(3,), depths=(2, 1, 1), num_classes=5)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from growing import as_its_description_builds_it, proof, trained, training
 from torch import nn
 
 from cardinet.base.errors import RequestError
@@ -31,6 +30,7 @@ from cardinet.rewrite.deepen import deepen
 from cardinet.rewrite.registry import Step, apply
 from cardinet.rewrite.strip import strip
 from cardinet.runs.model_file import Model, load_model, save_model
+from rewrite.growing import as_its_description_builds_it, proof, trained, training
 
 SMALL = Residual(depths=(2, 1), widths=(8, 16), stem=Stem(layout="cifar", width=8), num_classes=5)
 SIDE = 16

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from growing import as_its_description_builds_it, proof, trained
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from cardinet.build.builder import build
 from cardinet.networks.residual import Residual
 from cardinet.rewrite.registry import Step, apply
 from networks.test_composition import SMALL, SPECS
+from rewrite.growing import as_its_description_builds_it, proof, trained
 
 ODD = (
     *("spatial", "transform.dropout", "form", "copies", "narrow_first"),

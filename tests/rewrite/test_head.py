@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from growing import as_its_description_builds_it, pictures, proof, trained
 from torch import nn
 
 from cardinet.base.errors import RequestError
@@ -18,6 +17,7 @@ from cardinet.rewrite.head import classes
 from cardinet.rewrite.proof import difference
 from cardinet.rewrite.registry import REWRITES, Step, apply
 from networks.test_citizen import SMALL as FAMILIES
+from rewrite.growing import as_its_description_builds_it, pictures, proof, trained
 
 SMALL = Residual(depths=(1, 1), widths=(8, 16), stem=Stem(layout="cifar", width=8), num_classes=4)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from growing import as_its_description_builds_it, distance, proof, trained
 from torch import nn
 
 from cardinet.base.errors import RequestError
@@ -19,6 +18,7 @@ from cardinet.rewrite.inputs import in_channels, readers
 from cardinet.rewrite.registry import Step, apply
 from networks.citizen import side
 from networks.test_citizen import SMALL as FAMILIES
+from rewrite.growing import as_its_description_builds_it, distance, proof, trained
 
 SMALL = Residual(depths=(1, 1), widths=(8, 16), stem=Stem(layout="cifar", width=8), num_classes=4)
 SEVERAL = {"repvgg_a0": 2, "fractalnet20": 2, "fractalnet20_droppath": 2}

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from test_fold import SMALL, Chain, difference, drawn
 from torch import nn
 
 from cardinet.base.errors import RequestError
@@ -23,6 +22,7 @@ from cardinet.rewrite.fold import fold
 from cardinet.rewrite.narrow import GONE, compact, compactors, merge_compactors, narrow, without_compactors
 from cardinet.rewrite.prunable import Budget, prunable
 from cardinet.rewrite.registry import apply, steps_from_document
+from rewrite.test_fold import SMALL, Chain, difference, drawn
 
 PLACES: dict[str, tuple[int, list[str]]] = {
     "resnet50": (32, ["layer1.0.conv1", "layer1.0.conv2", "layer1.1.conv1"]),

@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_fold import SMALL, difference, drawn
 from torch import nn
 
 from cardinet.base.errors import RequestError
@@ -18,6 +17,7 @@ from cardinet.networks.parts.spatial import SelectiveKernel, SplitAttention
 from cardinet.networks.parts.transform import BOTTLENECK
 from cardinet.networks.residual import Residual
 from cardinet.rewrite.packing import block_diagonal, diagonal, off_diagonal, pack, unpack
+from rewrite.test_fold import SMALL, difference, drawn
 
 NEXT: Residual = SMALL.but(transform=BOTTLENECK, cardinality=8, base_width=8)
 

@@ -6,7 +6,6 @@ import copy
 
 import pytest
 import torch
-from test_fold import SMALL, difference, drawn
 from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
@@ -19,6 +18,7 @@ from cardinet.rewrite.proof import proven
 from cardinet.rewrite.registry import Step
 from cardinet.rewrite.unfold import measured, unfold
 from networks.test_citizen import SMALL as FAMILIES
+from rewrite.test_fold import SMALL, difference, drawn
 
 NARROW = {"layer1.0.conv1": 5, "layer2.0.conv1": 9}
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from growing import as_its_description_builds_it, distance, pictures, proof, trained, training
 from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
@@ -31,6 +30,7 @@ from cardinet.rewrite.replicas import SHARES, by_group, evenly, padded, shared
 from cardinet.rewrite.strip import strip
 from cardinet.rewrite.widen import widen
 from cardinet.runs.model_file import Model, load_model, save_model
+from rewrite.growing import as_its_description_builds_it, distance, pictures, proof, trained, training
 
 SMALL = Residual(depths=(2, 1), widths=(8, 16), stem=Stem(layout="cifar", width=8), num_classes=5)
 GROUPED = SMALL.but(transform=BOTTLENECK, cardinality=4, base_width=32)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs_to_compare import make_photographs
+
+from train.runs_to_compare import make_photographs
 
 
 @pytest.fixture(autouse=True)

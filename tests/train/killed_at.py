@@ -1,4 +1,4 @@
-"""A run that kills itself with SIGKILL at a chosen point, as a script: `python killed_at.py FOLDER`.
+"""A run that kills itself with SIGKILL at a chosen point, as a program: `python -m train.killed_at FOLDER` in tests/.
 
 For each point a child process starts the run of `runs_to_compare.DIGITS` and is gone in the middle of a call;
 another child resumes it, or starts it again where there is no run folder. The children are forked from a process
@@ -16,13 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runs_to_compare import DIGITS, train
 from sklearn.datasets import load_digits
 
 from cardinet.runs import folder as run_folders
 from cardinet.runs.metrics import Metrics
 from cardinet.train.job import resume
 from cardinet.train.listener import Listener
+from train.runs_to_compare import DIGITS, train
 
 REPLACE = "cardinet.base.files:os.replace"
 # What is called, the how-manieth call, and whether the process dies before or after it. Files are replaced in this

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs_to_compare import DIGITS, train
 
 from cardinet.base.documents import parse_toml
 from cardinet.base.errors import RequestError
@@ -25,6 +24,7 @@ from cardinet.train.job import resume
 from cardinet.train.listener import Listener
 from cardinet.train.recipe import make_recipe, overrides, recipe_document
 from cardinet.train.request import Request, resolve
+from train.runs_to_compare import DIGITS, train
 
 
 def asked(*words: str, recipe: str = "quick", kind: str = "small") -> Mapping[str, Augmentation]:

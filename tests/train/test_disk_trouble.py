@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from runs_to_compare import DIGITS, differences, train
 
 from cardinet.base.errors import WorkError
 from cardinet.cli.main import outcome
 from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.train.job import resume
 from cardinet.train.listener import Listener, Tick
+from train.runs_to_compare import DIGITS, differences, train
 
 
 class Mounts:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs_to_compare import DIGITS, PHOTOGRAPHS, differences, kinds_of_tensors, rows, train
 
 from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.train.interrupt import Interrupted
 from cardinet.train.job import resume
 from cardinet.train.listener import Listener, Tick
+from train.runs_to_compare import DIGITS, PHOTOGRAPHS, differences, kinds_of_tensors, rows, train
 
 
 class Crash(Exception):

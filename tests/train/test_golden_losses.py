@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs_to_compare import train
 
 from cardinet.data.preprocessing import Preprocessing
+from train.runs_to_compare import train
 
 RUN = {
     "length": "12 steps",

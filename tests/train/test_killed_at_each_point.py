@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killed_at import NO_RUN_YET, POINTS
-from runs_to_compare import DIGITS, differences, train
+
+from train.killed_at import NO_RUN_YET, POINTS
+from train.runs_to_compare import DIGITS, differences, train
 
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dict[str, Any]]]:
     """The folder with one run for each point, by its number, and what happened to it."""
     folder = tmp_path_factory.mktemp("killed")
-    script = Path(__file__).with_name("killed_at.py")
-    done = subprocess.run([sys.executable, script, str(folder)], capture_output=True, text=True)
+    command = [sys.executable, "-m", "train.killed_at", str(folder)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout)
 

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from runs_to_compare import DIGITS, differences, train
-from test_exact_resume import Crash, Stopper
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -29,6 +27,8 @@ from cardinet.train.recipe import METHODS
 from cardinet.train.request import Request, resolve
 from cardinet.train.task import Task
 from cardinet.train.trainee import Trainee, trainee
+from train.runs_to_compare import DIGITS, differences, train
+from train.test_exact_resume import Crash, Stopper
 
 SHORT = DIGITS | {"network.id": "resnet20_cifar", "depths": [1, 1, 1], "widths": [4, 8, 16], "stem.width": 4}
 SHORT |= {"threads": 1}

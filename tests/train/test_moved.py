@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from runs_to_compare import PHOTOGRAPHS, differences, make_photographs, train
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.runs.folder import RunFolder
 from cardinet.train.job import resume
 from cardinet.train.listener import Listener, Tick
 from cardinet.train.request import Request, resolve
+from train.runs_to_compare import PHOTOGRAPHS, differences, make_photographs, train
 
 SETTINGS = PHOTOGRAPHS | {"workers": 0, "checkpoint_seconds": 0}
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from runs_to_compare import DIGITS, differences, train
 
 from cardinet.base.errors import WorkError
 from cardinet.cli.main import outcome
@@ -20,6 +19,7 @@ from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.train.job import resume, start
 from cardinet.train.listener import Listener
 from cardinet.train.request import Request, resolve
+from train.runs_to_compare import DIGITS, differences, train
 
 
 def checkpoint(out: Path) -> tuple[int, list[str]]:

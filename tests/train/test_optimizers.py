@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from runs_to_compare import DIGITS, differences, train
-from test_exact_resume import stop_and_resume
 from torch import Tensor, nn
 
 from cardinet.base.errors import WorkError
@@ -24,6 +22,8 @@ from cardinet.train.recipe import OPTIMIZERS
 from cardinet.train.state import capture, restore
 from cardinet.train.step import forward_backward, make_optimizer, update
 from cardinet.train.trainee import Trainee
+from train.runs_to_compare import DIGITS, differences, train
+from train.test_exact_resume import stop_and_resume
 
 CASES: dict[str, Optimizer] = {"AdamW": AdamW(lr=0.01), "SGD": SGD(lr=0.01)}
 SLOTS = {"AdamW": {"step", "exp_avg", "exp_avg_sq"}, "SGD": {"momentum_buffer"}}

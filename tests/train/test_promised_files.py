@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from runs_to_compare import DIGITS, differences, train
 
 from cardinet.base.errors import WorkError
 from cardinet.cli.main import outcome
 from cardinet.runs.folder import RunFolder
 from cardinet.train.job import resume
 from cardinet.train.listener import Listener, Tick
+from train.runs_to_compare import DIGITS, differences, train
 
 FILES = ("run.toml", "metrics.jsonl", "data.json", "model.safetensors", "checkpoints/last.safetensors")
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from runs_to_compare import differences
-from test_exact_resume import Stopper
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.blocks.compactor import Compactor
@@ -27,6 +25,8 @@ from cardinet.train.methods.pruning import Pruner, Pruning, lasso_of, masking_st
 from cardinet.train.request import Request, resolve
 from cardinet.train.task import Task
 from cardinet.train.trainee import trainee
+from train.runs_to_compare import differences
+from train.test_exact_resume import Stopper
 
 SETTINGS: dict[str, Any] = {
     "network.id": "resnet20_cifar",

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 import safetensors.torch
-from runs_to_compare import DIGITS, PHOTOGRAPHS, differences, make_photographs, train
 from safetensors import safe_open
 
 from cardinet.base.errors import CardinetError, RequestError, WorkError
@@ -25,6 +24,7 @@ from cardinet.runs.pictures import open_pictures
 from cardinet.train.job import resume
 from cardinet.train.listener import Listener
 from cardinet.weights import checksums
+from train.runs_to_compare import DIGITS, PHOTOGRAPHS, differences, make_photographs, train
 
 SHORT = DIGITS | {"length": "10 steps"}
 HOLD = """

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs_to_compare import DIGITS, PHOTOGRAPHS, as_bytes, make_photographs, train
 
 from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.runs.folder import RunFolder
@@ -15,6 +14,7 @@ from cardinet.train.job import start
 from cardinet.train.listener import Listener
 from cardinet.train.request import Request, resolve
 from cardinet.weights.files import read_tensors
+from train.runs_to_compare import DIGITS, PHOTOGRAPHS, as_bytes, make_photographs, train
 
 # The rate does not fall, so that the last evaluation is not the best one.
 RESTLESS = DIGITS | {"length": "90 steps", "evaluate_every": "6 steps", "schedule.kind": "constant", "lr": 0.2}

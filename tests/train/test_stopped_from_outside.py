@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs_to_compare import DIGITS, PHOTOGRAPHS, differences, train
 
 from cardinet.data.batches import Batch, TrainBatches
 from cardinet.data.listing import Encoded
 from cardinet.train.interrupt import Interrupted
+from train.runs_to_compare import DIGITS, PHOTOGRAPHS, differences, train
 
 LONG = DIGITS | {"length": "130 steps", "evaluate_every": "30 steps", "checkpoint_seconds": 0.1}
 TWO_WORKERS = PHOTOGRAPHS | {"length": "36 steps", "evaluate_every": "14 steps", "checkpoint_seconds": 0.1}

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs_to_compare import train
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,6 +20,7 @@ from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.train.objectives.cross_entropy import CrossEntropy
 from cardinet.train.optimizers.sgd import SGD
 from cardinet.train.step import NonFinite, forward_backward, make_optimizer, update
+from train.runs_to_compare import train
 
 SPEC = find("resnext11_8x16d_digits").spec
 
