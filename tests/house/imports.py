@@ -1,9 +1,9 @@
 """What imports what in a package, read from its source: also what hides in functions, behind TYPE_CHECKING, or in text.
 
-A module that is named as text is one in an `import_module` (`__import__`, `find_spec`) of the same file: the whole
-name, or the start of one that is put together there, which stands for every module that begins so.
-
-A package that a `Table(...)` is made of is named as text too, and all its modules with it.
+A text that is the full name of a module of the package counts as an import of it, wherever it stands, as something
+loads what it names; that of a package counts for all modules in it too, as a table of them loads these. A text that
+begins such names ("lab.kinds.", the start of one that is put together) counts for every module that begins so. The
+name of the whole package is a word like others, and what reads data that lies in a package is no import.
 
 A package's `__init__` is a module like others. To import `a.b.c` is no import of `a` and `a.b`, which Python loads
 before it; only to take a name from `a.b` that is no module of it is. So a package may offer names of its modules,
@@ -13,10 +13,11 @@ lazily or not, and a circle is found as soon as one of these modules takes a nam
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-LOADERS = {"import_module", "__import__", "find_spec"}
+DATA_READERS = {"files", "PackageLoader"}
+"""Of importlib.resources and jinja2."""
 
 Graph = Mapping[str, set[str]]
 
@@ -41,39 +42,37 @@ def imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
             yield from ((node.module or "", alias.name) for alias in node.names)
 
 
-def named_as_text(tree: ast.Module, package: str) -> set[str]:
-    """The texts of a file that loads modules by text, and that name one of a package or begin such a name."""
-    names = {node.id if isinstance(node, ast.Name) else node.attr for node in ast.walk(tree) if _is_name(node)}
-    if not names & LOADERS:
-        return set()
-    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    return {text for text in texts if text.startswith(f"{package}.") and " " not in text and "\n" not in text}
+def named_as_text(tree: ast.Module, modules: Collection[str]) -> dict[str, set[str]]:
+    """The texts of a file that name modules, or begin such names, and the modules that each of them names."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    data = {id(text) for node in calls if called(node) in DATA_READERS for text in node.args}
+    whole = {module.partition(".")[0] for module in modules}
+    found: dict[str, set[str]] = {}
+    for node in ast.walk(tree):
+        text = node.value if isinstance(node, ast.Constant) and id(node) not in data else None
+        if not isinstance(text, str) or text.partition(".")[0] not in whole or "." not in text:
+            continue
+        inside = {module for module in modules if module.startswith(f"{text.removesuffix('.')}.")}
+        if text in modules or (inside and text.endswith(".")):
+            found[text] = inside | ({text} & set(modules))
+    return found
 
 
-def found_in_folders(tree: ast.Module) -> set[str]:
-    """The packages whose modules a `Table` of a file finds."""
-    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name))
-    arguments = (argument for call in calls if call.func.id == "Table" for argument in call.args)  # type: ignore[attr-defined]
-    return {a.value for a in arguments if isinstance(a, ast.Constant) and isinstance(a.value, str) and "." in a.value}
+def called(node: ast.Call) -> str:
+    """The last name of what is called."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
-def _is_name(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name | ast.Attribute)
-
-
-def graph(root: Path) -> Graph:
+def graph(modules: Mapping[str, ast.Module]) -> Graph:
     """The modules of a package that each module of it imports."""
-    modules = sources(root)
     found: dict[str, set[str]] = {}
     for own, tree in modules.items():
         found[own] = set()
         for module, name in imported(tree):
             meant = f"{module}.{name}" if f"{module}.{name}" in modules else module
             found[own] |= {meant} & set(modules)
-        for text in named_as_text(tree, root.name):
-            found[own] |= {text} & set(modules) or {module for module in modules if module.startswith(text)}
-        for folder in found_in_folders(tree):
-            found[own] |= {module for module in modules if f"{module}.".startswith(f"{folder}.")}
+        for named in named_as_text(tree, modules).values():
+            found[own] |= named
     return found
 
 

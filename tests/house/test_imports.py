@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from house.imports import circles, found_in_folders, graph, imported, named_as_text, reached, sources
+from house.imports import Graph, circles, graph, imported, named_as_text, reached, sources
 
 PACKAGE = Path(__file__).parents[2] / "src" / "cardinet"
 
@@ -15,69 +17,84 @@ BY_TEXT = {
     "cardinet": "its rooms that are called as functions",
     "cardinet.build.binding": "the modules of parts",
     "cardinet.data.kinds": "the kinds of sources",
+    "cardinet.data.settings": "the table of augmentations",
+    "cardinet.train.recipe": "the tables of optimizers, schedules, objectives and methods",
 }
-"""The files that load modules of the package by text, and which."""
+"""The files that have modules of the package loaded by text, and which."""
 
 
-def package(root: Path, **files: str) -> Path:
-    """A package `lab` with these files; `init` is its `__init__`."""
-    folder = root / "lab"
-    folder.mkdir()
-    for name, text in {"__init__": files.pop("init", ""), **files}.items():
-        (folder / f"{name}.py").write_text(text)
-    return folder
+def package(root: Path, files: Mapping[str, str]) -> Path:
+    """A package `lab` with these files, by their paths without .py."""
+    for name, text in {"__init__": "", **files}.items():
+        path = root / "lab" / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return root / "lab"
 
 
-KINDS: dict[str, dict[str, str]] = {
-    "at the top": {"a": "import lab.b\n", "b": "from lab.a import x\n"},
-    "in a function": {"a": "from lab import b\n", "b": "def f():\n    from lab.a import x\n    return x\n"},
-    "for types alone": {"a": "import lab.b\n", "b": "if TYPE_CHECKING:\n    from lab.a import x\n"},
-    "as text": {"a": "from lab.b import y\n", "b": "import importlib\nimportlib.import_module('lab.a')\n"},
-    "as text put together": {
-        "a": "import lab.b\n",
-        "b": "from importlib import import_module\nimport_module(f'lab.a{name}')\n",
-    },
-    "through a table": {"a": "import lab.b\n", "b": "ROWS = Table(Kind, 'lab.a', 'kind')\n"},
-    "through a name of the package": {
-        "a": "from lab import offered\n",
-        "init": "def __getattr__(name):\n    from lab.a import offered\n    return offered\n",
-    },
+KINDS: dict[str, tuple[dict[str, str], set[str]]] = {
+    "at the top": ({"a": "import lab.b", "b": "from lab.a import x"}, {"lab.a", "lab.b"}),
+    "with itself": ({"a": "def f():\n    import lab.a"}, {"lab.a"}),
+    "in a function": ({"a": "from lab import b", "b": "def f():\n    from lab.a import x"}, {"lab.a", "lab.b"}),
+    "for types alone": ({"a": "import lab.b", "b": "if TYPE_CHECKING:\n    from lab.a import x"}, {"lab.a", "lab.b"}),
+    "as text": ({"a": "from lab.b import y", "b": "importlib.import_module('lab.a')"}, {"lab.a", "lab.b"}),
+    "as text put together": (
+        {"a": "import lab.kinds", "kinds/__init__": "import_module(f'lab.kinds.{name}')", "kinds/one": "import lab.a"},
+        {"lab.a", "lab.kinds", "lab.kinds.one"},
+    ),
+    "as a package that something else loads": (
+        {"a": "TABLE = Table('lab.kinds')", "kinds/__init__": "", "kinds/one": "import lab.a"},
+        {"lab.a", "lab.kinds.one"},
+    ),
+    "through a name of the package": (
+        {"a": "from lab import x", "__init__": "def __getattr__(name):\n    from lab.a import x\n    return x"},
+        {"lab", "lab.a"},
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_circle_of_every_kind_is_found(kind: str, tmp_path: Path) -> None:
-    assert len(KINDS) == 7
-    within = {"lab" if name == "init" else f"lab.{name}" for name in KINDS[kind]}
-    assert circles(graph(package(tmp_path, **KINDS[kind], outside="import lab.a\n"))) == [within]
-
-
-def test_a_module_that_imports_itself_is_a_circle(tmp_path: Path) -> None:
-    assert circles(graph(package(tmp_path, a="def f():\n    import lab.a\n", b="import lab.a\n"))) == [{"lab.a"}]
+    assert len(KINDS) == 8
+    files, circle = KINDS[kind]
+    assert circles(graph(sources(package(tmp_path, {**files, "outside": "import lab.a"})))) == [circle]
 
 
 def test_a_straight_package_has_no_circle(tmp_path: Path) -> None:
-    """Names that a package offers, and text in a file that loads nothing by text, are none."""
-    texts = {"init": "from lab.a import x\n", "b": "import lab.c\n", "c": "WHERE = 'lab.a'\n"}
-    found = graph(package(tmp_path, a="import lab.b\nfrom lab import c\n", **texts))
-    assert found == {"lab": {"lab.a"}, "lab.a": {"lab.b", "lab.c"}, "lab.b": {"lab.c"}, "lab.c": set()}
+    """Names that a package offers, its data, and its own name as a word are none."""
+    files = {
+        "__init__": "from lab.a import x",
+        "a": "import lab.b\nfrom lab import c",
+        "b": "import lab.c\nNAME = 'lab'\nTEXT = files('lab.data')",
+        "c": '"Not lab.a."',
+        "data/__init__": "",
+        "data/one": "import lab.b",
+    }
+    found = graph(sources(package(tmp_path, files)))
+    assert found["lab"] == {"lab.a"}
+    assert found["lab.a"] == {"lab.b", "lab.c"}
+    assert found["lab.b"] == {"lab.c"}
     assert circles(found) == []
 
 
 @pytest.fixture(scope="module")
-def edges() -> Any:
-    return graph(PACKAGE)
+def files() -> dict[str, ast.Module]:
+    return sources(PACKAGE)
 
 
-def test_the_package_has_no_circles(edges: Any) -> None:
+@pytest.fixture(scope="module")
+def edges(files: dict[str, ast.Module]) -> Graph:
+    return graph(files)
+
+
+def test_the_package_has_no_circles(edges: Graph) -> None:
     assert len(edges) > 200
     assert sum(map(len, edges.values())) > 1000
     assert circles(edges) == []
 
 
-def test_descriptions_import_no_torch(edges: Any) -> None:
+def test_descriptions_import_no_torch(files: dict[str, ast.Module], edges: Graph) -> None:
     """Nor does anything that they import."""
-    files = sources(PACKAGE)
     inside = {module for module in files if module.startswith("cardinet.networks")}
     assert len(inside) > 40
     below = inside | {module for name in inside for module in edges[name]}
@@ -85,29 +102,33 @@ def test_descriptions_import_no_torch(edges: Any) -> None:
     assert rooms == {"networks", "base"}
     heavy = {(name, module) for name in below for module, _ in imported(files[name]) if module.startswith("torch")}
     assert heavy == set()
-    assert not any(text.startswith("torch") for name in below for text in named_as_text(files[name], "torch"))
+    texts = {node.value for name in below for node in ast.walk(files[name]) if isinstance(node, ast.Constant)}
+    assert not {text for text in texts if isinstance(text, str) and re.fullmatch(r"torch(\.\w+)*", text)}
 
 
-def test_modules_are_named_as_text_at_few_places() -> None:
-    by_text = {name: named_as_text(tree, "cardinet") for name, tree in sources(PACKAGE).items()}
+def test_modules_are_named_as_text_at_few_places(files: dict[str, ast.Module]) -> None:
+    by_text = {name: named_as_text(tree, files) for name, tree in files.items()}
     assert {name for name, texts in by_text.items() if texts} == set(BY_TEXT)
-    assert by_text["cardinet.build.binding"] == {"cardinet.blocks."}
+    assert set(by_text["cardinet.build.binding"]) == {"cardinet.blocks."}
 
 
-def test_the_parts_of_recipes_are_found_in_folders(edges: Any) -> None:
+def test_the_parts_of_recipes_are_found_in_folders(files: dict[str, ast.Module], edges: Graph) -> None:
     """And what they import does not come back to the recipe."""
-    tables = {folder for tree in sources(PACKAGE).values() for folder in found_in_folders(tree)}
-    assert tables == {
+    recipe, pictures = (
+        named_as_text(files[name], files) for name in ("cardinet.train.recipe", "cardinet.data.settings")
+    )
+    tables = recipe | pictures
+    assert set(tables) == {
         "cardinet.data.augmentations",
         *(f"cardinet.train.{kind}" for kind in ("methods", "objectives", "optimizers", "schedules")),
     }
-    parts = {module for module in edges if module.rpartition(".")[0] in tables}
+    parts = {module for named in tables.values() for module in named} - set(tables)
     assert len(parts) >= 12
     assert parts <= reached(edges, "cardinet.train.recipe")
     assert not any("cardinet.train.recipe" in reached(edges, part) for part in parts)
 
 
-def test_the_module_of_a_part_is_a_file_of_blocks(edges: Any) -> None:
+def test_the_module_of_a_part_is_a_file_of_blocks(edges: Graph) -> None:
     from cardinet.networks.registry import known_parts
 
     """And whoever reads a document knows every part."""

@@ -6,11 +6,11 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, SkipValidation
 
-from cardinet.networks.numbers import Count
 from cardinet.networks.part import Part, misplaced, part
 from cardinet.networks.parts.gate import Gate
 from cardinet.networks.parts.inception_pieces import Chain, InceptionResidual, strangers, window
 from cardinet.networks.parts.merge import Add
+from cardinet.networks.ranges import Count
 from cardinet.networks.spec import NetworkSpec
 
 

@@ -12,7 +12,6 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, SkipValidation
 
-from cardinet.networks.numbers import Count, Depths, Rate, unequal
 from cardinet.networks.part import Part, misplaced, part
 from cardinet.networks.parts.carry import Carry
 from cardinet.networks.parts.gate import Gate
@@ -22,6 +21,7 @@ from cardinet.networks.parts.order import ORDERS, Order
 from cardinet.networks.parts.shortcut import Shortcut
 from cardinet.networks.parts.stem import Stem
 from cardinet.networks.parts.transform import BASIC, Transform
+from cardinet.networks.ranges import Count, Depths, Rate, unequal
 from cardinet.networks.spec import NetworkSpec
 
 

@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, SkipValidation
 
 from cardinet.networks.family import family, row
-from cardinet.networks.numbers import Count, undivided_widths
 from cardinet.networks.part import Part, misplaced, part
 from cardinet.networks.parts.response import LocalResponse
+from cardinet.networks.ranges import Count, undivided_widths
 from cardinet.networks.spec import NetworkSpec
 
 

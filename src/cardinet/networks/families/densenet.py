@@ -11,8 +11,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from cardinet.networks.family import Row, family, row
-from cardinet.networks.numbers import Count, Depths, Rate
 from cardinet.networks.part import part
+from cardinet.networks.ranges import Count, Depths, Rate
 from cardinet.networks.spec import NetworkSpec
 
 

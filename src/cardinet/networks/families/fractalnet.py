@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from cardinet.networks.family import family, row
-from cardinet.networks.numbers import Count, Rate
 from cardinet.networks.part import part
+from cardinet.networks.ranges import Count, Rate
 from cardinet.networks.spec import NetworkSpec
 
 

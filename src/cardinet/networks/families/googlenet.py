@@ -11,9 +11,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, SkipValidation
 
 from cardinet.networks.family import family, row
-from cardinet.networks.numbers import Count
 from cardinet.networks.part import misplaced, part
 from cardinet.networks.parts.gate import Gate
+from cardinet.networks.ranges import Count
 from cardinet.networks.spec import NetworkSpec
 
 Widths = tuple[Count, Count, Count, Count, Count, Count]

@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from cardinet.networks.family import family, row
-from cardinet.networks.numbers import NONE_AS_A_WORD, Count, Depths, Rate
 from cardinet.networks.part import part
+from cardinet.networks.ranges import NONE_AS_A_WORD, Count, Depths, Rate
 from cardinet.networks.spec import NetworkSpec
 
 Std = Annotated[float, Field(gt=0, le=1_000_000)]

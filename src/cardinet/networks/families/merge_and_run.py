@@ -10,10 +10,10 @@ from typing import ClassVar, Literal
 from pydantic import SkipValidation
 
 from cardinet.networks.family import family, row
-from cardinet.networks.numbers import Count, Depths
 from cardinet.networks.part import Part, misplaced, part
 from cardinet.networks.parts.fused_lines import BARE_BOTTLENECK, STEM_STRIDE, Counts, FusedLines, Layout
 from cardinet.networks.parts.merge import Add
+from cardinet.networks.ranges import Count, Depths
 from cardinet.networks.spec import NetworkSpec
 
 

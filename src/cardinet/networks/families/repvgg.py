@@ -13,9 +13,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, SkipValidation
 
 from cardinet.networks.family import family, row
-from cardinet.networks.numbers import Count, Depths, undivided_widths, unequal
 from cardinet.networks.part import misplaced, part
 from cardinet.networks.parts.gate import Gate, SqueezeExcite
+from cardinet.networks.ranges import Count, Depths, undivided_widths, unequal
 from cardinet.networks.spec import NetworkSpec
 
 

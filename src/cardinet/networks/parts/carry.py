@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from cardinet.networks.numbers import Rate, Share
 from cardinet.networks.part import Part, part
+from cardinet.networks.ranges import Rate, Share
 
 
 class Carry(Part):

@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cardinet.networks.numbers import Count, unequal
 from cardinet.networks.part import Part, part
+from cardinet.networks.ranges import Count, unequal
 
 Counts = Annotated[tuple[Count, ...], Field(min_length=1)]
 Layout = Literal["cifar", "imagenet"]

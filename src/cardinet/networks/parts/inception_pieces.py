@@ -13,8 +13,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, SkipValidation
 
 from cardinet.base.errors import RequestError
-from cardinet.networks.numbers import Count
 from cardinet.networks.part import Part, part
+from cardinet.networks.ranges import Count
 
 Side = Literal[1, 3, 5, 7]
 Padding = Literal["same", "valid"]

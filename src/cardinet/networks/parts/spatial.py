@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cardinet.networks.numbers import Count
 from cardinet.networks.part import Part, not_divided, part
+from cardinet.networks.ranges import Count
 
 
 @part

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, Self
 
-from cardinet.networks.numbers import Count
 from cardinet.networks.part import Part, part
+from cardinet.networks.ranges import Count
 
 
 @part

@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, SkipValidation
 
 from cardinet.base.bounds import COUNT
-from cardinet.networks.numbers import Count, Rate, at_most
 from cardinet.networks.part import SHORTHANDS, Part, misplaced, part
 from cardinet.networks.parts.spatial import Grouped
+from cardinet.networks.ranges import Count, Rate, at_most
 
 
 @part
