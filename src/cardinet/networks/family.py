@@ -35,7 +35,7 @@ class Family:
     `peers` maps another library's name ("timm:resnet200") to the id of the same network, or to the description of
     a variant that has no id of its own. A test proves every one of them by value, so none stands here on trust.
     `refused` gives the reason where a library's network of that name is another one that is not built here.
-    `lookalikes` maps such a name to the network here whose tensors, names and shapes alike, it has. `unbuildable` gives
+    `lookalikes` maps such a name to the network here that has the same tensors by name and shape. `unbuildable` gives
     the reason why a published network cannot be built.
     """
 

@@ -38,7 +38,7 @@ class Part(Protocol):
     """The field of a description for which it is made; empty: any."""
 
     TRAINING: ClassVar[frozenset[str]] = frozenset()
-    """Its fields that act while a network is drawn or trained, not on what it computes afterwards."""
+    """The fields that act only while a network is drawn or trained, and not on what it computes afterwards."""
 
     WITHOUT: ClassVar[Mapping[str, str]] = {}
     """Settings of others of its role that make no sense in it, each with the reason."""
@@ -48,13 +48,13 @@ class Part(Protocol):
         return []
 
     def idle(self, other: Self) -> frozenset[str]:
-        """Its fields, or dotted paths of fields in it, that have no effect here, nor in another part of the kind."""
+        """The fields, by dotted paths, that have no effect in this part and none in another one of its kind."""
         return frozenset()
 
     def hinders_new_units(self, *, drawing: bool) -> list[str]:
-        """Why a unit with it whose branch is zero would not be the identity, or not learn; one sentence each.
+        """Why a new unit with this part, its branch zero, would not be the identity or could not learn.
 
-        With `drawing` the network still has the rules that draw in training.
+        One sentence each. With `drawing` the network still has the rules that draw in training.
         """
         return []
 
@@ -72,7 +72,7 @@ class Part(Protocol):
         return 1
 
     def undivided(self, before: Iterable[int], after: Iterable[int]) -> list[str]:
-        """Which of the channels before and after it its groups do not divide, one sentence each."""
+        """The channels before and after it that its groups do not divide, one sentence each."""
         groups = self.cardinality
         asked = f"cardinality = {groups}"
         return [
@@ -109,7 +109,7 @@ class Part(Protocol):
     """It has a meaning only where there are two sides to join."""
 
     CLOSES: ClassVar[bool] = False
-    """It closes whole units, of which then the shortcut alone is left."""
+    """It closes whole units; a closed unit is its shortcut alone."""
 
     @property
     def plain_when_tested(self) -> bool:
@@ -118,7 +118,7 @@ class Part(Protocol):
 
 
 def not_divided(asked: str, groups: int, channels: Iterable[int], place: str) -> list[str]:
-    """A sentence where groups that were asked for do not divide some of the channels at a place."""
+    """A sentence where some of the channels at a place are no multiple of the groups that were asked for."""
     wrong = sorted({width for width in channels if width % groups})
     return [f"{asked} does not divide the {wrong} channels {place}; use {gcd(groups, *wrong)}."] if wrong else []
 
