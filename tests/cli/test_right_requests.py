@@ -176,6 +176,7 @@ def test_json_is_one_document_and_talk_is_elsewhere(cli: Cli, digits_run: Path) 
     typed: dict[str, list[str | Path]] = {
         "list": ["list"],
         "info": ["info", "resnet18"],
+        "settings": ["settings", "flip"],
         "plan": ["plan", "--like", "resnext29_8x64d", "--cardinality", "1"],
         "check-data": ["check-data", "two"],
         "train": ["train", *TINY, "--data", "two", "--epochs", "1"],

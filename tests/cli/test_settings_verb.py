@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from cli_runner import Cli
+from cli.cli_runner import Cli
 
 WAY = "`cardinet settings` lists all."
 

@@ -21,9 +21,9 @@ from cardinet.networks.part import PARTS, part
 from cardinet.networks.parts.gate import Gate
 from cardinet.networks.registry import NETWORKS
 from cardinet.train.catalogue.entries import Group, Setting, every_group, network_groups, recipe_groups
-from cardinet.train.catalogue.ranges import in_words, schemas
 from cardinet.train.catalogue.search import matching, nearest_names
 from cardinet.train.catalogue.text import lines
+from cardinet.train.catalogue.wording import in_words, schemas
 from cardinet.train.recipe import METHODS, OBJECTIVES, OPTIMIZERS, SCHEDULES, Recipe, make_recipe, overrides
 
 TABLES = (AUGMENTATIONS, OPTIMIZERS, SCHEDULES, OBJECTIVES, METHODS)
@@ -238,7 +238,7 @@ def test_ranges_are_told_in_words(bounds: dict[str, Any], words: str) -> None:
 FLIP = """\
 Flip  --set "augmentation=Flip(probability=0.5)"
   Mirror images.
-  Swap left and right with a probability.
+  Swap left and right in some of the pictures.
   Flip.probability = 0.5  number from 0 to 1
       The probability with which left and right are swapped."""
 

@@ -6,7 +6,7 @@ import ast
 import functools
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 
@@ -30,8 +30,16 @@ def _file_sentences(module: str) -> Mapping[str, Mapping[str, str]]:
     path = getattr(sys.modules.get(module), "__file__", None)
     if path is None or not path.endswith(".py"):
         return {}
-    classes = [node for node in ast.walk(ast.parse(Path(path).read_bytes())) if isinstance(node, ast.ClassDef)]
-    return {node.name: _sentences_below(node) for node in classes}
+    return {node.name: _sentences_below(node) for node in _classes(ast.parse(Path(path).read_bytes()).body)}
+
+
+def _classes(body: Iterable[ast.stmt]) -> Iterator[ast.ClassDef]:
+    """The classes of a module, in functions and in other classes too."""
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            yield node
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            yield from _classes(node.body)
 
 
 def _sentences_below(node: ast.ClassDef) -> dict[str, str]:

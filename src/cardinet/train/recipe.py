@@ -100,13 +100,13 @@ class PreprocessingSettings(Settings):
     """Whether a filter that grows with the reduction smooths a picture that becomes smaller."""
 
     mean: tuple[float, ...] | None = None
-    """The mean of each channel, which is subtracted from pixels in [0, 1]; none: that of small pictures, else
-    ImageNet's.
+    """The mean of each channel, which is subtracted from pixels in [0, 1]; none: the pictures' own where they are
+    small, else ImageNet's.
     """
 
     std: tuple[Positive, ...] | None = None
-    """The standard deviation of each channel, which divides the pixels; none: that of small pictures, else
-    ImageNet's.
+    """The standard deviation of each channel, which divides the pixels; none: the pictures' own where they are small,
+    else ImageNet's.
     """
 
 
@@ -130,7 +130,7 @@ class MachineSettings(Settings):
 
 
 class Recipe(Settings):
-    """Every setting of a run."""
+    """Every setting of a run, in groups and in parts."""
 
     name: str = "custom"
     """The name of the recipe in messages and reports."""

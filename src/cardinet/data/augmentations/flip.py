@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Flip(Augmentation):
-    """Swap left and right with a probability."""
+    """Swap left and right in some of the pictures."""
 
     probability: float = Field(default=0.5, ge=0.0, le=1.0)
     """The probability with which left and right are swapped."""

@@ -30,9 +30,9 @@ class Order(Part):
     """What stands behind the sum."""
 
     boundary: Literal["he", "fb", "timm"] = "he"
-    """What happens to `pre` in the first unit of the network: he computes it once for branch and shortcut, as the
-    activation of a bare stem; fb leaves it out, as the stem has its own (fb.resnet.torch); timm feeds the branch
-    alone. Without `pre` it has no effect.
+    """What happens to `pre` in the first unit of the network. "he": it is computed once for branch and shortcut, as the
+    activation of a bare stem. "fb": it is left out, as the stem has its own (fb.resnet.torch). "timm": it feeds the
+    branch alone. Without `pre` this has no effect.
     """
 
     def idle(self, other: Self) -> frozenset[str]:

@@ -11,7 +11,7 @@ from cardinet.networks.part import Part, part
 
 @part
 class LocalResponse(Part):
-    """Local response normalisation (Section 3.3): x / (k + alpha * S)^beta, S a sum of squares over channels."""
+    """Krizhevsky et al. 2012, Section 3.3: x / (k + alpha * S)^beta, S the sum of squares of neighbouring channels."""
 
     size: Literal[3, 5, 7, 9] = 5
     """The number of neighbouring channels whose squares are added."""

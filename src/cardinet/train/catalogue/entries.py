@@ -17,7 +17,7 @@ from cardinet.base.parts import Part as RecipePart
 from cardinet.base.settings import Settings, find_setting, leaves, short_names
 from cardinet.networks.part import PARTS, SHORTHANDS, Part
 from cardinet.networks.registry import NETWORKS
-from cardinet.train.catalogue.ranges import PART, Schema, default_of, in_words, parts_in, schemas, written
+from cardinet.train.catalogue.wording import PART, Schema, default_of, in_words, parts_in, schemas, written
 from cardinet.train.recipe import Recipe
 
 Path: TypeAlias = tuple[str, ...]
@@ -220,11 +220,15 @@ def _places_of(kind: type[Part]) -> list[Path]:
 
 def _network_key(path: Path) -> str:
     """The shortest name that means this field in every network that has it, and no setting of a recipe."""
-    in_recipes = {name for place in leaves(Recipe) for name in place}
     ends = [path[start:] for start in range(len(path) - 1, -1, -1)]
     clear = [end for end in ends if all(_found(places, end) in ([], [path]) for places in _having(path))]
-    free = [end for end in clear if end[0] not in in_recipes]
+    free = [end for end in clear if end[0] not in _words_of_recipes()]
     return ".".join(free[0]) if free else ".".join(("network", *clear[0]))
+
+
+@functools.cache
+def _words_of_recipes() -> frozenset[str]:
+    return frozenset(name for place in leaves(Recipe) for name in place)
 
 
 def _having(path: Path) -> Iterator[Mapping[Path, frozenset[str]]]:

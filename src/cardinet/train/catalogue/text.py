@@ -35,10 +35,10 @@ def _head(group: Group) -> str:
         return f"{group.name}, settings of a run"
     if group.role == "network":
         return f"{group.name}, a kind of network: {group.example}"
+    if group.settings and all(setting.key is None for setting in group.settings):
+        return f"{group.name}, a {group.role} that is written in Python only"
     quote = "'" if '"' in group.example else '"'
-    return (
-        f"{group.name}  --set {quote}{group.example}{quote}" if "=" in group.example.partition("(")[0] else group.name
-    )
+    return f"{group.name}  --set {quote}{group.example}{quote}"
 
 
 def _about(group: Group) -> Iterator[str]:

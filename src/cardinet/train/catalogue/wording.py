@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -23,7 +24,8 @@ Schema: TypeAlias = Mapping[str, Any]
 Kinds: TypeAlias = Callable[[str], Collection[str]]
 
 
-def schemas(kind: type) -> dict[str, Schema]:
+@functools.cache
+def schemas(kind: type) -> Mapping[str, Schema]:
     """The JSON schema of every field of a class, with the names of parts in the place of their own schemas."""
 
     class Generator(GenerateJsonSchema):
