@@ -130,7 +130,7 @@ class Rule(Part):
 
 
 @pytest.fixture
-def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Table[Rule]:
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table[Rule]]:
     (tmp_path / "rules_of_the_catalogue").mkdir()
     (tmp_path / "rules_of_the_catalogue/__init__.py").touch()
     (tmp_path / "rules_of_the_catalogue/quick.py").write_text(
@@ -138,7 +138,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Table[Rule]:
         '    """It is quick.\n\n    Very."""\n\n    wheels: int = 4\n    """The wheels that turn."""\n'
     )
     monkeypatch.syspath_prepend(tmp_path)
-    yield Table(Rule, "rules_of_the_catalogue", "rule")  # type: ignore[misc]
+    yield Table(Rule, "rules_of_the_catalogue", "rule")
     for name in [name for name in sys.modules if name.startswith("rules_of_the_catalogue")]:
         del sys.modules[name]
 

@@ -83,7 +83,7 @@ class Table(Generic[P]):
         for key in document.keys() - {KEY} - self.rows[name].model_fields.keys():
             if owners := [other for other, row in self.rows.items() if key in row.model_fields]:
                 with found:
-                    raise RequestError(f"{name} has no {key}, which is of {' and '.join(owners)}.")
+                    raise RequestError(f"{name} has no {key}, which is of {' and '.join(owners)}.{EVERY_SETTING}")
         found.raise_if_any()
 
 
