@@ -71,7 +71,7 @@ def test_a_path_is_the_model_in_it(model: Model, tmp_path: Path) -> None:
     expected = cardinet.evaluate(model, "digits", split="validation").confusion
     for path in (tmp_path, str(tmp_path / "model.safetensors")):
         assert np.array_equal(cardinet.evaluate(path, "digits", split="validation").confusion, expected)
-    for wrong, message in (("nothere/", "There is no file nothere"), (model.network, "Classifier is no model")):
+    for wrong, message in (("nothere/", "There is no file nothere"), (model.network, "Classifier is not a model")):
         with pytest.raises(cardinet.CardinetError, match=message):
             cardinet.evaluate(wrong, "digits")  # type: ignore[arg-type]
         with pytest.raises(cardinet.CardinetError, match=message):
@@ -84,7 +84,7 @@ def test_a_model_is_saved_under_the_name_of_a_model_only(name: str, model: Model
     with pytest.raises(cardinet.RequestError, match=r"end its name with \.safetensors"):
         cardinet.save(model, tmp_path / name if name != "." else ".")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("g8.png", b"a picture")]
-    with pytest.raises(cardinet.RequestError, match=r"str is no model; give what cardinet\.load"):
+    with pytest.raises(cardinet.RequestError, match=r"str is not a model; give what cardinet\.load"):
         cardinet.save("r1", tmp_path / "a.safetensors")  # type: ignore[arg-type]
 
 
@@ -100,7 +100,7 @@ def test_numbers_of_an_evaluation_that_are_refused(model: Model) -> None:
 
 
 NO_NUMBERS = (-1, 0.5, "2", True, [1])
-"""What is no whole number that any of them can be; 0 workers are a number of workers."""
+"""What is not a whole number that any of them can be; 0 workers are a number of workers."""
 
 
 def test_every_number_is_checked(model: Model, tmp_path: Path) -> None:
@@ -135,16 +135,16 @@ def test_what_is_of_another_kind_is_refused_in_words(model: Model, tmp_path: Pat
     network: Any = model.network
     wrong: Any = model
     calls: list[tuple[str, Callable[[], Any]]] = [
-        ("set is no list, in whose order", lambda: model.predict(set())),
-        ("dict_keys is no list, in whose order", lambda: model.predict({"a.png": 1}.keys())),
-        ("dict is no picture", lambda: model.predict({})),
+        ("set is not a list, in whose order", lambda: model.predict(set())),
+        ("dict_keys is not a list, in whose order", lambda: model.predict({"a.png": 1}.keys())),
+        ("dict is not a picture", lambda: model.predict({})),
         (r'no split "\[\]"', lambda: cardinet.evaluate(model, "digits", split=[])),  # type: ignore[arg-type]
         (r'no format "\[\]"', lambda: cardinet.export(model, tmp_path / "a.onnx", format=[])),
-        ("3 is no path of a file", lambda: cardinet.export(model, 3)),  # type: ignore[arg-type]
-        ("None is no path of a file", lambda: cardinet.save(model, None)),  # type: ignore[arg-type]
-        ("None is no path of a file", lambda: cardinet.save_weights(network, None)),  # type: ignore[arg-type]
+        ("3 is not a file path", lambda: cardinet.export(model, 3)),  # type: ignore[arg-type]
+        ("None is not a file path", lambda: cardinet.save(model, None)),  # type: ignore[arg-type]
+        ("None is not a file path", lambda: cardinet.save_weights(network, None)),  # type: ignore[arg-type]
         (r'names = "3": there are no such', lambda: cardinet.save_weights(network, "a.pth", 3)),  # type: ignore[arg-type]
-        ("Model is no network of Cardinet", lambda: cardinet.save_weights(wrong, "a.pth")),
+        ("Model is not a network of Cardinet", lambda: cardinet.save_weights(wrong, "a.pth")),
         ("device = 'moon': it cannot be used", lambda: cardinet.create("resnet18", device="moon")),
         ("device = 3: it cannot be used", lambda: cardinet.load(tmp_path, 3)),  # type: ignore[arg-type]
         ('no initialisation "3"', lambda: cardinet.create("resnet18", init=3)),  # type: ignore[call-overload]
@@ -159,7 +159,7 @@ def test_what_is_of_another_kind_is_refused_in_words(model: Model, tmp_path: Pat
     for given in (3, [3], None):
         with pytest.raises(cardinet.RequestError, match="give a list of names of settings"):
             cardinet.load_weights(network, tmp_path / "m.safetensors", given=given)  # type: ignore[arg-type]
-    with pytest.raises(cardinet.RequestError, match="Model is no network of Cardinet"):
+    with pytest.raises(cardinet.RequestError, match="Model is not a network of Cardinet"):
         cardinet.load_weights(wrong, tmp_path / "m.safetensors")
 
 
@@ -193,7 +193,7 @@ def test_the_pictures_have_the_precision_of_the_network(dtype: torch.dtype, mode
     [
         ("a.tflite", {}, r"the format of a file is known by its end: \.onnx, \.pt2, \.xml"),
         ("a.onnx", {"opsett": 18}, 'has no option "opsett"; it has format, int8, opset'),
-        ("no/a.onnx", {}, "its folder is not there"),
+        ("no/a.onnx", {}, "its folder does not exist"),
     ],
 )
 def test_exports_that_are_refused(name: str, more: dict[str, int], message: str, model: Model, tmp_path: Path) -> None:

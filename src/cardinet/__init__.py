@@ -126,7 +126,7 @@ def save(model: Model, path: str | Path) -> None:
 
     Raises RequestError for a name that does not end in .safetensors, WorkError where it cannot be written.
     """
-    from cardinet.base.places import path_of
+    from cardinet.base.output_paths import path_of
     from cardinet.runs.model_file import save_model
 
     save_model(path_of(path), model)
@@ -159,7 +159,7 @@ def save_weights(network: Classifier, path: str | Path, names: str = "cardinet")
 
 def count(network: str | Any, input_size: int | None = None, **delta: Any) -> Counts:
     """The exact counts of a network by its id (at its paper's input size), or of a description."""
-    from cardinet.base.numbers import SIDE, require_whole
+    from cardinet.base.whole_numbers import SIDE, require_whole
     from cardinet.measure.counts import count_spec
     from cardinet.networks.registry import find
 
@@ -177,5 +177,5 @@ def _spec(network: str | Any) -> Any:
     if isinstance(network, str):
         return find(network).spec
     if not isinstance(network, NetworkSpec):
-        raise RequestError(f"{network!r} is no network: give a name such as resnet50, or a description.")
+        raise RequestError(f"{network!r} is not a network: give a name such as resnet50, or a description.")
     return network

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from cardinet.base.errors import WorkError
-from cardinet.base.files import beside, locked, publish_files, remove_parts, write_atomic
+from cardinet.base.files import locked, publish_files, remove_parts, temporary_folder_beside, write_atomic
 
 HOLD = """
 import sys, pathlib
-from cardinet.base.files import beside, publish_files, locked
+from cardinet.base.files import temporary_folder_beside, publish_files, locked
 with locked(pathlib.Path(sys.argv[1]), "taken"):
     print("held", flush=True)
     sys.stdin.read()
@@ -23,7 +23,7 @@ with locked(pathlib.Path(sys.argv[1]), "taken"):
 FULL = """
 import pathlib, resource, signal, sys
 from cardinet.base.errors import WorkError
-from cardinet.base.files import beside, publish_files, write_atomic
+from cardinet.base.files import temporary_folder_beside, publish_files, write_atomic
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
@@ -111,7 +111,7 @@ def test_lock_of_another_process_is_refused_and_ends_with_it(tmp_path: Path) -> 
 
 def test_files_in_the_making_are_gone_or_in_their_places(tmp_path: Path) -> None:
     first, second = tmp_path / "a.bin", tmp_path / "a.xml"
-    with beside(second) as folder:
+    with temporary_folder_beside(second) as folder:
         (folder / "1").write_text("weights")
         (folder / "2").write_text("graph")
         publish_files({folder / "1": first, folder / "2": second})
@@ -122,7 +122,7 @@ def test_files_in_the_making_are_gone_or_in_their_places(tmp_path: Path) -> None
 
 def test_of_several_files_none_stays_if_one_cannot_be_placed(tmp_path: Path) -> None:
     (tmp_path / "a.xml").mkdir()
-    with beside(tmp_path / "a.xml") as folder:
+    with temporary_folder_beside(tmp_path / "a.xml") as folder:
         (folder / "1").write_text("weights")
         (folder / "2").write_text("graph")
         with pytest.raises(WorkError, match=r"a\.xml could not be written"):
@@ -151,7 +151,10 @@ def test_what_has_appeared_meanwhile_is_not_replaced(
     if not links:
         monkeypatch.setattr("cardinet.base.files.os.link", no_links)
     second.write_text("theirs")
-    with pytest.raises(WorkError, match=r"a\.xml could not be written: it appeared meanwhile; name another file\."):
+    with pytest.raises(
+        WorkError,
+        match=r"a\.xml could not be written: another program has made it in the meantime; name another file\.",
+    ):
         publish_files(made)
     assert second.read_text() == "theirs"
     assert not first.exists()
@@ -185,5 +188,5 @@ def test_stopped_between_two_places_none_stays(links: bool, tmp_path: Path, monk
 
 
 def test_a_folder_that_refuses_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(WorkError, match="cannot be written"), beside(tmp_path / "no" / "a.onnx"):
+    with pytest.raises(WorkError, match="cannot be written"), temporary_folder_beside(tmp_path / "no" / "a.onnx"):
         pass

@@ -32,9 +32,9 @@ JSON = {
     '{"a":' * MANY: "nested more than 64 deep",
     "1" * 5000: "1111111111111111111... is a whole number of more than 64 bits",
     f'{{"a": [0, {2**63}]}}': "a.1: it is a whole number of more than 64 bits",
-    '{"a": {"b": -1e999}}': "a.b: it is no finite number",
-    '{"a" 1}': "it is no JSON: expecting ':' delimiter: line 1 column 6",
-    "": "it is no JSON",
+    '{"a": {"b": -1e999}}': "a.b: it is not a finite number",
+    '{"a" 1}': "it is not JSON: expecting ':' delimiter: line 1 column 6",
+    "": "it is not JSON",
 }
 TOML = {
     "a = " + "[" * MANY: "nested more than 64 deep",
@@ -44,11 +44,11 @@ TOML = {
     "a = {" * MANY: "nested more than 64 deep",
     "a = " + "9" * 5000: "a whole number of more than 64 bits",
     "a = 0x" + "f" * MANY: "a: it is a whole number of more than 64 bits",
-    "a = [1, inf]": "a.1: it is no finite number",
-    "a = 2020-01-01": "a: a date has no place here",
-    "a = '''" + "x" * MANY: "it is no TOML",
-    '"\\' * MANY: "it is no TOML",
-    "a = [": "it is no TOML: invalid value (at end of document)",
+    "a = [1, inf]": "a.1: it is not a finite number",
+    "a = 2020-01-01": "a: a date cannot stand here",
+    "a = '''" + "x" * MANY: "it is not TOML",
+    '"\\' * MANY: "it is not TOML",
+    "a = [": "it is not TOML: invalid value (at end of document)",
 }
 
 
@@ -84,7 +84,7 @@ def test_numbers_that_are_none_are_null() -> None:
 
 
 def test_bytes_that_are_no_text_and_more_than_enough() -> None:
-    with pytest.raises(DocumentError, match=r"no text in UTF-8 \(byte 1\)"):
+    with pytest.raises(DocumentError, match=r"not text in UTF-8 \(byte 1\)"):
         parse_json(b"1\xff")
     with pytest.raises(OutOfBounds, match="more than 10 bytes"):
         parse_toml("a = 1 # 456789", Bounds(size=10))
@@ -154,7 +154,7 @@ def test_a_value_of_several_lines_is_text() -> None:
 def test_lines_of_a_text_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfa\nb\xff\r\n")
     assert read_lines(tmp_path / "a.txt") == ["a", "b\ufffd"]
-    for path, message in ((tmp_path, "Is a directory"), (Path("/dev/zero"), "no regular file")):
+    for path, message in ((tmp_path, "Is a directory"), (Path("/dev/zero"), "not a regular file")):
         with pytest.raises(WorkError, match=f"cannot be read: .*{message}"):
             read_lines(path)
     with pytest.raises(WorkError, match="more than 3 bytes"):

@@ -11,7 +11,7 @@ import pytest
 
 from cardinet.base.errors import RequestError
 from cardinet.base.parts import OneOf, Part, SomeOf, Table, to_document
-from cardinet.base.settings import Settings, leaves, merge, validate
+from cardinet.base.settings import Settings, merge, setting_paths, validate
 
 MODULES = {
     "plain": "class Plain(Rule):\n    speed: float = 0.1\n    steady: bool = True\n",
@@ -88,14 +88,14 @@ def test_several_parts_stand_under_their_names(model: Any, given: Any, found: di
     ("document", "findings"),
     [
         ({"rule": {"speed": "x"}, "count": "y"}, ["rule.speed = 'x'", "count = 'y'"]),
-        ({"rule": {"betas": [1, 2]}}, ["rule: Plain has no betas, which is of Quick"]),
-        ({"rule": "Quik(speed=1)"}, ['There is no rule "Quik" (nearest: Quick). It is written as in Plain(...)']),
+        ({"rule": {"betas": [1, 2]}}, ["rule: Plain has no betas, which belongs to Quick"]),
+        ({"rule": "Quik(speed=1)"}, ['There is no rule "Quik" (nearest: Quick). Write it as in Plain(...)']),
         ({"rule": {"part": "Quik"}}, ['There is no rule "Quik" (nearest: Quick)']),
         ({"rule": "Quick(1)"}, ["name every value, and put lists in brackets, as in Quick(speed=...)"]),
-        ({"rule": 3}, ["rule = 3: It is written as in Plain(...)"]),
+        ({"rule": 3}, ["rule = 3: Write it as in Plain(...)"]),
         ({"others": {"Quick": {"speed": "x"}}}, ["others.Quick.speed = 'x'"]),
         ({"others": {"Quik": {}}}, ['There is no rule "Quik" (nearest: Quick)']),
-        ({"others": {"Quick": {"part": "Plain"}}}, ['Under "Quick" stands the rule Plain']),
+        ({"others": {"Quick": {"part": "Plain"}}}, ['"Quick" holds the rule Plain']),
         ({"others": "Quick, Quick(speed=2)"}, ["Quick is given twice"]),
         ({"others": 3}, ["others = 3"]),
     ],
@@ -109,7 +109,7 @@ def test_what_is_wrong_is_said_at_its_place(model: Any, document: dict[str, Any]
 
 
 def test_the_settings_of_all_parts_have_paths(model: Any) -> None:
-    found = [".".join(path) for path in leaves(model)]
+    found = [".".join(path) for path in setting_paths(model)]
     assert found == [
         *["rule", "rule.speed", "rule.steady", "rule.betas", "others"],
         *["others.Plain", "others.Plain.speed", "others.Plain.steady"],

@@ -8,13 +8,13 @@ from dataclasses import fields
 import pytest
 
 from cardinet.base.errors import RequestError
-from cardinet.base.settings import leaves, short_names
+from cardinet.base.settings import setting_paths, short_names
 from cardinet.base.synonyms import CALLED, INSTEAD, option_hint, setting_hint
 from cardinet.networks.part import PARTS
 from cardinet.networks.registry import find
 from cardinet.train.recipe import Recipe, make_recipe, overrides
 
-RECIPE = {name[0] for path in leaves(Recipe) for name in short_names(path) if len(name) == 1}
+RECIPE = {name[0] for path in setting_paths(Recipe) for name in short_names(path) if len(name) == 1}
 NETWORKS = {field.name for kind in PARTS.values() for field in fields(kind)}
 
 

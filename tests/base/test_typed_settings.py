@@ -13,11 +13,11 @@ from cardinet.base.errors import RequestError
 from cardinet.base.settings import (
     Settings,
     find_setting,
-    leaves,
     merge,
     parse_assignments,
     parse_value,
     put,
+    setting_paths,
     validate,
 )
 
@@ -40,7 +40,7 @@ class Recipe(Settings):
 
 
 def test_paths_of_all_settings() -> None:
-    assert [".".join(p) for p in leaves(Recipe)] == [
+    assert [".".join(p) for p in setting_paths(Recipe)] == [
         "seed",
         "optimiser.lr",
         "optimiser.momentum",

@@ -10,7 +10,7 @@ import typer
 from cardinet.cli.verbs import app
 from cli.cli_runner import Cli
 
-MODEL, DATA, OUT = '"nothere" is not there', 'The source "nodata"', "its folder is not there"
+MODEL, DATA, OUT = '"nothere" is not there', 'The source "nodata"', "its folder does not exist"
 
 VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "eval": ("nothere --data nodata --out nodir/x.csv", (MODEL, DATA, OUT)),

@@ -18,7 +18,7 @@ import pytest
 import cardinet.cli
 from cardinet.base.documents import to_json
 from cardinet.base.errors import Notice
-from cardinet.base.visible import visible
+from cardinet.base.terminal_text import visible
 from cardinet.cli.main import outcome, run
 from cardinet.cli.stop import Stop
 from cardinet.cli.talk import open_streams

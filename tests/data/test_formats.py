@@ -115,7 +115,7 @@ def test_system_files_beside_the_splits_and_many_hidden_ones(tmp_path: Path, mak
     (tmp_path / "Thumbs.db").write_bytes(b"x")
     for i in range(12):
         (tmp_path / "val" / "bee" / f".{i:02}").write_bytes(b"x")
-    (tmp_path / "val" / "bee" / "lost+found").write_bytes(b"x")  # a file of that name is no folder of the system
+    (tmp_path / "val" / "bee" / "lost+found").write_bytes(b"x")  # a file of that name is not a folder of the system
     found = [f for f in check(str(tmp_path), DataSettings()).findings if f.kind == "system-files"]
     hidden = ", ".join(f".{i:02} (1)" for i in range(8))
     assert [(finding.name, finding.detail) for finding in found] == [

@@ -1,4 +1,4 @@
-"""Pictures as they are handed over: every kind gives the same pixels, and what is no picture is named."""
+"""Pictures as they are handed over: every kind gives the same pixels, and what is not a picture is named."""
 
 from __future__ import annotations
 
@@ -145,19 +145,22 @@ def test_a_picture_that_the_user_opened_has_the_values_of_its_file(
     [
         ("nothere.png", "There is no picture or folder nothere.png"),
         ("no*.png", "has a name like no\\*.png"),
-        ("/dev/null", "/dev/null is no file"),
-        (3, "int is no picture"),
-        ({"a": PIXELS}, "dict is no picture"),
+        ("/dev/null", "/dev/null is not a file"),
+        (3, "int is not a picture"),
+        ({"a": PIXELS}, "dict is not a picture"),
         (io.StringIO("P2"), "open as text; open it in binary mode"),
-        (torch.ones(3, 2, 2).to_sparse(), r"a sparse tensor \(torch.sparse_coo\) is no picture; give tensor.to_dense"),
+        (
+            torch.ones(3, 2, 2).to_sparse(),
+            r"a sparse tensor \(torch.sparse_coo\) is not a picture; give tensor.to_dense",
+        ),
         (torch.ones(3, 2, 2, device="meta"), "on the meta device has no values"),
-        ([PIXELS, None], "NoneType is no picture"),
-        (PIXELS.transpose(2, 0, 1), r"an array of shape \(3, 6, 5\) is no picture: give \(H, W\) or \(H, W, C\)"),
-        (torch.from_numpy(PIXELS), r"a tensor of shape \(6, 5, 3\) is no picture: give \(H, W\) or \(C, H, W\)"),
-        (PIXELS[:0], "is no picture"),
-        (PIXELS[0, 0], "is no picture"),
-        (PIXELS.astype(np.int64), "an array of int64 is no picture: give uint8"),
-        (PIXELS > 3, "an array of bool is no picture"),
+        ([PIXELS, None], "NoneType is not a picture"),
+        (PIXELS.transpose(2, 0, 1), r"an array of shape \(3, 6, 5\) is not a picture: give \(H, W\) or \(H, W, C\)"),
+        (torch.from_numpy(PIXELS), r"a tensor of shape \(6, 5, 3\) is not a picture: give \(H, W\) or \(C, H, W\)"),
+        (PIXELS[:0], "is not a picture"),
+        (PIXELS[0, 0], "is not a picture"),
+        (PIXELS.astype(np.int64), "an array of int64 is not a picture: give uint8"),
+        (PIXELS > 3, "an array of bool is not a picture"),
         (PIXELS.astype(np.float32), "not from 0 to 1"),
         (PIXELS / 255 - 0.5, "not from 0 to 1"),
         (np.full((4, 4), np.nan), "not from 0 to 1"),
@@ -185,7 +188,7 @@ def test_what_cannot_be_decoded(tmp_path: Path) -> None:
         (tmp_path / "cut.png", "truncated|damaged|cannot be read"),
         (png()[:60], "truncated|damaged|cannot be read"),
         (b"", "the file is empty"),
-        (tmp_path / "folder", "it is no file, but a device, pipe or socket"),
+        (tmp_path / "folder", "it is not a file, but a device, pipe or socket"),
         (png(np.zeros((101, 100), np.uint8)), "the limit is 10,000"),
     ):
         with pytest.raises(PictureError, match=reason):

@@ -128,7 +128,7 @@ def test_a_line_that_is_no_id(flat: Path, line: str) -> None:
     write_labels(flat, "table")
     truth = next(flat.rglob("ILSVRC2012_validation_ground_truth.txt"))
     truth.write_bytes(f"1\n{line}\n".encode("utf-8", "surrogateescape"))
-    with pytest.raises(WorkError, match=r"ground_truth\.txt, line 2: .* is no id of a class"):
+    with pytest.raises(WorkError, match=r"ground_truth\.txt, line 2: .* is not an id of a class"):
         opened(flat)
 
 

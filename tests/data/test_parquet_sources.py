@@ -141,7 +141,7 @@ def test_files_that_are_no_parquet(tmp_path: Path) -> None:
     with pytest.raises(WorkError, match=r"holds no .parquet files"):
         opened(tmp_path)
     (tmp_path / "train.parquet").write_text("not parquet")
-    with pytest.raises(WorkError, match="no readable parquet file"):
+    with pytest.raises(WorkError, match="not a readable parquet file"):
         opened(tmp_path)
 
 
@@ -149,9 +149,11 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "train.parquet")
     (tmp_path / "test.parquet").mkdir()  # what is in it counts, as other tools write it
     for place in ("train.parquet", "/dev/zero"):
-        with pytest.raises(RequestError, match=f"{place} is no regular file; give a parquet file or a folder of them"):
+        with pytest.raises(
+            RequestError, match=f"{place} is not a regular file; give a parquet file or a folder of them"
+        ):
             opened(tmp_path / place)
-    with pytest.raises(WorkError, match=r"train.parquet is no regular file; take it away\."):
+    with pytest.raises(WorkError, match=r"train.parquet is not a regular file; take it away\."):
         opened(tmp_path)
 
 

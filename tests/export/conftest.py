@@ -57,5 +57,5 @@ def signals_have_a_stack() -> Iterator[None]:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Latencies of few rounds: these tests are about the files."""
-    monkeypatch.setattr("cardinet.measure.latency.LEAST", 2)
+    monkeypatch.setattr("cardinet.measure.timing.LEAST", 2)
     monkeypatch.setattr(job, "SECONDS", 0.0)

@@ -139,7 +139,7 @@ def run(seed: int, count: int) -> dict[str, int]:
     """Damage pictures and count where `inspect` and the reader do not agree, and what else goes wrong.
 
     "mismatches": one calls a picture bad and the other does not, or for another reason; "tracebacks": an exception that
-    is no sentence on the picture.
+    is not a sentence on the picture.
     """
     found: Counter[str] = Counter(damages=0, refused=0, mismatches=0, tracebacks=0, hangs=0)
     for what, data in damages(seed, count):

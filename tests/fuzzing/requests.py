@@ -164,7 +164,7 @@ def requests(seed: int) -> Iterator[list[str]]:
 
 def slots() -> Iterator[Slot]:
     """Every place for a wrong value: parameters of all verbs, settings of recipes, fields of the parts of networks."""
-    from cardinet.base.settings import leaves
+    from cardinet.base.settings import setting_paths
     from cardinet.data.settings import DataSettings
     from cardinet.train.recipe import Recipe
 
@@ -172,7 +172,7 @@ def slots() -> Iterator[Slot]:
         for name in parameters:
             if name != "settings":
                 yield Slot(verb, name)
-    for path in leaves(Recipe):
+    for path in setting_paths(Recipe):
         yield Slot("train", "settings", ".".join(path))
         if path[0] in ("pruning", "training", "optimizer"):
             yield Slot("rewrite", "settings", ".".join(path))

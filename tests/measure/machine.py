@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cardinet.measure import available
+from cardinet.measure import available_memory as available
 
 
 def with_memory(patch: pytest.MonkeyPatch, root: Path, free: int) -> None:

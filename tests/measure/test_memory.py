@@ -12,8 +12,8 @@ from torch import nn
 import cardinet
 from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
-from cardinet.measure import available
-from cardinet.measure.available import available_memory, require_bytes, require_confusion, require_memory
+from cardinet.measure import available_memory as available
+from cardinet.measure.available_memory import available_memory, require_bytes, require_confusion, require_memory
 from cardinet.measure.memory import STEP, STEP_ROOM, Memory, evaluation_memory, training_memory
 from cardinet.networks.registry import NETWORKS, find
 

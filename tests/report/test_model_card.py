@@ -309,7 +309,7 @@ def test_names_of_repositories_and_branches() -> None:
         "me/" + "x" * 97,
         "m" * 97 + "/x",
     ):
-        with pytest.raises(RequestError, match="is no repository of the Hub: write OWNER/NAME"):
+        with pytest.raises(RequestError, match="is not a repository of the Hub: write OWNER/NAME"):
             check_repo(name)
     with pytest.raises(RequestError, match="to write the files to a folder, name it with --dry-run DIR"):
         check_repo("./out")

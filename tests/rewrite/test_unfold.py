@@ -128,5 +128,5 @@ def test_refusals() -> None:
         unfold(build(spec))
     with pytest.raises(RequestError, match="needs a network with its description"):
         unfold(nn.Sequential(nn.Conv2d(3, 4, 1)))
-    with pytest.raises(RequestError, match=r"The statistics of bn1 are no numbers on these pictures"):
+    with pytest.raises(RequestError, match=r"The statistics of bn1 are not numbers on these pictures"):
         measured(build(spec), [torch.full((2, 3, 12, 12), float("nan"))])

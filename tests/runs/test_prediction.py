@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.base.visible import visible
+from cardinet.base.terminal_text import visible
 from cardinet.build.builder import build
 from cardinet.cli.main import outcome
 from cardinet.data.given import given
@@ -249,7 +249,7 @@ def test_where_a_table_cannot_stand(tmp_path: Path) -> None:
         ("a.txt", "ends in .csv"),
         ("there.csv", "exists"),
         ("dangling.csv", "exists"),
-        ("no/a.csv", "its folder is not there"),
+        ("no/a.csv", "its folder does not exist"),
     ):
         with pytest.raises(RequestError, match=reason):
             check_table(tmp_path / name)

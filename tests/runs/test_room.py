@@ -16,7 +16,7 @@ import cardinet
 from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.measure import available
+from cardinet.measure import available_memory as available
 from cardinet.measure.memory import FORWARD, FORWARD_ROOM, network_bytes
 from cardinet.networks.registry import find
 from cardinet.rewrite.proof import proven
@@ -66,7 +66,7 @@ def test_the_limit_of_a_process_counts_the_file_too(tmp_path: Path, monkeypatch:
     size = file.stat().st_size
 
     def limit(left: int) -> None:
-        monkeypatch.setattr(available, "_of_process", lambda: iter([left]))
+        monkeypatch.setattr(available, "_process_memory", lambda: iter([left]))
 
     limit(2 * size - 1)
     with pytest.raises(

@@ -111,7 +111,7 @@ def test_a_file_in_the_keys_of_before_on_one_of_today_and_beneath_one(tmp_path: 
         ("augmentation.Flip.probability=2", r"augmentation\.Flip\.probability = 2"),
         ("flip=2", r"augmentation\.Flip\.probability = 2"),
         ("resized_crop=[0.5,0.2]", r"the shares must rise within \(0, 1\]"),
-        ("augmentation.Flip=0.5", r"Flip = 0\.5; it is written as in Flip\(probability=\.\.\.\)"),
+        ("augmentation.Flip=0.5", r"Flip = 0\.5; write it as in Flip\(probability=\.\.\.\)"),
         ("augmentation=PadCrop", r'"augmentation\.PadCrop\.pad" is missing'),
         ("resized_crop=[0.5,1]", r"PadCrop and ResizedCrop are both random crops; .*augmentation\.PadCrop=none"),
     ],

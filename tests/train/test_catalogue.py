@@ -15,7 +15,7 @@ from cardinet.base.docstrings import field_sentences
 from cardinet.base.durations import Duration
 from cardinet.base.errors import CardinetError
 from cardinet.base.parts import OneOf, Part, SomeOf, Table
-from cardinet.base.settings import Settings, leaves, parse_value
+from cardinet.base.settings import Settings, parse_value, setting_paths
 from cardinet.data.settings import AUGMENTATIONS
 from cardinet.networks.part import PARTS, part
 from cardinet.networks.parts.gate import Gate
@@ -38,7 +38,7 @@ def groups() -> tuple[Group, ...]:
 
 def test_every_setting_is_there_once_with_a_sentence(groups: tuple[Group, ...]) -> None:
     found = [(group.role, group.name, setting.name) for group in groups for setting in group.settings]
-    own = {path for path in leaves(Recipe) if path[0] in Recipe.model_fields and len(path) <= 2}
+    own = {path for path in setting_paths(Recipe) if path[0] in Recipe.model_fields and len(path) <= 2}
     held = ("augmentation", "optimizer", "schedule", "objective", "methods")
     expected = len([path for path in own if path[0] not in held or len(path) == 1])
     expected += sum(len(row.model_fields) for table in TABLES for row in table.rows.values())

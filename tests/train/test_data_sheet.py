@@ -117,5 +117,5 @@ def test_a_damaged_file_is_one_sentence(text: str, tmp_path: Path) -> None:
         read_data_sheet(tmp_path / "data.json")
     assert len(error.value.findings) == 1
     (tmp_path / "folder").mkdir()
-    with pytest.raises(WorkError, match=r"folder (is damaged: it is no regular file|cannot be read)"):
+    with pytest.raises(WorkError, match=r"folder (is damaged: it is not a regular file|cannot be read)"):
         read_data_sheet(tmp_path / "folder")

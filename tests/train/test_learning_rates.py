@@ -134,7 +134,7 @@ def test_the_last_step_is_always_logged_and_evaluated() -> None:
         ({"evaluate_every": "1 example"}, 'training.evaluate_every = "1 example" is less than one step'),
         ({"kind": "step", "drops": ["75 %", "50 %"]}, "schedule.drops must rise"),
         ({"kind": "step", "drops": ["30 epochs"], "length": "10 epochs"}, "and the run ends after"),
-        ({"kind": "cosine", "drops": ["50 %"]}, "schedule: Cosine has no drops, which is of Step"),
+        ({"kind": "cosine", "drops": ["50 %"]}, "schedule: Cosine has no drops, which belongs to Step"),
         ({"warmup": "20 epochs", "length": "10 epochs"}, "is as long as the run or longer"),
         ({"warmup": "500 %"}, "is as long as the run or longer"),
     ],

@@ -130,7 +130,7 @@ def test_a_circle_of_bases_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("optimizer.lr = ", "is no TOML"),
+        ("optimizer.lr = ", "is not TOML"),
         ("[for.huge]\noptimizer.lr = 1\n", "pictures are tiny, small, photographs"),
         ('base = "quik"\n', 'There is no recipe "quik" (nearest: quick)'),
     ],

@@ -102,7 +102,7 @@ def test_a_lock_that_is_about_to_be_given_back(run: Path) -> None:
     ("missing", "message"),
     [
         (".", "There is no run folder"),
-        ("run.toml", "is no run folder: it has no readable run.toml"),
+        ("run.toml", "is not a run folder: it has no readable run.toml"),
         ("checkpoints/last.safetensors", "has no checkpoint, so there is nothing to resume; start it again"),
     ],
 )

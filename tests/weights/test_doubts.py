@@ -100,7 +100,7 @@ def test_entries_that_are_no_tensors_are_said(trained: Any, tmp_path: Path) -> N
     said = load(fresh(), read_file(tmp_path / "a.pth")).sentences()
     assert said[-1] == "Not read: epoch (no tensor but int), extra (no tensor but list)."
     torch.save({**state, "fc.weight": state["fc.weight"].tolist()}, tmp_path / "a.pth")
-    with pytest.raises(RequestError, match=r"fc\.weight is no tensor but list in the file"):
+    with pytest.raises(RequestError, match=r"fc\.weight is not a tensor but list in the file"):
         load(fresh(), read_file(tmp_path / "a.pth"))
 
 
@@ -159,9 +159,9 @@ def test_tensors_without_plain_values_change_nothing(trained: Any) -> None:
 
 
 def test_a_module_of_another_program_is_no_network(trained: Any, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="Linear is no network of Cardinet"):
+    with pytest.raises(RequestError, match="Linear is not a network of Cardinet"):
         load(nn.Linear(2, 2), Weights("a.pth", state_of(trained)))
-    with pytest.raises(RequestError, match="Linear is no network of Cardinet"):
+    with pytest.raises(RequestError, match="Linear is not a network of Cardinet"):
         cardinet.save_weights(nn.Linear(2, 2), tmp_path / "a.pth")  # type: ignore[arg-type]
 
 
@@ -212,7 +212,7 @@ SOURCES: dict[Any, str] = {
     "timm:": "timm: needs a name",
     "": "names no weights",
     None: "names no weights",
-    "a\0b": "is no name of a file",
+    "a\0b": "is not a file name",
     "a" * 300: "cannot be read",
 }
 
@@ -306,7 +306,7 @@ def test_safetensors_of_other_writers(tmp_path: Path) -> None:
 
 def test_a_pipe_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.pth")
-    with pytest.raises(RequestError, match=r"a\.pth is no regular file"):
+    with pytest.raises(RequestError, match=r"a\.pth is not a regular file"):
         read_file(tmp_path / "a.pth")
 
 

@@ -1,1 +1,1 @@
-"""The ground floor: errors, settings, atomic files, randomness and durations. It imports no other room."""
+"""The lowest room: errors, settings, atomic files, randomness and durations. It imports no other room."""

@@ -1,4 +1,4 @@
-"""What is not done unasked because it is too large: the bounds on a network and on memory, and how they are lifted."""
+"""Bounds on the size of a network and on memory. A user lifts them with `no_bounds`."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 PARAMETERS = 1_000_000_000
-"""So many parameters a network may have; 4 GB in float32. The largest named network has 145,113,754."""
+"""The most parameters of a network; 4 GB in float32. The largest named network has 145,113,754."""
 
 MODULES = 20_000
-"""So many modules (convolutions, norms and what holds them) a network may have; the largest named one has 5,940."""
+"""The most modules of a network (convolutions, norms and their containers). The largest named one has 5,940."""
 
 COUNT = 1_000_000
-"""Channels, groups or classes that a description can name. Not lifted: no memory holds what is larger."""
+"""The most channels, groups or classes in a description. `no_bounds` does not lift it: no memory holds more."""
 
 UNITS = 10_000
-"""Units that a description can name for one stage. Not lifted either."""
+"""The most units of one stage in a description. `no_bounds` does not lift it."""
 
 LIFT = "--no-bounds lifts this bound (in Python: `with cardinet.no_bounds():`)"
-"""How a message about a bound ends."""
+"""The end of every message about a bound."""
 
 _LIFTED: ContextVar[bool] = ContextVar("lifted", default=False)
 
 
 @contextmanager
 def no_bounds() -> Iterator[None]:
-    """Within it, in this thread, networks of any size are built and work of any size is begun."""
+    """Lift the bounds inside the `with` block, for this thread alone."""
     token = _LIFTED.set(True)
     try:
         yield
@@ -35,5 +35,5 @@ def no_bounds() -> Iterator[None]:
 
 
 def bounded() -> bool:
-    """Whether the bounds hold here."""
+    """Whether the bounds hold at this point of this thread."""
     return not _LIFTED.get()

@@ -1,4 +1,4 @@
-"""What the source says of a class and of its fields. Files are read when this is asked for, not at import."""
+"""Docstrings of classes and their fields, read from the source files on demand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def field_sentences(kind: type) -> dict[str, str]:
-    """The literal string below each field of a pydantic class, by the field's name; a base's, where it has none."""
+    """The literal string below each field of a pydantic class, by the field's name. Base classes fill the gaps."""
     found: dict[str, str] = {}
     for cls in reversed(kind.__mro__):
         found |= _file_sentences(cls.__module__).get(cls.__name__, {})

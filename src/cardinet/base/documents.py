@@ -1,7 +1,7 @@
-"""JSON and TOML within bounds. Every text that the program parses comes through here, from a disk or a command line.
+"""Read JSON and TOML within bounds. Every text that the program parses passes here, from a disk or a command line.
 
-What comes out is plain data: text, whole numbers of 64 bits, finite numbers, true and false, None, lists and mappings.
-`schemas` makes typed values of it.
+The result is plain data: text, whole numbers of 64 bits, finite numbers, true and false, None, lists and mappings.
+`schemas` turns it into typed values.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class DocumentError(ValueError):
 
 
 class OutOfBounds(DocumentError):
-    """A document that is well written, and larger, deeper or with greater numbers than this program reads."""
+    """A correct document that is larger or deeper than this program reads, or has greater numbers."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much of a document is read: `size` in bytes, `depth` in lists and mappings within each other.
+    """Limits of a document: `size` in bytes, `depth` in nested lists and mappings.
 
-    Without `finite` TOML's words inf and nan are let through, for a schema to refuse them by their name.
+    With `finite=False` TOML's words inf and nan pass; a schema then refuses them and names the entry.
     """
 
     size: int = 2**28
@@ -48,15 +48,15 @@ _DIGITS = 19
 _NO_KEY = re.compile(
     r"\"\"\"[\s\S]*?(?:\"\"\"|\Z)|'{3}[\s\S]*?(?:'{3}|\Z)|\"(?:\\.|[^\"\\\n])*+\"?|'[^'\n]*+'?|#[^\n]*+"
 )
-"""Strings, also those without an end, so that one look at a text is enough, and comments."""
+"""Strings and comments. Strings without an end match too, so that one pass over a text is enough."""
 
 _DOTS = r"(?<![\w'-])(?:(?:[\w-]++|'')[ \t]*+\.[ \t]*+){%d}"
 
 
 def parse_json(text: str | bytes, bounds: Bounds = BOUNDS) -> Any:
-    """The document in a JSON text. Python's NaN and Infinity, for which JSON has no word, are None.
+    """Parse a JSON text. Python's NaN and Infinity become None, as JSON has no word for them.
 
-    Raises DocumentError for what is no JSON, OutOfBounds for what is more than `bounds`.
+    Raises DocumentError if the text is not JSON, OutOfBounds if it exceeds `bounds`.
     """
     decoded = _decoded(text, bounds)
     try:
@@ -66,21 +66,21 @@ def parse_json(text: str | bytes, bounds: Bounds = BOUNDS) -> Any:
     except DocumentError:
         raise
     except ValueError as error:
-        raise DocumentError(f"it is no JSON: {_lowered(error)}") from None
+        raise DocumentError(f"it is not JSON: {_lowered(error)}") from None
     return _within(document, bounds)
 
 
 def parse_toml(text: str | bytes, bounds: Bounds = BOUNDS) -> dict[str, Any]:
-    """The document in a TOML text. Raises DocumentError for what is no TOML, OutOfBounds for more than `bounds`."""
+    """Parse a TOML text. Raises DocumentError if it is not TOML, OutOfBounds if it exceeds `bounds`."""
     decoded = _decoded(text, bounds)
-    if re.search(_DOTS % bounds.depth, _NO_KEY.sub("''", decoded)):  # tomllib takes the square of their number
+    if re.search(_DOTS % bounds.depth, _NO_KEY.sub("''", decoded)):  # tomllib's time grows with their square
         raise OutOfBounds(_too_deep(bounds))
     try:
         document = tomllib.loads(decoded, parse_float=float)
     except RecursionError:
         raise OutOfBounds(_too_deep(bounds)) from None
     except tomllib.TOMLDecodeError as error:
-        raise DocumentError(f"it is no TOML: {_lowered(error)}") from None
+        raise DocumentError(f"it is not TOML: {_lowered(error)}") from None
     except ValueError:  # Python's own limit on the digits of a number
         raise OutOfBounds("it has a whole number of more than 64 bits") from None
     _within(document, bounds)
@@ -88,18 +88,18 @@ def parse_toml(text: str | bytes, bounds: Bounds = BOUNDS) -> dict[str, Any]:
 
 
 def read_bytes(path: Path, size: int = BOUNDS.size) -> bytes:
-    """A whole file of at most `size` bytes.
+    """The content of a file of at most `size` bytes.
 
-    Raises OSError where it cannot be read, OutOfBounds for a larger one, DocumentError for what is no regular file: a
-    pipe would be waited for, and a device has no end.
+    Raises OSError if the file cannot be read, OutOfBounds if it is larger, DocumentError if it is not a regular file:
+    reading a pipe could wait forever, and a device has no end.
     """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except ValueError as error:  # a NUL
-        raise DocumentError(f"it is no name of a file ({error})") from None
+    except ValueError as error:  # the name has a NUL
+        raise DocumentError(f"it is not a file name ({error})") from None
     with open(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise DocumentError("it is no regular file")
+            raise DocumentError("it is not a regular file")
         content = file.read(size + 1)
     if len(content) > size:
         raise OutOfBounds(f"it has more than {size:,} bytes")
@@ -107,9 +107,9 @@ def read_bytes(path: Path, size: int = BOUNDS.size) -> bytes:
 
 
 def read_lines(path: Path, size: int = 2**26) -> list[str]:
-    """The lines of a text; what is no UTF-8 in it stands as a sign for that.
+    """The lines of a text file. Bytes that are not UTF-8 become U+FFFD.
 
-    Raises WorkError where it cannot be read, is no regular file or has more than `size` bytes.
+    Raises WorkError if the file cannot be read, is not a regular file or has more than `size` bytes.
     """
     try:
         return read_bytes(path, size).decode("utf-8-sig", "replace").splitlines()
@@ -120,12 +120,12 @@ def read_lines(path: Path, size: int = 2**26) -> list[str]:
 
 
 def to_json(document: Any, indent: int | None = None) -> str:
-    """A document as JSON in ASCII. A number that is none (NaN, infinite) is null, as JSON has no word for it."""
+    """A document as JSON in ASCII. NaN and infinite numbers become null, as JSON has no word for them."""
     return json.dumps(finite(document), allow_nan=False, indent=indent)
 
 
 def finite(value: Any) -> Any:
-    """Plain data with None for numbers that are none."""
+    """Plain data with None in place of NaN and infinite numbers."""
     if isinstance(value, Mapping):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -141,11 +141,11 @@ def _decoded(text: str | bytes, bounds: Bounds) -> str:
     try:
         return text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DocumentError(f"it is no text in UTF-8 (byte {error.start:,})") from None
+        raise DocumentError(f"it is not text in UTF-8 (byte {error.start:,})") from None
 
 
 def _whole(digits: str) -> int:
-    """A whole number of JSON, counted before it is read: Python takes the square of the digits' number."""
+    """A whole number of JSON. Its digits are counted first: Python's time grows with the square of their number."""
     if len(digits.lstrip("-")) > _DIGITS:
         raise OutOfBounds(f"{digits[:_DIGITS]}... is a whole number of more than 64 bits")
     return int(digits)
@@ -161,7 +161,7 @@ def _too_deep(bounds: Bounds) -> str:
 
 
 def _within(document: Any, bounds: Bounds) -> Any:
-    """The document, looked through level by level. Raises DocumentError and OutOfBounds."""
+    """The document, checked level by level. Raises DocumentError and OutOfBounds."""
     level = [document]
     for depth in range(bounds.depth + 1):
         below: list[Any] = []
@@ -176,15 +176,15 @@ def _within(document: Any, bounds: Bounds) -> Any:
                     raise OutOfBounds(f"{_place(document, value)}it is a whole number of more than 64 bits")
             elif kind is float:
                 if bounds.finite and not math.isfinite(value):
-                    raise OutOfBounds(f"{_place(document, value)}it is no finite number")
+                    raise OutOfBounds(f"{_place(document, value)}it is not a finite number")
             elif kind not in (str, bool, type(None)):
-                raise DocumentError(f"{_place(document, value)}a {kind.__name__} has no place here")
+                raise DocumentError(f"{_place(document, value)}a {kind.__name__} cannot stand here")
         level = below
     return document
 
 
 def _place(document: Any, wanted: Any) -> str:
-    """Where a value stands: `a.3.b: `; nothing where it is the whole document."""
+    """The place of a value in a document, `a.3.b: `; empty if the value is the whole document."""
     waiting: list[tuple[str, Any]] = [("", document)]
     while waiting:
         path, value = waiting.pop()

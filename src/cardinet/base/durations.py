@@ -1,4 +1,4 @@
-"""Durations in steps, epochs, examples or percent of the run, converted in this one place."""
+"""Durations in steps, epochs, examples or percent of the run. Only this file converts them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from cardinet.base.errors import RequestError
 
 _PATTERN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?(?:e[0-9]+)?)\s*(steps?|epochs?|examples?|%|percent)\s*")
 LONGEST = 1e15
-"""In any unit: what is longer than this ends in no one's life, and its steps are no exact numbers any more."""
+"""The longest duration in any unit. No one lives to see the end of a longer one, and its steps would not be exact."""
 
 _UNITS = {"step": "steps", "epoch": "epochs", "example": "examples", "percent": "%"}
 
 
 class Duration:
-    """An amount with its unit: `Duration("40 epochs")`, "64000 steps", "1e6 examples" or "50 %" of the run.
+    """An amount with its unit: `Duration("40 epochs")`, "64000 steps", "1e6 examples" or "50 %" (of the run).
 
     Raises ValueError for any other text.
     """
@@ -32,7 +32,7 @@ class Duration:
     def __init__(self, text: str) -> None:
         match = _PATTERN.fullmatch(text)
         if match is None:
-            raise ValueError(f'"{text}" is no duration; write "40 epochs", "64000 steps", "1e6 examples" or "50 %"')
+            raise ValueError(f'"{text}" is not a duration; write "40 epochs", "64000 steps", "1e6 examples" or "50 %"')
         self.amount = float(match[1])
         if not self.amount <= LONGEST:
             raise ValueError(f'"{text}" is too long')
@@ -53,7 +53,10 @@ class Duration:
         return hash((self.amount, self.unit))
 
     def steps(self, *, steps_per_epoch: int, batch_size: int, whole: int | None = None) -> int:
-        """The duration in steps, rounded to the nearest; `whole` is the length of the run that percent refers to."""
+        """The duration in steps, rounded to the nearest. `whole` is the length of the run in steps, for percent.
+
+        Raises RequestError for a duration in percent without `whole`.
+        """
         if self.unit == "%":
             if whole is None:
                 raise RequestError(f'"{self}": the length of a run cannot be a part of itself; give steps or epochs.')

@@ -17,9 +17,9 @@ def once(findings: Sequence[str]) -> tuple[str, ...]:
 
 
 class CardinetError(Exception):
-    """Something that a user can act on: one or more findings, each one sentence with value, reason and fix.
+    """One or more findings that a user can act on. Each is one sentence with the value, the reason and the fix.
 
-    The command line prints the findings without a traceback and leaves with `exit_code`.
+    The command line prints the findings without a traceback and exits with `exit_code`.
     """
 
     exit_code = 1
@@ -29,7 +29,7 @@ class CardinetError(Exception):
         self.findings = findings
 
     def __reduce__(self) -> tuple[type[CardinetError], tuple[str, ...]]:
-        """From one process to another its findings stay apart."""
+        """Keep the findings separate when the error is sent to another process."""
         return type(self), self.findings
 
 
@@ -46,14 +46,14 @@ class WorkError(CardinetError):
 
 
 class Notice(UserWarning):
-    """What the user should know although the work goes on. The command line says it, once."""
+    """A warning for the user; the work goes on. The command line prints it once."""
 
 
 class Findings:
-    """Collects errors so that they are all reported together.
+    """Collects errors so that all are reported together.
 
-    Used as a context manager around each independent check; `raise_if_any` raises once, with every finding,
-    as a `RequestError` if any part of the request was wrong and as a `WorkError` otherwise.
+    Use it as a context manager around each independent check. `raise_if_any` then raises one error with every finding:
+    a `RequestError` if any of them is one, else a `WorkError`.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class Findings:
 
 
 def nearest(name: object, allowed: Iterable[str], most: int = 3) -> str:
-    """The hint that ends a message about an unknown name: the nearest valid ones, or all if they are few."""
+    """The end of a message about an unknown name: the nearest valid names, or all of them if they are few."""
     allowed = list(allowed)
     lowered = {a.lower(): a for a in allowed}
     close = [lowered[m] for m in difflib.get_close_matches(str(name).lower(), lowered, n=most, cutoff=0.5)]

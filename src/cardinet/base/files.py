@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and the lock that one writer holds on a folder."""
+"""Atomic writes, so that a file is whole or absent, and the lock that one writer holds on a folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from cardinet.base.errors import WorkError
 
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
-"""With these a file system says that it has no hard links."""
+"""The error numbers of file systems without hard links."""
 
 
 def sync_folder(folder: Path) -> None:
@@ -26,10 +26,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
-    """Write `path` so that a reader, or a kill at any moment, sees the old file or the new one, never a part.
+    """Write `path` atomically: readers see the old file or the new one, never a part, also after a kill.
 
-    Written beside, flushed to disk, renamed; what is left of a failed try is removed.
-    Raises WorkError when the file cannot be written (disk full, folder read-only); the old file is then intact.
+    The content is written to a file beside, flushed to disk and renamed. The rest of a failed try is removed.
+    Raises WorkError if the file cannot be written (disk full, folder read-only); the old file is then intact.
     """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
@@ -48,10 +48,10 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 
 
 @contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """A hidden folder beside `path`, for files in the making; what is left in it is removed at the end.
+def temporary_folder_beside(path: Path) -> Iterator[Path]:
+    """A hidden folder beside `path` for unfinished files. It is removed at the end, with everything in it.
 
-    Raises WorkError when it cannot be made.
+    Raises WorkError if the folder cannot be made.
     """
     folder = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
@@ -65,11 +65,11 @@ def beside(path: Path) -> Iterator[Path]:
 
 
 def publish_files(made: Mapping[Path, Path]) -> None:
-    """Give finished files (keys) their places (values) on the same file system, in order: all, or none if one fails.
+    """Move finished files (keys) to their places (values) on the same file system, in order: all, or none if one fails.
 
-    They are flushed to disk first, and nothing that stands in a place is replaced. A kill in between leaves the first
-    ones, so the file that the others belong to comes last: who finds it finds all. Raises WorkError when one cannot be
-    flushed or placed.
+    They are flushed to disk first, and no existing file is replaced. A kill in between leaves the first ones in place.
+    So put the main file last: whoever finds it finds the others too. Raises WorkError if a file cannot be flushed or
+    moved.
     """
     reserved: set[Path] = set()
     place = next(iter(made.values()))
@@ -81,12 +81,14 @@ def publish_files(made: Mapping[Path, Path]) -> None:
             _place(source, place, reserved)
         for folder in {target.parent for target in made.values()}:
             sync_folder(folder)
-    except BaseException as error:  # also a Ctrl-C
+    except BaseException as error:  # Ctrl-C too
         for source, target in made.items():
-            if target in reserved or _is_same(source, target):  # what else stands there is somebody's
+            if target in reserved or _is_same(source, target):  # any other file there belongs to someone else
                 target.unlink(missing_ok=True)
         if isinstance(error, FileExistsError):
-            raise WorkError(f"{place} could not be written: it appeared meanwhile; name another file.") from error
+            raise WorkError(
+                f"{place} could not be written: another program has made it in the meantime; name another file."
+            ) from error
         if isinstance(error, OSError):
             raise WorkError(f"{place} could not be written: {error.strerror or error}.") from error
         raise
@@ -95,9 +97,9 @@ def publish_files(made: Mapping[Path, Path]) -> None:
 
 
 def _place(source: Path, target: Path, reserved: set[Path]) -> None:
-    """Link a file to its place, as a rename would replace what has appeared there. Raises OSError.
+    """Link a file to its place. A rename would replace a file that has appeared there. Raises OSError.
 
-    Where the file system has no links, the place is taken by an empty file first, which the rename replaces.
+    If the file system has no links, an empty file reserves the place first, and the rename replaces it.
     """
     try:
         os.link(source, target)
@@ -117,16 +119,16 @@ def _is_same(source: Path, target: Path) -> bool:
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what a killed `write_atomic` left behind in `folder`. Only the holder of the folder's lock may call it."""
+    """Remove the files that a killed `write_atomic` left in `folder`. The caller must hold the folder's lock."""
     for part in folder.glob(".*.part"):
         part.unlink(missing_ok=True)
 
 
 @contextmanager
 def locked(folder: Path, message: str) -> Iterator[None]:
-    """Hold the operating system's lock on `folder` (file `.lock`); it is released even when the process is killed.
+    """Hold the operating system's lock on `folder` (file `.lock`). A kill of the process releases it too.
 
-    Raises WorkError with `message` when another process holds it.
+    Raises WorkError with `message` if another process holds it.
     """
     import fcntl
 

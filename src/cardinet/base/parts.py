@@ -1,4 +1,4 @@
-"""Parts of a recipe: typed choices of one kind, such as an optimizer; each is a class in its kind's folder."""
+"""Parts of a recipe, such as an optimizer: a part is a class, and the folder of its kind holds its file."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from typing import Any, Generic, TypeVar
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
-from cardinet.base.calls import arguments, read_call
 from cardinet.base.errors import EVERY_SETTING, Findings, RequestError, nearest
+from cardinet.base.part_text import arguments, read_call
 from cardinet.base.settings import KEY, Nested, Settings, parse_assignments, tag
 
 
 class Part(Settings):
-    """One choice of a kind. Its fields are settings, and its name in documents and in text is that of its class."""
+    """One choice of a kind. Its fields are settings. Documents and text call it by the name of its class."""
 
 
 P = TypeVar("P", bound=Part)
 
 
 class Table(Generic[P]):
-    """All parts of one kind: the subclasses of `kind` in the modules of a package, by name, in order of the names.
+    """All parts of one kind, sorted by name: the subclasses of `kind` in the modules of a package.
 
-    A new part is one new file in that folder. `noun` is what one is called in sentences.
+    A new part is one new file in that folder. `noun` is the word for one part in messages.
     """
 
     def __init__(self, kind: type[P], package: str, noun: str) -> None:
@@ -38,7 +38,7 @@ class Table(Generic[P]):
 
     @functools.cached_property
     def rows(self) -> Mapping[str, type[P]]:
-        """The classes by name. Their modules are imported when this is asked for the first time."""
+        """The classes by name. The first access imports their modules."""
         folder = importlib.import_module(self.package).__path__
         found: dict[str, type[P]] = {}
         for module in pkgutil.iter_modules(folder, f"{self.package}."):
@@ -48,9 +48,9 @@ class Table(Generic[P]):
         return dict(sorted(found.items()))
 
     def document(self, value: Any, default: str = "") -> Any:
-        """What describes a part as a mapping that names it: text is read, a mapping without a name gets the default.
+        """The mapping that describes a part. Text is parsed; a mapping without a name gets the name `default`.
 
-        Anything else is returned as it is. Raises RequestError for text that names no part, or is not written well.
+        Any other value is returned unchanged. Raises RequestError for text that names no part or cannot be parsed.
         """
         if isinstance(value, Part):
             return to_document(value)
@@ -63,7 +63,7 @@ class Table(Generic[P]):
             name = value if call is None else call[0]
             example = next(iter(self.rows))
             raise RequestError(
-                f'There is no {self.noun} "{name}" ({nearest(name, self.rows)}). It is written as in {example}(...).'
+                f'There is no {self.noun} "{name}" ({nearest(name, self.rows)}). Write it as in {example}(...).'
                 f"{EVERY_SETTING}"
             )
         words = call[1] or []
@@ -73,9 +73,9 @@ class Table(Generic[P]):
         return {KEY: call[0], **parse_assignments(words)}
 
     def check_names(self, document: Any) -> None:
-        """Raise RequestError where a document describes no part of this kind, or has a setting of another one."""
+        """Raise RequestError if a document describes no part of this kind, or has a setting of another part."""
         if not isinstance(document, Mapping):
-            raise RequestError(f"It is written as in {next(iter(self.rows))}(...).")
+            raise RequestError(f"Write it as in {next(iter(self.rows))}(...).")
         name = document.get(KEY)
         if not isinstance(name, str) or name not in self.rows:
             raise RequestError(f'There is no {self.noun} "{name}" ({nearest(str(name), self.rows)}).{EVERY_SETTING}')
@@ -83,7 +83,7 @@ class Table(Generic[P]):
         for key in document.keys() - {KEY} - self.rows[name].model_fields.keys():
             if owners := [other for other, row in self.rows.items() if key in row.model_fields]:
                 with found:
-                    raise RequestError(f"{name} has no {key}, which is of {' and '.join(owners)}.{EVERY_SETTING}")
+                    raise RequestError(f"{name} has no {key}, which belongs to {' and '.join(owners)}.{EVERY_SETTING}")
         found.raise_if_any()
 
 
@@ -94,7 +94,7 @@ def to_document(part: Part) -> dict[str, Any]:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Turn a RequestError into an error of the field at which it is met, beside those of other fields."""
+    """Turn a RequestError into pydantic's error of the current field, so that all fields are reported together."""
     try:
         yield
     except RequestError as error:
@@ -102,7 +102,7 @@ def _told() -> Iterator[None]:
 
 
 def _schema(table: Table[Any], handler: GetCoreSchemaHandler, default: str = "") -> core_schema.CoreSchema:
-    """A schema that takes a part, its document or its text, and reports every wrong field at its place."""
+    """A schema that accepts a part, its document or its text. It reports every wrong field at its place."""
 
     def read(value: Any) -> Any:
         with _told():
@@ -122,7 +122,7 @@ def _name_of(value: Any) -> str | None:
 
 
 def _fields(schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
-    """The schema of a part for a document that names it."""
+    """The schema of a part, for a document that still has the part's name in it."""
 
     def without_name(value: Any) -> Any:
         return {key: v for key, v in value.items() if key != KEY} if isinstance(value, Mapping) else value
@@ -134,7 +134,7 @@ def _fields(schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
 class OneOf(Nested):
     """A field that holds one part, as in `Annotated[Optimizer, OneOf(OPTIMIZERS, "SGD")]`.
 
-    `default` is the part of a document that names none.
+    A document without a name describes the part `default`.
     """
 
     table: Table[Any]
@@ -143,22 +143,22 @@ class OneOf(Nested):
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return _schema(self.table, handler, self.default)
 
-    def spelled(self, value: Any) -> Any:
-        """A part that is written as text as a document, which a delta can be laid over."""
+    def expanded(self, value: Any) -> Any:
+        """A part that is written as text becomes a document, so that a delta can be merged into it."""
         return self.table.document(value) if isinstance(value, str) else value
 
     def paths(self) -> Iterator[tuple[str, ...]]:
-        """The part itself, and the settings of every part that can stand here."""
+        """The path of the part itself, and the settings of every part that the field can hold."""
         fields = (field for row in self.table.rows.values() for field in row.model_fields)
         yield from dict.fromkeys([(), *((field,) for field in fields)])
 
 
 @dataclass(frozen=True)
 class SomeOf(Nested):
-    """A field that holds parts of a kind by their names, each at most once: a mapping `{"Flip": Flip(...)}`.
+    """A field that holds parts of one kind by name, each at most once: a mapping `{"Flip": Flip(...)}`.
 
-    Read from such a mapping, whose values need no name of their own; from a list of parts; or from text with commas.
-    A value None, or the word none, leaves a part out.
+    It accepts such a mapping, whose values may omit the part's name, a list of parts, or text with commas between the
+    parts. The value None, or the word none, removes a part.
     """
 
     table: Table[Any]
@@ -173,10 +173,10 @@ class SomeOf(Nested):
         mapping = core_schema.dict_schema(core_schema.str_schema(), item)
         return core_schema.no_info_before_validator_function(read, mapping)
 
-    def spelled(self, value: Any) -> Any:
-        """Parts that are written as text, or each of them as text, as a mapping of documents.
+    def expanded(self, value: Any) -> Any:
+        """Documents in place of parts that are written as text.
 
-        A list stays one: it stands for all parts, and a mapping for some beside others.
+        A list stays a list, and a mapping a mapping: a list states all parts, a mapping changes some of them.
         """
         if isinstance(value, str):
             return [self.table.document(word) for word in arguments(value)] if value.lower() != "none" else []
@@ -188,14 +188,14 @@ class SomeOf(Nested):
         return value
 
     def paths(self) -> Iterator[tuple[str, ...]]:
-        """All parts together, each part, and its settings."""
+        """The path of all parts together, of each part, and of each part's settings."""
         yield ()
         for name, row in self.table.rows.items():
             yield from [(name,), *((name, field) for field in row.model_fields)]
 
     def documents(self, value: Any) -> Any:
-        """Whatever describes some parts as one mapping by name, in the order of the table."""
-        value = self.spelled(value)
+        """The documents of some parts as one mapping by name, in the order of the table."""
+        value = self.expanded(value)
         if isinstance(value, list | tuple):
             items = [self.table.document(item) for item in value]
             names = [item.get(KEY) if isinstance(item, Mapping) else None for item in items]
@@ -208,19 +208,17 @@ class SomeOf(Nested):
         for name, item in kept.items():
             if name in self.table.rows and not isinstance(item, Mapping):
                 field = next(iter(self.table.rows[name].model_fields), "")
-                raise RequestError(f"{name} = {item!r}; it is written as in {name}({field}=...).")
+                raise RequestError(f"{name} = {item!r}; write it as in {name}({field}=...).")
             if isinstance(item, Mapping) and item.get(KEY, name) != name:
-                raise RequestError(
-                    f'Under "{name}" stands the {self.table.noun} {item[KEY]}; write it under its own name.'
-                )
+                raise RequestError(f'"{name}" holds the {self.table.noun} {item[KEY]}; write it under its own name.')
         known = [name for name in self.table.rows if name in kept]
         return {name: kept[name] for name in (*known, *(name for name in kept if name not in known))}
 
 
-def spelled(model: type[Settings], document: Mapping[str, Any], *, named: bool = False) -> dict[str, Any]:
-    """A document of settings in which every part is a mapping, so that a delta can be laid over it.
+def expanded(model: type[Settings], document: Mapping[str, Any], *, named: bool = False) -> dict[str, Any]:
+    """A document of settings with a mapping for every part, so that a delta can be merged into it.
 
-    With `named` a part that does not say its name gets the default one, which a delta may not change in silence.
+    With `named` a part without a name gets the default name; otherwise a delta could change the part unnoticed.
     Raises RequestError for text that describes no part.
     """
     found, findings = dict(document), Findings()
@@ -229,7 +227,7 @@ def spelled(model: type[Settings], document: Mapping[str, Any], *, named: bool =
         nested = next((item for item in field.metadata if isinstance(item, OneOf | SomeOf)), None) if field else None
         with findings:
             if nested is not None:
-                found[name] = nested.spelled(value)
+                found[name] = nested.expanded(value)
             if named and isinstance(nested, OneOf) and isinstance(found[name], Mapping):
                 found[name] = {KEY: nested.default, **found[name]}
     findings.raise_if_any()

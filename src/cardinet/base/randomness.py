@@ -1,7 +1,7 @@
 """Random draws as a pure function of (seed, epoch, sample index, name of the draw), the same on every machine.
 
-They come from a counter-based hash: nothing is stored and nothing is advanced. So a draw does not depend on the number
-of workers, on the batch in which a sample stands, on where a run was resumed or on what else is drawn.
+They come from a counter-based hash without any state. So a draw does not depend on the number of workers, on the batch
+that holds the sample, on the step at which a run was resumed or on other draws.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def _mix(x: int) -> int:
 
 
 def _mix_all(x: Words) -> Words:
-    """The same for each element, at least one of them."""
+    """`_mix` of each element of an array with at least one element."""
     x = (x ^ (x >> _SHIFTS[0])) * _MIXES[0]
     x = (x ^ (x >> _SHIFTS[1])) * _MIXES[1]
     return x ^ (x >> _SHIFTS[2])
 
 
 def hash64(*words: npt.ArrayLike) -> Words:
-    """A 64-bit hash of the words, each an integer or an array of them (broadcast together)."""
+    """A 64-bit hash of the words. Each word is an integer or an array of integers; they are broadcast together."""
     state: int | Words = 0
     for word in words:
         state = _hashed(state, word)
@@ -45,12 +45,12 @@ def hash64(*words: npt.ArrayLike) -> Words:
 
 
 def _hashed(state: int | Words, word: npt.ArrayLike) -> int | Words:
-    """The hash of some words and one more, from the hash of those words."""
+    """Add one word to the hash `state` of the words before it."""
     if isinstance(word, int):
         bits: int | Words = _mix((word + _STEP) & _BITS)
     else:
         bits = _mix_all(np.atleast_1d(np.asarray(word, dtype=np.int64)).astype(np.uint64) + _STEPS)
-    if isinstance(bits, int) and isinstance(state, int):  # many times as fast as with an array of one
+    if isinstance(bits, int) and isinstance(state, int):  # many times faster than an array of one element
         return _mix(((state ^ bits) + _STEP) & _BITS)
     return _mix_all((_array(state) ^ _array(bits)) + _STEPS)
 
@@ -61,16 +61,16 @@ def _array(word: int | Words) -> Words:
 
 @lru_cache(maxsize=256)
 def _named(seed: int, epoch: int, name: str, count: int) -> Words:
-    """The hashes, (count,), from which the draws of this name are made for each sample of an epoch.
+    """Hashes of shape (count,): the start of all draws of this name in this epoch.
 
-    The name counts as a whole number, which is the same on every machine and in every version of Python.
+    A digest turns the name into a whole number that is the same on every machine and in every version of Python.
     """
     word = int.from_bytes(sha256(name.encode()).digest()[:8], "big")
     return hash64(seed, epoch, word, np.arange(count))
 
 
 def uniforms(seed: int, epoch: int, name: str, index: npt.ArrayLike, count: int = 1) -> npt.NDArray[np.float64]:
-    """`count` uniform draws in [0, 1) for each sample index, by the name of the draw: shape (len(index), count)."""
+    """`count` uniform draws in [0, 1) for each sample index: shape (len(index), count). `name` keys the draw."""
     column = np.atleast_1d(np.asarray(index, dtype=np.int64))[:, None]
     bits = _array(_hashed(_named(seed, epoch, name, count), column))
     return (bits >> _SHIFTS[3]).astype(np.float64) * 2.0**-53

@@ -1,4 +1,4 @@
-"""Typed settings: unknown keys refused with the nearest one, short names, values typed by the schema."""
+"""Typed settings: values from text, short names, deltas, and errors that name the nearest key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, fie
 from cardinet.base.documents import Bounds, DocumentError, OutOfBounds, parse_toml
 from cardinet.base.errors import EVERY_SETTING, RequestError
 from cardinet.base.synonyms import setting_hint
-from cardinet.base.visible import SHOWN
+from cardinet.base.terminal_text import SHOWN
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -19,7 +19,7 @@ KEY = "part"
 """The word that names a part in a document: `{"part": "SGD", "lr": 0.1}`."""
 
 TYPED = Bounds(size=2**20, finite=False)
-"""How much of a value from the command line is read; what is no finite number is for its schema to refuse, by name."""
+"""Bounds of a value from the command line. inf and nan pass here, so that the schema can refuse them by name."""
 
 
 class Settings(BaseModel):
@@ -40,9 +40,9 @@ class Settings(BaseModel):
 
 
 def parse_value(text: str) -> Any:
-    """A value from the command line, in TOML's notation where it is one (2000, 0.1, true, [1, 2]), else the text.
+    """A value from the command line: TOML's value (2000, 0.1, true, [1, 2]) if the text is TOML, else the text.
 
-    A bare list works too: `3,4,6,3`. Raises RequestError for whole numbers and lists beyond what is read.
+    A list may stand without brackets: `3,4,6,3`. Raises RequestError for a value beyond the bounds of `TYPED`.
     """
     for candidate in (text, f"[{text}]" if "," in text else text):
         try:
@@ -52,13 +52,13 @@ def parse_value(text: str) -> Any:
             raise RequestError(f"{value}: {str(error).removeprefix('value: ')}.") from None
         except DocumentError:
             continue
-        if len(document) == 1:  # no more lines with keys of their own
+        if len(document) == 1:  # else the text has further lines with keys
             return document["value"]
     return text
 
 
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:
-    """`key=value` words as a mapping. Raises RequestError for a word without `=` and for a key given twice."""
+    """A mapping from `key=value` words. Raises RequestError for a word without `=` and for a key given twice."""
     values: dict[str, Any] = {}
     wrong = []
     for word in assignments:
@@ -79,45 +79,48 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
 
 
 def parse_group(assignments: Iterable[str], group: str) -> dict[str, Any]:
-    """Words such as `data.limit=30` as settings of one group, with or without its name before them. Raises likewise."""
+    """A mapping from the `key=value` words of one group; `data.limit=30` and `limit=30` mean the same for `data`.
+
+    Raises RequestError as `parse_assignments` does.
+    """
     return parse_assignments([word.strip().removeprefix(f"{group}.") for word in assignments])
 
 
 class Nested:
-    """In the annotation of a field: it holds settings that do not show in its type, and names their paths."""
+    """An annotation of a field that holds settings of its own, which the field's type does not show."""
 
     def paths(self) -> Iterator[tuple[str, ...]]:
-        """The paths of the settings within the field; the empty one is the field as a whole."""
+        """The paths of the settings within the field; the empty path is the whole field."""
         raise NotImplementedError
 
 
-def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The paths of all settings of a model, groups within groups included."""
+def setting_paths(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths of all settings of a model, nested groups included."""
     for name, field in model.model_fields.items():
         kind = field.annotation
         nested = next((item for item in field.metadata if isinstance(item, Nested)), None)
         if nested is not None:
             yield from ((*path, name, *inner) for inner in nested.paths())
         elif isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from leaves(kind, (*path, name))
+            yield from setting_paths(kind, (*path, name))
         else:
             yield (*path, name)
 
 
 def short_names(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The ends of a path by which it can be called, the shortest first; see `find_setting`."""
+    """The ends of a path that may stand for it, the shortest first; see `find_setting`."""
     starts = range(len(path) - 1, -1, -1)
     yield from (path[start:] for start in starts if not (start and path[start - 1][:1].isupper()))
 
 
 def find_setting(model: type[BaseModel], key: str) -> tuple[str, ...]:
-    """The path of a setting by its dotted path or by a short name that exactly one group owns.
+    """The path of the setting that `key` names: by a dotted path, or by a short name that exactly one group has.
 
-    The settings of a part among others need its name too ("Flip.probability"): a short one would add that part to a
-    recipe that may have no such part. Raises RequestError with the nearest names for an unknown key, and with the
-    owners for an ambiguous one.
+    The settings of a part in a list of parts need the part's name too ("Flip.probability"): a short name would add the
+    part to a recipe without it. Raises RequestError with the nearest names for an unknown key, and with all owners
+    for an ambiguous key.
     """
-    paths = list(leaves(model))
+    paths = list(setting_paths(model))
     wanted = tuple(key.split("."))
     found = [p for p in paths if p == wanted] or [p for p in paths if wanted in short_names(p)]
     if len(found) == 1:
@@ -137,9 +140,9 @@ def put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 
 
 def merge(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
-    """A document with a delta laid over it: groups are merged, values and other parts replaced.
+    """A copy of `base` with the changes of `delta`: groups are merged; values, and parts of another name, replaced.
 
-    A list of parts stands for all of them, and stays one where the delta changes some by their names.
+    A list of parts stays a list if the delta changes some of its parts by name.
     """
     merged = dict(base)
     for key, value in delta.items():
@@ -154,7 +157,7 @@ def merge(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _merged_parts(parts: list[Any], delta: Mapping[str, Any]) -> Any:
-    """A list of parts with the changes of some; another list, or what else the delta is where it holds no parts."""
+    """The list of parts with the changes of `delta`; `delta` itself if it does not change parts by name."""
     changes = {name: {KEY: name, **v} if isinstance(v, Mapping) else v for name, v in delta.items()}
     if KEY in delta or not all(v == "none" or isinstance(v, Mapping) for v in changes.values()):
         return delta
@@ -163,23 +166,23 @@ def _merged_parts(parts: list[Any], delta: Mapping[str, Any]) -> Any:
 
 
 def tag(name: str) -> str:
-    """The word for a part in the place of an error; it is no setting, so `explain` leaves it out."""
+    """Mark the name of a part in the location of a pydantic error; `to_request_error` omits it from the message."""
     return f"<{name}>"
 
 
 def is_tag(word: str | int) -> bool:
-    """Whether a word of a place is a `tag`."""
+    """Whether a word of an error's location is a `tag`."""
     return isinstance(word, str) and word.startswith("<") and word.endswith(">")
 
 
-def explain(error: ValidationError, known: list[str], where: str = "", noun: str = "setting") -> RequestError:
-    """A validation error as findings: each with the setting, its value, what is wrong and, for a key, the nearest.
+def to_request_error(error: ValidationError, known: list[str], where: str = "", noun: str = "setting") -> RequestError:
+    """A validation error as findings: each has the setting, its value, the fault and, for a wrong key, the nearest one.
 
-    `noun` is what the parts of the document are called.
+    `where` ("data.") is the place of the document in a larger one; `noun` is the word for its entries.
     """
     findings = []
     items = error.errors()
-    wrong = {item["loc"][:-1] for item in items}  # what has a wrong member is called too short as well
+    wrong = {item["loc"][:-1] for item in items}  # pydantic also calls a tuple with a wrong member too short
     for item in items:
         if item["type"] == "too_short" and item["loc"] in wrong:
             continue
@@ -201,19 +204,24 @@ def explain(error: ValidationError, known: list[str], where: str = "", noun: str
 
 
 def _is_group(value: Any) -> bool:
-    """Whether a value is settings or parts, which a sentence does not repeat."""
+    """Whether a value is a group of settings or a list of parts, which is too long for a message."""
     return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, dict) for v in value))
 
 
 def _short(value: Any) -> str:
-    """A value as it is told in a sentence, which a long one would drown."""
+    """A value as text for a message, cut if it is long."""
     text = repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def validate(model: type[M], document: Mapping[str, Any], where: str = "") -> M:
-    """The settings in a document, which stands at `where` ("data."). Raises RequestError with every finding at once."""
+    """The settings in a document; `where` ("data.") is its place in a larger one.
+
+    Raises RequestError with all findings.
+    """
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise explain(error, [".".join(p) for p in leaves(model)] + list(model.model_fields), where) from None
+        raise to_request_error(
+            error, [".".join(p) for p in setting_paths(model)] + list(model.model_fields), where
+        ) from None

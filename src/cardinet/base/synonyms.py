@@ -1,4 +1,4 @@
-"""What other programs call the settings, and what they have that there is not here: data for hints."""
+"""Names of settings in other programs, as data for hints in messages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CALLED = {
     "base_width": "width_per_group",
     "depths": "layers num_layers num_blocks blocks",
 }
-"""Our name, and the others'."""
+"""Our name of a setting, and the names that other programs give it."""
 
 INSTEAD = {
     "epochs num_epochs max_epochs n_epochs num_train_epochs epoch": 'give --epochs 5, or --set length="5 epochs"',
@@ -79,14 +79,14 @@ INSTEAD = {
     "attention attn se attn_layer": 'attention is the gate, as in --set "gate=SqueezeExcite(reduction=16)"',
     "train_split seed_split": "validation and test are the shares that are split off; the rest is trained on",
 }
-"""Others' names, and what to do or to know."""
+"""Names that only other programs have, and what the user can do instead."""
 
 _CALLED = {other: ours for ours, others in CALLED.items() for other in others.split()}
 _INSTEAD = {other: sentence for others, sentence in INSTEAD.items() for other in others.split()}
 
 
 def setting_hint(name: str, allowed: Iterable[str]) -> str:
-    """The hint that ends a message about an unknown setting: ours for another program's, else the nearest ones."""
+    """The end of a message about an unknown setting: our name for another program's setting, else the nearest names."""
     allowed = list(allowed)
     ours, instead = _CALLED.get(_word(name)), _INSTEAD.get(_word(name))
     if ours is not None and any(ours == known.rpartition(".")[2] for known in allowed):
@@ -95,7 +95,7 @@ def setting_hint(name: str, allowed: Iterable[str]) -> str:
 
 
 def option_hint(option: str, options: Iterable[str]) -> str | None:
-    """What to say of an unknown option (`--imgsz`) that other programs have; None where nothing is known of it."""
+    """A hint for an unknown option (`--imgsz`) of another program; None if the option is not in the tables."""
     word = _word(option)
     ours, instead = _CALLED.get(word, word if word in CALLED else None), _INSTEAD.get(word)
     options = list(options)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cardinet.base.numbers import PASSES
+from cardinet.base.whole_numbers import PASSES
 from cardinet.cli.options import Compare, Device, Json, NoBounds, OnBadImage, Set, Workers
 from cardinet.cli.talk import print_json, say, show
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cardinet.base.numbers import THREADS
+from cardinet.base.whole_numbers import THREADS
 from cardinet.cli.options import Json, NoBounds, OnBadImage, Set, Workers
 from cardinet.cli.talk import print_json, say, show
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cardinet.base.numbers import SIDE
+from cardinet.base.whole_numbers import SIDE
 from cardinet.cli.options import Json, NoBounds, Set
 from cardinet.cli.talk import in_short, print_json, say, show, show_table, thousands
 

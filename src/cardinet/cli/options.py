@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cardinet.base.numbers import WORKERS
+from cardinet.base.whole_numbers import WORKERS
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Set = Annotated[

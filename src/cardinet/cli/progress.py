@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from cardinet.base.visible import visible
+from cardinet.base.terminal_text import visible
 from cardinet.cli.talk import draw, duration, say
 from cardinet.train.listener import Listener, Tick
 

@@ -22,7 +22,7 @@ def report(
     """Write the report of a run again, or compare several runs in one page."""
     from cardinet.base.errors import Findings, RequestError
     from cardinet.base.files import write_atomic
-    from cardinet.base.places import check_file
+    from cardinet.base.output_paths import check_new_file
     from cardinet.report.page import comparison, render
     from cardinet.report.write import collect
     from cardinet.runs.folder import RunFolder
@@ -35,7 +35,7 @@ def report(
         if out is not None and (out.suffix.lower() != ".html" or out.is_dir()):
             raise RequestError(f"{out} cannot be the report; name a file that ends in .html.")
         if out is not None:
-            check_file(out, replaces=True)
+            check_new_file(out, replaces=True)
     findings.raise_if_any()
     written = out or (RunFolder(runs[0]).report if len(runs) == 1 else Path("comparison.html"))
     write_atomic(written, render(contents[0]) if len(runs) == 1 else comparison(contents))

@@ -13,7 +13,7 @@ from typing import Any, Literal, TextIO
 
 from cardinet.base.documents import finite
 from cardinet.base.errors import Notice, once
-from cardinet.base.visible import in_json, told, visible
+from cardinet.base.terminal_text import escaped_json, shortened, visible
 
 _told: set[str] = set()
 """The notices that this process has told."""
@@ -69,7 +69,7 @@ def open_streams() -> None:
 
 def errors(findings: Iterable[str]) -> None:
     """What was wrong, one line each, on stderr."""
-    say(*(f"error: {told(finding)}" for finding in once(tuple(findings))))
+    say(*(f"error: {shortened(finding)}" for finding in once(tuple(findings))))
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def notices() -> Iterator[None]:
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout; a number that is none (NaN, infinite) is null, as JSON has no word for it."""
-    text = in_json(json.dumps(finite(document), ensure_ascii=False, allow_nan=False))
+    text = escaped_json(json.dumps(finite(document), ensure_ascii=False, allow_nan=False))
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):

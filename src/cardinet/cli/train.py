@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardinet.base.numbers import plain
+from cardinet.base.whole_numbers import without_exponent
 from cardinet.cli.options import Json, NoBounds, OnBadImage, Set
 from cardinet.cli.talk import duration, in_short, print_json, say, show
 
@@ -48,7 +48,7 @@ def train(
     started = time.monotonic()
     flags = {
         "data.source": data,
-        "training.length": None if epochs is None else f"{plain(epochs)} epochs",
+        "training.length": None if epochs is None else f"{without_exponent(epochs)} epochs",
         "machine.device": device,
         "machine.seed": seed,
         "training.batch_size": batch_size,

@@ -40,7 +40,7 @@ def admit(source: Source, settings: DataSettings, findings: Sequence[Finding]) -
 def left_out(source: Source, identities: Set[str], settings: DataSettings) -> Source:
     """The source without these pictures, given as `Finding.identity`; small ones are then put in memory.
 
-    Raises WorkError for an identity that is no picture's, and where a class has no training picture left.
+    Raises WorkError for an identity that is not a picture's, and where a class has no training picture left.
     """
     keys: dict[str, set[str]] = {name: set() for name in source.splits}
     for identity in identities:

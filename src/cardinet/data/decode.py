@@ -82,7 +82,7 @@ def _unidentified(data: bytes) -> PictureError:
     """Why Pillow does not know what the bytes are."""
     name = formats.format_of(data)
     if name is None:
-        return PictureError("wrongly-typed", f"it is no picture; it begins with {data[:12]!r}")
+        return PictureError("wrongly-typed", f"it is not a picture; it begins with {data[:12]!r}")
     if name not in formats.FORMATS:
         return PictureError("wrongly-typed", f"it is a {name} picture, which is not read; {formats.REASONS[name]}")
     if name == "TIFF" and (how := tiff.unread(data)) is not None:

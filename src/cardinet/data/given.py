@@ -65,7 +65,7 @@ def given(pictures: Pictures) -> list[Given]:
     Paths, folders and patterns (`*`, `?`, `[...]`, `**`) are text or Path; bytes are an encoded picture, and so is what
     an open file holds from where it stands; an array is (H, W) or (H, W, C), a tensor (C, H, W) with 1, 3 or 4
     channels, or several of them with a first dimension more: uint8, or floating-point numbers from 0 to 1. Raises
-    RequestError with everything that is not there or is no picture by its type.
+    RequestError with everything that is not there or is not a picture by its type.
     """
     findings = Findings()
     found: list[Given] = []
@@ -85,7 +85,7 @@ def _each(pictures: Pictures) -> Iterable[Any]:
     if _is_encoded(pictures):
         return [pictures]
     if isinstance(pictures, Set):
-        raise RequestError(f"{type(pictures).__name__} is no list, in whose order the answers are; give a list.")
+        raise RequestError(f"{type(pictures).__name__} is not a list, in whose order the answers are; give a list.")
     if isinstance(pictures, Mapping) or not isinstance(pictures, Iterable):
         raise _no_picture(pictures)
     return pictures
@@ -117,7 +117,7 @@ def _paths(path: str | Path) -> Iterator[Path]:
     elif not os.path.exists(path):
         raise RequestError(f"There is no picture or folder {path}.")
     elif not os.path.isfile(path):
-        raise RequestError(f"{path} is no file (but a device, pipe or socket); give a picture or a folder.")
+        raise RequestError(f"{path} is not a file (but a device, pipe or socket); give a picture or a folder.")
     else:
         yield Path(path)
 
@@ -129,7 +129,7 @@ def _below(folder: str) -> list[str]:
 def _read(path: Path) -> bytes:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise PictureError("damaged", "it is no file, but a device, pipe or socket")
+            raise PictureError("damaged", "it is not a file, but a device, pipe or socket")
         return path.read_bytes()
     except OSError as error:
         raise PictureError("damaged", f"it cannot be read ({error.strerror})") from None
@@ -167,7 +167,7 @@ def _values(tensor: Any) -> npt.NDArray[Any]:
     if getattr(tensor, "is_meta", False):
         raise RequestError("a tensor on the meta device has no values; give one on a real device.")
     if str(getattr(tensor, "layout", "torch.strided")) != "torch.strided":
-        raise RequestError(f"a sparse tensor ({tensor.layout}) is no picture; give tensor.to_dense().")
+        raise RequestError(f"a sparse tensor ({tensor.layout}) is not a picture; give tensor.to_dense().")
     tensor = tensor.detach().cpu()
     values: npt.NDArray[Any] = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
     return values
@@ -183,7 +183,7 @@ def _pixels(values: npt.NDArray[Any], *, is_array: bool) -> npt.NDArray[Any]:
         values = values[:, :, 0]
     if values.ndim not in (2, 3) or values.size == 0 or (values.ndim == 3 and values.shape[2] not in (3, 4)):
         wanted = "(H, W) or (H, W, C)" if is_array else "(H, W) or (C, H, W)"
-        raise RequestError(f"{shape} is no picture: give {wanted} with 1, 3 or 4 channels.")
+        raise RequestError(f"{shape} is not a picture: give {wanted} with 1, 3 or 4 channels.")
     if np.issubdtype(values.dtype, np.floating):
         if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
             raise RequestError(
@@ -192,12 +192,12 @@ def _pixels(values: npt.NDArray[Any], *, is_array: bool) -> npt.NDArray[Any]:
             )
         values = np.rint(values.astype(np.float64) * 255).astype(np.uint8)
     if values.dtype != np.uint8 and not (values.dtype == np.uint16 and values.ndim == 2):
-        raise RequestError(f"{what} of {values.dtype} is no picture: give uint8, or floating-point from 0 to 1.")
+        raise RequestError(f"{what} of {values.dtype} is not a picture: give uint8, or floating-point from 0 to 1.")
     return np.ascontiguousarray(values)
 
 
 def _no_picture(one: Any) -> CardinetError:
     return RequestError(
-        f"{type(one).__name__} is no picture: give a path, folder or pattern, bytes, a file open in binary mode, "
+        f"{type(one).__name__} is not a picture: give a path, folder or pattern, bytes, a file open in binary mode, "
         "a Pillow picture, an array or a tensor, or a list of these."
     )

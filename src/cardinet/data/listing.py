@@ -82,7 +82,7 @@ class Paths(Names):
             handle = os.open(self.at(index), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would be waited for
             with open(handle, "rb") as file:
                 if not stat.S_ISREG(os.fstat(handle).st_mode):
-                    raise PictureError("damaged", "it is no file, but a device or pipe")
+                    raise PictureError("damaged", "it is not a file, but a device or pipe")
                 return file.read()
         except OSError as error:
             raise PictureError("damaged", f"it cannot be read ({error.strerror})") from error
@@ -175,7 +175,7 @@ class Listing:
 
 
 def writable(name: str) -> str:
-    """A file's name as text that can be encoded: what is no UTF-8 is escaped, and so that no two names become one,
+    """A file's name as text that can be encoded: what is not UTF-8 is escaped, and so that no two names become one,
     backslashes are doubled.
     """
     return name.replace("\\", "\\\\").encode("utf-8", "backslashreplace").decode("utf-8")

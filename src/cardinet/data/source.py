@@ -85,7 +85,7 @@ class Source:
     on disk (sorted names, sizes and classes), whatever the limit and the division. `small` says that the pictures that
     can be decoded are small and of one size, `size` is then (H, W), else None: they are in memory, all or, as long as
     there is a bad one among them, none (`admitted` sees to that). `flips` says whether a mirrored picture keeps its
-    class, `ignored` how many files are no pictures by their name. `notes` are findings on the source that keep nothing
+    class, `ignored` how many files are not pictures by their name. `notes` are findings on the source that keep nothing
     from being used; `unsplit` says that it had no splits of its own.
     """
 

@@ -10,7 +10,7 @@ from cardinet.evaluate.answers import answer_table
 from cardinet.evaluate.classification import Evaluation, evaluate
 from cardinet.evaluate.opening import Opened
 from cardinet.evaluate.request import Request, resolve
-from cardinet.measure.available import require_confusion
+from cardinet.measure.available_memory import require_confusion
 from cardinet.runs.model_file import Model
 from cardinet.runs.prediction import BATCH_SIZE
 from cardinet.runs.room import require_batch

@@ -196,7 +196,7 @@ def model_path(model: str) -> Path | None:
             f"{path} has no model yet, as its run ended before the first evaluation; go on with it first "
             f"(cardinet train --resume {shlex.quote(str(path))})."
         )
-    raise RequestError(f"{path} is no run folder: there is no model.safetensors in it.")
+    raise RequestError(f"{path} is not a run folder: there is no model.safetensors in it.")
 
 
 def read_model(model: str, device: str = "cpu", *, compare: bool = True) -> Model:
@@ -221,7 +221,7 @@ def model_of(model: Model | str | os.PathLike[str], device: str = "cpu", *, comp
         return model
     if isinstance(model, str | os.PathLike):
         return read_model(os.fspath(model), device, compare=compare)
-    raise RequestError(f"{type(model).__name__} is no model; give what cardinet.load(FILE) gives, or a run folder.")
+    raise RequestError(f"{type(model).__name__} is not a model; give what cardinet.load(FILE) gives, or a run folder.")
 
 
 def run_of(model: Model | str | os.PathLike[str]) -> RunFolder | None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cardinet.base.errors import Findings, RequestError
-from cardinet.base.numbers import PASSES, WORKERS, require_whole
 from cardinet.base.settings import validate
+from cardinet.base.whole_numbers import PASSES, WORKERS, require_whole
 from cardinet.data.check import Progress
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Source

@@ -15,8 +15,8 @@ import torch
 from torch.export import ExportedProgram
 
 from cardinet.base.errors import Findings, RequestError, WorkError
-from cardinet.base.files import beside, publish_files
-from cardinet.base.places import path_of
+from cardinet.base.files import publish_files, temporary_folder_beside
+from cardinet.base.output_paths import path_of
 from cardinet.base.version import __version__
 from cardinet.data.source import Source
 from cardinet.evaluate.matching import check_classes
@@ -152,7 +152,7 @@ def export_model(
     dtype = "uint8" if request.with_preprocessing else "float32"
     pictures = proving(source, model.preprocessing, request.pictures, request.workers)
     calibration = _calibration(source, model, request, said)
-    with beside(request.out) as folder, _threads(threads):
+    with temporary_folder_beside(request.out) as folder, _threads(threads):
         maker = _Maker(model, request, folder, threads, said)
         network = runner.TorchRunner(copy.deepcopy(model.network).to("cpu"), model.preprocessing)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cardinet.export.runner import Array, Runner
-from cardinet.measure.latency import in_turn
+from cardinet.measure.timing import time_in_turn
 
 BATCHES = (1, 8)
 
@@ -69,4 +69,4 @@ def latencies(
 
 def _latency(contenders: Mapping[str, Runner], pixels: Array, seconds: float, most: int) -> Latency:
     calls = {name: partial(runner.logits, pixels) for name, runner in contenders.items()}
-    return Latency(len(pixels), in_turn(calls, seconds=seconds, most=most))
+    return Latency(len(pixels), time_in_turn(calls, seconds=seconds, most=most))

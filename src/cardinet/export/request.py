@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from cardinet.base.errors import Findings, RequestError, nearest
-from cardinet.base.numbers import THREADS, WORKERS, require_whole
-from cardinet.base.places import check_file
+from cardinet.base.output_paths import check_new_file
+from cardinet.base.whole_numbers import THREADS, WORKERS, require_whole
 from cardinet.export.extras import check_installed
 
 Format = Literal["onnx", "torch-export", "openvino"]
@@ -102,4 +102,4 @@ class Request:
                 f"{self.out.with_suffix(suffix)}."
             )
         for file in self.files if not os.path.isdir(self.out) else (self.out,):
-            check_file(file)
+            check_new_file(file)

@@ -1,8 +1,8 @@
-"""Exact counts of a network from one measured pass on the meta device, which computes shapes and no values.
+"""Exact counts of a network from one measured pass on the meta device, which computes shapes but no values.
 
-Parameters are the trainable ones (running statistics apart). MACs are the multiply-adds of convolution and
-linear layers (also where a block calls them as functions), FLOPs = 2 x MACs, activations the output elements
-of those layers.
+Parameters are the trainable ones, without running statistics. MACs are the multiply-adds of convolution and linear
+layers, also where a block calls them as functions. FLOPs = 2 x MACs. Activations are the output elements of those
+layers.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from cardinet.base.errors import RequestError
 
 @dataclass(frozen=True)
 class Stage:
-    """The share of one direct child of the network; `output` is its output's shape without the batch.
+    """The counts of one direct child of the network. `output` is the shape of its output without the batch.
 
-    The channels of a child with several streams are summed.
+    If a child has several streams, their channels are summed.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Counts:
-    """The counts of a network for one picture of `input` = (channels, height, width)."""
+    """The counts of a network for one picture of shape `input` = (channels, height, width)."""
 
     input: tuple[int, int, int]
     params: int
@@ -66,7 +66,7 @@ class _Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         aten = torch.ops.aten
-        if func is aten.native_batch_norm.default:  # its shapes, without the slow decomposition of the meta device
+        if func is aten.native_batch_norm.default:  # only the shapes: the meta device decomposes it slowly
             nothing = args[0].new_empty(0)
             return torch.empty_like(args[0]), nothing, nothing
         out = func(*args, **(kwargs or {}))
@@ -84,9 +84,9 @@ class _Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def count(network: nn.Module, input_size: int, in_channels: int = 3) -> Counts:
-    """Count a network that was built on the meta device, for one square picture of `input_size` pixels a side.
+    """Count a network that was built on the meta device, for one square picture with sides of `input_size` pixels.
 
-    Raises RequestError when the picture is too small for the network.
+    Raises RequestError if the network cannot take such a picture.
     """
     meter = _Meter()
     outputs: dict[str, tuple[int, ...]] = {}
@@ -129,7 +129,7 @@ def parameters(module: nn.Module) -> int:
 
 
 def count_spec(spec: Any, input_size: int) -> Counts:
-    """The counts of a description."""
+    """The counts of the network that a description describes. Raises RequestError as `count` does."""
     from cardinet.build.builder import build
 
     return count(build(spec, device="meta"), input_size, spec.in_channels)

@@ -1,4 +1,4 @@
-"""How much memory a network takes at work, from a pass on the meta device, which computes shapes and no values."""
+"""The memory that a network needs, from a pass on the meta device, which computes shapes but no values."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ FLOAT = 4
 """Bytes of a float32."""
 
 STEP, STEP_ROOM = 100_000_000, 1.1
-"""What a training step takes beside its tensors: bytes of torch's kernels, and a share for their work space."""
+"""Memory of a training step beside its tensors: bytes of torch's kernels, and a factor for their work space."""
 
 FORWARD, FORWARD_ROOM = 30_000_000, 1.2
-"""The same of a forward pass; all four are fitted to the peaks of ten networks on a CPU."""
+"""The same for a forward pass. All four numbers are fitted to the peaks of ten networks on a CPU."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes that some work takes beside what the process has already: `fixed`, and more for each picture of a batch."""
+    """Bytes that some work adds to those of the process: `fixed`, and `per_picture` for each picture of a batch."""
 
     fixed: int
     per_picture: int
 
     def of(self, pictures: int) -> int:
-        """The bytes of a batch."""
+        """The bytes for a batch of so many pictures."""
         return self.fixed + pictures * self.per_picture
 
     def with_room(self, share: float) -> Memory:
-        """So many times as much."""
+        """This memory times `share`."""
         return Memory(int(share * self.fixed), math.ceil(share * self.per_picture))
 
     def largest_batch(self, available: int) -> int:
-        """The largest power of two that fits; 0 where not even one picture does."""
+        """The largest power of two that fits into `available` bytes; 0 if not even one picture fits."""
         most = (available - self.fixed) // max(1, self.per_picture)
         return 0 if most < 1 else 1 << (most.bit_length() - 1)
 
@@ -50,17 +50,17 @@ class Memory:
 def training_memory(
     network: nn.Module, side: int, channels: int, batch: int, *, parts: int = 1, bfloat16: bool = False
 ) -> Memory:
-    """Of a step of SGD with momentum on a network on the meta device, for square pictures of `side` pixels.
+    """The memory of a step of SGD with momentum. The network is on the meta device, the pictures are `side` x `side`.
 
-    It is parameters, momenta, and the most that is alive of activations, gradients and what else the passes make.
+    It is the sum of parameters, momenta, and the peak of activations, gradients and other tensors of the passes.
 
-    With `parts` a batch passes in so many of them, so that only a part is alive. `bfloat16` is autocast: activations
-    have 2 bytes, and so has a copy of the parameters.
+    With `parts` the batch passes in so many parts, of which only one is in memory. `bfloat16` means autocast:
+    activations have 2 bytes, and so has a copy of the parameters.
     """
     tensors = sum(p.numel() for p in network.parameters())
     state = sum(b.numel() for b in network.buffers())
     once = STEP + FLOAT * (2 * tensors + state)
-    if bfloat16:  # the copies, and gradients of 4 bytes where the pass has 2
+    if bfloat16:  # the copies, and gradients of 4 bytes where the measured pass has 2
         once += 4 * tensors
 
     def step(pictures: int) -> int:
@@ -70,9 +70,9 @@ def training_memory(
 
 
 def evaluation_memory(network: nn.Module, side: int, channels: int, batch: int) -> Memory:
-    """Of a network on the meta device at work on a batch: its parameters and the most that is alive of activations.
+    """The memory of a forward pass on a batch: the parameters and the peak of the activations.
 
-    The batch is in the precision of the parameters.
+    The network is on the meta device. The batch has the precision of the parameters.
     """
     size = precision_of(network).itemsize
     once = FORWARD + size * sum(t.numel() for t in network.state_dict().values())
@@ -92,19 +92,19 @@ def evaluation_memory(network: nn.Module, side: int, channels: int, batch: int) 
 
 
 def network_bytes(network: nn.Module) -> int:
-    """Bytes of a network's parameters and buffers; on the meta device those that they would take elsewhere."""
+    """Bytes of a network's parameters and buffers; on the meta device the bytes that they would need elsewhere."""
     return sum(t.numel() * t.element_size() for t in network.state_dict().values())
 
 
 def precision_of(network: nn.Module) -> torch.dtype:
-    """The type of a network's parameters; float32 where it has none."""
+    """The type of a network's parameters; float32 if it has none."""
     return next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
 
 
 def _linear(step: Callable[[int], int], pictures: int, once: int, picture: int, parts: int = 1) -> Memory:
-    """The line through what a batch (or part of one) and half of it take, with the batch's pixels beside.
+    """The line through the bytes of a batch (or of a part of it) and of its half; the batch's pixels are added.
 
-    BN has no variance over a single value, so that the half has two pictures at least.
+    The half has at least two pictures, as batch normalisation has no variance over a single value.
     """
     pictures = max(4, pictures)
     half = pictures // 2
@@ -125,7 +125,7 @@ def _forward_backward(network: nn.Module, pictures: int, side: int, channels: in
 
 
 def _peak(network: nn.Module, work: Callable[[], None], bfloat16: bool) -> int:
-    """The most bytes that are alive during some work, beside the network's own."""
+    """The peak of the bytes in use during some work, without the network's own."""
     with _training(network), torch.random.fork_rng(devices=[]):
         kept = {name: tensor.dtype for name, tensor in network.named_parameters()}
         if bfloat16:
@@ -143,7 +143,7 @@ def _peak(network: nn.Module, work: Callable[[], None], bfloat16: bool) -> int:
 
 @contextmanager
 def _training(network: nn.Module) -> Iterator[None]:
-    """The modes as they are, but for the rules that draw: no unit is to be left out by chance."""
+    """Keep the modes of all modules, except stochastic depth: no unit may be left out by chance."""
     modes = {module: module.training for module in network.modules()}
     for module in modes:
         if isinstance(module, StochasticDepth):
@@ -154,11 +154,11 @@ def _training(network: nn.Module) -> Iterator[None]:
 
 
 class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up the bytes of the storages that operations make, until they are let go; `own` ones are not counted."""
+    """Adds up the bytes of the storages that operations make, until they are freed. Those of `own` do not count."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Whether torch wraps it against torch.compile, for which it would import that: a second or two."""
+        """Keep torch from wrapping this mode: for that it would import torch.compile, which takes a second or two."""
         return False
 
     def __init__(self, own: Iterable[Tensor]) -> None:
@@ -187,18 +187,18 @@ class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _unfolded(func: Any, args: Any, out: Any) -> int:
-    """Bytes into which a CPU unfolds the input of a convolution in float64, as it has no better kernel for that."""
+    """Bytes of the unfolded input of a convolution in float64: a CPU has no better kernel for it."""
     if func is not torch.ops.aten.convolution.default or out.dtype != torch.float64:
         return 0
     weight, stride = args[1], args[3]
     if {*weight.shape[2:], *stride} == {1}:
         return 0
-    columns = math.prod(weight.shape[1:])  # of a group, as one comes after the other
+    columns = math.prod(weight.shape[1:])  # of one group, as the groups run one after the other
     return int(columns * out.shape[0] * math.prod(out.shape[2:]) * out.element_size())
 
 
 def _normed(func: Any, args: Any) -> Any:
-    """BN's results by their shapes alone, as the meta device decomposes it slowly; None for other operations."""
+    """Empty results of batch normalisation, as the meta device decomposes it slowly; None for other operations."""
     aten = torch.ops.aten
     if func is aten.native_batch_norm.default:
         statistics = args[0].new_empty(args[0].shape[1], dtype=torch.float32)

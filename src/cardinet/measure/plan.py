@@ -1,4 +1,4 @@
-"""Planning: the base width that keeps a network's cost where its cardinality changes (Xie et al. 2016, Table 2)."""
+"""Planning: the base width that keeps a network's cost when its cardinality changes (Xie et al. 2016, Table 2)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ BUDGETS = ("params", "macs")
 
 @dataclass(frozen=True)
 class Row:
-    """One cardinality with the base width whose count is nearest to the budget, and what it costs.
+    """One cardinality with the base width whose count is nearest to the budget, and its counts.
 
-    `difference` is the count's distance from the budget in percent of the budget.
+    `difference` is the distance of the count from the budget, in percent of the budget.
     """
 
     cardinality: int
@@ -36,11 +36,11 @@ def plan(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Row, ...]:
-    """For each cardinality the integer base width whose `budget` is nearest to that of `spec`; of two the smaller.
+    """For each cardinality, the integer base width whose `budget` is nearest to that of `spec`; the smaller of two.
 
-    Every count is measured on a network of that width, for a picture of `input_size` pixels a side. `progress`
+    Every count is measured on a network of that width, for a picture with sides of `input_size` pixels. `progress`
     is called with (rows done, rows in all). Raises RequestError with all findings at once: a network without
-    a grouped bottleneck, an unknown budget, no cardinality or one below 1.
+    a grouped bottleneck, an unknown budget, no cardinality, or a cardinality below 1.
     """
     _check(spec, cardinalities, budget)
     whole = int(getattr(count_spec(spec, input_size), budget))
@@ -61,7 +61,7 @@ def _row(spec: Residual, cardinality: int, budget: str, whole: int, input_size: 
     def cost(width: int) -> int:
         return int(getattr(measured(width), budget))
 
-    least = -(-64 // min(spec.widths))  # below it a stage has no channel left for a group
+    least = -(-64 // min(spec.widths))  # with less, a stage has no channel for a group
     width = _first(cost, whole, least)
     if width > least and whole - cost(width - 1) <= cost(width) - whole:
         width = _first(cost, cost(width - 1), least)  # narrow stages round widths down, so several can cost the same
@@ -71,7 +71,7 @@ def _row(spec: Residual, cardinality: int, budget: str, whole: int, input_size: 
 
 
 def _first(cost: Callable[[int], int], target: int, least: int) -> int:
-    """The smallest width from `least` on that costs `target` or more, by bisection: costs grow with the width."""
+    """The smallest width from `least` on that costs `target` or more, by bisection, as costs grow with the width."""
     low, high = least - 1, least
     while cost(high) < target:
         low, high = high, 2 * high

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeGuard, TypeVar, dataclass_
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
-from cardinet.base.settings import explain
+from cardinet.base.settings import to_request_error
 
 PartClass = TypeVar("PartClass", bound=type)
 _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
@@ -204,4 +204,4 @@ def made(make: Callable[..., Any], values: Mapping[str, Any], kind: Any, where: 
     try:
         return make(**values)
     except ValidationError as error:
-        raise explain(error, [f.name for f in fields(kind)], where) from None
+        raise to_request_error(error, [f.name for f in fields(kind)], where) from None

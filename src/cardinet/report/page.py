@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from cardinet.base.visible import visible
+from cardinet.base.terminal_text import visible
 from cardinet.evaluate import scores
 from cardinet.report import confusion, curves, data_tables, differences, formats, history, scales, sentences
 from cardinet.report.content import Mistake, Outcome, ReportContent, Sample

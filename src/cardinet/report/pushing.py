@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from cardinet.base.errors import CardinetError, Findings, WorkError
-from cardinet.base.places import check_folder
+from cardinet.base.output_paths import check_new_folder
 from cardinet.base.version import __version__
 from cardinet.evaluate.opening import AskedModel, Opened, Parts, model_path, opened, run_of
-from cardinet.measure.available import require_bytes
+from cardinet.measure.available_memory import require_bytes
 from cardinet.report.card_facts import row_of
 from cardinet.report.licenses import license_named
 from cardinet.report.repository import repository_files, write_files
@@ -87,7 +87,7 @@ def resolve(request: Request) -> Prepared:
         findings = Findings()
         with findings:
             if request.dry_run is not None:
-                check_folder(request.dry_run, option="--dry-run")
+                check_new_folder(request.dry_run, option="--dry-run")
             elif named:
                 present = look(target)
         with findings:

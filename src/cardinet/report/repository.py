@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cardinet.base.errors import WorkError
-from cardinet.base.files import beside, sync_folder
+from cardinet.base.files import sync_folder, temporary_folder_beside
 from cardinet.networks.document import to_document
 from cardinet.report.card import model_card
 from cardinet.runs.folder import RunRecord
@@ -51,7 +51,7 @@ def config(model: Model) -> str:
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """Make a folder of these files, whole or not at all. Raises WorkError when it cannot be written."""
-    with beside(folder) as making:
+    with temporary_folder_beside(folder) as making:
         try:
             for name, content in files.items():
                 with open(making / name, "xb") as file:

@@ -64,7 +64,7 @@ def measured(network: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
         mean = total / count
         variance = (squares / count - mean.square()).clamp_min(0)
         if not bool(variance.isfinite().all()):
-            raise RequestError(f"The statistics of {name} are no numbers on these pictures.")
+            raise RequestError(f"The statistics of {name} are not numbers on these pictures.")
         scale, shift = affine(norm)
         assert norm.running_mean is not None
         assert norm.running_var is not None

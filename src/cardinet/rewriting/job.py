@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from cardinet.measure.counts import count
-from cardinet.measure.latency import in_turn
+from cardinet.measure.timing import time_in_turn
 from cardinet.networks.registry import row_of
 from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.proof import Proven, proven
@@ -98,7 +98,7 @@ def _figures(before: Model, after: Model) -> tuple[Figures, Figures]:
     pixels = {when: torch.randn(1, channels, side, side) for when, (channels, side) in sides.items()}
     calls = {when: partial(one.network.eval(), pixels[when]) for when, one in models.items()}
     with torch.inference_mode():
-        times = in_turn(calls, seconds=SECONDS, most=200)
+        times = time_in_turn(calls, seconds=SECONDS, most=200)
     found = []
     for when, one in models.items():
         counts = count(on_meta(one.network), sides[when][1], sides[when][0])

@@ -10,7 +10,7 @@ from typing import Any
 
 from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.base.files import write_atomic
-from cardinet.base.numbers import plain
+from cardinet.base.whole_numbers import without_exponent
 from cardinet.evaluate.matching import check_classes
 from cardinet.measure.counts import Counts, count
 from cardinet.networks.document import to_document
@@ -94,7 +94,7 @@ def settings_of(training: Training, seed: int | None = None) -> dict[str, Any]:
     """The options of a pruning as settings of its run; what was not given is the recipe's."""
     asked = {
         "methods.Pruning.keep_macs": training.keep_macs,
-        "training.length": None if training.epochs is None else f"{plain(training.epochs)} epochs",
+        "training.length": None if training.epochs is None else f"{without_exponent(training.epochs)} epochs",
         "machine.seed": seed,
     }
     return {key: value for key, value in asked.items() if value is not None}

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cardinet.base.errors import Findings, RequestError, nearest
-from cardinet.base.numbers import require_whole
-from cardinet.base.places import check_file, check_model_name
+from cardinet.base.output_paths import check_model_name, check_new_file
+from cardinet.base.whole_numbers import require_whole
 from cardinet.evaluate.opening import AskedModel, AskedPictures, Opened, Parts, opened
 from cardinet.rewrite.registry import Step, tried
 from cardinet.rewriting.kinds import KINDS
@@ -54,7 +54,7 @@ class Request:
         """Raise RequestError with everything that is wrong with the request itself, without a model or pictures."""
         findings = Findings()
         with findings:
-            check_file(self.out)
+            check_new_file(self.out)
             check_model_name(self.out)
         with findings:
             read(self.rewrites, findings)

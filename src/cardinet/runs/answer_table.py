@@ -9,15 +9,15 @@ from pathlib import Path
 
 from cardinet.base.errors import RequestError
 from cardinet.base.files import write_atomic
-from cardinet.base.places import check_file
-from cardinet.base.visible import visible
+from cardinet.base.output_paths import check_new_file
+from cardinet.base.terminal_text import visible
 
 
 def check_table(path: Path) -> None:
     """Raise RequestError where the file cannot be such a table: another name, there already, or no place for it."""
     if path.suffix.lower() != ".csv":
         raise RequestError(f"--out {path}: the table of answers is a CSV file; give a name that ends in .csv.")
-    check_file(path)
+    check_new_file(path)
 
 
 class AnswerTable:

@@ -26,11 +26,11 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and the loop state of a checkpoint. Raises WorkError when it is damaged, RequestError if none."""
     header = read_header(path)
     if KEY not in header:
-        raise WorkError(f"{path} is no checkpoint of Cardinet.")
+        raise WorkError(f"{path} is not a checkpoint of Cardinet.")
     try:
         state = parse_json(header[KEY])
     except DocumentError as error:
         raise WorkError(f"{path} is damaged: its state cannot be read ({error}).") from None
     if not isinstance(state, dict):
-        raise WorkError(f"{path} is damaged: its state is no mapping.")
+        raise WorkError(f"{path} is damaged: its state is not a mapping.")
     return read_tensors(path), state

@@ -28,7 +28,7 @@ class ShownPicture(Document):
     height: Count
 
     def thumbnail(self) -> Thumbnail:
-        """The picture. Raises ValueError where the text is no base64."""
+        """The picture. Raises ValueError where the text is not base64."""
         return Thumbnail(base64.b64decode(self.png, validate=True), self.width, self.height)
 
 

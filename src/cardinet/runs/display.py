@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from html import escape
 
-from cardinet.base.visible import visible
+from cardinet.base.terminal_text import visible
 from cardinet.data.decode import PictureError
 from cardinet.data.given import Given
 from cardinet.data.settings import DataSettings

@@ -103,14 +103,14 @@ class RunFolder:
         self.report = path / "report.html"
 
     def record(self) -> RunRecord:
-        """What run.toml says. Raises RequestError when the folder is no run, WorkError when the file is damaged."""
+        """What run.toml says. Raises RequestError when the folder is not a run, WorkError when the file is damaged."""
         if not self.path.is_dir():
             raise RequestError(f"There is no run folder {self.path}.")
         try:
             record: RunRecord = conform(RunRecord, parse_toml(read_bytes(self.toml)))
             conform(RecordedRecipe, record.recipe, "recipe.")
         except OSError:
-            raise RequestError(f"{self.path} is no run folder: it has no readable run.toml.") from None
+            raise RequestError(f"{self.path} is not a run folder: it has no readable run.toml.") from None
         except DocumentError as error:
             raise WorkError(f"{self.toml} is damaged: {error}.") from None
         return record

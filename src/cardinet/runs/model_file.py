@@ -13,12 +13,12 @@ from torch import nn
 from cardinet.base.documents import to_json
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.base.files import write_atomic
-from cardinet.base.places import check_model_name
+from cardinet.base.output_paths import check_model_name
 from cardinet.base.version import __version__
 from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.measure.available import require_bytes, require_mapping
+from cardinet.measure.available_memory import require_bytes, require_mapping
 from cardinet.measure.memory import network_bytes
 from cardinet.networks.document import from_document, to_document
 from cardinet.rewrite.registry import Step, apply, steps_from_document
@@ -74,7 +74,7 @@ class Model:
 
         A picture is a path, the bytes of a file, a Pillow picture, an array (H, W) or (H, W, C), or a tensor
         (C, H, W), of uint8 or from 0 to 1 (`data.given`); several are a list, a folder, a pattern such as "*.jpg", or
-        an array or tensor with one dimension more. Raises RequestError for what is not there or is no picture by its
+        an array or tensor with one dimension more. Raises RequestError for what is not there or is not a picture by its
         type, WorkError with every picture that cannot be decoded; with `on_bad_image="skip"` these are left out of
         a list, whose `unusable` names them.
         """
@@ -84,11 +84,11 @@ class Model:
 def save_model(path: Path, model: Model) -> None:
     """Write a model file, whole or not at all: contiguous NCHW tensors and the description as JSON metadata.
 
-    Raises RequestError for what is no model and for a name that does not end in .safetensors, WorkError where the file
-    cannot be written.
+    Raises RequestError if `model` is not a model or the name does not end in .safetensors, WorkError if the file cannot
+    be written.
     """
     if not isinstance(model, Model):
-        raise RequestError(f"{type(model).__name__} is no model; give what cardinet.load(FILE) gives.")
+        raise RequestError(f"{type(model).__name__} is not a model; give what cardinet.load(FILE) gives.")
     check_model_name(path)
     tensors = {name: t.detach().to("cpu").contiguous() for name, t in model.network.state_dict().items()}
     about = {
@@ -106,8 +106,8 @@ def save_model(path: Path, model: Model) -> None:
 def load_model(path: Path, device: str = "cpu", *, compare: bool = True) -> Model:
     """Build the spec, apply the rewrites, load the tensors; with `compare` these are compared with their checksums.
 
-    Raises RequestError for a file that is no model file or of a newer schema, and, before anything of the size of its
-    weights is allocated, where they need more memory than the device has; WorkError for a damaged one.
+    Raises RequestError for a file that is not a model file or has a newer schema, and for weights that need more memory
+    than the device has, before such memory is allocated. Raises WorkError for a damaged file.
     """
     header = read_header(path)
     about = _about(path, header)
@@ -156,13 +156,13 @@ def structure(path: Path, spec: Mapping[str, Any], rewrites: Iterable[Any] = ())
     except CardinetError as error:
         raise WorkError(f"{path}: its network cannot be built: {' '.join(error.findings)}") from error
     except (AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise WorkError(f"{path} is damaged: what it describes is no network.") from error
+        raise WorkError(f"{path} is damaged: what it describes is not a network.") from error
 
 
 def _about(path: Path, header: Mapping[str, str]) -> Description:
     about = read_description(path, header)
     if about is None:
         raise RequestError(
-            f"{path} has tensors but no description of a network, so it is no model file. {into_a_network(path)}"
+            f"{path} has tensors but no description of a network, so it is not a model file. {into_a_network(path)}"
         )
     return about

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import Findings, RequestError, WorkError, nearest
-from cardinet.base.numbers import require_whole
+from cardinet.base.whole_numbers import require_whole
 from cardinet.blocks.mode import eval_mode
 from cardinet.data.decode import PictureError
 from cardinet.data.given import Given, given, is_one
@@ -46,7 +46,7 @@ class Answering(Protocol):
 class Prediction:
     """The classes of one picture, most probable first, with their probabilities.
 
-    `path` is the picture's as it was given, or its place ("picture 3") where it was no file.
+    `path` is the picture's as it was given, or its place ("picture 3") where it was not a file.
     """
 
     path: str

@@ -12,7 +12,7 @@ from torch import nn
 
 from cardinet.base.bounds import bounded
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.measure.available import available_memory, require_bytes, require_memory
+from cardinet.measure.available_memory import available_memory, require_bytes, require_memory
 from cardinet.measure.memory import Memory, evaluation_memory, network_bytes, precision_of
 from cardinet.rewrite.flow import on_meta
 

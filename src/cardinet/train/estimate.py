@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cardinet.base.errors import WorkError
 from cardinet.build.builder import build
-from cardinet.measure.available import available_memory, require_confusion, require_memory
+from cardinet.measure.available_memory import available_memory, require_confusion, require_memory
 from cardinet.measure.memory import Memory, network_bytes, training_memory
 from cardinet.rewrite.registry import apply
 from cardinet.runs.prediction import BATCH_SIZE

@@ -14,8 +14,8 @@ from cardinet.blocks.mode import eval_mode
 from cardinet.data.kinds import absolute
 from cardinet.data.source import Source
 from cardinet.measure.counts import count
-from cardinet.measure.fit import fitting, too_deep
 from cardinet.measure.memory import Memory
+from cardinet.measure.picture_fit import is_too_deep, networks_that_fit
 from cardinet.networks.registry import find
 from cardinet.rewrite.registry import folded
 from cardinet.runs.environment import device_of, precision_of
@@ -74,7 +74,7 @@ def check(recipe: Recipe, source: Source, given: Draft | None = None) -> Fit:
         name = recipe.network.id if recipe.network.spec is not None else find(recipe.network.id).id
         check_rewritten(given.network.num_classes, source)
         size, _ = choose_size(recipe.preprocessing, source)
-        if too_deep(given.spec, size):
+        if is_too_deep(given.spec, size):
             raise RequestError(_too_deep(name, given.spec.stride, size))
         _check_step(name, given, size, batch_size, min(recipe.training.accumulate, batch_size))
     with findings:
@@ -190,7 +190,7 @@ def _check_kind(recipe: Recipe, source: Source) -> None:
 
 
 def _too_deep(name: str, stride: int, size: int) -> str:
-    fits = ", ".join(fitting(size)[:4]) or "no named network"
+    fits = ", ".join(networks_that_fit(size)[:4]) or "no named network"
     return (
         f'"{name}" is too deep for pictures of {size} x {size} pixels: it divides each side by {stride}, which leaves '
         f"less than a pixel. What fits: {fits}; or enlarge the pictures with --set size={2 * stride}."

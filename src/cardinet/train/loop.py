@@ -183,7 +183,7 @@ class Loop:
             self._evaluate()
         if saves:
             self.save()
-            self.counted = time.perf_counter()  # evaluations and checkpoints are no training
+            self.counted = time.perf_counter()  # evaluations and checkpoints are not training
 
     def _show(self) -> None:
         clock, progress, window = self.task.clock, self.progress, self.progress.window

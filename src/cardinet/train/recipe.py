@@ -12,10 +12,10 @@ from pydantic import Field
 
 from cardinet.base.documents import Bounds, DocumentError, parse_toml, read_bytes
 from cardinet.base.errors import EVERY_SETTING, CardinetError, RequestError, nearest
-from cardinet.base.numbers import THREADS, WORKERS
-from cardinet.base.parts import OneOf, SomeOf, Table, spelled
-from cardinet.base.settings import Settings, find_setting, leaves, merge, put, validate
+from cardinet.base.parts import OneOf, SomeOf, Table, expanded
+from cardinet.base.settings import Settings, find_setting, merge, put, setting_paths, validate
 from cardinet.base.synonyms import setting_hint
+from cardinet.base.whole_numbers import THREADS, WORKERS
 from cardinet.data.preprocessing import LARGEST_SIDE
 from cardinet.data.settings import Augmentations, DataSettings
 from cardinet.networks.document import from_document
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Positive = Annotated[float, Field(gt=0)]
 Kind = Literal["tiny", "small", "photographs"]
 BOUNDS = Bounds(size=2**20, finite=False)
-"""How much of a recipe is read; what is no finite number is refused by the name of its setting."""
+"""How much of a recipe is read; what is not a finite number is refused by the name of its setting."""
 KINDS: tuple[Kind, ...] = ("tiny", "small", "photographs")
 
 
@@ -78,7 +78,7 @@ class NetworkSettings(Settings):
             return find(self.id).spec
         spec = from_document(self.spec)
         if not isinstance(spec, NetworkSpec):
-            raise RequestError(f"network.spec describes a {type(spec).__name__}, which is no whole network.")
+            raise RequestError(f"network.spec describes a {type(spec).__name__}, which is not a whole network.")
         return spec
 
 
@@ -186,7 +186,7 @@ def recipe_text(name: str) -> str:
         return read_bytes(Path(name), BOUNDS.size).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError, DocumentError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        reason = "it is no text" if isinstance(error, UnicodeDecodeError) else reason
+        reason = "it is not text" if isinstance(error, UnicodeDecodeError) else reason
         raise RequestError(f"The recipe {name} cannot be read: {reason}.") from None
 
 
@@ -201,14 +201,14 @@ def recipe_document(name: str, kind: str | None = None, seen: tuple[str, ...] = 
     base = own.pop("base", None)
     deltas = own.pop("for", {})
     if not isinstance(deltas, dict) or not all(isinstance(delta, dict) for delta in deltas.values()):
-        raise RequestError(f'In recipe {name} "for" is no table; write [for.tiny] and the settings below it.')
+        raise RequestError(f'In recipe {name} "for" is not a table; write [for.tiny] and the settings below it.')
     if unknown := [kind for kind in deltas if kind not in KINDS]:
         raise RequestError(f"[for.{unknown[0]}] in recipe {name}: pictures are {', '.join(KINDS)}.")
     document: dict[str, Any] = {}
-    own = spelled(Recipe, renamed(own))
-    deltas = {word: spelled(Recipe, renamed(delta)) for word, delta in deltas.items()}
+    own = expanded(Recipe, renamed(own))
+    deltas = {word: expanded(Recipe, renamed(delta)) for word, delta in deltas.items()}
     if base is None:
-        own = spelled(Recipe, own, named=True)
+        own = expanded(Recipe, own, named=True)
     else:
         beside = Path(name).parent / str(base)  # a file's base is looked for beside it
         document = recipe_document(str(beside) if beside.is_file() else str(base), kind, (*seen, name))
@@ -237,7 +237,7 @@ def overrides(values: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], list[C
         alone: dict[str, Any] = {}
         put(alone, path, value)
         try:
-            delta = merge(delta, spelled(Recipe, alone))
+            delta = merge(delta, expanded(Recipe, alone))
         except RequestError as error:
             errors.append(error)
     return delta, errors
@@ -253,7 +253,7 @@ def _place(key: str, value: Any) -> tuple[str, ...]:
     if head == "network" and rest and rest not in NetworkSettings.model_fields:
         return ("network", "delta", rest)
     old = old_place(key, value)
-    in_recipe = {name for path in leaves(Recipe) for name in path}
+    in_recipe = {name for path in setting_paths(Recipe) for name in path}
     in_networks = {field.name for kind in PARTS.values() for field in fields(kind)}
     if old is None and head not in in_recipe:
         if head in in_networks:

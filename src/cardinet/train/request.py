@@ -9,7 +9,7 @@ from shlex import quote
 from typing import Any
 
 from cardinet.base.errors import Findings, RequestError
-from cardinet.base.places import check_folder
+from cardinet.base.output_paths import check_new_folder
 from cardinet.base.settings import merge, parse_assignments, validate
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.admission import admit
@@ -158,4 +158,4 @@ def check_out(out: Path | None) -> None:
     if out is None:
         return
     go_on = f" (or go on with --resume {quote(str(out))})" if (out / "run.toml").is_file() else ""
-    check_folder(out, parents=True, hint=go_on)
+    check_new_folder(out, parents=True, hint=go_on)

@@ -129,7 +129,7 @@ def _require_checksums(archive: zipfile.ZipFile) -> None:
 
 
 def _protocol_of_pickle(path: Path, start: bytes) -> int | None:
-    """As `_protocol`, of a file that is no zip: torch.save begins it with a pickle of the magic number alone."""
+    """As `_protocol`, of a file that is not a zip: torch.save begins it with a pickle of the magic number alone."""
     words: list[str] = []
     holds = ""
     try:

@@ -105,7 +105,7 @@ def network_of(path: Path, document: Any) -> NetworkSpec:
     except (RequestError, ValueError, TypeError) as error:
         raise WorkError(f"{path} is damaged: its description of a network cannot be read ({error}).") from error
     if not isinstance(spec, NetworkSpec):
-        raise WorkError(f"{path} is damaged: what it describes is no network but a {type(spec).__name__}.")
+        raise WorkError(f"{path} is damaged: what it describes is not a network but a {type(spec).__name__}.")
     return spec
 
 

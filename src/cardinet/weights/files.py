@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.measure.available import require_mapping
+from cardinet.measure.available_memory import require_mapping
 from cardinet.weights import checksums
 from cardinet.weights.checkpoint import damaged, is_checkpoint, read_checkpoint
 from cardinet.weights.contents import Weights
@@ -36,7 +36,7 @@ DEEPEST = 4
 
 
 def into_a_network(path: Path) -> str:
-    """The sentence on what can be done with a file of weights that is no model file."""
+    """The sentence on what can be done with a file of weights that is not a model file."""
     return (
         "Its parameters can be loaded into a network by its name, as in: cardinet eval resnet50 --weights "
         f"{shlex.quote(str(path))} (in Python: cardinet.load_weights(network, FILE))."
@@ -46,7 +46,7 @@ def into_a_network(path: Path) -> str:
 def read_header(path: Path) -> dict[str, str]:
     """The metadata of a safetensors file, without its tensors.
 
-    Raises RequestError for a path that is no file, another format or larger than the limit of the process, WorkError
+    Raises RequestError for a path that is not a file, another format or larger than the limit of the process, WorkError
     for a damaged file, also where the metadata is not that of its checksum.
     """
     start = _beginning(path)
@@ -170,7 +170,7 @@ def _beginning(path: Path) -> bytes:
         if path.is_dir():
             raise RequestError(f"{path} is a folder; name a file.")
         if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for, and can be read but once
-            raise RequestError(f"{path} is no regular file; save it as one and name that.")
+            raise RequestError(f"{path} is not a regular file; save it as one and name that.")
         with open(path, "rb") as file:
             start = file.read(9)
     except FileNotFoundError:
@@ -178,7 +178,7 @@ def _beginning(path: Path) -> bytes:
     except OSError as error:
         raise RequestError(f"{printable(str(path))} cannot be read: {error.strerror}.") from None
     except ValueError as error:  # a NUL
-        raise RequestError(f"{printable(str(path))} is no name of a file ({error}).") from None
+        raise RequestError(f"{printable(str(path))} is not a file name ({error}).") from None
     if not start:
         raise WorkError(f"{path} is empty; fetch or make it again.")
     return start

@@ -135,7 +135,7 @@ def load(network: nn.Module, weights: Weights, given: Collection[str] = (), clas
     """
     if not isinstance(network, nn.Module) or not hasattr(network, "spec"):
         raise RequestError(
-            f"{type(network).__name__} is no network of Cardinet, into which alone weights are loaded; make one: "
+            f"{type(network).__name__} is not a network of Cardinet, into which alone weights are loaded; make one: "
             "cardinet.create(NAME)."
         )
     names = recognise(network, weights)

@@ -11,7 +11,7 @@ import torch
 
 from cardinet.base.errors import RequestError, nearest
 from cardinet.base.files import write_atomic
-from cardinet.base.places import path_of
+from cardinet.base.output_paths import path_of
 from cardinet.networks.document import to_document
 from cardinet.weights.alike import Path, differing, layouts, of_libraries, tested
 from cardinet.weights.checksums import sealed
@@ -34,8 +34,8 @@ def save_weights(network: Any, path: str | os.PathLike[str], names: str = OURS) 
     """
     if not isinstance(network, torch.nn.Module) or not hasattr(network, "spec"):
         raise RequestError(
-            f"{type(network).__name__} is no network of Cardinet; save another one with torch.save(net.state_dict(), "
-            "FILE)."
+            f"{type(network).__name__} is not a network of Cardinet; save other networks with "
+            "torch.save(net.state_dict(), FILE)."
         )
     path = path_of(path)
     if path.suffix not in SUFFIXES:

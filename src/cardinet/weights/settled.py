@@ -48,7 +48,7 @@ def given_settings(delta: Collection[str]) -> frozenset[str]:
 
 
 def chosen(spec: Any, given: Collection[str]) -> frozenset[str]:
-    """`given` as a caller writes it: several names or one. Raises RequestError for a name that is no setting."""
+    """`given` as a caller writes it: several names or one. Raises RequestError for a name that is not a setting."""
     words = [given] if isinstance(given, str) else given
     if not isinstance(words, Collection) or not all(isinstance(word, str) for word in words):
         raise RequestError(f'given = {given!r:.80}: give a list of names of settings, such as ["pad"].')

@@ -81,4 +81,4 @@ def _no_kind(kind: str, name: str) -> str:
             "torch.save(get_model(NAME, pretrained=True).state_dict(), FILE), and give the file."
         )
     hint = f"{kind}: needs a name" if kind in KINDS else f'there is no kind "{kind}" ({nearest(kind, KINDS)})'
-    return f'"{kind}:{name}" is no file, and {hint}.'
+    return f'"{kind}:{name}" is not a file, and {hint}.'

@@ -1,6 +1,6 @@
 """Networks in Torch7's .t7 files: those of fb.resnet.torch and the released ResNeXts.
 
-Such a file is no list of tensors but the network itself, as objects of nn.Sequential, nn.ConcatTable,
+Such a file is not a list of tensors but the network itself, as objects of nn.Sequential, nn.ConcatTable,
 nn.SpatialConvolution and so on. It is made into the torch network that it describes, whose layers stand in the order
 in which they run; that network also proves that the loaded one computes the same.
 """
@@ -91,7 +91,7 @@ class Fields:
         if value is None or (isinstance(value, np.ndarray) and value.size == 0):
             return None
         if not isinstance(value, np.ndarray) or value.dtype.kind != "f" or not _same_order(value.shape, shape):
-            raise _Strange(f"{self.name}.{key} is no tensor of {' x '.join(map(str, shape))}")
+            raise _Strange(f"{self.name}.{key} is not a tensor of {' x '.join(map(str, shape))}")
         numbers = np.ascontiguousarray(value, np.float32)
         return nn.Parameter(torch.from_numpy(numbers).reshape(shape), requires_grad=False)
 
@@ -139,7 +139,7 @@ def _normalisation(f: Fields) -> nn.Module:
 def _linear(f: Fields) -> nn.Module:
     shape: tuple[int, ...] = getattr(f.fields.get(b"weight"), "shape", ())
     if len(shape) != 2 or 0 in shape:
-        raise _Strange(f"{f.name}.weight is no matrix")
+        raise _Strange(f"{f.name}.weight is not a matrix")
     bias = f.tensor("bias", shape[0])
     made = nn.Linear(shape[1], shape[0], bias=bias is not None, device="meta")
     made.weight = f.needed("weight", *shape)
@@ -258,13 +258,13 @@ class _Maker:
         room, _, name = getattr(found, "_typename", b"").decode("ascii", "replace").rpartition(".")
         fields = getattr(found, "_obj", None)
         if not isinstance(fields, dict):
-            raise _Strange("a layer is no object")
+            raise _Strange("a layer is not an object")
         if name in LAYERS:
             if id(found) not in self.layers:
                 self.layers[id(found)] = LAYERS[name](Fields(name, fields, room))
             return self.layers[id(found)]
         if name not in CONTAINERS:
-            raise _Strange(f"{name} is no layer")
+            raise _Strange(f"{name} is not a layer")
         children = fields.get(b"modules")
         if not isinstance(children, dict) or set(children) != set(range(1, len(children) + 1)):
             raise _Strange(f"{name} has no list of layers")
@@ -290,7 +290,7 @@ def require_same_function(network: nn.Module, tensors: Mapping[str, Tensor], wei
     """Raise RequestError unless the network with these tensors computes what the file's own layers do.
 
     Both read one drawn picture of the size for which the file's pooling is made. Behind the file's features stands
-    the classifier that the network will have, so that a new one is no difference.
+    the classifier that the network will have, so that a new one is not a difference.
     """
     graph = weights.graph
     assert isinstance(graph, nn.Sequential)

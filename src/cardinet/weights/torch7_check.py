@@ -119,7 +119,7 @@ class _Walk:
         name = self.text()
         if name.startswith(b"V "):
             if not _VERSION.fullmatch(name):
-                raise _Damaged("a version that is no number")
+                raise _Damaged("a version that is not a number")
             name = self.text()
         class_ = name.decode("ascii", "replace")
         if class_ in STORAGES:

@@ -59,12 +59,12 @@ class Uploaded:
 
 
 def check_repo(repo: str) -> None:
-    """Raise RequestError for what is no OWNER/NAME of the Hub."""
+    """Raise RequestError for what is not an OWNER/NAME of the Hub."""
     if not _REPO.fullmatch(repo) or "--" in repo or ".." in repo or repo.endswith(".git"):
         path = repo.startswith((".", "/", "~")) or repo.count("/") > 1
         folder = "; to write the files to a folder, name it with --dry-run DIR" if path else ""
         raise RequestError(
-            f'"{repo}" is no repository of the Hub: write OWNER/NAME, such as me/flowers, of letters, digits, '
+            f'"{repo}" is not a repository of the Hub: write OWNER/NAME, such as me/flowers, of letters, digits, '
             f'"-", "_" and ".", each up to 96{folder}.'
         )
 
@@ -147,7 +147,7 @@ def upload(target: Target, present: Present, files: Mapping[str, bytes], message
             made.append("repository")
         if target.branch is not None and not present.branch:
             hub.create_branch(target.repo, branch=target.branch, exist_ok=True)
-        warnings.simplefilter("ignore")  # the Hub's advice on the card, as Python prints it, is no sentence for users
+        warnings.simplefilter("ignore")  # the Hub's advice on the card
         done = hub.create_commit(
             target.repo,
             [library.CommitOperationAdd(name, content) for name, content in files.items()],

@@ -14,7 +14,7 @@ def list_digits(_: str) -> Listing:
     """The scans in their order: train, then 180 for validation, then 360 for test.
 
     The set's order follows its writers, so that the cuts keep the writers of one side off the other; a random
-    split would not. Values 0..16 are scaled to 0..255. Mirrored digits are no digits.
+    split would not. Values 0..16 are scaled to 0..255. Mirrored digits are not digits.
     """
     from sklearn.datasets import load_digits
 

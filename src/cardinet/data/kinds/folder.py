@@ -38,7 +38,7 @@ class Scan:
     system: Counter[str] = field(default_factory=Counter)
 
     def ignore(self, name: str) -> None:
-        """Count a file that is no picture by its name."""
+        """Count a file that is not a picture by its name."""
         self.ignored += 1
         suffix = os.path.splitext(name)[1].lower()
         if suffix in KINDS:
@@ -58,7 +58,7 @@ def list_folder(text: str) -> Listing:
     Classes are sorted as Python sorts text, so that "10" comes before "2", as in torchvision. Folders within a
     class are read too; hidden files and folders and those of the system are left out and counted, as are files whose
     name is not a picture's.
-    Raises RequestError when the path is no folder or Tiny ImageNet's, WorkError when it holds no class folder at all
+    Raises RequestError when the path is not a folder or Tiny ImageNet's, WorkError when it holds no class folder at all
     or splits under names that are not known.
     """
     root = Path(text).expanduser()
@@ -135,7 +135,7 @@ def _unused(root: Path, used: Mapping[str, Path]) -> list[Finding]:
 
 
 def _check_no_splits(root: Path) -> None:
-    """Raise WorkError where the folders are no classes but splits: by their names, or as all hold the same folders."""
+    """Raise WorkError where the folders are not classes but splits: by their names, or as all hold the same folders."""
     inside = {entry.name: _folders(entry) for entry in visible(root) if entry.is_dir()}
     splits = [name for name, folders in inside.items() if folders and split_of(name)]
     if splits:
@@ -229,7 +229,7 @@ def _class_problems(split: str, found: Scan, classes: tuple[str, ...]) -> list[F
     problems = []
     for name, pictures in sorted(found.pictures.items()):
         if any("\ud800" <= sign <= "\udfff" for sign in name):  # how bytes that are no UTF-8 arrive
-            detail = f"the class's name {name!r} is no UTF-8 and cannot be written down; rename the folder"
+            detail = f"the class's name {name!r} is not UTF-8 and cannot be written down; rename the folder"
             problems.append(Finding(repr(str(found.folder / name)), split, "unreadable-name", detail, bad=True))
         elif name not in classes:
             detail = "the class has no folder in train/, so it cannot be learnt; add one or take this one away"

@@ -72,7 +72,7 @@ def read_pairs(file: Path) -> dict[int, str]:
             elif number and line.strip():  # the first line may be a header
                 if not found:
                     return {}
-                raise WorkError(f'{file}, line {number + 1}: "{line.strip()[:60]}" is no picture with its synset.')
+                raise WorkError(f'{file}, line {number + 1}: "{line.strip()[:60]}" is not a picture with its synset.')
     return found
 
 
@@ -87,7 +87,7 @@ def _from_ground_truth(truth: Path, places: list[Path]) -> dict[int, str]:
     by_number = {}
     for number, line in enumerate(" ".join(read_lines(truth)).split(), start=1):
         if not _ID.fullmatch(line) or int(line) not in synset_of:
-            raise WorkError(f'{truth}, line {number}: "{line[:20]}" is no id of a class.')
+            raise WorkError(f'{truth}, line {number}: "{line[:20]}" is not an id of a class.')
         by_number[number] = synset_of[int(line)]
     return by_number
 

@@ -33,7 +33,7 @@ def list_parquet(text: str) -> Listing:
     if not root.exists():
         raise RequestError(f'There is no file or folder "{text}".')
     if not root.is_dir() and not root.is_file():
-        raise RequestError(f"{text} is no regular file; give a parquet file or a folder of them.")
+        raise RequestError(f"{text} is not a regular file; give a parquet file or a folder of them.")
     files = split_files(root)
     base = root if root.is_dir() else root.parent
     rows = {file: pq.read_metadata(file).num_rows for some in files.values() for file in some if read_schema(file)}
@@ -71,7 +71,7 @@ def split_files(root: Path) -> dict[str, list[Path]]:
     if not files:
         raise WorkError(f"{root} holds no .parquet files.")
     if odd := [file for file in files if not file.is_file()]:
-        raise WorkError(f"{odd[0]} is no regular file; take it away.")
+        raise WorkError(f"{odd[0]} is not a regular file; take it away.")
     found: dict[str, list[Path]] = {}
     names: dict[str, str] = {}
     without: list[Path] = []

@@ -33,11 +33,11 @@ class FileLabels:
 
 
 def read_schema(file: Path) -> pa.Schema:
-    """The columns of a file. Raises WorkError where it is no parquet file."""
+    """The columns of a file. Raises WorkError where it is not a parquet file."""
     try:
         return pq.read_schema(file)
     except (pa.ArrowInvalid, OSError) as error:
-        raise WorkError(f"{file} is no readable parquet file: {str(error).splitlines()[0]}") from error
+        raise WorkError(f"{file} is not a readable parquet file: {str(error).splitlines()[0]}") from error
 
 
 def read_labels(file: Path, *, needed: bool) -> FileLabels:
@@ -97,9 +97,9 @@ def in_common(
 ) -> tuple[tuple[str, ...], dict[str, Labels], dict[str, tuple[str, ...]]]:
     """The classes of the train files, the labels of each split as places among them, and names that are not among them.
 
-    Numbers are read by the names of their own file: another order in another file is another numbering. Without any
-    names the numbers are the classes. A number without a name stays a number that is no class. Raises WorkError where
-    only some of the files name their classes.
+    The names of a file apply to its own numbers, as another file may number its classes in another order. If no file
+    has names, the numbers are the classes. A number without a name stays a number that is not a class. Raises WorkError
+    if only some of the files name their classes.
     """
     files = [one for some in read.values() for one in some if (one.labels >= 0).any()]
     named = [one for one in files if one.names is not None]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from cardinet.base.errors import RequestError
-from cardinet.base.numbers import require_whole
+from cardinet.base.whole_numbers import require_whole
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from cardinet.base.docstrings import field_sentences, first_paragraph
 from cardinet.base.errors import RequestError
 from cardinet.base.parts import OneOf, SomeOf
 from cardinet.base.parts import Part as RecipePart
-from cardinet.base.settings import Settings, find_setting, leaves, short_names
+from cardinet.base.settings import Settings, find_setting, setting_paths, short_names
 from cardinet.networks.part import PARTS, SHORTHANDS, Part
 from cardinet.networks.registry import NETWORKS
 from cardinet.train.catalogue.wording import PART, Schema, default_of, in_words, parts_in, schemas, written
@@ -228,7 +228,7 @@ def _network_key(path: Path) -> str:
 
 @functools.cache
 def _words_of_recipes() -> frozenset[str]:
-    return frozenset(name for place in leaves(Recipe) for name in place)
+    return frozenset(name for place in setting_paths(Recipe) for name in place)
 
 
 def _having(path: Path) -> Iterator[Mapping[Path, frozenset[str]]]:

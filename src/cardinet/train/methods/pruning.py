@@ -295,7 +295,7 @@ def _check_merged(network: Classifier, small: nn.Module, side: int) -> None:
 
     pixels = torch.randn(PICTURES, network.spec.in_channels, side, side, generator=torch.Generator().manual_seed(0))
     lost = difference(network, small, pixels, torch.float64)
-    if not lost <= LOST:  # also when it is no number
+    if not lost <= LOST:  # also when it is not a number
         raise WorkError(
             f"The smaller network is not what was trained: its logits differ by {lost:.1e}. Please report this."
         )

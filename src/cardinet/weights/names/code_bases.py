@@ -1,4 +1,4 @@
-"""Key layouts of well-known training code that is no library, and what such code settles beside the names."""
+"""Key layouts of well-known training code that is not a library, and what such code settles beside the names."""
 
 from __future__ import annotations
 

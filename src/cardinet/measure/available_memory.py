@@ -1,4 +1,4 @@
-"""How much memory a device still has for this process, and the refusal of work that needs more."""
+"""The memory that a device still has for this process, and the refusal of work that needs more."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from cardinet.base.errors import RequestError
 from cardinet.measure.memory import Memory
 
 SYSTEM = Path("/")
-"""Where /proc and /sys are."""
+"""The folder that holds /proc and /sys; tests change it."""
 
 
 def available_memory(device: str) -> int | None:
-    """Bytes that can still be allocated on a device; None where the system does not say.
+    """Bytes that can still be allocated on a device; None if the system does not tell.
 
-    On the CPU that is the least of what the machine has, what the limits of its control groups (containers, versions 1
-    and 2) leave, and what the limit of the process (ulimit -v) leaves.
+    On the CPU it is the least of three: the free memory of the machine, the rest below the limits of the control groups
+    (containers, versions 1 and 2), and the rest below the limit of the process (ulimit -v).
     """
     if device.startswith("cuda"):
         import torch
 
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, for what comes next
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(
+            device
+        )  # torch keeps it for later tensors
         return int(torch.cuda.mem_get_info(device)[0]) + kept
-    return min([*_of_machine(), *_of_groups(), *_of_process()], default=None)
+    return min([*_machine_memory(), *_control_groups_memory(), *_process_memory()], default=None)
 
 
 def require_memory(memory: Memory, pictures: int, device: str, work: str, size: str) -> None:
-    """Raise RequestError where some work on a batch needs more memory than there is, with the largest that fits.
+    """Raise RequestError if work on a batch needs more memory than is available. It names the largest batch that fits.
 
-    `work` is what is done ("A training step"), `size` the pictures and their pixels ("batches of 512 ...").
+    `work` names the work ("A training step"), `size` the pictures and their pixels ("batches of 512 ...").
     """
     available = available_memory(device) if bounded() else None
     if available is None or memory.of(pictures) <= available:
@@ -46,24 +48,24 @@ def require_memory(memory: Memory, pictures: int, device: str, work: str, size: 
 
 
 def require_bytes(needed: int, device: str, work: str) -> None:
-    """Raise RequestError where some work needs more bytes than there are."""
+    """Raise RequestError if some work needs more bytes than are available."""
     available = available_memory(device) if bounded() else None
     if available is not None and needed > available:
         raise _refused(work, needed, available, device)
 
 
 def require_mapping(size: int, work: str) -> None:
-    """Raise RequestError where so many bytes, those of files on a disk among them, are more than the process may have.
+    """Raise RequestError if mapping `size` bytes of files exceeds the limit of the process (ulimit -v).
 
-    Only its limit (ulimit -v) counts the pages of files.
+    Only that limit counts the pages of files.
     """
-    left = min(_of_process(), default=None) if bounded() else None
+    left = min(_process_memory(), default=None) if bounded() else None
     if left is not None and size > left:
         raise _refused(work, size, left, "cpu")
 
 
 def require_confusion(classes: int) -> None:
-    """Raise RequestError where a confusion matrix, and what is computed from it, takes more than there is."""
+    """Raise RequestError if a confusion matrix, and the figures computed from it, need more memory than there is."""
     require_bytes(3 * 8 * classes**2, "cpu", f"The confusion matrix of {classes:,} classes")
 
 
@@ -78,21 +80,21 @@ def _gigabytes(count: int) -> str:
     return f"{count / 1e9:,.1f} GB"
 
 
-def _of_machine() -> Iterator[int]:
+def _machine_memory() -> Iterator[int]:
     for line in _lines(SYSTEM / "proc/meminfo"):
         if line.startswith("MemAvailable:"):
             yield int(line.split()[1]) * 1024
 
 
-def _of_process() -> Iterator[int]:
+def _process_memory() -> Iterator[int]:
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     sizes = _lines(SYSTEM / "proc/self/statm")
     if limit != resource.RLIM_INFINITY and sizes:
         yield max(0, limit - int(sizes[0].split()[0]) * resource.getpagesize())
 
 
-def _of_groups() -> Iterator[int]:
-    """What each control group above this process leaves; pages of files that can be dropped count as free."""
+def _control_groups_memory() -> Iterator[int]:
+    """The rest below the limit of each control group of this process. File pages that can be dropped count as free."""
     for line in _lines(SYSTEM / "proc/self/cgroup"):
         _, controllers, path = line.split(":", 2)
         if controllers == "":
@@ -104,12 +106,12 @@ def _of_groups() -> Iterator[int]:
         own = root / path.lstrip("/")
         for group in (own, *own.parents):
             if group.is_relative_to(root):
-                yield from _of_group(group, limit, usage)
+                yield from _control_group_memory(group, limit, usage)
 
 
-def _of_group(group: Path, limit: str, usage: str) -> Iterator[int]:
+def _control_group_memory(group: Path, limit: str, usage: str) -> Iterator[int]:
     most, used = _number(group / limit), _number(group / usage)
-    if most is not None and used is not None and most < 2**62:  # "max", and about 2^63 in version 1: no limit
+    if most is not None and used is not None and most < 2**62:  # "max" or 2^63 is no limit
         counts = dict(line.split()[:2] for line in _lines(group / "memory.stat"))
         droppable = int(counts.get("total_inactive_file", counts.get("inactive_file", 0)))
         yield max(0, most - used + droppable)

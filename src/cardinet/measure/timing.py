@@ -1,4 +1,4 @@
-"""How long something takes: contenders in turn, so that what else the machine does meets all of them alike."""
+"""Compare the time of several calls: they run in turn, so that other work on the machine slows all of them alike."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import time
 from collections.abc import Callable, Mapping
 
 LEAST = 5
-"""Rounds, however long they take."""
+"""The least number of rounds, however long they take."""
 
 
-def in_turn(calls: Mapping[str, Callable[[], object]], *, seconds: float, most: int) -> dict[str, tuple[float, ...]]:
-    """Milliseconds of each call, one for each round in which all ran in turn; about `seconds`, at most `most` rounds.
+def time_in_turn(
+    calls: Mapping[str, Callable[[], object]], *, seconds: float, most: int
+) -> dict[str, tuple[float, ...]]:
+    """The milliseconds of each call in each round; about `seconds` in all, at most `most` rounds.
 
-    The order turns round by round. A run just before the counted one warms the caches that the contender before has
-    used.
+    Every round runs all calls, in an order that is reversed from round to round. Each measured call follows an
+    unmeasured one, which warms the caches again after another call.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():

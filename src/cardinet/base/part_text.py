@@ -1,4 +1,4 @@
-"""A part as it is written in text: `SqueezeExcite(reduction=16)`, `AdamW(lr=1e-3, weight_decay=0.05)`, `Add`."""
+"""Parts written as text: `SqueezeExcite(reduction=16)`, `AdamW(lr=1e-3, weight_decay=0.05)`, `Add`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ _CALL = re.compile(r"([A-Z]\w*)(?:\((.*)\))?", re.DOTALL)
 
 
 def read_call(text: str) -> tuple[str, list[str] | None] | None:
-    """The name of the part and the words within its brackets (None without brackets); None for any other text."""
+    """The name of the part and the words in its brackets (None without brackets). None if the text is not a part."""
     found = _CALL.fullmatch(text.strip())
     return None if found is None else (found[1], None if found[2] is None else arguments(found[2]))
 
 
 def arguments(text: str) -> list[str]:
-    """The words between the commas that stand in no list and no other part."""
+    """Split a text at its commas, except at those inside a list or another part."""
     words, depth = [""], 0
     for sign in text:
         depth += (sign in "([") - (sign in ")]")

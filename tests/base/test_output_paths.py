@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cardinet.base.errors import RequestError
-from cardinet.base.places import check_file, check_folder
+from cardinet.base.output_paths import check_new_file, check_new_folder
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ NO_PLACE = ["file/x", "dangling/x", "loop/x", "x" * 300, "a\0b", "\ud800", "/pro
 def test_a_file_has_no_place(root: Path, name: str) -> None:
     before = sorted(os.listdir(root))
     with pytest.raises(RequestError, match=r"exists; name|is a folder; name|cannot be written: .+[.]$"):
-        check_file(root / name)
+        check_new_file(root / name)
     assert sorted(os.listdir(root)) == before
 
 
@@ -39,19 +39,19 @@ def test_a_file_has_no_place(root: Path, name: str) -> None:
 def test_a_folder_has_no_place(root: Path, name: str, parents: bool) -> None:
     before = sorted(os.listdir(root))
     with pytest.raises(RequestError, match=r"exists; give --dry-run a|cannot be (made|written): .+[.]$"):
-        check_folder(root / name, option="--dry-run", parents=parents)
+        check_new_folder(root / name, option="--dry-run", parents=parents)
     assert sorted(os.listdir(root)) == before
 
 
 def test_what_has_a_place(root: Path) -> None:
-    check_file(root / "new")
-    check_file(root / "folder" / "new")
-    check_file(root / "file", replaces=True)
-    check_folder(root / "new")
-    check_folder(root / "a" / "b" / "c", parents=True)
-    with pytest.raises(RequestError, match="the folder that it is to be in is not there"):
-        check_folder(root / "a" / "b" / "c")
+    check_new_file(root / "new")
+    check_new_file(root / "folder" / "new")
+    check_new_file(root / "file", replaces=True)
+    check_new_folder(root / "new")
+    check_new_folder(root / "a" / "b" / "c", parents=True)
+    with pytest.raises(RequestError, match="its parent folder does not exist"):
+        check_new_folder(root / "a" / "b" / "c")
     for name in ("pipe", "dangling", "link"):
         with pytest.raises(RequestError, match="is a link, device or pipe; name another file"):
-            check_file(root / name, replaces=True)
+            check_new_file(root / name, replaces=True)
     assert os.listdir(root / "folder") == []

@@ -1,4 +1,4 @@
-"""Where something new may be written: checked before any work, in a dry run too."""
+"""Checks of paths for new files and folders. They run before any work, also in a dry run."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ import stat
 from pathlib import Path
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.base.files import beside
+from cardinet.base.files import temporary_folder_beside
 
 MODEL_FILE = ".safetensors"
-"""How the name of a model file ends."""
+"""The extension of a model file."""
 
 
 def path_of(path: object) -> Path:
-    """The path that a caller gives as text or as a path. Raises RequestError for what is none."""
+    """A path given as text or as a Path. Raises RequestError for any other value."""
     if not isinstance(path, str | os.PathLike) or not str(path):
-        raise RequestError(f"{path!r:.80} is no path of a file; give text or a Path.")
+        raise RequestError(f"{path!r:.80} is not a file path; give text or a Path.")
     return Path(path)
 
 
 def check_model_name(path: Path) -> None:
-    """Raise RequestError for a name that another kind of file has, as a picture: a model file may replace one."""
+    """Raise RequestError for another extension: a model file may replace an existing file, but not, say, a picture."""
     if path.suffix != MODEL_FILE:
         raise RequestError(f"{path} cannot be the model file; end its name with {MODEL_FILE}.")
 
 
-def check_file(path: Path, *, replaces: bool = False) -> None:
-    """Raise RequestError where the file cannot be written: it is there already, or has no place.
+def check_new_file(path: Path, *, replaces: bool = False) -> None:
+    """Raise RequestError if the file cannot be written: it exists, or its folder cannot hold it.
 
-    Whatever has the name is there, also a link to nothing. With `replaces` a regular file may be there.
+    Anything of that name counts as existing, also a broken link. With `replaces` a regular file may exist.
     """
     state = _state(path)
     if state is not None and stat.S_ISDIR(state.st_mode):
@@ -39,27 +39,28 @@ def check_file(path: Path, *, replaces: bool = False) -> None:
     if state is not None and not stat.S_ISREG(state.st_mode):
         raise RequestError(f"{path} is a link, device or pipe; name another file.")
     if not os.path.isdir(path.parent):
-        raise RequestError(f"{path} cannot be written: its folder is not there.")
+        raise RequestError(f"{path} cannot be written: its folder does not exist.")
     _try(path)
 
 
-def check_folder(path: Path, *, option: str = "--out", parents: bool = False, hint: str = "") -> None:
-    """Raise RequestError where the folder cannot be made: its name is taken, or it has no place.
+def check_new_folder(path: Path, *, option: str = "--out", parents: bool = False, hint: str = "") -> None:
+    """Raise RequestError if the folder cannot be made: it exists, or the folder above cannot hold it.
 
-    With `parents` the folders above it are made too. `option` is what named it, `hint` what else may be meant by it.
+    With `parents` the folders above it are made too. Messages name `option` as the source of the path, and `hint`
+    follows where the folder exists.
     """
     if _state(path) is not None:
         raise RequestError(f"{path} exists; give {option} a folder that does not{hint}.")
     above = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
     if not os.path.isdir(above):
-        raise RequestError(f"{path} cannot be made: {above} is no folder; give {option} another place.")
+        raise RequestError(f"{path} cannot be made: {above} is not a folder; give {option} another place.")
     if not parents and not os.path.isdir(path.parent):
-        raise RequestError(f"{path} cannot be made: the folder that it is to be in is not there.")
+        raise RequestError(f"{path} cannot be made: its parent folder does not exist.")
     _try(above / path.name)
 
 
 def _state(path: Path) -> os.stat_result | None:
-    """What has the name, None where nothing has. Raises RequestError where it is none."""
+    """The status of whatever has this name; None if nothing has. Raises RequestError if the name cannot be used."""
     try:
         return path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -70,9 +71,9 @@ def _state(path: Path) -> os.stat_result | None:
 
 
 def _try(path: Path) -> None:
-    """Make a folder beside the place and remove it: rights alone do not tell, as below /proc. Raises RequestError."""
+    """Raise RequestError if no folder can be made beside the path. It tries: permissions alone mislead below /proc."""
     try:
-        with beside(path):
+        with temporary_folder_beside(path):
             pass
     except WorkError as error:
         raise RequestError(*(f"{finding.rstrip('.')}; name another place." for finding in error.findings)) from None

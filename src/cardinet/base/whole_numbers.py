@@ -1,4 +1,4 @@
-"""Whole numbers that a caller gives: by name, within what has a meaning, for the command line and Python alike."""
+"""The check of whole numbers from the command line and from Python, and the limits that several verbs share."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from numbers import Integral
 from cardinet.base.errors import RequestError
 
 WORKERS = 256
-"""So many processes or threads may decode pictures."""
+"""The most processes or threads that decode pictures."""
 
 THREADS = 1024
-"""So many threads may compute."""
+"""The most threads that compute."""
 
 PASSES = 10_000
-"""So many passes of a network that draws may be averaged."""
+"""The most passes that are averaged for a network that draws random numbers."""
 
 SIDE = 65_536
-"""So many pixels a side may a picture have for which a network is counted."""
+"""The largest side, in pixels, of a picture for which a network is counted."""
 
 
 def require_whole(least: int, most: int | None = None, **numbers: object) -> None:
-    """Raise RequestError with each of the numbers, by its name, that is no whole number from `least` to `most`."""
+    """Raise RequestError that names each of the `numbers` that is not a whole number from `least` to `most`."""
     wrong = {name: number for name, number in numbers.items() if not _within(number, least, most)}
     if wrong:
         end = "on" if most is None else f"to {most:,}"
@@ -31,7 +31,7 @@ def require_whole(least: int, most: int | None = None, **numbers: object) -> Non
         )
 
 
-def plain(number: float) -> str:
+def without_exponent(number: float) -> str:
     """A number with all its digits and without an exponent."""
     return f"{Decimal(repr(number)).normalize():f}" if math.isfinite(number) else str(number)
 
