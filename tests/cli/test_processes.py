@@ -27,6 +27,11 @@ HEAVY = ("torch", "torchvision", "numpy", "pydantic", "PIL", "sklearn", "pyarrow
         ("import cardinet", HEAVY),
         ("from cardinet.cli.main import outcome; outcome(['--help'])", ("torch", "sklearn", "PIL", "pyarrow")),
         ("from cardinet.cli.main import outcome; outcome(['train', '--help'])", ("torch", "sklearn", "PIL", "pyarrow")),
+        (
+            "from cardinet.cli.main import outcome; outcome(['rewrite', '--help'])",
+            ("torch", "sklearn", "PIL", "pyarrow"),
+        ),
+        ("import cardinet.cli.verbs", ("torch", "sklearn", "PIL", "pyarrow", "pydantic")),
         ("from cardinet.cli.main import outcome; outcome(['list'])", ("torch", "sklearn", "PIL", "pyarrow")),
         ("from cardinet.cli.main import outcome; outcome(['settings'])", ("torch", "sklearn", "PIL", "pyarrow")),
         ("from cardinet.cli.main import outcome; outcome(['--version'])", ("torch", "sklearn", "PIL", "pyarrow")),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from cardinet.base.errors import RequestError
-from cardinet.base.settings import parse_value
 from cardinet.rewriting.kinds.kind import Kind
 from cardinet.rewriting.kinds.option import Option
 
@@ -15,6 +14,8 @@ class Deepen(Kind):
 
     def read(self, given: Any) -> list[int]:
         """The numbers between the commas. Which of them are too large, the description of the network says."""
+        from cardinet.base.settings import parse_value  # which imports pydantic
+
         self.option.check(given)
         words = [word.strip() for word in given.split(",")]
         if not all(word.isdecimal() and word.isascii() and word.strip("0") for word in words):

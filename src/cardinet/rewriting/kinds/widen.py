@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cardinet.base.errors import RequestError, nearest
-from cardinet.base.settings import parse_value
 from cardinet.rewriting.kinds.kind import Kind
 from cardinet.rewriting.kinds.option import Option
 
@@ -21,6 +20,8 @@ class Widen(Kind):
 
     def read(self, given: Any) -> dict[str, Any]:
         """`KEY=VALUE` words as arguments of the rewrite."""
+        from cardinet.base.settings import parse_value  # which imports pydantic
+
         self.option.check(given)
         found: dict[str, Any] = {}
         wrong = []
