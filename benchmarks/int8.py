@@ -36,14 +36,14 @@ from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.export.about import describe
+from cardinet.export.formats import FORMATS
+from cardinet.export.formats.openvino import core
 from cardinet.export.graph import graph_of
 from cardinet.export.latency import Latency, latencies
-from cardinet.export.onnx_file import translate, write_onnx
-from cardinet.export.openvino_file import core, from_onnx, write_openvino
 from cardinet.export.parity import Parity, compare
 from cardinet.export.pictures import Pictures, calibrating, feed, proving
 from cardinet.export.quantize import quantized
-from cardinet.export.runner import Array, Runner, TorchRunner, has_bf16, open_exported
+from cardinet.export.runner import Array, Runner, TorchRunner, open_exported
 from cardinet.networks.registry import find
 from cardinet.runs.environment import hardware, versions
 from cardinet.runs.model_file import Model
@@ -110,16 +110,16 @@ def contenders(
             return Streams(path, streams, precision)
         return open_exported(path, threads=threads, precision=precision)
 
-    about, translated = describe(model, with_preprocessing=False), translate(graph_of(model, with_preprocessing=False))
+    kind, about = FORMATS[format], describe(model, with_preprocessing=False)
+    first = kind.translate(graph_of(model, with_preprocessing=False), None)
+    assert kind.int8 is not None
     found: dict[str, Runner] = {}
-    first = translated if format == "onnx" else from_onnx(translated)
-    for name, made in (("float32", first), ("int8", quantized(first, calibration, "float32"))):
-        path = folder / f"{name}{'.onnx' if format == 'onnx' else '.xml'}"
-        (write_onnx if format == "onnx" else write_openvino)(made, about, path)
+    for name, made in (("float32", first), ("int8", quantized(first, calibration, "float32", kind.int8))):
+        path = folder / f"{name}{kind.suffix}"
+        kind.write(made, about, path)
         found[name] = opened(path, "f32")
-        if format == "openvino" and has_bf16():
-            half = "bfloat16" if name == "float32" else f"{name}+bfloat16"
-            found[half] = opened(path, "bf16")
+        for other, precision in kind.precisions().items():
+            found[other if name == "float32" else f"{name}+{other}"] = opened(path, precision)
     return found
 
 

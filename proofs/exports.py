@@ -18,13 +18,10 @@ from pathlib import Path
 
 import torch
 
-from cardinet.export import openvino_file
+from cardinet.base.rounding import float32_limit
 from cardinet.export.about import describe
+from cardinet.export.formats import FORMATS
 from cardinet.export.graph import graph_of
-from cardinet.export.onnx_file import translate, write_onnx
-from cardinet.export.parity import TIMES, TOLERANCE
-from cardinet.export.program_file import write_program
-from cardinet.export.request import SUFFIXES
 from cardinet.export.runner import TorchRunner, open_exported
 from cardinet.networks.family import Named
 from export.exported import model_of, pixels
@@ -40,22 +37,16 @@ def cells(row: Named, formats: list[str]) -> dict[str, str]:
     torch_runner = TorchRunner(model.network, model.preprocessing)
     with tempfile.TemporaryDirectory() as folder:
         program = graph_of(model, with_preprocessing=True)
-        translated = translate(program) if {"onnx", "openvino"} & set(formats) else None
         for format in formats:
-            path = Path(folder) / f"a{SUFFIXES[format]}"
+            path = Path(folder) / f"a{FORMATS[format].suffix}"
             try:
-                if format == "torch-export":
-                    write_program(program, about, path)
-                elif format == "onnx":
-                    write_onnx(translated, about, path)
-                else:
-                    openvino_file.write_openvino(openvino_file.from_onnx(translated), about, path)
+                FORMATS[format].write(FORMATS[format].translate(program, None), about, path)
                 runner, worst = open_exported(path), 0.0
                 for count in (1, 3, 8):
                     x = pixels(model, count).numpy()
                     expected, logits = torch_runner.logits(x), runner.logits(x)
                     worst = max(worst, float(abs(logits - expected).max() / abs(expected).max()))
-                good = worst <= TOLERANCE or worst <= TIMES * torch_runner.rounding(pixels(model, 8).numpy())
+                good = worst <= float32_limit(worst, lambda: torch_runner.rounding(pixels(model, 8).numpy()))
                 found[format] = f"{worst:.1e}" if good else f"{FAIL} {worst:.1e}"
             except Exception as error:
                 found[format] = failure(error)
@@ -64,10 +55,10 @@ def cells(row: Named, formats: list[str]) -> dict[str, str]:
 
 def main() -> int:
     parser = arguments("Export every network in every format and run the files.")
-    parser.add_argument("--formats", default=",".join(SUFFIXES), help=f"of {', '.join(SUFFIXES)}")
+    parser.add_argument("--formats", default=",".join(FORMATS), help=f"of {', '.join(FORMATS)}")
     options = parser.parse_args()
     formats = options.formats.split(",")
-    if unknown := set(formats) - set(SUFFIXES):
+    if unknown := set(formats) - set(FORMATS):
         parser.error(f"unknown formats: {', '.join(sorted(unknown))}")
     torch.set_grad_enabled(False)
     return prove(options, formats, lambda row: cells(row, formats))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cardinet.export import openvino_file
 from cardinet.export.about import describe
+from cardinet.export.formats.onnx import translate, write_onnx
+from cardinet.export.formats.openvino import from_onnx, write_openvino
 from cardinet.export.graph import graph_of
-from cardinet.export.onnx_file import translate, write_onnx
 from cardinet.export.runner import open_exported
 from cardinet.networks.registry import NETWORKS, find
 from export.exported import model_of, pixels, relative_difference
@@ -38,7 +38,7 @@ def test_files_give_the_networks_logits(id: str, tmp_path: Path) -> None:
     assert not kinds & {"Dropout", "RandomUniform", "RandomUniformLike", "RandomNormalLike", "Bernoulli"}
     onnx, openvino = tmp_path / "a.onnx", tmp_path / "a.xml"
     write_onnx(translated, about, onnx)
-    openvino_file.write_openvino(openvino_file.from_onnx(translated), about, openvino)
+    write_openvino(from_onnx(translated), about, openvino)
     for path in (onnx, openvino):
         runner = open_exported(path)
         assert runner.about.classes == model.classes

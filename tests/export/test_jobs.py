@@ -22,10 +22,10 @@ from cardinet.data.source import Source
 from cardinet.export import job, runner
 from cardinet.export.about import describe
 from cardinet.export.extras import library
+from cardinet.export.formats import FORMATS, quantized_formats
+from cardinet.export.formats.openvino import has_bf16, write_openvino
 from cardinet.export.job import export_model
-from cardinet.export.memory import COPIES, INT8
-from cardinet.export.openvino_file import write_openvino
-from cardinet.export.request import QUANTIZED, SUFFIXES, Request
+from cardinet.export.request import Request
 from cardinet.export.runner import open_exported
 from cardinet.measure.memory import network_bytes
 from cardinet.runs.model_file import Model
@@ -36,11 +36,11 @@ pytestmark = pytest.mark.usefixtures("short")
 
 ODD = ("été", "日本🐈", 'a "b"', "c,d", "<e>&", "f\\g", "", " h", "i\nj", "caf\udce9")
 PLACES = [str(Path(module.__file__ or "").parent).encode() for module in (torch, job)]
-FLOATS = ("float32", "bfloat16") if runner.has_bf16() else ("float32",)
+FLOATS = ("float32", "bfloat16") if has_bf16() else ("float32",)
 
 
 def asked(format: str, folder: Path, **more: Any) -> Request:
-    return Request(format=format, out=folder / f"a{SUFFIXES[format]}", threads=1, **more)
+    return Request(format=format, out=folder / f"a{FORMATS[format].suffix}", threads=1, **more)
 
 
 def files(folder: Path) -> list[str]:
@@ -48,7 +48,7 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("format", SUFFIXES)
+@pytest.mark.parametrize("format", FORMATS)
 def test_a_float_file_is_the_network(format: str, model: Model, digits: Source, tmp_path: Path) -> None:
     before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
     model.network.train()
@@ -57,7 +57,7 @@ def test_a_float_file_is_the_network(format: str, model: Model, digits: Source, 
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.network.state_dict().items())
     model.network.eval()
 
-    assert files(tmp_path) == (["a.bin", "a.xml"] if format == "openvino" else [f"a{SUFFIXES[format]}"])
+    assert files(tmp_path) == (["a.bin", "a.xml"] if format == "openvino" else [f"a{FORMATS[format].suffix}"])
     parity = made.parity["float32"]
     assert (parity.count, parity.differing, parity.finite) == (360, 0, True)
     assert parity.relative < 1e-5
@@ -70,29 +70,32 @@ def test_a_float_file_is_the_network(format: str, model: Model, digits: Source, 
     document = json.loads(json.dumps(made.to_document()))
     assert document["pictures"] == {"source": "digits", "split": "test", "total": 360}
     assert document["parity"]["float32"]["error_after"] == parity.wrong_after / 360  # type: ignore[operator]
-    assert document["files"][0] == str(tmp_path / f"a{SUFFIXES[format]}")
+    assert document["files"][0] == str(tmp_path / f"a{FORMATS[format].suffix}")
 
 
-EXPORTS = [(format, int8) for format in SUFFIXES for int8 in ((False, True) if format in QUANTIZED else (False,))]
+EXPORTS = [(name, int8) for name, format in FORMATS.items() for int8 in ((False, True) if format.int8 else (False,))]
 
 
 def test_what_an_export_takes_is_known_of_each_kind() -> None:
-    assert (set(COPIES), set(INT8), len(EXPORTS)) == (set(SUFFIXES), set(QUANTIZED), 5)
+    assert (list(FORMATS), quantized_formats()) == (["onnx", "torch-export", "openvino"], ("onnx", "openvino"))
+    assert len(EXPORTS) == 5
 
 
 @pytest.mark.parametrize(("format", "int8"), EXPORTS)
 def test_an_export_that_does_not_fit_is_refused_before_it_begins(
     format: str, int8: bool, model: Model, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copies = (INT8 if int8 else COPIES)[format]
+    kind = FORMATS[format].int8 if int8 else FORMATS[format]
+    assert kind is not None
+    copies = kind.copies
     with_memory(monkeypatch, tmp_path / "machine", copies * network_bytes(model.network))
-    monkeypatch.setattr(job, "_Maker", lambda *about: pytest.fail("it began"))
+    monkeypatch.setattr(job, "Maker", lambda *about: pytest.fail("it began"))
     with pytest.raises(RequestError, match=r"^The export, with batches of 64 pictures of 8 x 8 pixels, needs about 0"):
         export_model(model, asked(format, tmp_path, int8=int8), digits)
     assert files(tmp_path) == ["machine"]
 
 
-@pytest.mark.parametrize("format", SUFFIXES)
+@pytest.mark.parametrize("format", FORMATS)
 def test_a_file_takes_uint8_pictures_and_describes_itself(format: str, model: Model, tmp_path: Path) -> None:
     model = replace(model, classes=ODD)
     made = export_model(model, asked(format, tmp_path, with_preprocessing=True))
@@ -179,7 +182,7 @@ def test_a_full_disk_is_an_os_error_of_openvino_too(tmp_path: Path) -> None:
 
 def test_what_a_file_says_of_itself_is_compared(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = replace(model, classes=model.classes[::-1])
-    monkeypatch.setattr(job, "describe", lambda model, raw: describe(other, not raw))
+    monkeypatch.setattr("cardinet.export.files.describe", lambda model, raw: describe(other, not raw))
     with pytest.raises(WorkError, match="metadata has other class names and type of input than the model"):
         export_model(model, asked("torch-export", tmp_path), None)
     assert files(tmp_path) == []
@@ -236,5 +239,5 @@ def test_dropout_is_gone(model: Model, tmp_path: Path) -> None:
     opened = open_exported(request.out)
     x = model.preprocessing.normalise(pixels(model, 3))
     assert relative_difference(opened, network.eval(), x) < 1e-6
-    nodes = opened.module.graph.nodes  # type: ignore[attr-defined]
+    nodes = opened.loaded.module.graph.nodes  # type: ignore[attr-defined]
     assert not [node for node in nodes if "dropout" in str(node.target)]

@@ -20,12 +20,12 @@ from cardinet.data.source import Source
 from cardinet.export import job
 from cardinet.export.about import describe
 from cardinet.export.extras import isolated, library
-from cardinet.export.job import Export, check_request
+from cardinet.export.formats.onnx import check_opset
 from cardinet.export.latency import latencies
-from cardinet.export.onnx_file import check_opset
 from cardinet.export.parity import Disagreement, Parity, compare
 from cardinet.export.pictures import Pictures, calibrating
-from cardinet.export.request import Request
+from cardinet.export.request import Request, check_request
+from cardinet.export.result import Export
 from cardinet.export.words import sentences
 from cardinet.runs.model_file import Model
 

@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 
 import cardinet
 from cardinet.base.errors import RequestError
+from cardinet.build.meta import on_meta
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.measure.counts import count
 from cardinet.networks.registry import FAMILIES, find
@@ -20,7 +21,6 @@ from cardinet.report.card_facts import REWRITTEN, data_of, deviations, results, 
 from cardinet.report.licenses import LICENSES, license_named
 from cardinet.report.markdown import code, fence
 from cardinet.report.repository import config
-from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.narrow import narrow
 from cardinet.rewrite.prunable import prunable
 from cardinet.rewrite.registry import REWRITES, Step, apply

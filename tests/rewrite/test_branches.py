@@ -11,6 +11,7 @@ from torch import nn
 from cardinet.base.errors import RequestError
 from cardinet.blocks.shortcut import Absent
 from cardinet.build.builder import build
+from cardinet.build.meta import on_meta
 from cardinet.measure.counts import count
 from cardinet.networks.families.repvgg import RepVGG
 from cardinet.networks.parts.carry import ExclusiveGate, Scaled
@@ -20,7 +21,6 @@ from cardinet.networks.parts.shortcut import Shortcut
 from cardinet.networks.parts.transform import Transform
 from cardinet.networks.registry import find
 from cardinet.rewrite.branches import Branch, NotLinear, merge_branches, one_convolution, unmerged
-from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.strip import strip
 from rewrite.test_fold import SMALL, difference, drawn
 

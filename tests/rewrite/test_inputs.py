@@ -10,10 +10,10 @@ from torch import nn
 
 from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
+from cardinet.build.meta import on_meta
 from cardinet.networks.parts.stem import Stem
 from cardinet.networks.registry import find
 from cardinet.networks.residual import Residual
-from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.inputs import in_channels, readers
 from cardinet.rewrite.registry import Step, apply
 from networks.citizen import side

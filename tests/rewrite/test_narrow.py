@@ -13,11 +13,11 @@ from torch import nn
 from cardinet.base.errors import RequestError
 from cardinet.blocks.compactor import Compactor
 from cardinet.build.builder import build
+from cardinet.build.meta import on_meta
 from cardinet.measure.counts import count
 from cardinet.networks.parts.transform import BOTTLENECK
 from cardinet.networks.registry import find
 from cardinet.networks.residual import Residual
-from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.fold import fold
 from cardinet.rewrite.narrow import GONE, compact, compactors, merge_compactors, narrow, without_compactors
 from cardinet.rewrite.prunable import Budget, prunable

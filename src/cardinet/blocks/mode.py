@@ -9,12 +9,19 @@ from torch import nn
 
 
 @contextmanager
-def eval_mode(network: nn.Module) -> Iterator[None]:
-    """Put a network in eval mode; afterwards each of its modules is in the mode that it was in, also after an error."""
+def kept_mode(network: nn.Module) -> Iterator[None]:
+    """Afterwards each module of a network is in the mode that it was in, also after an error."""
     before = [(module, module.training) for module in network.modules()]
-    network.eval()
     try:
         yield
     finally:
         for module, training in before:
             module.training = training
+
+
+@contextmanager
+def eval_mode(network: nn.Module) -> Iterator[None]:
+    """Put a network in eval mode; afterwards each of its modules is in the mode that it was in, also after an error."""
+    with kept_mode(network):
+        network.eval()
+        yield

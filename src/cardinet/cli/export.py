@@ -10,16 +10,18 @@ import typer
 from cardinet.base.whole_numbers import THREADS
 from cardinet.cli.options import Json, NoBounds, OnBadImage, Set, Workers
 from cardinet.cli.talk import print_json, say, show
+from cardinet.export.formats import FORMATS, suffixes
+from cardinet.export.formats.onnx import OPSETS
 
-Format = Annotated[
-    str, typer.Option("--format", metavar="onnx|torch-export|openvino", help="The runtime's kind of file.")
-]
-Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The new file (.onnx, .pt2, .xml); must not exist.")]
+Format = Annotated[str, typer.Option("--format", metavar="|".join(FORMATS), help="The runtime's kind of file.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FILE", help=f"The new file ({suffixes()}); must not exist.")]
 Int8 = Annotated[bool, typer.Option("--int8", help="Quantize to 8 bits, calibrated on training pictures.")]
 Data = Annotated[
     str | None, typer.Option("--data", metavar="SOURCE", help="What the file is run on; a run knows its own.")
 ]
-Opset = Annotated[int | None, typer.Option("--opset", metavar="N", help="ONNX's operators, 18 to 25.")]
+Opset = Annotated[
+    int | None, typer.Option("--opset", metavar="N", help=f"ONNX's operators, {OPSETS.start} to {OPSETS.stop - 1}.")
+]
 WithPreprocessing = Annotated[
     bool, typer.Option("--with-preprocessing", help="Scale and normalise in the graph: the input is uint8.")
 ]
@@ -51,8 +53,8 @@ def export(
 
     from cardinet.cli.options import about_pictures
     from cardinet.cli.progress import Screen
-    from cardinet.export.job import export_model, resolve
-    from cardinet.export.request import Request
+    from cardinet.export.job import export_model
+    from cardinet.export.request import Request, resolve
     from cardinet.export.words import sentences
 
     request = Request(

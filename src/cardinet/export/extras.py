@@ -6,29 +6,24 @@ import importlib
 import importlib.util
 import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cardinet.base.errors import RequestError
-from cardinet.weights.reach import in_short
 
-NEEDED: dict[str, tuple[str, ...]] = {
-    "onnx": ("onnx", "onnxscript", "onnxruntime"),
-    "torch-export": (),
-    "openvino": ("onnx", "onnxscript", "openvino"),
-}
-"""By format; OpenVINO reads the ONNX translation, so that one translation is proven for both."""
+if TYPE_CHECKING:
+    from cardinet.export.formats.format import Format
 
 TELEMETRY = "openvino_telemetry"
 
 
-def check_installed(format: str, int8: bool) -> None:
+def check_installed(format: Format, int8: bool) -> None:
     """Raise RequestError that names the libraries that are not installed, and the extra that brings them."""
-    needed = (*NEEDED[format], *(("nncf",) if int8 else ()))
-    missing = [name for name in needed if not _installed(name)]
+    missing = [name for name in format.needs(int8) if not _installed(name)]
     if missing:
-        what = f"The format {format}{' with int8' if int8 else ''}"
+        what = f"The format {format.name}{' with int8' if int8 else ''}"
         verb = "is" if len(missing) == 1 else "are"
         raise RequestError(
             f'{what} needs {" and ".join(missing)}, which {verb} not installed: pip install "cardinet[export]".'
@@ -41,6 +36,8 @@ def library(name: str) -> Any:
     OpenVINO and NNCF report each import and each quantization to their maker where their telemetry package is
     installed, as it always is; a user who exports a model has not agreed to that.
     """
+    from cardinet.weights.reach import in_short  # which imports the clients of servers
+
     with isolated():
         try:
             return importlib.import_module(name)
@@ -86,3 +83,12 @@ def quiet(logger: str) -> Iterator[None]:
         yield
     finally:
         named.setLevel(before)
+
+
+@contextmanager
+def ignored(category: type[Warning], *messages: str) -> Iterator[None]:
+    """Within it, warnings of a library about itself that begin so are not shown."""
+    with warnings.catch_warnings():
+        for message in messages:
+            warnings.filterwarnings("ignore", message, category)
+        yield

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
@@ -53,12 +49,3 @@ def graph_of(model: Model, with_preprocessing: bool) -> ExportedProgram:
         for note in NOTES:
             node.meta.pop(note, None)
     return program
-
-
-@contextmanager
-def ignored(category: type[Warning], *messages: str) -> Iterator[None]:
-    """Within it, warnings of a library about itself that begin so are not shown."""
-    with warnings.catch_warnings():
-        for message in messages:
-            warnings.filterwarnings("ignore", message, category)
-        yield

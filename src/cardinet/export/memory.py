@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
+from cardinet.build.meta import on_meta
+from cardinet.export.formats.format import Format
 from cardinet.export.parity import BATCH
-from cardinet.export.request import Request
 from cardinet.measure.memory import FLOAT, network_bytes
-from cardinet.rewrite.flow import on_meta
 from cardinet.runs.model_file import Model
 from cardinet.runs.room import require_passes
 
-COPIES = {"onnx": 7, "openvino": 9, "torch-export": 5}
-"""So many times the parameters are held at once: by the network, the program, its translation, the bytes of the file,
-and the runtime that reads it. Fitted to the peaks of wide_resnet101_2, resnet152 and resnet18."""
 
-INT8 = {"onnx": 14, "openvino": 9}
-"""The same where the file is quantized."""
-
-
-def require_export(model: Model, request: Request, held: int) -> None:
+def require_export(model: Model, format: Format, held: int, *, int8: bool) -> None:
     """Raise RequestError where an export that can be made, and its proof, need more memory than there is.
 
-    `held` pictures calibrate and tune an int8 file: as uint8, and as float32.
+    The copies that a format holds are fitted to the peaks of wide_resnet101_2, resnet152 and resnet18. `held` pictures
+    calibrate and tune an int8 file: as uint8, and as float32.
     """
     network, p = on_meta(model.network), model.preprocessing
     pixels = held * p.channels * p.crop**2 * (1 + FLOAT)
-    copies = (COPIES | INT8 if request.int8 else COPIES)[request.format]
+    copies = format.int8.copies if int8 and format.int8 is not None else format.copies
     work = f"The export, with batches of {BATCH} pictures of {p.crop} x {p.crop} pixels,"
     require_passes((network,), p.crop, BATCH, copies * network_bytes(network) + pixels, work)

@@ -10,17 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cardinet.base.errors import CardinetError, WorkError
+from cardinet.base.rounding import ROUNDING, float32_limit, share
+from cardinet.export.formats import quantized_formats
 from cardinet.export.pictures import Pictures, feed
 from cardinet.export.runner import Runner, reason
 
 SHARE = 0.001
 """Of the predictions: so many may differ in a float file, or one."""
-
-TOLERANCE = 1e-3
-"""Relative to the largest logit: by so much a float file's logits may differ, and two best logits are a near-tie."""
-
-TIMES = 10
-"""More than that only where the network itself rounds a tenth of it, as a thousand layers do."""
 
 POINTS = 0.005
 """By so much (0.5 points) the error of an int8 file may be above the network's."""
@@ -86,7 +82,7 @@ class Parity:
         `rounding` says what the network itself rounds in float32, relative to its largest logit; it is asked only where
         the logits differ by more than most networks round.
         """
-        limit = TOLERANCE if max(self.relative, self.uneven) <= TOLERANCE else max(TOLERANCE, TIMES * rounding())
+        limit = float32_limit(max(self.relative, self.uneven), rounding)
         allowed = max(1, int(SHARE * self.count))
         found = []
         if not self.finite:
@@ -119,7 +115,7 @@ class Parity:
 
     def after_int8(self, format: str) -> str:
         """What to do where an int8 file is refused, as one sentence."""
-        other = "openvino" if format == "onnx" else "onnx"
+        other = " or ".join(name for name in quantized_formats() if name != format)
         few = self.count * POINTS < 1
         first = "name more pictures as data (a single one is more than the allowed share), " if few else ""
         return (
@@ -259,7 +255,7 @@ def _parity(
             named(int(best[i])),
             named(int(tally.best[i])),
             float(margin[i]),
-            bool(margin[i] <= TOLERANCE * reference),
+            bool(margin[i] <= ROUNDING * reference),
         )
         for i in np.flatnonzero(tally.best != best).tolist()
     )
@@ -268,15 +264,9 @@ def _parity(
         count=pictures.count,
         disagreements=apart,
         largest=largest,
-        relative=_share(largest, reference),
+        relative=share(largest, reference),
         finite=tally.finite,
         wrong_before=None if truth is None else int((best != truth).sum()),
         wrong_after=None if truth is None else int((tally.best != truth).sum()),
-        uneven=_share(tally.uneven, reference),
+        uneven=share(tally.uneven, reference),
     )
-
-
-def _share(difference: float, largest: float) -> float:
-    if difference == 0:
-        return 0.0
-    return difference / largest if largest > 0 else float("inf")

@@ -9,43 +9,43 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from cardinet.export.extras import isolated, library
-from cardinet.export.openvino_file import core
+from cardinet.export.formats.format import Int8
 from cardinet.export.parity import POINTS
 from cardinet.export.pictures import Pictures, feed
 
 
-def quantized(model: Any, calibration: Pictures, dtype: str) -> Any:
+def quantized(model: Any, calibration: Pictures, dtype: str, how: Int8) -> Any:
     """A copy of the model in int8, its ranges from the calibration pictures."""
-    with _quiet() as nncf, _one_core(model):
-        return nncf.quantize(model, _calibration(nncf, model, calibration, dtype), **_settings(nncf, calibration))
+    with _quiet() as nncf, how.at_work():
+        items = _calibration(nncf, model, calibration, dtype, how)
+        return nncf.quantize(model, items, **_settings(nncf, calibration))
 
 
-def quantized_with_control(model: Any, calibration: Pictures, tuning: Pictures, dtype: str) -> Any:
+def quantized_with_control(model: Any, calibration: Pictures, tuning: Pictures, dtype: str, how: Int8) -> Any:
     """The same, but layers go back to float, those that cost most first, until the error of the tuning pictures holds.
 
     That can take as long as hundreds of passes over them.
     """
     labels = tuning.labels
     assert labels is not None
-    name = _input(model)
     items = [(feed(x, tuning.preprocessing, dtype), int(t)) for x, t in zip(tuning.batches(1), labels, strict=True)]
 
     def accuracy(prepared: Any, chosen: Iterable[Any]) -> tuple[float, list[float]]:
-        says = _predictor(prepared, name)
+        says = how.predictor(model, prepared)
         right = [float(says(x).argmax() == truth) for x, truth in chosen]
         return float(np.mean(right)), right
 
-    with _quiet() as nncf, _one_core(model):
+    with _quiet() as nncf, how.at_work():
         return nncf.quantize_with_accuracy_control(
             model,
-            _calibration(nncf, model, calibration, dtype),
-            nncf.Dataset(items, lambda item: _fed(name, item[0])),
+            _calibration(nncf, model, calibration, dtype, how),
+            nncf.Dataset(items, lambda item: how.fed(model, item[0])),
             accuracy,
             max_drop=POINTS,
             **_settings(nncf, calibration),
@@ -56,42 +56,9 @@ def _settings(nncf: Any, calibration: Pictures) -> dict[str, Any]:
     return {"subset_size": calibration.count, "target_device": nncf.TargetDevice.CPU}
 
 
-def _calibration(nncf: Any, model: Any, calibration: Pictures, dtype: str) -> Any:
-    name = _input(model)
-    items = [_fed(name, feed(x, calibration.preprocessing, dtype)) for x in calibration.batches(1)]
+def _calibration(nncf: Any, model: Any, calibration: Pictures, dtype: str, how: Int8) -> Any:
+    items = [how.fed(model, feed(x, calibration.preprocessing, dtype)) for x in calibration.batches(1)]
     return nncf.Dataset(items)
-
-
-def _input(model: Any) -> str | None:
-    """The name of an ONNX model's input; None for OpenVINO's, which takes arrays as they are."""
-    return str(model.graph.input[0].name) if hasattr(model, "graph") else None
-
-
-def _fed(name: str | None, pixels: Any) -> Any:
-    return pixels if name is None else {name: pixels}
-
-
-def _predictor(prepared: Any, name: str | None) -> Callable[[Any], Any]:
-    """Logits of what NNCF hands over to be validated: a compiled model of OpenVINO's, or an ONNX model as it is."""
-    if name is None:
-        return lambda pixels: prepared(pixels)[0]
-    session = library("onnxruntime").InferenceSession(prepared.SerializeToString(), providers=["CPUExecutionProvider"])
-    return lambda pixels: session.run(None, {name: pixels})[0]
-
-
-@contextlib.contextmanager
-def _one_core(model: Any) -> Iterator[None]:
-    """Within it NNCF, which makes a core for each model that it runs, gets this process's own (`core` says why)."""
-    if hasattr(model, "graph"):
-        yield
-        return
-    openvino = library("openvino")
-    before = openvino.Core, openvino.compile_model
-    openvino.Core, openvino.compile_model = core, core().compile_model
-    try:
-        yield
-    finally:
-        openvino.Core, openvino.compile_model = before
 
 
 @contextlib.contextmanager

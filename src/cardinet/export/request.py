@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
-from cardinet.base.errors import Findings, RequestError, nearest
-from cardinet.base.output_paths import check_new_file
+from cardinet.base.errors import Findings, RequestError
 from cardinet.base.whole_numbers import THREADS, WORKERS, require_whole
+from cardinet.base.output_paths import check_new_file
+from cardinet.data.source import Source
+from cardinet.evaluate.matching import check_classes
+from cardinet.evaluate.opening import AskedModel, AskedPictures, Opened, Parts, opened
 from cardinet.export.extras import check_installed
-
-Format = Literal["onnx", "torch-export", "openvino"]
-
-SUFFIXES: dict[str, str] = {"onnx": ".onnx", "torch-export": ".pt2", "openvino": ".xml"}
-
-OPSETS = range(18, 26)
-"""18 is what torch's exporter writes without a conversion of versions; from 26 on the conversion is not complete."""
-
-QUANTIZED: tuple[str, ...] = ("onnx", "openvino")
+from cardinet.export.formats import FORMATS, format_named, quantized_formats
+from cardinet.export.formats.format import Format
+from cardinet.export.memory import require_export
+from cardinet.export.pictures import calibrating
+from cardinet.runs.model_file import Model
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """An export to `out` in a format of `Format`; `opset` is ONNX's (None: 18).
+    """An export to `out` in a format of `FORMATS`; `opset` is ONNX's (None: 18).
 
     `with_preprocessing` puts scaling and normalisation into the graph, whose input is then uint8. At most `pictures`
     pictures prove the file, spread evenly over their split; `threads` (None: as torch has it) is what every runtime
@@ -43,29 +42,24 @@ class Request:
     @property
     def files(self) -> tuple[Path, ...]:
         """What will be written, the file that the others belong to last."""
-        if self.format == "openvino":
-            return self.out.with_suffix(".bin"), self.out
-        return (self.out,)
+        return format_named(self.format).files(self.out)
 
     def check(self) -> None:
         """Raise RequestError with everything that is wrong with the request itself, without a model or pictures."""
         findings = Findings()
-        known = self.format in get_args(Format)
+        format: Format | None = None
         with findings:
-            if not known:
+            format = format_named(self.format)
+            check_installed(format, self.int8)
+        with findings:
+            if self.opset is not None:
+                require_whole(1, opset=self.opset)
+                (format or FORMATS["onnx"]).check_opset(self.opset)
+        with findings:
+            if self.int8 and format is not None and format.int8 is None:
                 raise RequestError(
-                    f'There is no format "{self.format}" ({nearest(self.format, get_args(Format))}); '
-                    f"use {', '.join(get_args(Format))}."
-                )
-        with findings:
-            if known:
-                check_installed(self.format, self.int8)
-        with findings:
-            self._check_opset()
-        with findings:
-            if self.int8 and known and self.format not in QUANTIZED:
-                raise RequestError(
-                    f"int8 is for the formats {' and '.join(QUANTIZED)}, not for {self.format}; name one of these."
+                    f"int8 is for the formats {' and '.join(quantized_formats())}, not for {self.format}; name one of "
+                    "these."
                 )
         with findings:
             require_whole(1, pictures=self.pictures)
@@ -75,31 +69,52 @@ class Request:
             if self.threads is not None:
                 require_whole(1, THREADS, threads=self.threads)
         with findings:
-            self._check_out()
+            check_new_file(self.out) if format is None else format.check_out(self.out)
         findings.raise_if_any()
 
-    def _check_opset(self) -> None:
-        if self.opset is None:
-            return
-        require_whole(1, opset=self.opset)
-        if str(self.format) in SUFFIXES and self.format != "onnx":
-            raise RequestError(f"opset = {self.opset}: an opset is ONNX's; leave it away, or use the format onnx.")
-        if self.opset < OPSETS.start:
-            raise RequestError(
-                f"opset = {self.opset} is too old: torch's exporter translates to opset {OPSETS.start}, and a "
-                f"conversion to an older one would change operators; use {OPSETS.start} to {OPSETS.stop - 1}."
-            )
-        if self.opset not in OPSETS:
-            raise RequestError(
-                f"opset = {self.opset} is newer than what can be written; use {OPSETS.start} to {OPSETS.stop - 1}."
-            )
 
-    def _check_out(self) -> None:
-        suffix = SUFFIXES.get(str(self.format))
-        if suffix is not None and self.out.suffix != suffix and not os.path.isdir(self.out):
+def check_request(model: Model | None, source: Source | None, request: Request, *, pictures_known: bool = True) -> None:
+    """Raise RequestError with everything that is wrong with a request, its model and its pictures together.
+
+    What could not be opened is None; `pictures_known` is then False, and nothing is said of pictures.
+    """
+    findings = Findings()
+    with findings:
+        request.check()
+    with findings:
+        if request.int8 and source is None and pictures_known:
             raise RequestError(
-                f"{self.out}: a file of the format {self.format} ends in {suffix}, such as "
-                f"{self.out.with_suffix(suffix)}."
+                "int8 calibrates on real training pictures; name them as data (--data); only a run knows its own."
             )
-        for file in self.files if not os.path.isdir(self.out) else (self.out,):
-            check_new_file(file)
+    with findings:
+        if model is not None and source is not None:
+            check_classes(model, source)
+    held = 0
+    with findings:
+        if model is not None and source is not None and request.int8:
+            held = sum(pictures.count for pictures in calibrating(source, model.preprocessing))
+    with findings:
+        if model is not None and request.format in list(FORMATS):
+            require_export(model, FORMATS[request.format], held, int8=request.int8)
+    findings.raise_if_any()
+
+
+def resolve(
+    request: Request,
+    model: Model | str | os.PathLike[str],
+    data: Source | str | None = None,
+    words: Sequence[str] = (),
+    checking: Callable[[int, int], None] | None = None,
+) -> Opened:
+    """The model, and the pictures of `data` or its run's own that prove the file; there may be none.
+
+    `words` say how they are read, as a user writes them ("limit=30"). Raises RequestError or WorkError with everything
+    that is wrong.
+    """
+    wanted = AskedPictures(data=data, words=tuple(words), also=("train", "validation") if request.int8 else ())
+
+    def check(parts: Parts) -> None:
+        source = None if parts.pictures is None else parts.pictures.source
+        check_request(parts.model, source, request, pictures_known=parts.looked)
+
+    return opened(AskedModel(model=model), wanted, check_all=check, progress=checking)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cardinet.export.job import Export
 from cardinet.export.parity import Parity
+from cardinet.export.result import Export
 from cardinet.runs.model_file import Model
 
 FEW = 200

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from cardinet.base.errors import RequestError
+from cardinet.blocks.mode import eval_mode
+from cardinet.build.meta import Watcher
 
 
 @dataclass(frozen=True)
@@ -55,32 +57,26 @@ class Counts:
         }
 
 
-class _Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Meter:
     """Adds up multiply-adds and outputs of every convolution and matrix product, per direct child of the network."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
         self.child = ""
         self.macs: Counter[str] = Counter()
         self.activations: Counter[str] = Counter()
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def saw(self, func: Any, args: Sequence[Any], out: Any) -> None:
         aten = torch.ops.aten
-        if func is aten.native_batch_norm.default:  # only the shapes: the meta device decomposes it slowly
-            nothing = args[0].new_empty(0)
-            return torch.empty_like(args[0]), nothing, nothing
-        out = func(*args, **(kwargs or {}))
-        per_output = None
         if func is aten.convolution.default:
             per_output = math.prod(args[1].shape[1:])
         elif func is aten.addmm.default:
             per_output = args[1].shape[1]
         elif func in (aten.mm.default, aten.bmm.default):
             per_output = args[0].shape[-1]
-        if per_output is not None:
-            self.macs[self.child] += out.numel() * per_output
-            self.activations[self.child] += out.numel()
-        return out
+        else:
+            return
+        self.macs[self.child] += out.numel() * per_output
+        self.activations[self.child] += out.numel()
 
 
 def count(network: nn.Module, input_size: int, in_channels: int = 3) -> Counts:
@@ -101,18 +97,16 @@ def count(network: nn.Module, input_size: int, in_channels: int = 3) -> Counts:
             outputs[name] = (sum(stream.shape[1] for stream in streams), *streams[0].shape[2:])
 
         hooks += [child.register_forward_pre_hook(enter), child.register_forward_hook(leave)]
-    was_training = network.training
     try:
-        with torch.no_grad(), meter:
+        with eval_mode(network), torch.no_grad(), Watcher(meter.saw):
             dtype = next(network.parameters()).dtype
-            network.eval()(torch.empty(1, in_channels, input_size, input_size, device="meta", dtype=dtype))
+            network(torch.empty(1, in_channels, input_size, input_size, device="meta", dtype=dtype))
     except (RuntimeError, OverflowError) as error:
         reason = str(error).splitlines()[0]
         raise RequestError(
             f"This network cannot take a picture of {input_size} x {input_size} pixels ({reason})."
         ) from error
     finally:
-        network.train(was_training)
         for hook in hooks:
             hook.remove()
     stages = tuple(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from cardinet.blocks.merge import StochasticDepth
+from cardinet.blocks.mode import eval_mode, kept_mode
+from cardinet.build.meta import Watcher
 
 FLOAT = 4
 """Bytes of a float32."""
@@ -84,11 +84,8 @@ def evaluation_memory(network: nn.Module, side: int, channels: int, batch: int) 
     def step(pictures: int) -> int:
         return _peak(network, lambda: forward(pictures), False)
 
-    was_training = network.training
-    network.eval()
-    found = _linear(step, batch, once, size * channels * side * side).with_room(FORWARD_ROOM)
-    network.train(was_training)
-    return found
+    with eval_mode(network):
+        return _linear(step, batch, once, size * channels * side * side).with_room(FORWARD_ROOM)
 
 
 def network_bytes(network: nn.Module) -> int:
@@ -126,13 +123,16 @@ def _forward_backward(network: nn.Module, pictures: int, side: int, channels: in
 
 def _peak(network: nn.Module, work: Callable[[], None], bfloat16: bool) -> int:
     """The peak of the bytes in use during some work, without the network's own."""
-    with _training(network), torch.random.fork_rng(devices=[]):
+    with kept_mode(network), torch.random.fork_rng(devices=[]):
+        for module in network.modules():
+            if isinstance(module, StochasticDepth):  # no unit may be left out by chance
+                module.training = False
         kept = {name: tensor.dtype for name, tensor in network.named_parameters()}
         if bfloat16:
             network.to(torch.bfloat16)
         meter = _Alive([*network.parameters(), *network.buffers()])
         try:
-            with meter:
+            with Watcher(meter.saw):
                 work()
         finally:
             network.zero_grad()
@@ -141,38 +141,18 @@ def _peak(network: nn.Module, work: Callable[[], None], bfloat16: bool) -> int:
     return meter.peak
 
 
-@contextmanager
-def _training(network: nn.Module) -> Iterator[None]:
-    """Keep the modes of all modules, except stochastic depth: no unit may be left out by chance."""
-    modes = {module: module.training for module in network.modules()}
-    for module in modes:
-        if isinstance(module, StochasticDepth):
-            module.training = False
-    yield
-    for module, mode in modes.items():
-        module.training = mode
-
-
-class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Alive:
     """Adds up the bytes of the storages that operations make, until they are freed. Those of `own` do not count."""
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Keep torch from wrapping this mode: for that it would import torch.compile, which takes a second or two."""
-        return False
-
     def __init__(self, own: Iterable[Tensor]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
         self.alive = {tensor.untyped_storage()._cdata: 0 for tensor in own}
         self.bytes = self.peak = 0
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = _normed(func, args) or func(*args, **(kwargs or {}))
+    def saw(self, func: Any, args: Sequence[Any], out: Any) -> None:
         for leaf in tree_leaves(out):
             if isinstance(leaf, Tensor):
                 self._count(leaf.untyped_storage())
         self.peak = max(self.peak, self.bytes + _unfolded(func, args, out))
-        return out
 
     def _count(self, storage: Any) -> None:
         key = storage._cdata
@@ -195,16 +175,3 @@ def _unfolded(func: Any, args: Any, out: Any) -> int:
         return 0
     columns = math.prod(weight.shape[1:])  # of one group, as the groups run one after the other
     return int(columns * out.shape[0] * math.prod(out.shape[2:]) * out.element_size())
-
-
-def _normed(func: Any, args: Any) -> Any:
-    """Empty results of batch normalisation, as the meta device decomposes it slowly; None for other operations."""
-    aten = torch.ops.aten
-    if func is aten.native_batch_norm.default:
-        statistics = args[0].new_empty(args[0].shape[1], dtype=torch.float32)
-        return torch.empty_like(args[0]), statistics, torch.empty_like(statistics)
-    if func is aten.native_batch_norm_backward.default:
-        grad, weight = args[0], args[2]
-        of_weight = None if weight is None else torch.empty_like(weight)
-        return torch.empty_like(grad), of_weight, None if weight is None else torch.empty_like(weight)
-    return None

@@ -14,13 +14,13 @@ import jinja2
 
 from cardinet.base.documents import parse_toml
 from cardinet.base.version import __version__
+from cardinet.build.meta import on_meta
 from cardinet.measure.counts import Counts, count
 from cardinet.networks.document import to_document
 from cardinet.networks.family import Named
 from cardinet.report import card_facts as facts
 from cardinet.report import formats
 from cardinet.report.markdown import code, fence, visible
-from cardinet.rewrite.flow import on_meta
 from cardinet.runs.folder import RunRecord
 from cardinet.runs.model_file import Model
 from cardinet.runs.toml import dumps

@@ -23,8 +23,8 @@ from cardinet.blocks.merge import Add, Drawn, Weighted
 from cardinet.blocks.repvgg import DeploymentBlock, TrainingBlock
 from cardinet.blocks.shortcut import Absent
 from cardinet.blocks.unit import ResidualUnit
+from cardinet.build.meta import on_meta
 from cardinet.networks.families.repvgg import RepVGG
-from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.fold import affine
 from cardinet.rewrite.modules import grouped, replace
 from cardinet.rewrite.packing import block_diagonal

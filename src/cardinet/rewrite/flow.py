@@ -6,7 +6,6 @@ It is measured, as the counts are, so it holds for whatever a network's code doe
 
 from __future__ import annotations
 
-import copy
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,9 +15,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from cardinet.base.errors import RequestError
+from cardinet.build.meta import NORMS, Watcher, on_meta
 
 
 @dataclass(frozen=True)
@@ -62,14 +61,10 @@ class Flow:
         return calls[0] if len(calls) == 1 and value != self.output else None
 
 
-_NORMS = ("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "batch_norm")
-
-
-class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Recorder:
     """Numbers every tensor that comes by; what a call writes in place is a new value in the same tensor."""
 
     def __init__(self, owners: dict[int, str]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
         self.owners = owners
         self.inside: list[str] = [""]
         self.numbers: dict[int, int] = {}
@@ -83,24 +78,18 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.alive.append(tensor)  # while it lives no other tensor has its id
         return self.numbers[key]
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def saw(self, func: Any, args: Sequence[Any], out: Any) -> None:
         name = func.overloadpacket.__name__
-        tensors, numbers = _flat((*args, *(kwargs or {}).values()))
+        tensors, numbers = _flat(args)
         layer = next((self.owners[id(tensor)] for tensor in tensors if id(tensor) in self.owners), None)
         reads = tuple(self.number(tensor) for tensor in tensors if id(tensor) not in self.owners)
-        if name in _NORMS:  # its shape, without the slow decomposition of the meta device
-            nothing = args[0].new_empty(0)
-            out: Any = (torch.empty_like(args[0]), nothing, nothing)
-        else:
-            out = func(*args, **(kwargs or {}))
         made = _flat((out,))[0]
         makes = tuple(self.number(tensor, new=True) for tensor in made)
         if reads:
-            operation = "norm" if name in _NORMS else name
+            operation = "norm" if name in NORMS else name
             self.calls.append(Call(operation, reads, makes, layer, self.inside[-1], tuple(numbers)))
         elif layer is not None:  # a view of a weight, as the transposed one of a linear layer
             self.owners |= {id(tensor): layer for tensor in made}
-        return out
 
     def watch(self, network: nn.Module) -> None:
         """Note which module is running."""
@@ -129,17 +118,6 @@ def _flat(values: Sequence[Any]) -> tuple[list[Tensor], list[float]]:
     return tensors, numbers
 
 
-def on_meta(network: nn.Module) -> nn.Module:
-    """A copy of a network without values, in eval mode; nothing of the size of its weights is allocated."""
-    tensors = [*network.parameters(), *network.buffers()]
-    memo: dict[int, Any] = {}
-    for tensor in tensors:
-        empty = tensor.detach().to("meta")
-        parameter = isinstance(tensor, nn.Parameter)
-        memo[id(tensor)] = nn.Parameter(empty, requires_grad=tensor.requires_grad) if parameter else empty
-    return copy.deepcopy(network, memo).eval()
-
-
 def flow_of(network: nn.Module) -> Flow:
     """The flow of a network in eval mode, for a picture of three strides of its description, or more if it needs more.
 
@@ -165,6 +143,6 @@ def _recorded(empty: nn.Module, channels: int, side: int) -> Flow:
     recorder = _Recorder(owners)
     picture = recorder.number(x)
     recorder.watch(empty)
-    with torch.no_grad(), recorder:
+    with torch.no_grad(), Watcher(recorder.saw):
         y = empty(x)
     return Flow(recorder.calls, recorder.numbers[id(y)], picture)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError, WorkError
+from cardinet.base.rounding import float32_limit, share
 from cardinet.rewrite.registry import REWRITES, Step
-
-ROUNDING, TIMES = 1e-3, 10
-"""How far apart float32 may be: so much of the largest logit, or so many times what the network rounds itself."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def proven(network: nn.Module, step: Step, pictures: Pictures, typical: Typical 
             float32=_apart(single, _logits(pair.after, pixels, torch.float32)),
             pictures=len(pixels),
         )
-        rounding = max(ROUNDING, TIMES * _apart(exactly, single))
+        rounding = float32_limit(proofs[kind].float32, partial(_apart, exactly, single))
         for precision, limit in (("float64", rewrite.limit), ("float32", max(rewrite.limit, rounding))):
             if not getattr(proofs[kind], precision) <= limit:  # also when it is no number
                 raise WorkError(
@@ -107,8 +106,7 @@ def difference(before: nn.Module, after: nn.Module, pixels: Tensor, dtype: torch
 def _apart(expected: Tensor, found: Tensor) -> float:
     if expected.shape != found.shape:
         raise RequestError(f"The logits differ in shape: {tuple(expected.shape)} before, {tuple(found.shape)} after.")
-    largest = (found - expected).abs().max()
-    return 0.0 if largest == 0 else float(largest / expected.abs().max())
+    return share(float((found - expected).abs().max()), float(expected.abs().max()))
 
 
 def _logits(network: nn.Module, pixels: Tensor, dtype: torch.dtype) -> Tensor:

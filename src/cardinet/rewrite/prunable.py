@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cardinet.rewrite.flow import Flow, flow_of, on_meta
+from cardinet.build.meta import on_meta
+from cardinet.rewrite.flow import Flow, flow_of
 
 PASSING = ("relu", "relu_", "max_pool2d_with_indices", "avg_pool2d")
 """What may stand between a convolution and its reader: it works on each channel alone and keeps a zero zero."""

@@ -11,10 +11,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from cardinet.base.errors import Findings, RequestError, nearest
+from cardinet.base.rounding import EXACT
+from cardinet.build.meta import on_meta
 from cardinet.build.size import check_size
 from cardinet.rewrite.branches import merge_branches, unmerged
 from cardinet.rewrite.deepen import deepen
-from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.fold import fold, unfolded
 from cardinet.rewrite.forms import to_form
 from cardinet.rewrite.head import classes, kept_logits
@@ -49,7 +50,7 @@ class Rewrite:
 
     apply: Callable[..., nn.Module]
     same: Callable[..., Same] = lambda before, after, **arguments: Same(before, after)
-    limit: float = 1e-10
+    limit: float = EXACT
     stays: Callable[[nn.Module], Mapping[str, str]] = lambda network: {}
     settle: Callable[[nn.Module, Iterable[Tensor]], nn.Module] | None = None
 

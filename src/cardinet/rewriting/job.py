@@ -13,10 +13,10 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from cardinet.build.meta import on_meta
 from cardinet.measure.counts import count
 from cardinet.measure.timing import time_in_turn
 from cardinet.networks.registry import row_of
-from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.proof import Proven, proven
 from cardinet.rewrite.registry import Step
 from cardinet.rewriting.request import Asked, Prepared

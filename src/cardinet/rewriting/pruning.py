@@ -11,10 +11,10 @@ from typing import Any
 from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.base.files import write_atomic
 from cardinet.base.whole_numbers import without_exponent
+from cardinet.build.meta import on_meta
 from cardinet.evaluate.matching import check_classes
 from cardinet.measure.counts import Counts, count
 from cardinet.networks.document import to_document
-from cardinet.rewrite.flow import on_meta
 from cardinet.rewrite.registry import folded
 from cardinet.rewriting.request import Request, Training
 from cardinet.runs.folder import RunFolder

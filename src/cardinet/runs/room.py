@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from cardinet.base.bounds import bounded
+from cardinet.build.meta import on_meta
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.measure.available_memory import available_memory, require_bytes, require_memory
 from cardinet.measure.memory import Memory, evaluation_memory, network_bytes, precision_of
-from cardinet.rewrite.flow import on_meta
 
 MAPS = 4
 """So many feature maps of a network's widest layer, at full size, are more than is ever alive in eval mode."""

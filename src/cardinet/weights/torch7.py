@@ -21,6 +21,8 @@ from torch.func import functional_call
 from torch.nn.functional import linear
 
 from cardinet.base.errors import RequestError, WorkError
+from cardinet.base.rounding import ROUNDING
+from cardinet.blocks.mode import eval_mode
 from cardinet.weights.contents import Weights
 from cardinet.weights.torch7_check import DEEPEST, check_torch7
 
@@ -28,7 +30,6 @@ MOST_LAYERS = 50_000
 """Layers of one network; a file may name one object many times."""
 LARGEST = 100_000
 LARGEST_SIDE = 1024
-TOLERANCE = 1e-3
 
 
 class Fork(nn.ModuleList):
@@ -296,17 +297,14 @@ def require_same_function(network: nn.Module, tensors: Mapping[str, Tensor], wei
     assert isinstance(graph, nn.Sequential)
     body = graph[:-1] if isinstance(graph[-1], nn.Linear) else graph
     state = {name: _real(tensor.detach().cpu()) for name, tensor in {**network.state_dict(), **tensors}.items()}
-    training = network.training
     try:
-        with torch.no_grad():
+        with eval_mode(network), torch.no_grad():
             x = _picture(network, body)
             expected = linear(body(x), state["fc.weight"], state["fc.bias"])
-            got = functional_call(network.eval(), state, x)
-        same = bool((got - expected).abs().max() <= TOLERANCE * expected.abs().max())
+            got = functional_call(network, state, x)
+        same = bool((got - expected).abs().max() <= ROUNDING * expected.abs().max())
     except (RuntimeError, TypeError, AttributeError, ValueError, ArithmeticError, IndexError):  # no chain of layers
         same = False
-    finally:
-        network.train(training)
     if not same:
         raise RequestError(
             f"{weights.source}: its tensors fit this network, but its layers compute something else: a setting that "

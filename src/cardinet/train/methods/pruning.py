@@ -265,8 +265,8 @@ def narrowed(settings: Pruning, network: Classifier, before: tuple[Step, ...], c
 
     Raises WorkError where too few rows have gone to zero for the target.
     """
+    from cardinet.build.meta import on_meta
     from cardinet.measure.counts import count
-    from cardinet.rewrite.flow import on_meta
     from cardinet.rewrite.narrow import compactors, merge_compactors, without_compactors
     from cardinet.rewrite.prunable import Budget, prunable
 

@@ -6,20 +6,25 @@ import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-
-import torch
-from torch.export import ExportedProgram
+from typing import TYPE_CHECKING, Any
 
 from cardinet.base.documents import DocumentError, parse_json, to_json
 from cardinet.base.errors import WorkError
-from cardinet.base.schemas import conform
 from cardinet.export.extras import quiet
+from cardinet.export.formats.format import Format
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+    from cardinet.export.formats.format import Array
 
 METADATA = "cardinet.json"
 
 
 def write_program(program: ExportedProgram, about: Mapping[str, str], path: Path) -> None:
     """Write a program; the metadata is one JSON object of JSON texts."""
+    import torch
+
     file = io.BytesIO()  # where the disk is full torch's own writing to it ends the process
     torch.export.save(program, file, extra_files={METADATA: to_json(about)})
     path.write_bytes(file.getbuffer())
@@ -27,6 +32,10 @@ def write_program(program: ExportedProgram, about: Mapping[str, str], path: Path
 
 def load_program(path: Path) -> tuple[ExportedProgram, dict[str, str]]:
     """The program and its metadata; none for a file that Cardinet has not written. Raises WorkError for no archive."""
+    import torch
+
+    from cardinet.base.schemas import conform
+
     if not zipfile.is_zipfile(path):
         raise WorkError(f"{path} is no archive, so it is no program of torch.export, or it is cut.")
     extra = {METADATA: ""}
@@ -37,3 +46,36 @@ def load_program(path: Path) -> tuple[ExportedProgram, dict[str, str]]:
     except DocumentError as error:
         raise WorkError(f"{path} is damaged: in its {METADATA} {error}.") from None
     return program, metadata
+
+
+class ProgramRunner:
+    """torch.export: the loaded program as a module. The threads are torch's own."""
+
+    def __init__(self, path: Path) -> None:
+        program, metadata = load_program(path)
+        self.module = program.module()
+        self.metadata: Mapping[str, str] = metadata
+
+    def logits(self, pixels: Array) -> Array:
+        import torch
+
+        with torch.inference_mode():
+            found: Array = self.module(torch.from_numpy(pixels)).numpy()
+        return found
+
+
+class TorchExport(Format):
+    """A program of torch.export, run by torch."""
+
+    name, suffix = "torch-export", ".pt2"
+    libraries = ()
+    copies = 5
+
+    def translate(self, program: ExportedProgram, opset: int | None) -> Any:
+        return program
+
+    def write(self, made: Any, about: Mapping[str, str], path: Path) -> None:
+        write_program(made, about, path)
+
+    def load(self, path: Path, threads: int, precision: str) -> ProgramRunner:
+        return ProgramRunner(path)

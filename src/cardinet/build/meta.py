@@ -1,0 +1,60 @@
+"""A network on the meta device, which computes shapes and no values: its copy there, and a pass that is watched."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+NORMS = ("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training")
+"""What BN is called in torch."""
+
+
+def on_meta(network: nn.Module) -> nn.Module:
+    """A copy of a network without values, in eval mode; nothing of the size of its weights is allocated."""
+    tensors = [*network.parameters(), *network.buffers()]
+    memo: dict[int, Any] = {}
+    for tensor in tensors:
+        empty = tensor.detach().to("meta")
+        parameter = isinstance(tensor, nn.Parameter)
+        memo[id(tensor)] = nn.Parameter(empty, requires_grad=tensor.requires_grad) if parameter else empty
+    return copy.deepcopy(network, memo).eval()
+
+
+class Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Within it every operation of a pass on the meta device is shown to `saw`, with its arguments and its result.
+
+    BN's results are made by their shapes alone, as the meta device decomposes it slowly.
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Whether torch wraps it against torch.compile, for which it would import that: a second or two."""
+        return False
+
+    def __init__(self, saw: Callable[[Any, Sequence[Any], Any], None]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.saw = saw
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = _normed(func, args)
+        if out is None:
+            out = func(*args, **(kwargs or {}))
+        self.saw(func, (*args, *(kwargs or {}).values()), out)
+        return out
+
+
+def _normed(func: Any, args: Any) -> tuple[Tensor | None, ...] | None:
+    """The results of BN, and of its gradient; None for other operations."""
+    if func.overloadpacket.__name__ in NORMS:
+        statistics = args[0].new_empty(args[0].shape[1], dtype=torch.float32)
+        return torch.empty_like(args[0]), statistics, torch.empty_like(statistics)
+    if func is torch.ops.aten.native_batch_norm_backward.default:
+        grad, weight = args[0], args[2]
+        of_weight = None if weight is None else torch.empty_like(weight)
+        return torch.empty_like(grad), of_weight, None if weight is None else torch.empty_like(weight)
+    return None

@@ -1,0 +1,155 @@
+"""The ONNX file: torch's graph translated to ONNX's operators, without paths of the machine, with metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cardinet.base.errors import RequestError, WorkError
+from cardinet.base.whole_numbers import require_whole
+from cardinet.base.version import __version__
+from cardinet.export.extras import ignored, library
+from cardinet.export.formats.format import Format, Int8
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+    from cardinet.export.formats.format import Array
+
+OPSETS = range(18, 26)
+"""18 is what torch's exporter writes without a conversion of versions; from 26 on the conversion is not complete."""
+
+MOST_BYTES = 2**31 - 2**24
+"""Protocol buffers hold less than 2 GiB; what is not parameters takes far less than the 16 MiB that are left."""
+
+
+def translate(program: ExportedProgram, opset: int | None = None) -> Any:
+    """The ONNX model (a ModelProto) of a graph: input "pixels", output "logits", the batch dynamic.
+
+    Raises WorkError for parameters that one file cannot hold, and for an opset that was asked for and not reached.
+    """
+    size = sum(tensor.nbytes for tensor in program.state_dict.values())
+    if size > MOST_BYTES:
+        raise WorkError(
+            f"The parameters take {size / 1e9:.1f} GB, and an ONNX file holds less than 2.1; use the "
+            "format torch-export."
+        )
+    library("onnxscript")
+    import torch
+
+    with ignored(FutureWarning, "`isinstance"), ignored(DeprecationWarning, "`isinstance"):
+        made = torch.onnx.export(
+            program,
+            dynamo=True,
+            opset_version=opset or OPSETS.start,
+            input_names=["pixels"],
+            output_names=["logits"],
+            dynamic_shapes=({0: "batch"},),
+            verbose=False,
+        )
+    assert made is not None
+    model: Any = made.model_proto
+    check_opset(model, opset)
+    _without_notes(model)
+    model.producer_name, model.producer_version = "cardinet", __version__
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    return model
+
+
+def check_opset(model: Any, asked: int | None) -> None:
+    """Raise WorkError where the model has other operators than asked for, which older exporters do not say."""
+    reached = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    if asked is not None and reached != [asked]:
+        got = reached[0] if reached else "none"
+        raise WorkError(
+            f"opset = {asked} was not reached: the exporter wrote opset {got}. Ask for that one, or install a newer "
+            'onnxscript: pip install --upgrade "cardinet[export]".'
+        )
+
+
+def write_onnx(model: Any, about: Mapping[str, str], path: Path) -> None:
+    """Write a checked model with its metadata."""
+    onnx = library("onnx")
+    del model.metadata_props[:]
+    for key, value in about.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+
+
+def _without_notes(model: Any) -> None:
+    """Remove what the exporter notes of its sources: traces with this machine's paths, and names of classes."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        if hasattr(part, "metadata_props"):
+            del part.metadata_props[:]
+        part.doc_string = ""
+
+
+class OnnxRunner:
+    """ONNX Runtime on the CPU."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        runtime = library("onnxruntime")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.log_severity_level = 3  # errors only; what it could not fuse is no concern of the user's
+        # Threads that wait must sleep, or they take the core from the runtime that is measured next.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.metadata: Mapping[str, str] = self.session.get_modelmeta().custom_metadata_map
+
+    def logits(self, pixels: Array) -> Array:
+        found: Array = self.session.run(["logits"], {"pixels": pixels})[0]
+        return found
+
+
+class OnnxInt8(Int8):
+    """As pairs of QuantizeLinear and DequantizeLinear."""
+
+    copies = 14
+
+    def fed(self, model: Any, pixels: Any) -> Any:
+        return {_input(model): pixels}
+
+    def predictor(self, model: Any, prepared: Any) -> Callable[[Any], Any]:
+        runtime = library("onnxruntime")
+        session = runtime.InferenceSession(prepared.SerializeToString(), providers=["CPUExecutionProvider"])
+        return lambda pixels: session.run(None, {_input(model): pixels})[0]
+
+
+def _input(model: Any) -> str:
+    return str(model.graph.input[0].name)
+
+
+class Onnx(Format):
+    """ONNX, run by ONNX Runtime."""
+
+    name, suffix = "onnx", ".onnx"
+    libraries = ("onnx", "onnxscript", "onnxruntime")
+    copies = 7
+    int8 = OnnxInt8()
+
+    def translate(self, program: ExportedProgram, opset: int | None) -> Any:
+        return translate(program, opset)
+
+    def write(self, made: Any, about: Mapping[str, str], path: Path) -> None:
+        write_onnx(made, about, path)
+
+    def load(self, path: Path, threads: int, precision: str) -> OnnxRunner:
+        return OnnxRunner(path, threads)
+
+    def check_opset(self, opset: int) -> None:
+        require_whole(1, opset=opset)
+        if opset < OPSETS.start:
+            raise RequestError(
+                f"opset = {opset} is too old: torch's exporter translates to opset {OPSETS.start}, and a "
+                f"conversion to an older one would change operators; use {OPSETS.start} to {OPSETS.stop - 1}."
+            )
+        if opset not in OPSETS:
+            raise RequestError(
+                f"opset = {opset} is newer than what can be written; use {OPSETS.start} to {OPSETS.stop - 1}."
+            )
