@@ -5,6 +5,7 @@ A difference is that of logits, as a share of the largest one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 EXACT = 1e-10
@@ -18,9 +19,9 @@ TIMES = 10
 
 
 def share(difference: float, largest: float) -> float:
-    """A difference as a share of the largest value; infinite where that is 0, or no number."""
-    if difference == 0:
-        return 0.0
+    """A difference as a share of the largest value; infinite where that is 0, and no number where it is none itself."""
+    if difference == 0 or math.isnan(difference):
+        return difference
     return difference / largest if largest > 0 else float("inf")
 
 
