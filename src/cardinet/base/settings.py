@@ -121,15 +121,23 @@ def find_setting(model: type[BaseModel], key: str) -> tuple[str, ...]:
     for an ambiguous key.
     """
     paths = list(setting_paths(model))
-    wanted = tuple(key.split("."))
-    found = [p for p in paths if p == wanted] or [p for p in paths if wanted in short_names(p)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        owners = ", ".join(".".join(p) for p in found)
-        raise RequestError(f'The setting "{key}" stands in several places; name one: {owners}.')
+    if (path := path_meant(key, paths, f'The setting "{key}" stands in several places')) is not None:
+        return path
     names = dict.fromkeys([".".join(p) for p in paths] + [p[-1] for p in paths])
     raise RequestError(f'There is no setting "{key}" ({setting_hint(key, names)}).{EVERY_SETTING}')
+
+
+def path_meant(key: str, paths: Iterable[tuple[str, ...]], several: str) -> tuple[str, ...] | None:
+    """The one of some paths that a key means: itself, else the one with that short name; None where there is none.
+
+    Raises RequestError where it is ambiguous; `several` begins the sentence that names them all.
+    """
+    wanted = tuple(key.split("."))
+    ending = [path for path in paths if wanted in short_names(path)]
+    found = [path for path in ending if path == wanted] or ending
+    if len(found) > 1:
+        raise RequestError(f"{several}; name one: {', '.join('.'.join(path) for path in found)}.")
+    return found[0] if found else None
 
 
 def put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +14,8 @@ from cardinet.cli.talk import print_json, say, show
 
 if TYPE_CHECKING:
     from cardinet.evaluate.classification import Evaluation
+    from cardinet.evaluate.opening import Make
+    from cardinet.evaluate.request import Request
     from cardinet.runs.model_file import Model
 
 
@@ -56,19 +59,10 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Evaluate on every picture of a split, each counted once."""
-    from functools import partial
+    from cardinet.cli.options import about_pictures
+    from cardinet.evaluate.request import Request
 
-    from cardinet.cli.options import about_pictures, network_and_data
-    from cardinet.cli.progress import Bar
-    from cardinet.evaluate.job import measure
-    from cardinet.evaluate.request import Request, resolve
-
-    words, prepare = about_pictures(settings, on_bad_image), None
-    if weights is not None:
-        from cardinet.train.pretrained import prepared
-
-        of_network, words = network_and_data(words)
-        prepare = partial(prepared, network=model, weights=weights, words=of_network, compare=compare)
+    prepare, words = _weights(model, weights, about_pictures(settings, on_bad_image), compare=compare)
     request = Request(
         model=model,
         data=data,
@@ -86,19 +80,39 @@ def evaluate(
         compare=compare,
         out=out,
     )
+    _answer(request, as_json=as_json)
+
+
+def _weights(
+    model: str, weights: str | None, words: tuple[str, ...], *, compare: bool
+) -> tuple[Callable[[str], Make] | None, tuple[str, ...]]:
+    """What makes a network of its name with weights, and the words of `--set` that are about pictures."""
+    if weights is None:
+        return None, words
+    from functools import partial
+
+    from cardinet.cli.options import network_and_data
+    from cardinet.train.pretrained import prepared
+
+    of_network, of_pictures = network_and_data(words)
+    return partial(prepared, network=model, weights=weights, words=of_network, compare=compare), of_pictures
+
+
+def _answer(request: Request, *, as_json: bool) -> None:
+    """Evaluate, and print what was found."""
+    from cardinet.cli.progress import Bar
+    from cardinet.evaluate.job import document, measure
+    from cardinet.evaluate.request import resolve
+
     with Bar("checking pictures") as bar:
         opened = resolve(request, bar)
     say(*opened.notes)
     with Bar("evaluating") as bar:
         result = measure(request, opened, bar)
-    if out is not None:
-        say(f"The answer to each picture is in {out}.")
+    if request.out is not None:
+        say(f"The answer to each picture is in {request.out}.")
     if as_json:
-        pictures = opened.measured
-        how = {"crops": crops, "passes": passes, "preprocessing": opened.model.preprocessing.as_settings()}
-        how |= {"notes": list(pictures.notes)}
-        about = {"model": model, "data": pictures.source.text, **result.to_document(opened.model.classes)}
-        print_json(about | how)
+        print_json({"model": request.model, **document(request, opened, result)})
     else:
         _print(result, opened.model)
 

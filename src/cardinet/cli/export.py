@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from cardinet.cli.options import Json, NoBounds, OnBadImage, Set, Workers
 from cardinet.cli.talk import print_json, say, show
 from cardinet.export.formats import FORMATS, suffixes
 from cardinet.export.formats.onnx import OPSETS
+
+if TYPE_CHECKING:
+    from cardinet.export.request import Request
 
 Format = Annotated[str, typer.Option("--format", metavar="|".join(FORMATS), help="The runtime's kind of file.")]
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help=f"The new file ({suffixes()}); must not exist.")]
@@ -49,13 +52,8 @@ def export(
 
     Nothing is written where a float file predicts other classes, or an int8 file's error grows by over 0.5 points.
     """
-    from functools import partial
-
     from cardinet.cli.options import about_pictures
-    from cardinet.cli.progress import Screen
-    from cardinet.export.job import export_model
-    from cardinet.export.request import Request, resolve
-    from cardinet.export.words import sentences
+    from cardinet.export.request import Request
 
     request = Request(
         format=format,
@@ -67,7 +65,19 @@ def export(
         threads=threads,
         workers=workers,
     )
-    screen, words = Screen(), about_pictures(settings, on_bad_image)
+    _export(request, model, data, about_pictures(settings, on_bad_image), as_json=as_json)
+
+
+def _export(request: Request, model: str, data: str | None, words: tuple[str, ...], *, as_json: bool) -> None:
+    """Export, and print what was proven."""
+    from functools import partial
+
+    from cardinet.cli.progress import Screen
+    from cardinet.export.job import export_model
+    from cardinet.export.request import resolve
+    from cardinet.export.words import sentences
+
+    screen = Screen()
     try:
         opened = resolve(request, model, data, words, partial(screen.progress, "checking pictures"))
         for note in opened.notes:
@@ -78,5 +88,5 @@ def export(
     if as_json:
         print_json({"model": model, **made.to_document()})
         return
-    show(str(out))
+    show(str(request.out))
     say(*sentences(made, opened.model))

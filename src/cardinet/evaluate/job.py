@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from cardinet.data.source import Source
 from cardinet.evaluate.answers import answer_table
@@ -40,6 +41,14 @@ def measure(request: Request, opened: Opened, progress: Callable[[int, int], Non
     if request.out is not None:
         answer_table(result, split, model.classes).write(request.out)
     return result
+
+
+def document(request: Request, opened: Opened, result: Evaluation) -> dict[str, Any]:
+    """What was found, on what and how, as plain data."""
+    pictures, model = opened.measured, opened.model
+    how = {"crops": request.crops, "passes": request.passes, "preprocessing": model.preprocessing.as_settings()}
+    figures = result.to_document(model.classes)
+    return {"data": pictures.source.text, **figures, **how, "notes": list(pictures.notes)}
 
 
 def evaluate_model(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from cardinet.base.errors import EVERY_SETTING, Findings, RequestError, nearest
-from cardinet.base.settings import parse_assignments, put
+from cardinet.base.settings import parse_assignments, path_meant, put
 from cardinet.base.synonyms import setting_hint
 from cardinet.networks.part import EXAMPLES, PARTS, SHORTHANDS, is_part, made, names, owners
 
@@ -99,14 +99,8 @@ def _arguments(text: str) -> list[str]:
 
 def _path(node: Any, key: str) -> Path:
     """The path of a field by its short name or dotted path. Raises RequestError for an unknown or ambiguous one."""
-    place = tuple(key.split("."))
-    paths = [path for path in owners(node, place[-1]) if path[-len(place) :] == place]
-    paths = [path for path in paths if len(path) == 1] or paths
-    if len(paths) == 1:
-        return paths[0]
-    if paths:
-        among = ", ".join(".".join(path) for path in paths)
-        raise RequestError(f'"{key}" stands in several parts; name one: {among}.')
+    if (path := path_meant(key, owners(node, key.rpartition(".")[2]), f'"{key}" stands in several parts')) is not None:
+        return path
     if why := node.WITHOUT.get(key):
         raise RequestError(f"{type(node).__name__} has no {key}: {why}")
     hint = setting_hint(key, dict.fromkeys(names(node)))
