@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cardinet.base.errors import Findings, RequestError
-from cardinet.base.whole_numbers import THREADS, WORKERS, require_whole
 from cardinet.base.output_paths import check_new_file
+from cardinet.base.whole_numbers import THREADS, WORKERS, require_whole
 from cardinet.data.source import Source
 from cardinet.evaluate.matching import check_classes
 from cardinet.evaluate.opening import AskedModel, AskedPictures, Opened, Parts, opened

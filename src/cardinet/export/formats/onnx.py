@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.base.whole_numbers import require_whole
 from cardinet.base.version import __version__
+from cardinet.base.whole_numbers import require_whole
 from cardinet.export.extras import ignored, library
 from cardinet.export.formats.format import Format, Int8
 
