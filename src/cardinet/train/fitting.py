@@ -159,7 +159,7 @@ def _check_step(name: str, found: Draft, size: int, batch_size: int, parts: int)
         try:
             network(torch.empty(1, channels, size, size, device="meta"))
         except ValueError:
-            fewer = " or a smaller optimizer.accumulate" if parts > 1 else ""
+            fewer = " or a smaller training.accumulate" if parts > 1 else ""
             raise RequestError(
                 "BN has no variance over a single value, and a part of a batch with one picture comes down to "
                 f"one; give --batch-size {2 * parts} or more{fewer}."

@@ -16,15 +16,17 @@ from cardinet.data.admission import admit
 from cardinet.data.check import examined
 from cardinet.data.findings import Finding
 from cardinet.data.settings import DataSettings, named_augmentations
-from cardinet.data.source import open_source
+from cardinet.data.source import Source, open_source
 from cardinet.measure.memory import Memory
 from cardinet.runs.environment import device_of, require_one_process
+from cardinet.train.draft import Draft
 from cardinet.train.fitting import check, fit, kind_of
 from cardinet.train.inputs import check_size
 from cardinet.train.listener import Listener
 from cardinet.train.recipe import (
     NetworkSettings,
     PreprocessingSettings,
+    Recipe,
     make_recipe,
     overrides,
     recipe_document,
@@ -69,67 +71,99 @@ class Resolved:
     findings: tuple[Finding, ...] = ()
 
 
+@dataclass(frozen=True)
+class Stated:
+    """What a request says: its recipe for the kind of its pictures, its own settings, its pictures and weights.
+
+    `preprocessing` are the settings of that group that the recipe or the request names.
+    """
+
+    recipe: Recipe
+    delta: Mapping[str, Any]
+    preprocessing: Mapping[str, Any]
+    source: Source
+    weights: Weights | None
+
+
 def resolve(request: Request, listener: Listener) -> Resolved:
     """Check everything and choose what was left open. Raises CardinetError with every finding at once."""
-    findings = Findings()
-    pairs = [("network.id", request.network)] if request.network is not None else []
-    pairs += request.settings
-    with findings:
-        pairs += parse_assignments(list(request.assignments)).items()
-    delta, errors = overrides(pairs)
-    findings.errors += errors
-    document: dict[str, Any] = {}
-    with findings:
-        document = recipe_document(request.recipe)
-    asked = merge(document, delta)
-    with findings:
-        make_recipe(asked)
-    with findings:
-        _check_device(asked.get("machine"))
-    with findings:
-        _check_network(asked.get("network"))
-    with findings:
-        settings = validate(DataSettings, asked.get("data", {}), "data.")
-        source = open_source(settings.source, settings)
-        if request.weights is None:  # else they may bring a size, and `check` sees to that
-            check_size(validate(PreprocessingSettings, asked.get("preprocessing", {}), "preprocessing."), source)
-    with findings:
-        require_one_process()
-    with findings:
-        check_out(request.out)
-    weights = None
-    with findings:
-        weights = None if request.weights is None else read_weights(request.weights, _named(asked))
-        if weights is None and asked.get("from_weights") is True:
-            raise RequestError(
-                f'The recipe "{request.recipe}" starts from weights; name them with --weights, or train anew with '
-                "--recipe quick."
-            )
-    findings.raise_if_any()
-
-    delta = delta if weights is None else with_network(delta, weights)
-    document = merge(recipe_document(request.recipe, kind_of(source)), delta)
-    recipe, network = make_recipe(document), None
+    stated = _state(request)
+    recipe, source, weights = stated.recipe, stated.source, stated.weights
+    network: Draft | None = None
     said: tuple[str, ...] = ()
     if weights is not None:
-        recipe, network, said = with_weights(recipe, document.get("preprocessing", {}), source, weights)
+        recipe = with_network(recipe, stated.delta.get("network", {}), weights)
+        recipe, network, said = with_weights(recipe, stated.preprocessing, source, weights)
     found = check(recipe, source, network)
-    findings_on = examined(source, recipe.data, lambda done, total: listener.progress("checking pictures", done, total))
-    source, left_out = admit(source, recipe.data, findings_on)
+    findings = examined(source, recipe.data, lambda done, total: listener.progress("checking pictures", done, total))
+    source, left_out = admit(source, recipe.data, findings)
     if left_out:
         found = check(recipe, source, found.draft)
-    task, notes = fit(recipe, source, found, asked=named_augmentations(delta.get("augmentation", {})))
-    skipped = tuple(sorted(finding.identity for finding in left_out))
+    task, notes = fit(recipe, source, found, asked=named_augmentations(stated.delta.get("augmentation", {})))
     return Resolved(
         request,
         task,
         found.draft.network,
         found.memory,
         weights,
-        skipped,
+        tuple(sorted(finding.identity for finding in left_out)),
         (*said, *(f"Skipped: {f.sentence()}" for f in left_out), *notes),
-        tuple(findings_on),
+        tuple(findings),
     )
+
+
+def _state(request: Request) -> Stated:
+    """What a request says, before weights and pictures are brought together.
+
+    Raises CardinetError with everything that is wrong with its recipe, settings, source, weights and output folder.
+    """
+    findings, of_source = Findings(), Findings()
+    delta = _delta(request, findings)
+    document: dict[str, Any] = {}
+    with findings:
+        document = merge(recipe_document(request.recipe), delta)
+    source: Source | None = None
+    with of_source:
+        settings = validate(DataSettings, document.get("data", {}), "data.")
+        source = open_source(settings.source, settings)
+        if request.weights is None:  # else they may bring a size, and `check` sees to that
+            check_size(validate(PreprocessingSettings, document.get("preprocessing", {}), "preprocessing."), source)
+    recipe, fitted = Recipe(), document
+    with findings:
+        if source is not None:
+            fitted = merge(recipe_document(request.recipe, kind_of(source)), delta)
+        recipe = make_recipe(fitted)
+    with findings:
+        _check_device(document.get("machine"))
+    with findings:
+        _check_network(document.get("network"))
+    findings.errors += of_source.errors
+    with findings:
+        require_one_process()
+    with findings:
+        check_out(request.out)
+    weights = None
+    with findings:
+        weights = None if request.weights is None else read_weights(request.weights, _named(document))
+        if weights is None and document.get("from_weights") is True:
+            raise RequestError(
+                f'The recipe "{request.recipe}" starts from weights; name them with --weights, or train anew with '
+                "--recipe quick."
+            )
+    findings.raise_if_any()
+    assert source is not None
+    return Stated(recipe, delta, fitted.get("preprocessing", {}), source, weights)
+
+
+def _delta(request: Request, findings: Findings) -> dict[str, Any]:
+    """The settings that a request gives beside its recipe; what is wrong with any is added to the findings."""
+    pairs: list[tuple[str, Any]] = [("network.id", request.network)] if request.network is not None else []
+    pairs += request.settings
+    with findings:
+        pairs += parse_assignments(list(request.assignments)).items()
+    delta, errors = overrides(pairs)
+    findings.errors += errors
+    return delta
 
 
 def _named(asked: Mapping[str, Any]) -> str | None:

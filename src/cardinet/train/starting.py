@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from cardinet.base.errors import RequestError
-from cardinet.base.settings import merge
 from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
@@ -28,23 +27,23 @@ Delta = Mapping[str, Any]
 COLOURS = {1: "grey", 3: "colour"}
 
 
-def with_network(delta: Delta, weights: Weights) -> dict[str, Any]:
-    """The settings with the network of the weights, where they name none.
+def with_network(recipe: Recipe, asked: Delta, weights: Weights) -> Recipe:
+    """The recipe with the network of the weights, where the user has `asked` for none.
 
     A rewritten model's has no name: it is described, and so are its rewrites. Raises RequestError where the weights do
     not say what network they are of, with the one that they would fit.
     """
-    if {"id", "spec"} & delta.get("network", {}).keys():
-        return dict(delta)
+    if {"id", "spec"} & asked.keys():
+        return recipe
     if weights.spec is None:
         found = fitting_network(weights)
         hint = f"They fit {found}: cardinet train {found} --weights ..." if found else "cardinet list shows all names."
         raise RequestError(f"{weights.source} does not say which network its weights are of; name it. {hint}")
     described = {"spec": to_document(weights.spec)}
     if weights.rewrites:
-        return merge(dict(delta), {"network": {"id": "rewritten", "rewrites": list(weights.rewrites), **described}})
+        return recipe.but("network", id="rewritten", rewrites=tuple(weights.rewrites), **described)
     row = row_of(weights.spec)
-    return merge(dict(delta), {"network": {"id": "custom", **described} if row is None else {"id": row.id}})
+    return recipe.but("network", id="custom", **described) if row is None else recipe.but("network", id=row.id)
 
 
 def with_weights(

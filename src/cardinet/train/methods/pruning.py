@@ -228,7 +228,7 @@ def check_masking(settings: Pruning, clock: Clock) -> None:
     first, last, _ = masking_steps(settings, clock)
     if not first < last <= clock.length:
         raise RequestError(
-            f'pruning.mask_from = "{settings.mask_from}" and mask_until = "{settings.mask_until}" are steps '
+            f'Pruning.mask_from = "{settings.mask_from}" and mask_until = "{settings.mask_until}" are steps '
             f"{first} and {last} of {clock.length}: give times that rise, the last within the run."
         )
 
