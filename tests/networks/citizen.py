@@ -47,7 +47,8 @@ class Subject:
 
 def side(row: Named) -> int:
     """The side of small pictures."""
-    return min(row.input_size, SIDES.get(row.family, 2 * row.spec.stride))
+    stride: int = row.spec.stride
+    return min(row.input_size, SIDES.get(row.family, 2 * stride))
 
 
 def untrained(row: Named, spec: Any = None) -> Subject:
@@ -185,7 +186,10 @@ def _compiled(it: Subject, backend: str, *, training: bool) -> str:
     expected = eager(it.x)
     expected.square().sum().backward()
     same(logits, expected, 1e-3)
-    same(network.fc.weight.grad, eager.fc.weight.grad, 1e-3)
+    ours, theirs = (n.get_parameter("fc.weight").grad for n in (network, eager))
+    assert ours is not None
+    assert theirs is not None
+    same(ours, theirs, 1e-3)
     return "yes"
 
 
@@ -261,7 +265,8 @@ def _gradients(it: Subject, *, training: bool) -> str:
     buffers = {name: b.clone() for name, b in network.named_buffers()}
 
     def loss(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
-        return functional_call(network, (parameters, buffers), (it.x,)).square().sum()
+        logits: Tensor = functional_call(network, (parameters, buffers), (it.x,))
+        return logits.square().sum()
 
     torch.manual_seed(2)
     found = grad(loss)(parameters, buffers)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cardinet.build.builder import build
+from cardinet.networks.parts.shortcut import Shortcut
 from cardinet.networks.residual import Residual
 
 Branch = Callable[[], Tensor]
@@ -157,6 +158,7 @@ class Network:
 
     def shortcut(self, own: Formulas, x: Tensor, at: str, width: int, stride: int, changes: bool) -> Tensor | None:
         kind = self.spec.shortcut
+        assert isinstance(kind, Shortcut)
         if kind.kind == "none" or (kind.kind == "identity" and changes):
             return None
         if kind.kind == "C" or (kind.kind == "B" and changes):

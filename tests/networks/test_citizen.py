@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import timm
 import torch
+from torch import nn
 
 import cardinet
 from cardinet.base.errors import RequestError
+from cardinet.blocks.classifier import Classifier
 from cardinet.networks.registry import NETWORKS, find
 from networks.citizen import CHECKS, Subject, subject
 
@@ -75,14 +77,21 @@ def test_every_check(id: str) -> None:
     assert (found["backbone"] == "no") == (id == "dfn_mr1")
 
 
+def outputs(network: Classifier | timm.models.ResNet) -> int:
+    classifier = network.get_classifier()
+    assert isinstance(classifier, nn.Linear)
+    return classifier.out_features
+
+
 def test_conventions_give_what_timms_own_resnet_gives() -> None:
     theirs, ours = timm.create_model("resnet50").eval(), cardinet.create("resnet50").eval()
+    assert isinstance(theirs, timm.models.ResNet)
     ours.load_state_dict(theirs.state_dict())
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         for network in (theirs, ours):
             assert network.num_features == network.head_hidden_size == 2048
-            assert network.num_classes == network.get_classifier().out_features == 1000
+            assert network.num_classes == outputs(network) == 1000
         last, expected = ours.forward_features(x), theirs.forward_features(x)
         assert torch.allclose(last, expected, rtol=1e-4, atol=1e-5)
         pooled = theirs.forward_head(expected, pre_logits=True)
@@ -93,7 +102,7 @@ def test_conventions_give_what_timms_own_resnet_gives() -> None:
             assert network.num_classes == 0
             assert torch.allclose(network(x), pooled, rtol=1e-4, atol=1e-5)
             network.reset_classifier(7, "avg")
-            assert network.num_classes == network.get_classifier().out_features == 7
+            assert network.num_classes == outputs(network) == 7
             assert network(x).shape == (2, 7)
 
 

@@ -30,6 +30,7 @@ from cardinet.networks.parts.stem import Stem
 from cardinet.networks.parts.transform import BASIC, BOTTLENECK, Transform
 from cardinet.networks.registry import NETWORKS
 from cardinet.networks.residual import Residual
+from inside import inside
 
 SMALL = Residual(depths=(2, 1), widths=(16, 32), stem=Stem(layout="cifar", width=16), num_classes=3)
 UNITS = {"basic": BASIC, "one convolution": Transform(kernels=(3,)), "bottleneck": BOTTLENECK}
@@ -249,7 +250,7 @@ RESIDUAL = {id: row.spec for id, row in NETWORKS.items() if isinstance(row.spec,
 @pytest.mark.parametrize("merge", [StochasticDepth(), Swapout()], ids=str)
 def test_every_residual_network_takes_the_rules_that_drop(merge: Any) -> None:
     """Its first unit of each stage, on the meta device in training; no rule adds a parameter."""
-    with_shortcuts = [spec for spec in RESIDUAL.values() if spec.shortcut.kind != "none"]
+    with_shortcuts = [spec for spec in RESIDUAL.values() if not spec.shortcut.absent]
     assert len(with_shortcuts) >= 110
     kinds = {replace(spec, depths=(1,) * len(spec.depths), merge=merge) for spec in with_shortcuts}
     for spec in kinds:
@@ -320,8 +321,9 @@ def test_all_reasons_at_once() -> None:
 def test_the_description_knows_the_hidden_width(cardinality: int, radix: int) -> None:
     spatial = SplitAttention(cardinality=cardinality, radix=radix)
     network = build(SMALL.but(transform=BOTTLENECK, widths=(32, 512), spatial=spatial), device="meta")
-    for stage, width in ((network.layer1, 32), (network.layer2, 512)):
-        assert stage[0].conv2.fc1.out_channels == spatial.hidden_width(width * cardinality)
+    for stage, width in (("layer1", 32), ("layer2", 512)):
+        first = inside(network, f"{stage}.0.conv2.fc1", nn.Conv2d)
+        assert first.out_channels == spatial.hidden_width(width * cardinality)
 
 
 TOOLED = {

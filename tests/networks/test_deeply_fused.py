@@ -294,7 +294,7 @@ def test_streams_run_in_every_way(spec: MergeAndRun) -> None:
     runs: list[Callable[[Tensor], Tensor]] = [
         torch.compile(network, fullgraph=True, backend="aot_eager"),
         torch.export.export(network, (x,)).module(),
-        torch.jit.trace(network, x, check_trace=False),  # type: ignore[no-untyped-call]
+        torch.jit.trace(network, x, check_trace=False),
         torch.func.vmap(lambda one: network(one[None])[0]),
         copy.deepcopy(network),
     ]

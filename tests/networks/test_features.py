@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import timm
 import torch
@@ -131,6 +133,7 @@ def test_features_only_gives_the_chosen_maps() -> None:
 def test_feature_info_is_timms() -> None:
     """timm's maps start in front of the max pool, ours behind it; the stages are the same."""
     theirs = timm.create_model("resnet50", features_only=True, out_indices=(1, -1)).eval()
+    assert isinstance(theirs, timm.models.FeatureListNet)
     ours = cardinet.create("resnet50", features_only=True, out_indices=(1, -1)).eval()
     assert ours.feature_info.out_indices == (1, 4)
     assert ours.feature_info.channels() == theirs.feature_info.channels() == [256, 2048]
@@ -164,7 +167,7 @@ def test_the_shortcut_around_the_network_belongs_to_its_last_map_alone() -> None
 
 
 def test_what_has_no_such_maps_says_so() -> None:
-    def refused(id: str, **settings: object) -> str:
+    def refused(id: str, **settings: Any) -> str:
         with pytest.raises(RequestError) as error:
             cardinet.create(id, device="meta", **settings)
         return str(error.value)

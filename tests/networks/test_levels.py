@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from cardinet.blocks.levels import LevelStage
+from cardinet.blocks.unit import ResidualUnit
 from cardinet.build.builder import build
 from cardinet.networks.parts.levels import Levels
 from cardinet.networks.parts.merge import StochasticDepth
 from cardinet.networks.parts.order import ORDERS
 from cardinet.networks.parts.transform import BOTTLENECK
 from cardinet.networks.registry import find
+from inside import inside
 from networks.residual_formulas import Formulas, Network, assert_equal, positive
 from networks.test_stochastic_depth import NAMES, drawn
 from networks.test_unit_orders import TINY
@@ -113,11 +116,11 @@ def test_written_out_branches_end_in_the_level(form: str) -> None:
     """Forms a and b have the activation of the outermost level too, and not their own before it."""
     spec = TINY.but(transform=BOTTLENECK, widths=(4, 6), kind="B", levels=Levels(), cardinality=2, form=form)
     network = build(spec).eval()
-    unit = network.layer1.units[1]
+    unit = inside(network, "layer1.units.1", ResidualUnit)
     x = torch.randn(1, 16, 5, 5)
     assert torch.equal(unit(x), unit.branch(x) + x)
     assert (unit(x) < 0).any()
-    first = network.layer1.units[0]
+    first = inside(network, "layer1.units.0", ResidualUnit)
     assert (first(torch.randn(1, 8, 5, 5)) >= 0).all()
 
 
@@ -125,8 +128,9 @@ def test_named_networks() -> None:
     """RoR-3 of 110 layers: 17 units in each stage; 51 units and 3 levels within a fourth."""
     network = build(find("ror3_110").spec, device="meta")
     assert [len(getattr(network, f"layer{i}").units) for i in (1, 2, 3)] == [17, 17, 17]
-    assert network.root.downsample[0].stride == (4, 4)
-    assert [network.layer1.maxpool, network.layer2.maxpool.kernel_size] == [None, 2]
+    assert inside(network, "root.downsample.0", nn.Conv2d).stride == (4, 4)
+    assert inside(network, "layer1", LevelStage).maxpool is None
+    assert inside(network, "layer2.maxpool", nn.MaxPool2d).kernel_size == 2
     assert list(dict(network.named_children())) == [
         *("conv1", "bn1", "relu", "layer1", "layer2", "layer3", "root", "avgpool", "fc")
     ]

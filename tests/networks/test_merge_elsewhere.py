@@ -79,7 +79,7 @@ def test_a_rule_adds_no_parameter_and_trains(name: str, merge: Any) -> None:
     assert parameters(network) == parameters(build(plain, device="meta"))
     assert network.state_dict().keys() == build(plain, device="meta").state_dict().keys()
     x = pictures(name)
-    seen = set()
+    seen: set[str] = set()
     for _ in range(12):
         network.zero_grad()
         network(x).square().sum().backward()
@@ -105,7 +105,7 @@ def test_a_closed_block_is_its_shortcut_and_is_not_computed(name: str) -> None:
         elif isinstance(block, FusedBlock):
             skip = block.shallow(x)
         else:
-            skip = (block.shallow1(x[0]) + block.shallow2(x[1])) / 2  # type: ignore[misc]
+            skip = (block.shallow1(x[0]) + block.shallow2(x[1])) / 2
         assert torch.allclose(first(y), relu(skip))
         assert deep
         assert not called

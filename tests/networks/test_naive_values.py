@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cardinet.build.builder import build
+from cardinet.networks.parts.shortcut import Shortcut
 from cardinet.networks.parts.stem import Stem
 from cardinet.networks.parts.transform import BOTTLENECK
 from cardinet.networks.registry import find
@@ -85,6 +86,7 @@ def unit(x: Tensor, state: State, at: str, spec: Residual, stride: int, training
     if f"{at}.downsample.0.weight" in state:
         x = normalise(convolve(x, state[f"{at}.downsample.0.weight"], stride), state, f"{at}.downsample.1", training)
     elif h.shape != x.shape:
+        assert isinstance(spec.shortcut, Shortcut)
         x = zero_pad(x, h.shape[1], stride, spec.shortcut.pad)
     return positive(x + h)
 

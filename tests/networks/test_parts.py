@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
+from cardinet.blocks.gates import SqueezeExcite as GateModule
+from cardinet.blocks.unit import ResidualUnit
 from cardinet.build.binding import resolve
 from cardinet.build.builder import build
 from cardinet.networks.document import from_document, to_document
@@ -19,6 +21,7 @@ from cardinet.networks.part import Part, part
 from cardinet.networks.parts.gate import SqueezeExcite
 from cardinet.networks.registry import find, known_parts
 from cardinet.networks.residual import Residual
+from inside import inside
 
 RESNET20 = find("resnet20_cifar").spec
 PIXELS = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -70,12 +73,20 @@ class Groups:
 def test_a_part_from_outside_has_the_answers_that_it_lacks() -> None:
     answers = {name for name in vars(Part) if not name.startswith("_")}
     assert len(answers) > 12
-    for one in (Scale(), Closed(), Groups(cardinality=2)):
+    scale, closed, two, three = (
+        cast(Part, one) for one in (Scale(), Closed(), Groups(cardinality=2), Groups(cardinality=3))
+    )
+    for one in (scale, closed, two):
         assert all(hasattr(one, name) for name in answers)
-        assert (one.ROLE, one.TRAINING, one.idle(one), one.hinders_new_units(drawing=True)) == ("", set(), set(), [])
-    assert (Scale().cardinality, Scale().problems(), Scale().plain_when_tested) == (1, [], True)
-    assert (Groups(cardinality=2).cardinality, Groups(cardinality=2).problems()) == (2, [])
-    assert Groups(cardinality=3).undivided([6, 7], [3]) == [
+        assert (one.ROLE, one.TRAINING, one.idle(one), one.hinders_new_units(drawing=True)) == (
+            "",
+            frozenset(),
+            frozenset(),
+            [],
+        )
+    assert (scale.cardinality, scale.problems(), scale.plain_when_tested) == (1, [], True)
+    assert (two.cardinality, two.problems()) == (2, [])
+    assert three.undivided([6, 7], [3]) == [
         "cardinality = 3 does not divide the [7] channels before the spatial convolution; use 1."
     ]
 
@@ -107,7 +118,8 @@ def test_a_gate_in_one_class() -> None:
     assert torch.equal(plain.eval()(PIXELS), gated.eval()(PIXELS))
     assert sum(name.endswith("gate.weight") for name in gated.state_dict()) == 9
     gated(PIXELS).sum().backward()
-    assert all(unit.gate.weight.grad.abs().sum() > 0 for unit in gated.layer1)
+    gradients = [inside(gated, f"layer1.{i}.gate", ScaleModule).weight.grad for i in range(3)]
+    assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
     spec = RESNET20.but(gate=Scale(), start=0.0)
     assert from_document(json.loads(json.dumps(to_document(spec)))) == spec
     silent = built(spec).eval()
@@ -140,8 +152,8 @@ def test_some_closed_branches_train_beside_open_ones() -> None:
     """The activation must not overwrite what the backward pass of the unit before still needs."""
     network = built(RESNET20).train()
     for i in (1, 2):
-        network.layer1[i].merge = ClosedModule(place=(1, 9))
-        network.layer3[i].merge = ClosedModule(place=(1, 9))
+        inside(network, f"layer1.{i}", ResidualUnit).merge = ClosedModule(place=(1, 9))
+        inside(network, f"layer3.{i}", ResidualUnit).merge = ClosedModule(place=(1, 9))
     network(PIXELS).sum().backward()
     trained = {name for name, p in network.named_parameters() if p.grad is not None}
     assert "layer1.0.conv1.weight" in trained
@@ -169,8 +181,9 @@ def test_squeeze_excite_is_the_formula() -> None:
 
 def test_squeeze_excite_stands_behind_the_branch() -> None:
     network = built(find("resnet50").spec.but(gate=SqueezeExcite(reduction=16), depths=(1, 1, 1, 1))).eval()
-    unit = network.layer2[0]
+    unit = inside(network, "layer2.0", ResidualUnit)
+    gate = inside(unit, "gate", GateModule)
     x = torch.randn(1, 256, 8, 8).relu()
-    expected = torch.relu(unit.downsample(x) + unit.gate(unit.branch(x)))
+    expected = torch.relu(unit.downsample(x) + gate(unit.branch(x)))
     assert torch.allclose(unit(x), expected, rtol=0, atol=0)
-    assert unit.gate.fc1.weight.shape == (32, 512, 1, 1)
+    assert gate.fc1.weight.shape == (32, 512, 1, 1)

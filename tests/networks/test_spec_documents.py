@@ -78,7 +78,7 @@ def test_parts_are_frozen_and_keyword_only() -> None:
     with pytest.raises(FrozenInstanceError):
         Shortcut().kind = "A"  # type: ignore[misc]
     with pytest.raises((TypeError, ValueError)):
-        Shortcut("A")  # type: ignore[misc]
+        Shortcut("A")  # type: ignore[call-arg]
 
 
 def test_two_rows_that_are_the_same_network_are_equal() -> None:

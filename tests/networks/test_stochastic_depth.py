@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -19,6 +19,7 @@ from cardinet.networks.residual import Residual
 from networks.residual_formulas import Branch, Formulas, Join, Network, assert_equal
 from networks.test_unit_orders import TINY
 
+Rule = Literal["linear", "uniform"]
 RULES = [("linear", 0.5), ("linear", 0.1), ("linear", 1.0), ("uniform", 0.5), ("uniform", 0.8)]
 NAMES = ["layer1.0", "layer1.1", "layer2.0", "layer2.1"]
 
@@ -32,7 +33,7 @@ def merges(network: nn.Module) -> list[Module]:
 
 
 @pytest.mark.parametrize(("rule", "last"), RULES)
-def test_survival(rule: str, last: float) -> None:
+def test_survival(rule: Rule, last: float) -> None:
     found = [m.survival for m in merges(build(TINY.but(merge=StochasticDepth(rule=rule, last=last)), device="meta"))]
     assert found == pytest.approx([survival(rule, last, unit, 4) for unit in (1, 2, 3, 4)], rel=1e-14)
 
@@ -49,7 +50,8 @@ def draws_of(module: Module, draws: int) -> Tensor:
     """Whether the unit was open, draw after draw (or sample after sample)."""
     skip, branch = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
     if module.per == "sample":
-        return module(torch.zeros(draws, 1, 1, 1), lambda: torch.ones(draws, 1, 1, 1)).flatten() > 0
+        found: Tensor = module(torch.zeros(draws, 1, 1, 1), lambda: torch.ones(draws, 1, 1, 1)).flatten()
+        return found > 0
     return torch.cat([module(skip, lambda: branch) for _ in range(draws)]).flatten() > 0
 
 
@@ -126,9 +128,13 @@ def drawn(rule: StochasticDepth, opened: list[bool]) -> Join:
     return join
 
 
+HOW: tuple[tuple[Rule, ...], tuple[Literal["batch", "sample"], ...], tuple[Literal["test", "train"], ...]] = (
+    ("linear", "uniform"),
+    ("batch", "sample"),
+    ("test", "train"),
+)
 RULED = [
-    StochasticDepth(last=0.3, rule=rule, per=per, rescale=rescale)
-    for rule, per, rescale in itertools.product(("linear", "uniform"), ("batch", "sample"), ("test", "train"))
+    StochasticDepth(last=0.3, rule=rule, per=per, rescale=rescale) for rule, per, rescale in itertools.product(*HOW)
 ]
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     **{letter: (letter, {"order": ORDERS[letter]}) for letter in "abcde"},

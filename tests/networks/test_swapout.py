@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def keeps(rule: str, last: tuple[float, float], unit: int, units: int) -> tuple[
 
 @pytest.mark.parametrize("rule", ["linear", "uniform"])
 @pytest.mark.parametrize("last", [(0.5, 0.5), (0.9, 0.3), (1.0, 1.0)])
-def test_keep_probabilities(rule: str, last: tuple[float, float]) -> None:
+def test_keep_probabilities(rule: Literal["linear", "uniform"], last: tuple[float, float]) -> None:
     network = build(TINY.but(merge=Swapout(rule=rule, last=last)), device="meta")
     found = [module.keep for module in network.modules() if isinstance(module, Module)]
     for unit, keep in enumerate(found, 1):
@@ -48,9 +48,8 @@ def drawn(rule: Swapout) -> Join:
         if skip is None:
             return branch()
         total = []
-        for term, keep in zip(
-            (lambda: skip, branch), keeps(rule.rule, rule.last, NAMES.index(at) + 1, len(NAMES)), strict=True
-        ):
+        terms: tuple[Branch, Branch] = (lambda: skip, branch)
+        for term, keep in zip(terms, keeps(rule.rule, rule.last, NAMES.index(at) + 1, len(NAMES)), strict=True):
             x = term()
             factor: Tensor | float = keep if rule.rescale == "test" else 1.0
             if own.training and keep < 1:

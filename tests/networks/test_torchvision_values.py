@@ -42,7 +42,7 @@ def same(name: str, num_classes: int) -> bool:
         state = theirs.state_dict()
         equal += [torch.equal(tensor, state[key]) for key, tensor in ours.state_dict().items()]
         equal.append(torch.equal(logits(ours, training), logits(theirs, training)))
-    equal.append(torch.equal(ours.bn1.running_var, theirs.bn1.running_var))
+    equal.append(torch.equal(ours.get_buffer("bn1.running_var"), theirs.get_buffer("bn1.running_var")))
     return all(equal)
 
 

@@ -160,7 +160,7 @@ def test_a_gate_weighs_what_leaves_the_relu() -> None:
 
 def test_refusals_come_together() -> None:
     with pytest.raises(RequestError) as error:
-        VGG(depths=(1, 2), widths=(4,), gate="se")
+        VGG(depths=(1, 2), widths=(4,), gate="se")  # type: ignore[arg-type]
     assert len(error.value.findings) == 2
     with pytest.raises(RequestError) as error:
         SMALL.but(cardinality=3, norm="lrn")

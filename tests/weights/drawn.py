@@ -9,7 +9,7 @@ from torch import nn
 
 import cardinet
 
-TINY = {"depths": (1, 1, 1), "num_classes": 7}
+TINY: dict[str, Any] = {"depths": (1, 1, 1), "num_classes": 7}
 
 
 def drawn(network: str, seed: int = 0, **delta: Any) -> Any:
@@ -18,8 +18,8 @@ def drawn(network: str, seed: int = 0, **delta: Any) -> Any:
     made = cardinet.create(network, **delta).eval()
     for module in made.modules():
         if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean, std=0.1)
-            nn.init.uniform_(module.running_var, 0.8, 1.2)
+            nn.init.normal_(module.get_buffer("running_mean"), std=0.1)
+            nn.init.uniform_(module.get_buffer("running_var"), 0.8, 1.2)
             nn.init.uniform_(module.weight, 0.5, 1.0)
             nn.init.normal_(module.bias, std=0.1)
     return made

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from torch import nn
 
 from cardinet.blocks.shortcut import ZeroPad
+from inside import inside
 
 
 class Obj:
@@ -99,6 +100,7 @@ def sequential(*modules: Obj) -> Obj:
 
 
 def conv(module: nn.Conv2d) -> Obj:
+    assert not isinstance(module.padding, str)
     (kh, kw), (dh, dw), (ph, pw) = module.kernel_size, module.stride, module.padding
     sides = {"kH": kh, "kW": kw, "dH": dh, "dW": dw, "padH": ph, "padW": pw}
     return Obj(
@@ -127,7 +129,7 @@ def relu() -> Obj:
 
 def shortcut(module: nn.Module) -> Obj:
     if isinstance(module, nn.Sequential):
-        return sequential(conv(module[0]), norm(module[1]))
+        return sequential(conv(inside(module, "0", nn.Conv2d)), norm(inside(module, "1", nn.BatchNorm2d)))
     if isinstance(module, ZeroPad):
         pool = Obj("nn.SpatialAveragePooling", kW=1, kH=1, dW=module.stride, dH=module.stride, padW=0, padH=0)
         zeros = Obj("nn.MulConstant", constant_scalar=0, inplace=False)
@@ -137,7 +139,7 @@ def shortcut(module: nn.Module) -> Obj:
 
 def layers(unit: Any, names: Sequence[str]) -> list[Obj]:
     """The named children of one of our units, one after another."""
-    makers = {"conv": conv, "bn": norm}
+    makers: dict[str, Callable[..., Obj]] = {"conv": conv, "bn": norm}
     return [relu() if n == "relu" else makers[n.rstrip("1234")](getattr(unit, n)) for n in names]
 
 

@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import pytest
 import safetensors.torch
@@ -41,7 +41,8 @@ def make_weights(path: Path) -> None:
     cardinet.save_weights(build(SPEC), path)
 
 
-Make, Read = Callable[[Path], None], Callable[[Path], Any]
+Make: TypeAlias = Callable[[Path], None]
+Read: TypeAlias = Callable[[Path], object]
 KINDS: dict[str, tuple[Make, Read]] = {
     "model": (make_model, load_model),
     "model as weights": (make_model, read_file),
@@ -152,6 +153,6 @@ def test_damage_can_be_loaded_when_it_is_asked_for(tmp_path: Path) -> None:
         cardinet.load(file)
     assert cardinet.load(file, compare=False).checksums == "not compared"
     file.write_bytes(data[:-1])
-    for refused in (lambda: load_model(file, compare=False), lambda: load_model(tmp_path / "nothere")):
+    for refused, compare in ((file, False), (tmp_path / "nothere", True)):
         with pytest.raises((WorkError, RequestError)):
-            refused()
+            load_model(refused, compare=compare)

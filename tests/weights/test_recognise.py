@@ -112,7 +112,7 @@ def test_a_layout_settles_nothing_where_nothing_pads() -> None:
     assert settled(trained, weights) == ({}, ())
     made = cardinet.create(trained.spec)
     load(made, weights)
-    assert torch.equal(made.layer2[0].downsample[0].weight, trained.layer2[0].downsample[0].weight)
+    assert torch.equal(made.get_parameter("layer2.0.downsample.0.weight"), trained.layer2[0].downsample[0].weight)
 
 
 def renumbered(network: nn.Module) -> dict[str, Tensor]:
@@ -139,7 +139,7 @@ def test_nobody_knows_which_way_unknown_code_pads(naming: Callable[[nn.Module], 
     assert "--set shortcut.pad=both" in str(error.value)
     made = cardinet.create(trained.spec)
     load(made, weights, given=["pad"])
-    assert torch.equal(made.fc.weight, trained.fc.weight)
+    assert torch.equal(made.get_parameter("fc.weight"), trained.fc.weight)
 
 
 @pytest.mark.parametrize("naming", [renumbered, with_roles])
@@ -175,7 +175,7 @@ def test_linear_layers_and_1x1_convolutions_are_one() -> None:
     state = trained.state_dict()
     made = cardinet.create(trained.spec)
     load(made, Weights("a.pth", {**state, "fc.weight": state["fc.weight"][:, :, None, None]}))
-    assert torch.equal(made.fc.weight, trained.fc.weight)
+    assert torch.equal(made.get_parameter("fc.weight"), trained.fc.weight)
     for other in (state["conv1.weight"].transpose(0, 1), state["conv1.weight"].flatten(1)):
         with pytest.raises(RequestError, match=r"conv1\.weight is "):
             load(made, Weights("a.pth", {**state, "conv1.weight": other}))
@@ -233,5 +233,5 @@ def test_integers_are_no_weights() -> None:
     half = {name: t.half() if t.is_floating_point() else t for name, t in state.items()}
     made = cardinet.create(trained.spec)
     load(made, Weights("a.pth", half))
-    assert made.conv1.weight.dtype == torch.float32
-    assert torch.equal(made.conv1.weight, half["conv1.weight"].float())
+    assert made.get_parameter("conv1.weight").dtype == torch.float32
+    assert torch.equal(made.get_parameter("conv1.weight"), half["conv1.weight"].float())

@@ -19,7 +19,7 @@ from cardinet.weights.match import load, match, settled
 from cardinet.weights.source import read_weights
 from weights.drawn import drawn
 
-SHORT = {"depths": (1, 1, 1, 1), "num_classes": 7}
+SHORT: dict[str, Any] = {"depths": (1, 1, 1, 1), "num_classes": 7}
 
 
 def under_the_names_of(peer: str, **delta: Any) -> Weights:
@@ -105,7 +105,8 @@ STATED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("case", STATED)
 def test_a_file_of_ours_states_its_network(case: str, tmp_path: Path) -> None:
-    delta, base = STATED[case], {"kind": "none"} if case == "kind" else {}
+    delta = STATED[case]
+    base: dict[str, Any] = {"kind": "none"} if case == "kind" else {}
     trained = drawn("resnet50", **SHORT, **delta)
     cardinet.save_weights(trained, tmp_path / "a.safetensors")
     weights = read_weights(tmp_path / "a.safetensors")

@@ -91,11 +91,17 @@ def test_another_number_of_classes_or_of_layers(tmp_path: Path) -> None:
 def test_wrappings_and_what_is_no_network(tmp_path: Path) -> None:
     trained = drawn("resnet20_cifar", 1, **TINY)
     whole = network(trained, 8)
-    for value in ({"model": whole, "epoch": 3}, Obj("nn.DataParallelTable", modules=[whole]), sequential(whole)):
+    wrapped: list[object] = [
+        {"model": whole, "epoch": 3},
+        Obj("nn.DataParallelTable", modules=[whole]),
+        sequential(whole),
+    ]
+    for value in wrapped:
         made = cardinet.create("resnet20_cifar", **TINY)
         cardinet.load_weights(made, written(tmp_path / "a.t7", value))
         assert same_tensors(made, trained)
-    for value in ({"epoch": 3}, [1, 2], {"model": 3}, {}):
+    others: list[object] = [{"epoch": 3}, [1, 2], {"model": 3}, {}]
+    for value in others:
         with pytest.raises(RequestError, match="holds no network"):
             read_weights(written(tmp_path / "a.t7", value))
     with pytest.raises(RequestError, match="in text form; save it in binary"):

@@ -121,7 +121,8 @@ def test_every_truncation_is_one_sentence(state: dict[str, Tensor], tmp_path: Pa
 
 
 def test_what_is_no_state_dict(tmp_path: Path) -> None:
-    for content in ({"epoch": 3}, torch.zeros(2), [torch.zeros(2)], {"state_dict": {}}):
+    contents: list[object] = [{"epoch": 3}, torch.zeros(2), [torch.zeros(2)], {"state_dict": {}}]
+    for content in contents:
         torch.save(content, tmp_path / "a.pth")
         with pytest.raises(RequestError, match="holds no state dict"):
             read_state(tmp_path / "a.pth")
@@ -144,20 +145,20 @@ def test_all_is_loaded_and_said(state: dict[str, Tensor]) -> None:
 @pytest.mark.parametrize("lost", [(), ("fc.weight", "fc.bias"), ("fc.bias",)])
 def test_another_classifier_is_drawn_anew_as_a_whole(lost: tuple[str, ...], state: dict[str, Tensor]) -> None:
     network = build(SPEC.but(num_classes=3) if not lost else SPEC)
-    drawn = network.fc.weight.detach().clone()
+    drawn = network.get_parameter("fc.weight").detach().clone()
     found = load_matching(network, {n: t for n, t in state.items() if n not in lost})
     assert found.reinitialised == ("fc.weight", "fc.bias")
     why = "the file has no fc.bias" if lost == ("fc.bias",) else "the file has none for these classes"
     assert f"New classifier: fc.weight, fc.bias drawn anew; {why}." in found.sentences()
-    assert torch.equal(network.fc.weight, drawn)
-    assert torch.equal(network.conv1.weight, state["conv1.weight"])
+    assert torch.equal(network.get_parameter("fc.weight"), drawn)
+    assert torch.equal(network.get_parameter("conv1.weight"), state["conv1.weight"])
 
 
 def test_old_checkpoints_without_a_count_of_batches(state: dict[str, Tensor]) -> None:
     network = build(SPEC)
     load_matching(network, {n: t for n, t in state.items() if not n.endswith("num_batches_tracked")})
-    assert network.bn1.num_batches_tracked == 0
-    assert torch.equal(network.bn1.running_var, state["bn1.running_var"])
+    assert network.get_buffer("bn1.num_batches_tracked") == 0
+    assert torch.equal(network.get_buffer("bn1.running_var"), state["bn1.running_var"])
 
 
 def test_a_mismatch_names_the_tensors_and_changes_nothing(state: dict[str, Tensor]) -> None:

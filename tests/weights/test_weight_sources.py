@@ -56,7 +56,7 @@ def test_torchvisions_weights_come_through_its_own_interface(
         found = cardinet.load_weights(network, f"torchvision:{name}")
         assert found.sentences()[0] == "Read torchvision's ResNet18_Weights.IMAGENET1K_V1."
     assert asked == [("https://download.pytorch.org/models/resnet18-f37072fd.pth", True)] * 2
-    assert torch.equal(network.fc.weight, state["fc.weight"])
+    assert torch.equal(network.get_parameter("fc.weight"), state["fc.weight"])
     assert capsys.readouterr().out == ""
 
 
@@ -223,7 +223,7 @@ def test_timms_weights_come_from_the_hub_and_its_cache(
         found = cardinet.load_weights(network, f"timm:{NAME}")
         assert found.sentences()[0] == f"Read timm's {NAME}."
         assert "renamed from timm's names (stem.conv.weight is conv1.weight)." in found.sentences()[1]
-        assert torch.equal(network.fc.weight, state["head.fc.weight"].flatten(1))
+        assert torch.equal(network.get_parameter("fc.weight"), state["head.fc.weight"].flatten(1))
     (file,) = (tmp_path / "cache").glob("*/snapshots/*/model.safetensors")
     file.resolve().write_bytes(b"damaged")
     with pytest.raises(WorkError, match=rf"timm:{NAME} could not be read from its local copy .*Remove {file}"):

@@ -25,7 +25,7 @@ def on_meta(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network, memo).eval()
 
 
-class Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Watcher(TorchDispatchMode):
     """Within it every operation of a pass on the meta device is shown to `saw`, with its arguments and its result.
 
     BN's results are made by their shapes alone, as the meta device decomposes it slowly.

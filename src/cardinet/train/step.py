@@ -58,7 +58,7 @@ def forward_backward(
         if pixels.device.type == "cpu" and not loss.isfinite():
             raise NonFinite(f"the loss is {loss.item()}")
         share = loss * (len(y) / len(labels))
-        share.backward()  # type: ignore[no-untyped-call]
+        share.backward()
         total += share.detach()
         wrong += (logits.detach().argmax(1) != (y if y.ndim == 1 else y.argmax(1))).sum()
     return total, wrong
