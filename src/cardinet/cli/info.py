@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -28,70 +28,17 @@ def info(
 
     A network that papers count in another form than it is trained in (RepVGG, ResRep) is counted in both.
     """
-    from cardinet.cli.options import changed_spec
-    from cardinet.evaluate.opening import model_path
-    from cardinet.measure.counts import count_spec
-    from cardinet.networks.document import to_document
-    from cardinet.networks.registry import find
+    from cardinet.report.about import about
 
-    about: dict[str, Any]
-    if (path := model_path(model)) is not None:
-        counts, about = _model_file(str(path), settings, input_size)
-    else:
-        row = find(model)
-        spec = changed_spec(row.spec, settings)
-        counts = count_spec(spec, input_size or row.input_size)
-        about = {"id": row.id, "family": row.family, "paper": row.paper, "spec": to_document(spec)}
-        if row.reading:
-            about["reading"] = row.reading
-        for field, form in row.printed_form.items() if not settings else ():
-            printed = count_spec(spec.but(**{field: form}), input_size or row.input_size)
-            about |= {field: form, "forms": {form: _totals(printed), getattr(spec, field): _totals(counts)}}
-            counts = printed
-        if row.printed_steps and not settings:
-            printed = _after(spec, row.printed_steps, input_size or row.input_size)
-            about |= {"form": "printed", "forms": {"printed": _totals(printed), "built": _totals(counts)}}
-            counts = printed
-    if as_json:
-        print_json(about | counts.to_document())
-    else:
-        _print(about, counts)
-
-
-def _after(spec: Any, steps: Sequence[Mapping[str, Any]], input_size: int) -> Counts:
-    """The counts of a description's network after rewrites."""
-    from cardinet.build.builder import build
-    from cardinet.measure.counts import count
-    from cardinet.rewrite.registry import apply, steps_from_document
-
-    return count(apply(build(spec, device="meta"), steps_from_document(steps)), input_size, spec.in_channels)
-
-
-def _totals(counts: Counts) -> dict[str, Any]:
-    return {key: value for key, value in counts.to_document().items() if key != "stages"}
-
-
-def _model_file(path: str, settings: list[str] | None, input_size: int | None) -> tuple[Counts, dict[str, Any]]:
-    from cardinet.base.errors import RequestError
-    from cardinet.evaluate.opening import AskedModel, opened
-    from cardinet.measure.counts import count
-    from cardinet.networks.document import to_document
-
-    if settings:
-        raise RequestError(
-            "--set changes a network's description, and a trained model is what it is; name a network instead."
-        )
-    found = opened(AskedModel(model=path))
+    found = about(model, settings or (), input_size)
     say(*found.notes)
-    model = found.model
-    counts = count(model.network.to("meta"), input_size or model.preprocessing.crop, model.preprocessing.channels)
-    about = {"id": model.training.get("network", "custom"), "file": path, "spec": to_document(model.spec)}
-    about |= {"rewrites": [step.to_document() for step in model.rewrites], "classes": list(model.classes)}
-    about |= {"preprocessing": model.preprocessing.as_settings(), "training": model.training}
-    return counts, about | {"version": model.version}
+    if as_json:
+        print_json(found.to_document())
+    else:
+        _print(found.facts, found.counts)
 
 
-def _print(about: dict[str, Any], counts: Counts) -> None:
+def _print(about: Mapping[str, Any], counts: Counts) -> None:
     channels, height, width = counts.input
     known = ", ".join(str(about[key]) for key in ("family", "paper", "file") if key in about)
     show(f"{about['id']}  ({known}), input {channels} x {height} x {width}")

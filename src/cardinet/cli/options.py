@@ -42,12 +42,6 @@ Compare = Annotated[
 ]
 
 
-def changed_spec(spec: Any, assignments: list[str] | None) -> Any:
-    """A network's description with `--set` laid over it; `network.KEY` and `KEY` mean the same."""
-    delta = assigned(assignments, "network")
-    return spec.but(**delta) if delta else spec
-
-
 def network_and_data(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The words of `--set` where a named network meets a source: those about the network, and those about the data.
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cardinet.base.errors import WorkError
+from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.base.files import write_atomic
+from cardinet.base.output_paths import check_new_file
 from cardinet.measure.counts import count
 from cardinet.report.content import Counts, Found, Mistake, Outcome, ReportContent, Sample, Speed, Stage
 from cardinet.report.differences import flat
-from cardinet.report.page import render
+from cardinet.report.page import comparison, render
 from cardinet.report.sentences import augmentation
 from cardinet.runs.data_sheet import DataSheet, read_data_sheet
 from cardinet.runs.folder import RunFolder, RunRecord
@@ -27,6 +29,26 @@ def write_report(folder: RunFolder) -> Path:
     """Write the report of a run, finished or not, from the files in its folder alone. Returns its path."""
     write_atomic(folder.report, render(collect(folder)))
     return folder.report
+
+
+def write_reports(runs: Sequence[Path], out: Path | None = None) -> Path:
+    """Write the report of one run, or one page that compares several, to its usual place or to `out`.
+
+    Raises RequestError and WorkError with everything that is wrong with the runs and the place.
+    """
+    findings, contents = Findings(), []
+    for path in runs:
+        with findings:
+            contents.append(collect(RunFolder(path)))
+    with findings:
+        if out is not None and (out.suffix.lower() != ".html" or out.is_dir()):
+            raise RequestError(f"{out} cannot be the report; name a file that ends in .html.")
+        if out is not None:
+            check_new_file(out, replaces=True)
+    findings.raise_if_any()
+    written = out or (RunFolder(runs[0]).report if len(runs) == 1 else Path("comparison.html"))
+    write_atomic(written, render(contents[0]) if len(runs) == 1 else comparison(contents))
+    return written
 
 
 def collect(folder: RunFolder) -> ReportContent:

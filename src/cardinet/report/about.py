@@ -1,0 +1,78 @@
+"""What a named network or a model file is: its exact counts, and what else is known of it, as one document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cardinet.base.errors import RequestError
+from cardinet.base.settings import parse_group
+from cardinet.build.builder import build
+from cardinet.evaluate.opening import AskedModel, model_path, opened
+from cardinet.measure.counts import Counts, count, count_spec
+from cardinet.networks.document import to_document
+from cardinet.networks.registry import find
+from cardinet.rewrite.registry import apply, steps_from_document
+
+
+@dataclass(frozen=True)
+class About:
+    """The counts, plain data about the network or the file, and sentences for the user."""
+
+    counts: Counts
+    facts: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain data, as `cardinet info --json` prints it."""
+        return {**self.facts, **self.counts.to_document()}
+
+
+def about(name: str, words: Sequence[str] = (), input_size: int | None = None) -> About:
+    """A network by its name, changed by words as a user writes them ("cardinality=8"), or a run folder or model file.
+
+    Without an input size it is the paper's, or the model's own. Raises RequestError for what is neither, and where it
+    does not take such words or pictures, WorkError for a damaged file.
+    """
+    path = model_path(name)
+    return _of_network(name, words, input_size) if path is None else _of_file(str(path), words, input_size)
+
+
+def _of_network(name: str, words: Sequence[str], input_size: int | None) -> About:
+    """A network that papers count in another form than it is trained in (RepVGG, ResRep) is counted in both."""
+    row = find(name)
+    delta, side = parse_group(words, "network"), input_size or row.input_size
+    spec = row.spec.but(**delta) if delta else row.spec
+    counts = count_spec(spec, side)
+    facts: dict[str, Any] = {"id": row.id, "family": row.family, "paper": row.paper, "spec": to_document(spec)}
+    if row.reading:
+        facts["reading"] = row.reading
+    for field, form in row.printed_form.items() if not words else ():
+        printed = count_spec(spec.but(**{field: form}), side)
+        facts |= {field: form, "forms": {form: _totals(printed), getattr(spec, field): _totals(counts)}}
+        counts = printed
+    if row.printed_steps and not words:
+        rewritten = apply(build(spec, device="meta"), steps_from_document(row.printed_steps))
+        printed = count(rewritten, side, spec.in_channels)
+        facts |= {"form": "printed", "forms": {"printed": _totals(printed), "built": _totals(counts)}}
+        counts = printed
+    return About(counts, facts)
+
+
+def _of_file(path: str, words: Sequence[str], input_size: int | None) -> About:
+    if words:
+        raise RequestError(
+            "--set changes a network's description, and a trained model is what it is; name a network instead."
+        )
+    found = opened(AskedModel(model=path))
+    model, pictures = found.model, found.model.preprocessing
+    counts = count(model.network.to("meta"), input_size or pictures.crop, pictures.channels)
+    facts = {"id": model.training.get("network", "custom"), "file": path, "spec": to_document(model.spec)}
+    facts |= {"rewrites": [step.to_document() for step in model.rewrites], "classes": list(model.classes)}
+    facts |= {"preprocessing": pictures.as_settings(), "training": model.training, "version": model.version}
+    return About(counts, facts, found.notes)
+
+
+def _totals(counts: Counts) -> dict[str, Any]:
+    return {key: value for key, value in counts.to_document().items() if key != "stages"}
