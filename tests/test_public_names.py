@@ -149,7 +149,7 @@ def test_what_is_of_another_kind_is_refused_in_words(model: Model, tmp_path: Pat
         ("device = 3: it cannot be used", lambda: cardinet.load(tmp_path, 3)),  # type: ignore[arg-type]
         ('no initialisation "3"', lambda: cardinet.create("resnet18", init=3)),  # type: ignore[call-overload]
         ("out_indices = 3: there are", lambda: cardinet.create("resnet18", features_only=True, out_indices=3)),  # type: ignore[call-overload]
-        (r"out_indices = \['a'\]", lambda: cardinet.create("resnet18", features_only=True, out_indices=["a"])),  # type: ignore[list-item]
+        (r"out_indices = \['a'\]", lambda: cardinet.create("resnet18", features_only=True, out_indices=["a"])),  # type: ignore[call-overload]
     ]
     for message, call in calls:
         with pytest.raises(cardinet.RequestError, match=message):
@@ -196,7 +196,7 @@ def test_the_pictures_have_the_precision_of_the_network(dtype: torch.dtype, mode
         ("no/a.onnx", {}, "its folder does not exist"),
     ],
 )
-def test_exports_that_are_refused(name: str, more: dict[str, int], message: str, model: Model, tmp_path: Path) -> None:
+def test_exports_that_are_refused(name: str, more: dict[str, Any], message: str, model: Model, tmp_path: Path) -> None:
     with pytest.raises(cardinet.RequestError, match=message):
         cardinet.export(model, tmp_path / name, **more)
 

@@ -78,12 +78,12 @@ def test_settings_read_and_write_durations() -> None:
     class Schedule(BaseModel):
         length: Duration
 
-    assert Schedule(length="1234567 steps").model_dump() == {"length": "1234567 steps"}  # type: ignore[arg-type]
+    assert Schedule(length="1234567 steps").model_dump() == {"length": "1234567 steps"}
     assert Schedule(length=Duration("2 epochs")).length == Duration("2 epochs")
     with pytest.raises(ValidationError, match='40 has no unit; write "40 epochs" or "40 steps"'):
-        Schedule(length=40)  # type: ignore[arg-type]
+        Schedule(length=40)
     with pytest.raises(ValidationError, match="is not a duration"):
-        Schedule(length="soon")  # type: ignore[arg-type]
+        Schedule(length="soon")
 
 
 def test_one_of_each_in_words() -> None:

@@ -48,9 +48,9 @@ def digits() -> Split:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Split:
     """23 pictures of 7 classes in several sizes, decoded from files."""
     root = tmp_path_factory.mktemp("pictures")
-    for split, count in (("train", 1), ("test", 23)):
+    for name, count in (("train", 1), ("test", 23)):
         for i in range(max(count, 7)):
-            path = root / split / f"class {i % 7}" / f"{i}.png"
+            path = root / name / f"class {i % 7}" / f"{i}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             pixels = np.random.default_rng(i).integers(0, 256, (14 + i, 20 + i % 3, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(path)
@@ -123,7 +123,7 @@ def test_the_summary(digits: Split) -> None:
 
 
 def test_five_classes_have_no_top_5(digits: Split) -> None:
-    few = digits.without({digits.names[i] for i in np.flatnonzero(digits.labels >= 5)})
+    few = digits.without({digits.names[int(i)] for i in np.flatnonzero(digits.labels >= 5)})
     found = evaluate(Guess(64, 5), few, DIGITS, 5)
     assert found.top5_wrong is None
     assert "top5_wrong" not in found.summary()

@@ -88,10 +88,15 @@ def test_a_file_that_loses_too_much_is_tried_with_control_and_refused(
         found = open_exported(path, **more)
         return Broken(found, worse) if path.stem == "int8" else found
 
-    tried = []
+    tried: list[object] = []
+
+    def with_control(made: object, *_: object) -> object:
+        tried.append(made)
+        return made
+
     monkeypatch.setattr(runner, "open_exported", opened)
     monkeypatch.setattr(files, "quantized", lambda made, *_: made)
-    monkeypatch.setattr(files, "quantized_with_control", lambda made, *_: tried.append(made) or made)
+    monkeypatch.setattr(files, "quantized_with_control", with_control)
     with pytest.raises(
         WorkError, match=r"The error grows from 6\.39 % to \d+\.\d\d % on 360 pictures, and at most 0\.5"
     ):
@@ -151,7 +156,7 @@ def test_with_control_the_layers_that_cost_most_stay_in_float(
     """One channel that is a thousand times as large as its neighbours leaves those no steps of the 8 bits."""
     monkeypatch.setattr(pictures, "TUNING", 200)
     network = copy.deepcopy(model.network)
-    unit: Any = network.layer1[0]
+    unit: Any = network.get_submodule("layer1.0")
     with torch.no_grad():  # the same function, as ReLU passes a factor on
         for parameter in (unit.bn1.weight, unit.bn1.bias):
             parameter[0] *= 1000

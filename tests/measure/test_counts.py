@@ -96,7 +96,7 @@ def test_channels_and_classes_change_only_the_ends() -> None:
 def test_frozen_parameters_are_not_counted_and_the_mode_is_kept() -> None:
     network = build(find("resnet20_cifar").spec, device="meta")
     whole = parameters(network)
-    network.conv1.weight.requires_grad_(False)
+    network.get_parameter("conv1.weight").requires_grad_(False)
     assert whole - parameters(network) == 3 * 9 * 16
     assert network.train().training
     assert count(network, 32).params == parameters(network)

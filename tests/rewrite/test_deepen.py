@@ -59,7 +59,15 @@ GROWN: dict[str, tuple[Residual, tuple[int, ...]]] = {
     "levels, order e": (SMALL.but(order="e", levels=Levels()), (3, 2)),
     "stochastic depth, uniform": (SMALL.but(merge=StochasticDepth(rule="uniform")), (3, 2)),
 }  # fmt: skip
-UNIT = re.compile(r"layer\d+\.(units\.)?\d+")
+
+
+def unit_of(name: str) -> str:
+    """The unit that a tensor of this name belongs to."""
+    found = re.match(r"layer\d+\.(units\.)?\d+", name)
+    assert found is not None, name
+    return found[0]
+
+
 DRAWN = ("wide, dropout", "stochastic depth, uniform")
 
 
@@ -98,7 +106,7 @@ def test_training_begins_where_it_was(name: str) -> None:
         assert torch.allclose(after.get_buffer(moved[old]), statistic, rtol=1e-12, atol=1e-14), old
     new = {name: p for name, p in own.items() if name not in moved.values()}
     closing = {name for name, p in new.items() if p.grad is not None and bool(p.grad.any())}
-    units = {UNIT.match(name)[0] for name in new}  # type: ignore[index]
+    units = {unit_of(name) for name in new}
     assert len(units) == sum(depths) - sum(spec.depths)
     for unit in units:
         assert any(name.startswith(f"{unit}.") for name in closing), unit
@@ -165,15 +173,16 @@ def test_the_seed_decides_what_is_drawn_and_nothing_else() -> None:
 
 
 def test_dtype_layout_modes_and_frozen_parameters_are_kept() -> None:
-    network = build(SMALL).to(torch.bfloat16, memory_format=torch.contiguous_format).eval()
+    network = build(SMALL).to(torch.bfloat16).to(memory_format=torch.contiguous_format).eval()
     network.layer1.requires_grad_(False)
-    network.layer1[0].bn1.train()
+    network.get_submodule("layer1.0.bn1").train()
     state = copy.deepcopy(network.state_dict())
     after = deepen(network, (3, 1))
     assert {p.dtype for p in after.parameters()} == {torch.bfloat16}
     assert all(p.is_contiguous() for p in after.parameters())
     assert [name for name, module in after.named_modules() if module.training] == ["layer1.0.bn1"]
-    trainable = {UNIT.match(name)[0] for name, p in after.layer1.named_parameters("layer1") if p.requires_grad}  # type: ignore[index]
+    stage = after.get_submodule("layer1")
+    trainable = {unit_of(name) for name, p in stage.named_parameters("layer1") if p.requires_grad}
     assert trainable == {"layer1.2"}
     assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
     last = deepen(build(SMALL), (3, 1))

@@ -216,7 +216,7 @@ def test_dtype_layout_mode_and_frozen_parameters_are_kept() -> None:
     network = build(SMALL).to(torch.bfloat16)
     network.eval()
     network.layer2.requires_grad_(False)
-    network.layer1.train()
+    network.get_submodule("layer1").train()
     folded = fold(network)
     assert {p.dtype for p in folded.parameters()} == {torch.bfloat16}
     assert all(p.is_contiguous(memory_format=torch.channels_last) for p in folded.parameters() if p.dim() == 4)

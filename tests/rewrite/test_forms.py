@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cardinet.base.errors import RequestError
+from cardinet.blocks.branches import Branch, SummedUnit
+from cardinet.blocks.classifier import Classifier
+from cardinet.blocks.unit import ResidualUnit
 from cardinet.build.builder import build
 from cardinet.networks.parts.gate import SqueezeExcite
 from cardinet.networks.parts.levels import Levels
@@ -22,6 +25,7 @@ from cardinet.rewrite.deepen import deepen
 from cardinet.rewrite.forms import convert, to_form
 from cardinet.rewrite.registry import Step, apply
 from cardinet.rewrite.strip import draws, strip
+from inside import inside
 
 TOLERANCE = 1e-12
 NETWORKS: dict[str, tuple[Residual, int]] = {
@@ -39,7 +43,7 @@ NETWORKS: dict[str, tuple[Residual, int]] = {
 }
 
 
-def trained(spec: Residual) -> nn.Module:
+def trained(spec: Residual) -> Classifier:
     """A float64 network whose weights and BN statistics are no defaults."""
     torch.manual_seed(0)
     network = build(spec).double()
@@ -98,7 +102,7 @@ def test_forms_are_one_function(name: str, training: bool) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_round_trip_returns_the_exact_tensors(name: str) -> None:
     network = trained(NETWORKS[name][0])
-    converted: nn.Module = network
+    converted = network
     for form in ("a", "b", "c"):
         converted = to_form(converted, form)
         assert converted.spec == network.spec.but(**{"transform.form": form})
@@ -119,26 +123,27 @@ def test_names_and_shapes_are_those_of_the_built_form() -> None:
 
 def test_branch_k_holds_the_channels_of_group_k() -> None:
     network = trained(NETWORKS["gate, stride in the first 1x1"][0])
-    before, after = network.layer2[0], to_form(network, "a").layer2[0]
-    d = before.conv2.weight.shape[1]
+    before = inside(network, "layer2.0", ResidualUnit)
+    after = inside(to_form(network, "a"), "layer2.0", SummedUnit)
+    d = before.get_parameter("conv2.weight").shape[1]
     for k in (0, 3, 7):
-        branch, own = after.branches[k], slice(k * d, (k + 1) * d)
-        assert torch.equal(branch.conv1.weight, before.conv1.weight[own])
-        assert torch.equal(branch.bn2.running_var, before.bn2.running_var[own])
-        assert torch.equal(branch.conv2.weight, before.conv2.weight[own])
-        assert torch.equal(branch.conv3.weight, before.conv3.weight[:, own])
+        branch, own = inside(after, f"branches.{k}", Branch), slice(k * d, (k + 1) * d)
+        assert torch.equal(branch.get_parameter("conv1.weight"), before.get_parameter("conv1.weight")[own])
+        assert torch.equal(branch.get_buffer("bn2.running_var"), before.get_buffer("bn2.running_var")[own])
+        assert torch.equal(branch.get_parameter("conv2.weight"), before.get_parameter("conv2.weight")[own])
+        assert torch.equal(branch.get_parameter("conv3.weight"), before.get_parameter("conv3.weight")[:, own])
 
 
 @pytest.mark.parametrize("form", ["a", "b", "c"])
 def test_dtype_layout_mode_and_frozen_parameters_are_kept(form: str) -> None:
-    network = build(find("resnext11_8x16d_digits").spec).to(torch.bfloat16, memory_format=torch.contiguous_format)
+    network = build(find("resnext11_8x16d_digits").spec).to(torch.bfloat16).to(memory_format=torch.contiguous_format)
     network.eval()
-    network.layer1[0].bn1.train()
+    network.get_submodule("layer1.0.bn1").train()
     network.layer2.requires_grad_(False)
     before = copy.deepcopy(network.state_dict())
     converted = to_form(network, form)
     assert {p.dtype for p in converted.parameters()} == {torch.bfloat16}
-    assert converted.layer1[0].bn3.num_batches_tracked.dtype == torch.int64
+    assert converted.get_buffer("layer1.0.bn3.num_batches_tracked").dtype == torch.int64
     assert all(p.is_contiguous() for p in converted.parameters())
     assert {n.partition(".")[0] for n, p in converted.named_parameters() if not p.requires_grad} == {"layer2"}
     in_training = [n for n, m in converted.named_modules() if m.training]

@@ -34,8 +34,8 @@ def test_rows_are_moved_and_drawn() -> None:
     assert found.num_classes == found.spec.num_classes == 4
     assert found.spec == SMALL
     again, other = classes(network, [2, -1, 0, 2], seed=3), classes(network, [2, -1, 0, 2], seed=4)
-    assert torch.equal(again.fc.weight, new.weight)  # type: ignore[union-attr, arg-type]
-    changed = (other.fc.weight != new.weight).any(1)  # type: ignore[union-attr, attr-defined, operator]
+    assert torch.equal(again.get_parameter("fc.weight"), new.weight)
+    changed = (other.get_parameter("fc.weight") != new.weight).any(1)
     assert changed.tolist() == [False, True, False, False]
     x = pictures(network, 8).float()
     with torch.inference_mode():
@@ -98,7 +98,8 @@ def test_refusals() -> None:
     assert [text for text in error.value.findings if text not in rows] == [
         "seed = -1: give a whole number from 0 to 2^63 - 1."
     ]
-    for rows_ in ([], 3):
+    none: list[object] = [[], 3]
+    for rows_ in none:
         with pytest.raises(RequestError, match="list the old row of each new class"):
             classes(network, rows_)  # type: ignore[arg-type]
     network.reset_classifier(0)

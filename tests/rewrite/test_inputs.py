@@ -64,8 +64,8 @@ def test_grey_and_colour() -> None:
 
 def test_kept_as_it_was() -> None:
     for layout in (torch.channels_last, torch.contiguous_format):
-        network = build(SMALL.but(in_channels=1)).to(torch.bfloat16, memory_format=layout).eval()
-        network.conv1.weight.requires_grad_(False)  # type: ignore[union-attr, operator]
+        network = build(SMALL.but(in_channels=1)).to(torch.bfloat16).to(memory_format=layout).eval()
+        network.get_parameter("conv1.weight").requires_grad_(False)
         weight = network.get_parameter("conv1.weight").clone()
         found: Any = in_channels(network, 3)
         assert found.conv1.weight.is_contiguous(memory_format=layout)

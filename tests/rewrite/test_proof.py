@@ -48,7 +48,7 @@ def test_difference_is_relative_to_the_largest_logit() -> None:
     network = build(SPEC)
     other = copy.deepcopy(network)
     with torch.no_grad():
-        other.fc.bias[3] += 0.5
+        other.get_parameter("fc.bias")[3] += 0.5
         largest = float(copy.deepcopy(network).double().eval()(PIXELS.double()).abs().max())
     assert difference(network, other, PIXELS, torch.float64) == pytest.approx(0.5 / largest, rel=1e-6)
     assert difference(network, other, PIXELS, torch.float32) == pytest.approx(0.5 / largest, rel=1e-4)
@@ -69,7 +69,7 @@ def test_networks_stay_as_they_are() -> None:
 def test_broken_weights_prove_nothing() -> None:
     network = build(SPEC)
     with torch.no_grad():
-        network.fc.weight[0, 0] = math.nan
+        network.get_parameter("fc.weight")[0, 0] = math.nan
     with pytest.raises(WorkError, match="differ by nan"):
         proven(network, Step("form", {"form": "b"}), pictures)
 

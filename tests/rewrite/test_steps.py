@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from cardinet.base.errors import RequestError
+from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.networks.registry import find
 from cardinet.rewrite.registry import REWRITES, Step, apply, steps_from_document
@@ -26,11 +27,13 @@ def test_document_round_trip() -> None:
 def test_steps_are_applied_in_order() -> None:
     network = build(find("resnext11_8x16d_digits").spec)
     assert apply(network, []) is network
-    assert apply(network, STEPS[:2]).spec.transform.form == "b"
+    written_out = apply(network, STEPS[:2])
+    assert isinstance(written_out, Classifier)
+    assert written_out.spec.transform.form == "b"
     last = apply(network, STEPS)
     expected = network.state_dict()
     assert all(torch.equal(t, expected[n]) for n, t in last.state_dict().items())
-    assert apply(build(network.spec, device="meta"), STEPS[:1]).conv1.weight.is_meta
+    assert apply(build(network.spec, device="meta"), STEPS[:1]).get_parameter("conv1.weight").is_meta
 
 
 WRONG: list[tuple[Any, str]] = [

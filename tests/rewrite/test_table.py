@@ -164,6 +164,7 @@ def test_every_rewrite_can_be_asked_for() -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_a_value_of_another_type_is_refused_by_name(name: str) -> None:
     """As Python can give one; the command line reads values by their declared type."""
-    for wrong in (3.5, None, {}, [1]):
+    values: list[object] = [3.5, None, {}, [1]]
+    for wrong in values:
         with pytest.raises(RequestError, match=name.replace("_", "[_-]")):
             KINDS[name].read(wrong)

@@ -239,13 +239,13 @@ def test_the_seed_decides() -> None:
 
 
 def test_dtype_layout_modes_and_frozen_parameters_are_kept() -> None:
-    network = build(GROUPED).to(torch.bfloat16, memory_format=torch.contiguous_format).eval()
+    network = build(GROUPED).to(torch.bfloat16).to(memory_format=torch.contiguous_format).eval()
     network.layer1.requires_grad_(False)
-    network.layer1[0].bn1.train()
+    network.get_submodule("layer1.0.bn1").train()
     state = copy.deepcopy(network.state_dict())
     after = widen(network, cardinality=8)
     assert {p.dtype for p in after.parameters()} == {torch.bfloat16}
-    assert after.layer1[0].bn3.num_batches_tracked.dtype == torch.int64
+    assert after.get_buffer("layer1.0.bn3.num_batches_tracked").dtype == torch.int64
     assert all(p.is_contiguous() for p in after.parameters())
     assert [name for name, module in after.named_modules() if module.training] == ["layer1.0.bn1"]
     assert {n.partition(".")[0] for n, p in after.named_parameters() if not p.requires_grad} == {"layer1"}

@@ -42,8 +42,8 @@ def model() -> Model:
             assert module.running_var is not None
             module.running_var.uniform_(0.5, 2)
     with torch.no_grad():  # so that the answers differ
-        network.fc.weight.mul_(30)
-        network.fc.bias.zero_()
+        network.get_parameter("fc.weight").mul_(30)
+        network.get_parameter("fc.bias").zero_()
     return Model(network.eval(), spec, CLASSES, HOW)
 
 
@@ -98,7 +98,7 @@ def test_a_network_is_left_in_the_mode_that_it_was_in(model: Model, folder: Path
 def test_numbers_and_ways_that_are_refused(model: Model) -> None:
     for top in (0, -1, 2.0, True):
         with pytest.raises(RequestError) as error:
-            model.predict(["nothere.png"], top, batch_size=0, on_bad_image="skipp")  # type: ignore[arg-type]
+            model.predict(["nothere.png"], top, batch_size=0, on_bad_image="skipp")  # type: ignore[call-overload]
         assert list(error.value.findings) == [
             f"top = {top!r}: give a whole number from 1 on.",
             "batch_size = 0: give a whole number from 1 on.",
