@@ -282,7 +282,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     (
         "export model.safetensors --format openvino --out x.xml --opset 18",
         2,
-        ["opset = 18: an opset is ONNX's; leave it away"],
+        ["opset = 18: an opset is ONNX's; leave it out"],
     ),
     ("export model.safetensors --format onnx --out x.xml", 2, ["ends in .onnx, such as x.onnx"]),
     ("export model.safetensors --format openvino --out nodir/x.xml", 2, ["its folder does not exist"]),

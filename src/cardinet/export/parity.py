@@ -119,7 +119,7 @@ class Parity:
         few = self.count * POINTS < 1
         first = "name more pictures as data (a single one is more than the allowed share), " if few else ""
         return (
-            f"What to do: {first}try the format {other}, which is quantized in another way, or leave int8 away (an "
+            f"What to do: {first}try the format {other}, which is quantized in another way, or leave out int8 (an "
             "OpenVINO file runs in bfloat16 where the processor has it)."
         )
 

@@ -55,7 +55,7 @@ def merge_branches(network: nn.Module) -> nn.Module:
     if not merged:
         raise RequestError(
             *(f"{names} cannot be merged: {why}." for names, why in grouped(reasons)),
-            "No block of this network is parallel linear branches, as RepVGG's are; leave --merge-branches away.",
+            "No block of this network is parallel linear branches, as RepVGG's are; leave out --merge-branches.",
         )
     if isinstance(twin.spec, RepVGG):
         twin.spec = twin.spec.but(form="deployment")
