@@ -9,10 +9,9 @@ from typing import Any
 
 from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.base.output_paths import check_model_name, check_new_file
-from cardinet.base.whole_numbers import require_whole
 from cardinet.evaluate.opening import AskedModel, AskedPictures, Opened, Parts, opened
 from cardinet.rewrite.registry import Step, tried
-from cardinet.rewriting.kinds import KINDS
+from cardinet.rewriting.kinds import KINDS, SEED
 from cardinet.rewriting.kinds.kind import Kind
 from cardinet.rewriting.pictures import PROOF, TYPICAL, RealPictures, real_pictures
 from cardinet.runs.model_file import Model
@@ -60,7 +59,7 @@ class Request:
             read(self.rewrites, findings)
         with findings:
             if self.seed is not None:
-                require_whole(0, seed=self.seed)
+                SEED.check(self.seed)
         with findings:
             self._check_together()
         findings.raise_if_any()
