@@ -44,13 +44,14 @@ from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.runs.environment import hardware, versions
 from cardinet.runs.folder import RunFolder
-from cardinet.train import loop
+from cardinet.train import loop, step
 from cardinet.train.fitting import check, fit, kind_of
 from cardinet.train.interrupt import Interrupt
 from cardinet.train.job import prepare_machine
 from cardinet.train.listener import Listener
 from cardinet.train.loop import Loop
 from cardinet.train.methods import Hooks
+from cardinet.train.optimizers.sgd import SGD
 from cardinet.train.recipe import make_recipe, recipe_document
 from cardinet.train.state import Progress
 from cardinet.train.task import Task
@@ -120,6 +121,7 @@ class Bare:
         self.device = torch.device(task.device)
         self.network = build(task.spec).to(self.device).train()
         settings = task.recipe.optimizer
+        assert isinstance(settings, SGD)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(),
             lr=settings.lr,
@@ -208,8 +210,8 @@ def timed_parts(device: str) -> Iterator[dict[str, float]]:
                 totals["batches"] = 1
 
     with (
-        mock.patch.object(loop, "forward_backward", timed("forward_backward", loop.forward_backward)),
-        mock.patch.object(loop, "update", timed("update", loop.update)),
+        mock.patch.object(loop, "forward_backward", timed("forward_backward", step.forward_backward)),
+        mock.patch.object(loop, "update", timed("update", step.update)),
         mock.patch.object(TrainBatches, "stream", timed_stream),
     ):
         yield totals

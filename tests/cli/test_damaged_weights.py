@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import cardinet
+from cardinet.blocks.classifier import Classifier
 from cli.cli_runner import Cli
 from cli.hostile_files import picture
 
@@ -35,7 +36,9 @@ def flip(file: Path) -> None:
 @pytest.fixture
 def here(tmp_path: Path, digits_run: Path) -> Path:
     (tmp_path / "flipped.safetensors").write_bytes((digits_run / "model.safetensors").read_bytes())
-    cardinet.save_weights(cardinet.load(digits_run).network, tmp_path / "weights.safetensors")
+    network = cardinet.load(digits_run).network
+    assert isinstance(network, Classifier)
+    cardinet.save_weights(network, tmp_path / "weights.safetensors")
     for name in ("flipped", "weights"):
         flip(tmp_path / f"{name}.safetensors")
     picture(tmp_path / "red.png")

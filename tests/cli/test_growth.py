@@ -26,9 +26,9 @@ from cli.hostile_files import picture
 DIGITS = [str(digit) for digit in range(10)]
 
 
-def document(said: Said) -> dict[str, object]:
+def document(said: Said) -> dict[str, Any]:
     assert said.code == 0, said.err
-    found: dict[str, object] = json.loads(said.out)
+    found: dict[str, Any] = json.loads(said.out)
     return found
 
 
@@ -37,25 +37,25 @@ def test_a_deeper_and_wider_model_has_the_same_error_and_trains_on(cli: Cli, dig
     words = ("--widen", "widths=20,32,72", "--widen", "cardinality=9", "--deepen", "2,1,1", "--seed", "5")
     found = document(cli("rewrite", digits_run, *words, "--out", "grown.safetensors", "--json"))
     steps = found["steps"]
-    assert [(step["name"], step["arguments"]) for step in steps] == [  # type: ignore[attr-defined]
+    assert [(step["name"], step["arguments"]) for step in steps] == [
         ("deepen", {"depths": [2, 1, 1], "seed": 5}),
         ("widen", {"widths": [20, 32, 72], "cardinality": 9, "seed": 5}),
     ]
-    for step in steps:  # type: ignore[attr-defined]
+    for step in steps:
         assert step["proofs"].keys() == {"random", "real"}
         assert all(proof["float64"] < 1e-10 and proof["float32"] < 1e-5 for proof in step["proofs"].values())
-    assert found["after"]["params"] > 1.1 * found["before"]["params"]  # type: ignore[index]
+    assert found["after"]["params"] > 1.1 * found["before"]["params"]
     after = document(cli("eval", "grown.safetensors", "--data", "digits", "--json"))
     assert (after["wrong"], after["count"]) == (before["wrong"], before["count"])
     assert after["loss"] == pytest.approx(before["loss"], rel=1e-4)
     about = document(cli("info", "grown.safetensors", "--json"))
     assert about["id"] == "custom"
-    assert about["training"]["validation"]["error"] >= 0  # type: ignore[index]
+    assert about["training"]["validation"]["error"] >= 0
     settings = ("depths=2,1,1", "widths=20,32,72", "cardinality=9")
-    words = ["resnext11_8x16d_digits", *(word for setting in settings for word in ("--set", f"network.{setting}"))]
-    trained = cli("train", *words, "--weights", "grown.safetensors", "--lr", "0.001", "--epochs", "0.1", "--out", "on")
+    asked = ["resnext11_8x16d_digits", *(word for setting in settings for word in ("--set", f"network.{setting}"))]
+    trained = cli("train", *asked, "--weights", "grown.safetensors", "--lr", "0.001", "--epochs", "0.1", "--out", "on")
     assert trained.code == 0, trained.err
-    assert document(cli("eval", "on", "--json"))["error"] < before["error"] + 0.1  # type: ignore[operator]
+    assert document(cli("eval", "on", "--json"))["error"] < before["error"] + 0.1
 
 
 def test_a_deeper_model_has_the_name_of_its_depth() -> None:
@@ -102,9 +102,9 @@ def test_what_would_be_too_large(
 
 def test_other_classes(cli: Cli, digits_run: Path) -> None:
     found = document(cli("rewrite", digits_run, "--classes", "7, eel,1", "--out", "three.safetensors", "--json"))
-    (step,) = found["steps"]  # type: ignore[misc]
-    assert step["arguments"] == {"rows": [7, -1, 1], "seed": 0}  # type: ignore[index]
-    assert step["proofs"]["real"]["float64"] == 0  # type: ignore[index]
+    (step,) = found["steps"]
+    assert step["arguments"] == {"rows": [7, -1, 1], "seed": 0}
+    assert step["proofs"]["real"]["float64"] == 0
     old, new = cardinet.load(digits_run), cardinet.load("three.safetensors")
     assert new.classes == ("7", "eel", "1")
     assert new.network.num_classes == 3
@@ -141,7 +141,7 @@ def test_other_channels_there_and_back(cli: Cli, digits_run: Path) -> None:
     path = picture(Path("red.png"))
     assert len(colour.predict(path, 10).classes) == 10
     back = cli("rewrite", "colour.safetensors", "--in-channels", "1", "--fold", "--out", "grey.safetensors", "--json")
-    assert [step["name"] for step in document(back)["steps"]] == ["in_channels", "fold"]  # type: ignore[attr-defined]
+    assert [step["name"] for step in document(back)["steps"]] == ["in_channels", "fold"]
     assert "normalised" not in back.err  # its three means are one
     again = cardinet.load("grey.safetensors")
     assert again.preprocessing.mean == pytest.approx(grey.preprocessing.mean)

@@ -112,7 +112,7 @@ def test_a_bar_in_the_letters_of_the_terminal(encoding: str, sign: str, monkeypa
     monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(sys, "stderr", terminal)
     Line().show("here", 1, 2)
-    shown = terminal.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    shown = terminal.buffer.getvalue().decode(encoding)
     assert shown == f"\r\x1b[2K{sign * 12:<24}  here"
 
 

@@ -27,11 +27,11 @@ PREDICTED = [(c, f"{i}.png") for c in ("blue", "red") for i in range(3)] + [("re
 ODD = ("-dash\\back", 'été "quoted"', "new\nline", "tab\t;x", "日本🐈", "a=b, c")
 
 
-def document(said: Said) -> dict[str, object]:
+def document(said: Said) -> dict[str, Any]:
     """The one JSON document on stdout."""
     assert said.code == 0, said.err
     assert said.out.count("\n") == 1
-    found: dict[str, object] = json.loads(said.out)
+    found: dict[str, Any] = json.loads(said.out)
     return found
 
 
@@ -50,7 +50,7 @@ def test_a_trained_run_is_evaluated_to_the_figure_that_it_reported(cli: Cli, dig
 
 def test_mean_and_std_change_the_evaluation_of_a_run(cli: Cli, digits_run: Path) -> None:
     found = document(cli("eval", digits_run, "--mean", "0", "--std", "2", "--json"))
-    assert found["preprocessing"] == {**found["preprocessing"], "mean": [0.0], "std": [2.0]}  # type: ignore[dict-item]
+    assert found["preprocessing"] == {**found["preprocessing"], "mean": [0.0], "std": [2.0]}
     assert found["loss"] != document(cli("eval", digits_run, "--json"))["loss"]
 
 
@@ -63,14 +63,14 @@ def test_a_rewritten_model_gives_the_same_figure(cli: Cli, digits_run: Path) -> 
     before = document(cli("eval", digits_run, "--json"))
     for form, source in (("a", digits_run), ("c", "a.safetensors")):
         found = document(cli("rewrite", source, "--form", form, "--out", f"{form}.safetensors", "--json"))
-        proofs = found["steps"][0]["proofs"]  # type: ignore[index]
+        proofs = found["steps"][0]["proofs"]
         assert proofs["random"]["float64"] < 1e-10
         assert ("real" in proofs) == (source == digits_run)
-        assert found["before"]["params"] == found["after"]["params"]  # type: ignore[index]
+        assert found["before"]["params"] == found["after"]["params"]
         after = document(cli("eval", f"{form}.safetensors", "--data", "digits", "--json"))
         assert (after["wrong"], after["count"]) == (before["wrong"], before["count"])
         assert after["loss"] == pytest.approx(before["loss"], rel=1e-5)
-    assert len(document(cli("info", "c.safetensors", "--json"))["rewrites"]) == 2  # type: ignore[arg-type]
+    assert len(document(cli("info", "c.safetensors", "--json"))["rewrites"]) == 2
     shown = cli("rewrite", digits_run, "--form", "b", "--fold", "--out", "b.safetensors")
     assert shown.out.startswith("b.safetensors\n")
     assert "parameters" in shown.out
@@ -84,8 +84,8 @@ def test_a_model_file_alone_predicts(cli: Cli, digits_run: Path, tmp_path: Path)
     assert words.code == 0
     assert len(words.out.splitlines()) == 3
     found = document(cli("predict", digits_run, "a cat.jpg", "--top", "99", "--json"))
-    assert len(found["top"]) == 10  # type: ignore[arg-type]
-    assert sum(entry["probability"] for entry in found["top"]) == pytest.approx(1)  # type: ignore[index, attr-defined]
+    assert len(found["top"]) == 10
+    assert sum(entry["probability"] for entry in found["top"]) == pytest.approx(1)
     prediction = cardinet.load(digits_run).predict(photograph, top=99)
     assert {**found, "path": str(photograph)} == prediction.to_document()
 
@@ -224,7 +224,7 @@ def test_a_dry_run_shows_everything_and_writes_nothing(cli: Cli, tmp_path: Path)
     found = document(cli("train", "--epochs", "3", "--dry-run", "--json"))
     counts = cardinet.count("resnext11_8x16d_digits")
     assert found["counts"] == {k: getattr(counts, k) for k in ("params", "macs", "flops", "activations")}
-    assert set(found["expected"]) == {"seconds", "gigabytes", "images_per_second"}  # type: ignore[call-overload]
+    assert set(found["expected"]) == {"seconds", "gigabytes", "images_per_second"}
     assert (found["steps"], found["network"]) == (117, "resnext11_8x16d_digits")
     words = cli("train", "--epochs", "0.5", "--dry-run")
     assert 'length = "0.5 epochs"' in words.out
@@ -307,10 +307,10 @@ def test_an_exported_run_says_what_was_proven(cli: Cli, digits_run: Path, tmp_pa
     )
     assert found["files"] == ["q.onnx"]
     assert (found["input"], found["judged"]) == ("uint8", "int8")
-    parity = found["parity"]["int8"]  # type: ignore[index]
+    parity = found["parity"]["int8"]
     assert parity["count"] == 360
     assert parity["error_after"] <= parity["error_before"] + 0.005
-    assert set(found["bytes"]) == {"torch", "float32", "int8"}  # type: ignore[call-overload]
+    assert set(found["bytes"]) == {"torch", "float32", "int8"}
 
 
 def test_a_model_file_without_pictures_is_proven_on_random_ones(cli: Cli, digits_run: Path) -> None:

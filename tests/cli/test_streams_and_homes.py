@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 
 import cardinet.cli
 from cardinet.base.documents import to_json
-from cardinet.base.errors import Notice
+from cardinet.base.errors import Notice, WorkError
 from cardinet.base.terminal_text import visible
 from cardinet.cli.main import outcome, run
 from cardinet.cli.stop import Stop
@@ -99,13 +100,13 @@ def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(Path, "home", no_home)
-    monkeypatch.setattr(cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     own = tmp_path / f"cardinet-{os.getuid()}"
     with pytest.warns(Notice, match="There is no home folder for a cache; .* is used"):
         assert cache.cache_folder("check") == own / "check"
     assert own.stat().st_mode & 0o777 == 0o700
     own.chmod(0o777)
-    with pytest.raises(cache.WorkError, match="set XDG_CACHE_HOME"):
+    with pytest.raises(WorkError, match="set XDG_CACHE_HOME"):
         cache.cache_folder("check")
 
 
@@ -113,7 +114,7 @@ def test_a_notice_is_said_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
     class_folder(tmp_path / "set", count=2)
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    monkeypatch.setattr(cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     said = [cli("check-data", tmp_path / "set") for _ in range(2)]
     assert [one.code for one in said] == [0, 0]
     assert [one.err.count("note: ") for one in said] == [1, 0]

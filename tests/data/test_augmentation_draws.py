@@ -34,7 +34,8 @@ def pictures(count: int, height: int, width: int, channels: int = 3) -> torch.Te
 
 
 def as_image(pixels: torch.Tensor) -> Image.Image:
-    return functional.to_pil_image(pixels)
+    image: Image.Image = functional.to_pil_image(pixels)
+    return image
 
 
 @settings(max_examples=40, deadline=None)
@@ -99,7 +100,8 @@ def naive_pad_crop(pixels: torch.Tensor, chosen: PadCrop, crop: int, u: Any, *, 
         padded = torch.stack([functional.pad(c[None], pad, fill=v)[0] for c, v in zip(pixels, colours, strict=True)])
     top, left = (math.floor(v * (side - crop + 1)) for v, side in zip(u, padded.shape[1:], strict=True))
     cut = functional.crop(padded, top, left, crop, crop)
-    return functional.hflip(cut) if mirrored else cut
+    found: torch.Tensor = functional.hflip(cut) if mirrored else cut
+    return found
 
 
 PAD_CASES = [

@@ -74,11 +74,11 @@ def test_the_global_generators_are_left_alone(photographs: Path) -> None:
     split = open_source(str(photographs), DataSettings()).splits["train"]
     torch.manual_seed(0)
     np.random.seed(0)
-    before = (torch.get_rng_state(), np.random.get_state()[1].tolist())
+    before = (torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"].tolist())
     take(train_batches(split, COLOUR, VARIED, batch_size=7, workers=1), 2)
     list(evaluation_batches(split, COLOUR, batch_size=7, workers=1, device="cpu"))
     assert torch.equal(torch.get_rng_state(), before[0])
-    assert np.random.get_state()[1].tolist() == before[1]
+    assert np.random.get_state(legacy=False)["state"]["key"].tolist() == before[1]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -90,10 +90,10 @@ def test_link_loops_end(tmp_path: Path, make_picture: MakePicture) -> None:
 
 def test_names_that_are_not_utf8(tmp_path: Path, make_picture: MakePicture) -> None:
     odd = os.fsdecode(b"caf\xe9.png")
-    for split in ("train", "val"):
+    for part in ("train", "val"):
         for name in ("ant", "bee"):
-            make_picture(tmp_path / split / name / "x.png")
-            os.rename(tmp_path / split / name / "x.png", tmp_path / split / name / odd)
+            make_picture(tmp_path / part / name / "x.png")
+            os.rename(tmp_path / part / name / "x.png", tmp_path / part / name / odd)
     split = open_source(str(tmp_path), SETTINGS).splits["train"]
     assert split.names[0].endswith(odd)
     assert split.picture(0).size == (80, 60)

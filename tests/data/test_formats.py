@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +24,8 @@ RAMP = np.tile(np.arange(256, dtype=np.uint16), (4, 1))
 
 
 def grey(data: bytes) -> list[int]:
-    return np.asarray(to_mode(load_picture(data, LIMIT), 1))[0].tolist()
+    row: list[int] = np.asarray(to_mode(load_picture(data, LIMIT), 1))[0].tolist()
+    return row
 
 
 def remarks(data: bytes) -> dict[str, str]:
@@ -57,7 +59,7 @@ def test_white_is_zero() -> None:
     ],
 )
 def test_values_of_no_known_range_are_refused_whatever_they_are(
-    values: np.ndarray, how: dict[str, int], words: str
+    values: np.ndarray, how: dict[str, Any], words: str
 ) -> None:
     data = tiff(values, **how)
     (bad,) = (remark for remark in inspect(data, LIMIT).remarks if remark.bad)

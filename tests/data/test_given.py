@@ -6,7 +6,7 @@ import io
 import os
 import struct
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,6 +16,9 @@ from PIL import Image
 from cardinet.base.errors import RequestError
 from cardinet.data.decode import PictureError, to_mode
 from cardinet.data.given import given, is_one
+
+if TYPE_CHECKING:
+    from cardinet.data.given import One, Pictures
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
 LIMIT = 10_000
@@ -81,7 +84,9 @@ def test_paths_folders_and_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_several_in_one_array() -> None:
     two = np.stack([PIXELS, PIXELS[::-1]])
-    for several in (two, torch.from_numpy(two).permute(0, 3, 1, 2), [PIXELS, Image.fromarray(PIXELS[::-1])], iter(two)):
+    apart: list[One] = [PIXELS, Image.fromarray(PIXELS[::-1])]
+    ways: list[Pictures] = [two, torch.from_numpy(two).permute(0, 3, 1, 2), apart, iter(two)]
+    for several in ways:
         assert not is_one(several)
         assert values(several) == two.tolist()
     assert given([]) == []
@@ -174,7 +179,7 @@ def test_what_is_no_picture_is_named(wrong: Any, message: str) -> None:
 def test_all_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(RequestError) as error:
-        given(["nothere.png", tmp_path / "empty", PIXELS, 3])
+        given(["nothere.png", tmp_path / "empty", PIXELS, 3])  # type: ignore[list-item]
     assert len(error.value.findings) == 3
     assert "empty holds no pictures" in error.value.findings[1]
 

@@ -51,7 +51,8 @@ def test_the_same_pixels_as_the_whole(interpolation: Interpolation, antialias: b
 
 def test_a_window_differs_by_roundings_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     image = noise(50, 400, seed=3)
-    whole = {k: np.asarray(how(k).fit(image)).astype(int) for k in ("bilinear", "bicubic")}
+    kinds: tuple[Interpolation, ...] = ("bilinear", "bicubic")
+    whole = {k: np.asarray(how(k).fit(image)).astype(int) for k in kinds}
     monkeypatch.setattr(module, "WHOLE", 0)
     monkeypatch.setattr(module, "CROPS", 0)
     for kind, pixels in whole.items():

@@ -6,6 +6,7 @@ import logging
 import os
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def test_the_right_values_or_none(apart: bool, deflate: bool) -> None:
 )
 def test_channels_apart_that_pillow_mixes_up(photometric: int, channels: int) -> None:
     bits = 16 if photometric == CMYK else 8
-    more = {"t338": 2} if channels == 2 else {}
+    more: dict[str, Any] = {"t338": 2} if channels == 2 else {}
     kind, detail = refusal(tiff(values(channels, bits), bits=bits, photometric=photometric, t284=2, **more))
     assert (kind, "planar configuration 2" in detail) == ("wrongly-typed", True)
     together = tiff(values(channels, bits), bits=bits, photometric=photometric, **more)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from PIL import Image
@@ -276,12 +277,9 @@ def make_samples(folder: Path) -> None:
 
     with _inside(folder), contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
         save = Loop.save
-        Loop.save = lambda loop: halfway(loop, save)  # type: ignore[method-assign]
-        try:
+        with mock.patch.object(Loop, "save", lambda loop: halfway(loop, save)):
             words = f"train {NETWORK} {SHORT} --set length=6_steps --set evaluate_every=3_steps".split()
             assert outcome([word.replace("_steps", " steps") for word in words]) == 0, said.getvalue()
-        finally:
-            Loop.save = save  # type: ignore[method-assign]
         shutil.copy("run/model.safetensors", "m.safetensors")
         Image.effect_noise((8, 8), 90).save("a.png")
         network = cardinet.load("m.safetensors").network

@@ -111,7 +111,7 @@ def in_child(work: Callable[[], int | None], folder: Path, *, seconds: float = S
             texts.append(file.read().decode("utf-8", "backslashreplace"))
     peak = usage.ru_maxrss * 1024
     code = os.waitstatus_to_exitcode(status)
-    return Ended(code, *texts, time.monotonic() - started, peak, hung, over or peak > memory)
+    return Ended(code, texts[0], texts[1], time.monotonic() - started, peak, hung, over or peak > memory)
 
 
 def _become(work: Callable[[], int | None], folder: Path, out: int, err: int) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from cardinet.base.errors import WorkError
+from cardinet.data.augmentations import Augmentation
 from cardinet.data.augmentations.flip import Flip
 from cardinet.data.augmentations.pad_crop import PadCrop
 from cardinet.data.formats import AVAILABLE
@@ -27,7 +28,7 @@ from cardinet.data.source import Split
 LIMIT = 10_000_000
 SECONDS = 20.0
 NAME = "picture "
-READERS = (
+READERS: tuple[tuple[Preprocessing, dict[str, Augmentation]], ...] = (
     (Preprocessing(channels=3, resize=20, crop=16, mean=(0.5,) * 3, std=(0.5,) * 3), {}),
     (
         Preprocessing(channels=1, resize=None, crop=16, mean=(0.5,), std=(0.5,)),
@@ -154,7 +155,8 @@ def run(seed: int, count: int) -> dict[str, int]:
         finally:
             found["damages"] += 1
         found["refused"] += bool(reasons)
-        if set(said) != set(reasons or [None]):
+        expected: set[str | None] = {*reasons} or {None}
+        if set(said) != expected:
             found["mismatches"] += 1
             print(f"{what}: inspect {reasons}, reader {said}", file=sys.stderr)
         if time.monotonic() - started > SECONDS:

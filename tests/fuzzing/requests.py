@@ -183,10 +183,10 @@ def slots() -> Iterator[Slot]:
         if "settings" in verbs()[verb]:
             for key in ("", "nothing", "a.b.c", "a." * 3000 + "a", "\x1b[2J", "network.network", "lr.x", "[", '"'):
                 yield Slot(verb, "settings", key)
-    for path, model in _fields():
-        yield Slot("info", "settings", path, model)
-        if path.rpartition(".")[2] in MET_BY_DATA:
-            yield Slot("train", "settings", path, model)
+    for setting, model in _fields():
+        yield Slot("info", "settings", setting, model)
+        if setting.rpartition(".")[2] in MET_BY_DATA:
+            yield Slot("train", "settings", setting, model)
 
 
 @functools.cache
@@ -241,7 +241,8 @@ def request(draw: random.Random, *places: Slot | None) -> list[str]:
 
 def _typed(verb: str, words: Mapping[str, Any]) -> list[str]:
     """A request as it is typed; arguments come last, and the last of them is many."""
-    options, arguments = [], []
+    options: list[str] = []
+    arguments: list[str] = []
     for name, parameter in verbs()[verb].items():
         given = words.get(name, False)
         is_option = parameter.opts[0].startswith("-")

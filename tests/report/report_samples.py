@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -60,7 +61,11 @@ def history(
 
 
 def counts() -> Counts:
-    rows = (("conv1", "64 x 8 x 8", 576), ("layer1", "256 x 8 x 8", 218_368), ("layer2", "512 x 4 x 4", 1_286_144))
+    rows: tuple[tuple[str, str, int], ...] = (
+        ("conv1", "64 x 8 x 8", 576),
+        ("layer1", "256 x 8 x 8", 218_368),
+        ("layer2", "512 x 4 x 4", 1_286_144),
+    )
     rows += (("layer3", "1024 x 2 x 2", 5_127_168), ("fc", "10", 10_250))
     stages = [Stage(name=n, output=o, params=p, macs=p * 40, activations=p // 9) for n, o, p in rows]
     totals = {key: sum(getattr(s, key) for s in stages) for key in ("params", "macs", "activations")}
@@ -177,9 +182,11 @@ FOUND = (
     Found(kind="rotated", bad=False, count=31, examples=("train/a/7.jpg: its EXIF orientation 6 is applied",)),
 )
 FLOWERS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
-ANIMALS = ("African elephant", "black-footed ferret", "cat", "dog", "Egyptian cat", "fox", "golden retriever", "heron")
-ANIMALS += ("ibex", "jaguar", "koala", "lion", "marmoset", "northern lynx", "otter", "polar bear", "quail", "red panda")
-ANIMALS += ("snow leopard", "tiger", "urial", "vulture", "wolf", "yak", "zebra")
+ANIMALS = (
+    *("African elephant", "black-footed ferret", "cat", "dog", "Egyptian cat", "fox", "golden retriever", "heron"),
+    *("ibex", "jaguar", "koala", "lion", "marmoset", "northern lynx", "otter", "polar bear", "quail", "red panda"),
+    *("snow leopard", "tiger", "urial", "vulture", "wolf", "yak", "zebra"),
+)
 NASTY = ("<script>alert(1)</script>", '"quoted" & <b>bold</b>', "</title></style>", "{{ 7 * 7 }}", "\u0627\u0644\u0639")
 
 
@@ -194,7 +201,14 @@ def unfinished() -> ReportContent:
 
 
 def empty() -> ReportContent:
-    bare = {"history": (), "counts": None, "speed": Speed(), "recipe": "", "versions": {}, "hardware": {}}
+    bare: dict[str, Any] = {
+        "history": (),
+        "counts": None,
+        "speed": Speed(),
+        "recipe": "",
+        "versions": {},
+        "hardware": {},
+    }
     return content(status="stopped at step 0 of 8,000", warnings=(), **bare)
 
 
@@ -208,7 +222,7 @@ def stopped_late() -> ReportContent:
     return replace(late, status="stopped at step 4,000 of 8,000", **changed)
 
 
-CASES = {
+CASES: dict[str, Callable[[], ReportContent]] = {
     "digits": digits,
     "flowers": lambda: made_up(5, 734, 0.07, FLOWERS),
     "animals": lambda: made_up(25, 2500, 0.12, ANIMALS),

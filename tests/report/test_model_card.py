@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, ModelCardData
 from markdown_it import MarkdownIt
 
 import cardinet
@@ -51,11 +51,19 @@ def html(card: str) -> str:
     return str(MarkdownIt("commonmark", {"html": True}).enable("table").render(ModelCard(card).text))
 
 
+def facts(card: str) -> ModelCardData:
+    """What the hub reads of a card."""
+    data = ModelCard(card).data
+    assert isinstance(data, ModelCardData)
+    return data
+
+
 def test_the_yaml_is_the_hubs() -> None:
-    about = ModelCard(model_card(model(), TARGET, license="apache-2.0")).data
+    about = facts(model_card(model(), TARGET, license="apache-2.0"))
     assert (about.library_name, about.license, about.datasets) == ("cardinet", "apache-2.0", ["uoft-cs/cifar10"])
     assert about.tags == ["image-classification", "resnet-cifar", "resnet20_cifar"]
     assert (about.pipeline_tag, about.model_name) == ("image-classification", "cats")
+    assert about.eval_results is not None
     figures = {result.metric_type: result for result in about.eval_results}
     assert figures["error"].metric_value == 701 / 9000
     assert figures["accuracy"].metric_value == 8299 / 9000
@@ -171,10 +179,14 @@ HOSTILE = (
 
 
 def test_no_text_breaks_the_card() -> None:
-    texts = {"recipe": "<b>\n\n# x", "data": "/home/alice/``` <img src=x>\n---", "network": "<i>\n---\n"}
+    texts: dict[str, Any] = {
+        "recipe": "<b>\n\n# x",
+        "data": "/home/alice/``` <img src=x>\n---",
+        "network": "<i>\n---\n",
+    }
     made = model(HOSTILE, **texts)
     card = model_card(made, Target("me/cats"), license="mit")
-    about = ModelCard(card).data
+    about = facts(card)
     assert (about.license, about.tags) == ("mit", ["image-classification"])
     page = html(card)
     safe = html(
@@ -262,6 +274,12 @@ def test_deviations_from_the_named_network() -> None:
     assert deviations(row.spec.but(num_classes=3), row) == []
 
 
+def run_of(command: str) -> RunRecord:
+    """A run of which nothing is known but its command."""
+    known: dict[str, Any] = {"command": command}
+    return RunRecord.model_construct(**known)
+
+
 @pytest.mark.parametrize(
     ("command", "words", "base"),
     [
@@ -275,10 +293,10 @@ def test_deviations_from_the_named_network() -> None:
     ],
 )
 def test_initial_weights(command: str, words: str, base: str | None) -> None:
-    start = start_of(RunRecord.model_construct(command=command))
+    start = start_of(run_of(command))
     assert start is not None
     assert (start.words, start.base_model) == (words, base)
-    assert start_of(RunRecord.model_construct(command="python 'open")) is None
+    assert start_of(run_of("python 'open")) is None
 
 
 def test_licences() -> None:

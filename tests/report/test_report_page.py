@@ -141,7 +141,7 @@ def test_texts_of_the_user_are_escaped() -> None:
     run = made_up(5, 200, 0.1, NASTY)
     mistakes = tuple(replace(m, name=bad) for m in run.mistakes)
     keys = ("network", "name", "run", "data", "command", "created", "version", "status", "recipe")
-    texts = dict.fromkeys(keys, bad)
+    texts: dict[str, Any] = dict.fromkeys(keys, bad)
     facts = {bad: bad}
     samples = tuple(replace(s, name=bad, label=bad) for s in run.samples)
     found = tuple(replace(f, kind=bad, examples=(bad,)) for f in run.found)
@@ -165,7 +165,7 @@ def test_hidden_signs_of_names_are_written_out() -> None:
     facts, mistakes = {bad: bad}, tuple(replace(m, name=bad) for m in run.mistakes)
     samples = tuple(replace(s, name=bad, label=bad) for s in run.samples)
     recipe = 'name = "a\x1b\u202e"'
-    texts = {"network": bad, "run": bad, "data": bad, "command": bad, "recipe": recipe}
+    texts: dict[str, Any] = {"network": bad, "run": bad, "data": bad, "command": bad, "recipe": recipe}
     more: Any = {"versions": facts, "hardware": facts, "settings": facts, "samples": samples, "history": rows}
     strange = replace(run, mistakes=mistakes, warnings=(bad,), **more, **texts)
     for page in (render(strange), comparison([strange, replace(strange, settings={})])):

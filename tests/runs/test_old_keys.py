@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cardinet.base.errors import RequestError
-from cardinet.base.settings import leaves, merge
+from cardinet.base.settings import merge, setting_paths
 from cardinet.runs.old_keys import IDLE, RENAMED, SCHEDULES, renamed, renewed
 from cardinet.train.recipe import SCHEDULES as PARTS
 from cardinet.train.recipe import Recipe, make_recipe, overrides
@@ -32,7 +32,7 @@ NEW: dict[str, Any] = {
 
 
 def test_what_is_new_is_there_and_what_is_old_is_not() -> None:
-    today = set(leaves(Recipe))
+    today = set(setting_paths(Recipe))
     assert len(set(RENAMED.values())) == len(RENAMED) == 19
     assert set(RENAMED.values()) <= today
     assert not set(RENAMED) & today

@@ -6,8 +6,10 @@ import copy
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from cardinet.blocks.classifier import Classifier
+from cardinet.blocks.merge import StochasticDepth as Rule
 from cardinet.build.builder import build
 from cardinet.networks.parts.merge import StochasticDepth
 from cardinet.networks.parts.stem import Stem
@@ -17,27 +19,28 @@ from cardinet.train.optimizers.sgd import SGD
 from cardinet.train.state import capture, restore
 from cardinet.train.step import forward_backward, make_optimizer, update
 from cardinet.train.trainee import Trainee
+from inside import inside
 
 RATES, DECAY = (0.5, 0.25, 0.125), 0.2
 IN_UNIT = ("conv1.weight", "bn1.weight", "bn1.bias", "conv2.weight", "bn2.weight", "bn2.bias")
 
 
 @pytest.fixture
-def network() -> nn.Module:
+def network() -> Classifier:
     """A unit that is always open, and one that survives once in a billion steps."""
     torch.manual_seed(0)
     spec = Residual(
         depths=(2,), widths=(8,), stem=Stem(layout="cifar", width=8), num_classes=3, merge=StochasticDepth()
     )
     made = build(spec).double().train()
-    made.layer1[0].merge.survival, made.layer1[1].merge.survival = 1.0, 1e-9
+    inside(made, "layer1.0.merge", Rule).survival, inside(made, "layer1.1.merge", Rule).survival = 1.0, 1e-9
     return made
 
 
-def steps(network: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, Tensor]]:
+def steps(network: Classifier, optimizer: torch.optim.Optimizer) -> list[dict[str, Tensor]]:
     """The parameters before the first step and after each; all gradients are asked of an open and a closed unit."""
     pixels = torch.randn(4, 3, 6, 6, dtype=torch.float64)
-    states = [copy.deepcopy(dict(network.named_parameters()))]
+    states: list[dict[str, Tensor]] = [copy.deepcopy(dict(network.named_parameters()))]
     for rate in RATES:
         forward_backward(network, pixels, torch.arange(4) % 3, CrossEntropy())
         without = {name for name, parameter in network.named_parameters() if parameter.grad is None}
@@ -47,7 +50,7 @@ def steps(network: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str
     return states
 
 
-def test_without_momentum_a_closed_unit_only_decays(network: nn.Module) -> None:
+def test_without_momentum_a_closed_unit_only_decays(network: Classifier) -> None:
     """w <- w (1 - lr d)."""
     settings = SGD(momentum=0, nesterov=False, weight_decay=DECAY)
     states = steps(network, make_optimizer(network, settings))
@@ -59,15 +62,15 @@ def test_without_momentum_a_closed_unit_only_decays(network: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("nesterov", [True, False])
-def test_momentum_goes_on(network: nn.Module, nesterov: bool) -> None:
+def test_momentum_goes_on(network: Classifier, nesterov: bool) -> None:
     """v <- m v + d w; w <- w - lr (d w + m v) with Nesterov, w - lr v without; v begins as the open steps left it."""
     settings = SGD(momentum=0.9, nesterov=nesterov, weight_decay=DECAY)
     optimizer = make_optimizer(network, settings)
-    network.layer1[1].merge.survival = 1.0
+    inside(network, "layer1.1.merge", Rule).survival = 1.0
     pixels = torch.randn(4, 3, 6, 6, dtype=torch.float64)
     forward_backward(network, pixels, torch.arange(4) % 3, CrossEntropy())
     update(network, optimizer, 0.1, None)
-    network.layer1[1].merge.survival = 1e-9
+    inside(network, "layer1.1.merge", Rule).survival = 1e-9
     parameters = dict(network.named_parameters())
     own = {n: parameters[n].detach().clone() for n in (f"layer1.1.{name}" for name in IN_UNIT)}
     velocity = {name: optimizer.state[parameters[name]]["momentum_buffer"].clone() for name in own}
@@ -81,18 +84,18 @@ def test_momentum_goes_on(network: nn.Module, nesterov: bool) -> None:
             torch.testing.assert_close(state[name].detach(), own[name], rtol=1e-12, atol=1e-15)
 
 
-def test_a_frozen_parameter_stays(network: nn.Module) -> None:
+def test_a_frozen_parameter_stays(network: Classifier) -> None:
     settings = SGD(momentum=0.9, weight_decay=DECAY)
     optimizer = make_optimizer(network, settings)
-    network.layer1[0].conv1.weight.requires_grad_(False)
-    network.layer1[1].conv1.weight.requires_grad_(False)
+    network.get_parameter("layer1.0.conv1.weight").requires_grad_(False)
+    network.get_parameter("layer1.1.conv1.weight").requires_grad_(False)
     states = steps(network, optimizer)
     for name in ("layer1.0.conv1.weight", "layer1.1.conv1.weight"):
         assert torch.equal(states[0][name], states[-1][name])
     assert not torch.equal(states[0]["layer1.1.conv2.weight"], states[-1]["layer1.1.conv2.weight"])
 
 
-def test_every_trained_parameter_has_a_momentum_for_the_checkpoint(network: nn.Module) -> None:
+def test_every_trained_parameter_has_a_momentum_for_the_checkpoint(network: Classifier) -> None:
     settings = SGD(momentum=0.9)
     optimizer = make_optimizer(network, settings)
     steps(network, optimizer)

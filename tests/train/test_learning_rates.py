@@ -100,7 +100,8 @@ def test_warmup_before_steps() -> None:
 )
 def test_every_rate_is_sound(kind: str, length: int, warmup: int, start: float, final: float, lr: float) -> None:
     """Never above lr and never below zero; it rises within the warm-up and never afterwards."""
-    own: dict[str, Any] = {"step": {"drops": ["30 %", "60 %"]}, "cosine": {"final": final}}.get(kind, {})
+    settings: dict[str, dict[str, Any]] = {"step": {"drops": ["30 %", "60 %"]}, "cosine": {"final": final}}
+    own = settings.get(kind, {})
     recipe, times = made(kind=kind, length=f"{length} steps", warmup=f"{warmup} %", warmup_from=start, lr=lr, **own)
     found = rates(recipe, times)
     slack = 1e-12 * lr

@@ -119,7 +119,7 @@ def test_the_average_by_its_formula() -> None:
         network(torch.randn(4, 1, 8, 8))  # which moves the statistics
         with torch.no_grad():
             for parameter in network.parameters():
-                parameter += torch.randn_like(parameter)
+                parameter.add_(torch.randn_like(parameter))
         hooks.after_update(step)
         decay = [2 / 11, 3 / 12, 4 / 13, 5 / 14, 6 / 15, 7 / 16, 8 / 17, 9 / 18, 10 / 19, 0.55, 0.55][step]
         expected = {n: decay * a + (1 - decay) * network.state_dict()[n].double() for n, a in expected.items()}

@@ -19,6 +19,7 @@ from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.train.job import resume, start
 from cardinet.train.listener import Listener
 from cardinet.train.request import Request, resolve
+from cardinet.train.step import update
 from train.runs_to_compare import DIGITS, differences, train
 
 
@@ -90,7 +91,7 @@ def test_an_update_that_overflows_behind_a_finite_loss(tmp_path: Path, monkeypat
     """The loss of step 18 is a number and its update is not; step 18 evaluates and saves, and must do neither."""
     from cardinet.train import loop
 
-    out, update, calls = tmp_path / "run", loop.update, []
+    out, calls = tmp_path / "run", list[torch.nn.Module]()
 
     def overflowing(network: torch.nn.Module, *rest: Any) -> None:
         update(network, *rest)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import WorkError
+from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.networks.registry import find
 from cardinet.runs.checkpoint import load_checkpoint
@@ -29,7 +30,7 @@ CASES: dict[str, Optimizer] = {"AdamW": AdamW(lr=0.01), "SGD": SGD(lr=0.01)}
 SLOTS = {"AdamW": {"step", "exp_avg", "exp_avg_sq"}, "SGD": {"momentum_buffer"}}
 
 
-def network() -> nn.Module:
+def network() -> Classifier:
     torch.manual_seed(0)
     made = find("resnet20_cifar").spec.but(depths=(1, 1, 1), widths=(4, 8, 16), in_channels=1, **{"stem.width": 4})
     return build(made).double().train()
@@ -60,11 +61,11 @@ def test_adamw_by_hand(batch: tuple[Tensor, Tensor], all_decay: bool) -> None:
         found = torch.autograd.grad(own, list(by_hand.parameters()))
         with torch.no_grad():
             for (name, p), g in zip(by_hand.named_parameters(), found, strict=True):
-                p *= 1 - rate * (0.3 if p.ndim > 1 or all_decay else 0.0)
+                p.mul_(1 - rate * (0.3 if p.ndim > 1 or all_decay else 0.0))
                 first[name] = 0.8 * first[name] + 0.2 * g
                 second[name] = 0.95 * second[name] + 0.05 * g**2
                 mean, square = first[name] / (1 - 0.8**step), second[name] / (1 - 0.95**step)
-                p -= rate * mean / (square.sqrt() + 1e-3)
+                p.sub_(rate * mean / (square.sqrt() + 1e-3))
     for name, tensor in by_hand.named_parameters():
         torch.testing.assert_close(made.get_parameter(name), tensor, rtol=1e-9, atol=1e-11, msg=name)
 
@@ -75,7 +76,7 @@ def test_a_state_comes_back_slot_by_slot(batch: tuple[Tensor, Tensor], name: str
 
     def begun() -> Trainee:
         made = network()
-        return Trainee(made, make_optimizer(made, CASES[name]))  # type: ignore[arg-type]
+        return Trainee(made, make_optimizer(made, CASES[name]))
 
     def step(subject: Trainee) -> None:
         forward_backward(subject.network, *batch, CrossEntropy())
@@ -134,10 +135,10 @@ def test_a_rule_of_ones_own(batch: tuple[Tensor, Tensor]) -> None:
         with torch.no_grad():
             for (name, p), g in zip(by_hand.named_parameters(), found, strict=True):
                 means[name] = 0.9 * means[name] + g + 0.1 * p
-                p -= rate * means[name].sign()
+                p.sub_(rate * means[name].sign())
     for name, tensor in by_hand.named_parameters():
         torch.testing.assert_close(made.get_parameter(name), tensor, rtol=1e-9, atol=1e-11, msg=name)
-    saved = capture(Trainee(made, optimizer))  # type: ignore[arg-type]
+    saved = capture(Trainee(made, optimizer))
     assert sum(key.endswith(".mean") for key in saved) == len(means)
 
 
@@ -150,14 +151,14 @@ def test_a_rule_of_ones_own(batch: tuple[Tensor, Tensor]) -> None:
 )
 def test_a_slot_that_can_be_no_optimizers_is_refused(key: str, shape: tuple[int, ...], message: str) -> None:
     made = network()
-    subject = Trainee(made, make_optimizer(made, SGD()))  # type: ignore[arg-type]
+    subject = Trainee(made, make_optimizer(made, SGD()))
     with pytest.raises(WorkError, match=message):
         restore(subject, {**capture(subject), key: torch.zeros(shape)})
 
 
 def test_what_is_no_tensor_is_not_left_out_in_silence(batch: tuple[Tensor, Tensor]) -> None:
     made = network()
-    subject = Trainee(made, make_optimizer(made, SGD()))  # type: ignore[arg-type]
+    subject = Trainee(made, make_optimizer(made, SGD()))
     state: dict[str, Any] = subject.optimizer.state[next(made.parameters())]
     state["count"] = 3
     with pytest.raises(TypeError, match="SGD keeps count = 3 of a parameter: only tensors are saved exactly"):

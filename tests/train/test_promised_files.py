@@ -13,6 +13,8 @@ from cardinet.cli.main import outcome
 from cardinet.runs.folder import RunFolder
 from cardinet.train.job import resume
 from cardinet.train.listener import Listener, Tick
+from cardinet.train.loop import Loop
+from cardinet.train.promised import keep_model
 from train.runs_to_compare import DIGITS, differences, train
 
 FILES = ("run.toml", "metrics.jsonl", "data.json", "model.safetensors", "checkpoints/last.safetensors")
@@ -46,7 +48,12 @@ class At(Listener):
 def test_files_that_are_removed_are_written_again(whole: Path, tmp_path: Path) -> None:
     """At the last step, after every evaluation but that which comes with it; of the best model nothing is lost."""
     run = tmp_path / "run"
-    listener = At(49, lambda: [(run / name).unlink() for name in FILES])
+
+    def remove() -> None:
+        for name in FILES:
+            (run / name).unlink()
+
+    listener = At(49, remove)
     train(run, DIGITS, listener)
     assert differences(whole, run) == []
     assert RunFolder(run).record().steps == 50
@@ -60,11 +67,10 @@ def test_the_best_model_comes_back_from_its_checkpoint(whole: Path, tmp_path: Pa
     import cardinet.train.job as job
 
     run = tmp_path / "run"
-    keep = job.keep_model
 
-    def removed(loop: job.Loop) -> None:
+    def removed(loop: Loop) -> None:
         (run / "model.safetensors").unlink()
-        keep(loop)
+        keep_model(loop)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job, "keep_model", removed)

@@ -16,10 +16,12 @@ from PIL import Image
 
 import cardinet
 from cardinet.base.errors import RequestError
+from cardinet.blocks.classifier import Classifier
 from cardinet.build import builder
 from cardinet.build.assembly import assemble
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.registry import LOOKALIKES, NETWORKS, PEERS, find, matching
+from cardinet.networks.residual import Residual
 from cardinet.rewrite.fold import fold
 from cardinet.rewrite.registry import Step, apply
 from cardinet.runs.model_file import Model, save_model
@@ -133,8 +135,13 @@ def test_a_request_builds_its_network_once_or_twice(
     """Twice where the weights bring a setting that nobody had asked for, here the channels."""
     model_file(tmp_path / "m.safetensors")
     torch.save(cardinet.create("resnet20_cifar", **delta).state_dict(), tmp_path / "w.pth")
-    built = []
-    monkeypatch.setattr(builder, "assemble", lambda spec: built.append(spec) or assemble(spec))
+    built: list[Residual] = []
+
+    def counted(spec: Residual) -> Classifier:
+        built.append(spec)
+        return assemble(spec)
+
+    monkeypatch.setattr(builder, "assemble", counted)
     settings = {"shortcut.pad": "both"} if weights == "w.pth" else {}
     found = resolved(pictures, tmp_path / weights, "resnet20_cifar", **settings)
     assert len(built) == most
@@ -280,7 +287,9 @@ def test_timm_and_torchvision_say_their_preprocessing(tmp_path: Path) -> None:
     import timm
     import torchvision
 
-    config = timm.models.get_pretrained_cfg("resnet50.a1_in1k").to_dict()
+    known = timm.models.get_pretrained_cfg("resnet50.a1_in1k")
+    assert known is not None
+    config = known.to_dict()
     found = of_timm(config)
     assert found is not None
     assert (found.crop, found.resize, found.interpolation) == (224, 235, "bicubic")  # crop_pct 0.95

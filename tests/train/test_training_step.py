@@ -138,7 +138,7 @@ def test_five_steps_by_hand(network: nn.Module, batch: tuple[Tensor, Tensor], ne
             for (name, p), g in zip(by_hand.named_parameters(), found, strict=True):
                 g = g + (decay if p.ndim > 1 or all_decay else 0.0) * p
                 velocity[name] = momentum * velocity[name] + g
-                p -= rate * (g + momentum * velocity[name] if nesterov else velocity[name])
+                p.sub_(rate * (g + momentum * velocity[name] if nesterov else velocity[name]))
         assert loss.item() == pytest.approx(own.item(), rel=1e-10)
     for name, tensor in by_hand.state_dict().items():
         torch.testing.assert_close(network.state_dict()[name], tensor, rtol=1e-9, atol=1e-11, msg=name)
