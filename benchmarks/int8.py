@@ -48,7 +48,7 @@ from cardinet.networks.registry import find
 from cardinet.runs.environment import hardware, versions
 from cardinet.runs.model_file import Model
 from cardinet.train.pretrained import pretrained
-from cardinet.weights.source import read_weights
+from cardinet.weights.weight_source import read_weights
 
 LEAST = {"float32": 2.0, "bfloat16": 1.2}
 POINTS = 0.005

@@ -143,7 +143,7 @@ def test_what_is_of_another_kind_is_refused_in_words(model: Model, tmp_path: Pat
         ("3 is not a file path", lambda: cardinet.export(model, 3)),  # type: ignore[arg-type]
         ("None is not a file path", lambda: cardinet.save(model, None)),  # type: ignore[arg-type]
         ("None is not a file path", lambda: cardinet.save_weights(network, None)),  # type: ignore[arg-type]
-        (r'names = "3": there are no such', lambda: cardinet.save_weights(network, "a.pth", 3)),  # type: ignore[arg-type]
+        (r'names = "3" is unknown', lambda: cardinet.save_weights(network, "a.pth", 3)),  # type: ignore[arg-type]
         ("Model is not a network of Cardinet", lambda: cardinet.save_weights(wrong, "a.pth")),
         ("device = 'moon': it cannot be used", lambda: cardinet.create("resnet18", device="moon")),
         ("device = 3: it cannot be used", lambda: cardinet.load(tmp_path, 3)),  # type: ignore[arg-type]
@@ -157,7 +157,7 @@ def test_what_is_of_another_kind_is_refused_in_words(model: Model, tmp_path: Pat
     assert not any(tmp_path.iterdir())
     cardinet.save(model, tmp_path / "m.safetensors")
     for given in (3, [3], None):
-        with pytest.raises(cardinet.RequestError, match="give a list of names of settings"):
+        with pytest.raises(cardinet.RequestError, match="give a list of setting names"):
             cardinet.load_weights(network, tmp_path / "m.safetensors", given=given)  # type: ignore[arg-type]
     with pytest.raises(cardinet.RequestError, match="Model is not a network of Cardinet"):
         cardinet.load_weights(wrong, tmp_path / "m.safetensors")

@@ -115,9 +115,9 @@ def load(path: str | Path, device: str = "cpu", *, compare: bool = True) -> Mode
     """
     from cardinet.runs.environment import usable
     from cardinet.runs.model_file import load_model
-    from cardinet.weights.source import local
+    from cardinet.weights.weight_source import local_file
 
-    file, place = local(path), usable(device)
+    file, place = local_file(path), usable(device)
     return load_model(file / "model.safetensors" if file.is_dir() else file, place, compare=compare)
 
 
@@ -141,7 +141,7 @@ def load_weights(network: Classifier, source: str | Path, *, given: Collection[s
     fit, and the network is then unchanged; WorkError for a damaged file or a failed download.
     """
     from cardinet.weights.match import load
-    from cardinet.weights.source import read_weights
+    from cardinet.weights.weight_source import read_weights
 
     return load(network, read_weights(source), given)
 

@@ -22,7 +22,7 @@ from cardinet.runs.folder import RunFolder
 from cardinet.train.job import resume
 from cardinet.train.listener import Listener
 from cardinet.train.recipe import make_recipe
-from cardinet.weights.files import read_tensors
+from cardinet.weights.read_file import read_tensors
 
 HERE = Path(__file__).parent
 EXPECTED: dict[str, Any] = json.loads((HERE / "expected.json").read_text())

@@ -11,7 +11,7 @@ from cardinet.blocks.classifier import Classifier
 from cli.cli_runner import Cli
 from cli.hostile_files import picture
 
-HINT = "`cardinet eval` and `cardinet predict` take it as it is with --no-checksums"
+HINT = "`cardinet eval` and `cardinet predict` accept it with --no-checksums"
 VERBS = {
     "rewrite": ["rewrite", "flipped.safetensors", "--fold", "--out", "made.safetensors"],
     "prune": ["rewrite", "flipped.safetensors", "--prune", "--data", "digits", "--out", "made.safetensors"],

@@ -34,7 +34,7 @@ def test_a_new_classifier_on_top_of_the_parameters_of_a_file(
     save(state, name)
     said = cli("train", "resnet18", "--recipe", "finetune", "--weights", name, "--lr", "1e-30", "--out", "run", *COMMON)
     assert said.code == 0, said.err
-    assert "New classifier: fc.weight, fc.bias drawn anew" in said.err
+    assert "New classifier: fc.weight, fc.bias initialised at random" in said.err
     assert "120 tensors loaded." in said.err
     trained = safetensors.torch.load_file("run/model.safetensors")
     assert trained.keys() == state.keys()
@@ -50,7 +50,7 @@ def test_a_dry_run_says_what_would_be_loaded(state: dict[str, torch.Tensor], cli
     torch.save({"epoch": 3, "state_dict": {f"module.{n}": t for n, t in state.items()}}, "wrapped.pth")
     said = cli("train", "resnet18", "--weights", "wrapped.pth", "--dry-run", *COMMON)
     assert said.code == 0
-    assert "New classifier: fc.weight, fc.bias drawn anew" in said.err
+    assert "New classifier: fc.weight, fc.bias initialised at random" in said.err
     wrong = cli("train", "resnet34", "--weights", "wrapped.pth", "--dry-run", *COMMON)
     assert wrong.code == 2
     assert "layer1.2.conv1.weight is missing in the file" in wrong.err

@@ -124,7 +124,8 @@ def test_somebody_else_was_there_in_between(
     done = cli("push", digits_run, "me/digits", "--replace")
     assert done.code == 1
     assert (
-        "error: me/digits was changed by somebody else in this moment, and is as they left it; try again." in done.err
+        "error: me/digits was changed by somebody else during the upload, and is as they left it; try again."
+        in done.err
     )
     assert repo.files() == {"README.md": b"theirs"}
 
@@ -132,7 +133,7 @@ def test_somebody_else_was_there_in_between(
 REFUSALS = {
     "GET /api/models": (401, 2, "does not accept the token (HTTP status 401)"),
     "POST /api/repos/create": (403, 2, "The token may not write to me/digits (HTTP status 403)"),
-    "/repos/create": (409, 2, "me/digits is there already, but this token may not see it (HTTP status 409); give a"),
+    "/repos/create": (409, 2, "me/digits exists already, but this token may not see it (HTTP status 409); give a"),
     "/preupload/": (403, 2, "The token may not write to me/digits (HTTP status 403); an empty repository was made"),
     "PUT /lfs/": (400, 1, "me/digits could not be written (HTTP status 400: refused); an empty repository was made"),
     "/commit/": (500, 1, "me/digits could not be written (HTTP status 500: refused); an empty repository was made"),
@@ -156,7 +157,7 @@ def test_a_repository_that_was_there_is_intact(cli: Cli, hub: HubServer, digits_
     hub.refuse["/commit/"] = 500
     done = cli("push", digits_run, "me/digits")
     assert done.code == 1
-    assert "me/digits could not be written (HTTP status 500: refused); what was there is intact." in done.err
+    assert "me/digits could not be written (HTTP status 500: refused); its files are unchanged." in done.err
 
 
 def test_no_repository_is_made_for_a_card_that_the_hub_does_not_accept(
@@ -176,7 +177,7 @@ def test_a_gated_repository_is_there(cli: Cli, hub: HubServer, digits_run: Path)
     hub.gated.add("me/digits")
     done = cli("push", digits_run, "me/digits")
     assert done.code == 2
-    assert "me/digits is there already and is gated, and this token has no access to it" in done.err
+    assert "me/digits exists already and is gated, and this token has no access to it" in done.err
     assert hub.repos == {}
 
 
@@ -201,7 +202,7 @@ def test_a_public_repository_is_not_private(cli: Cli, hub: HubServer, digits_run
     assert cli("push", digits_run, "me/digits").code == 0
     done = cli("push", digits_run, "me/digits", "--private", "--revision", "v2")
     assert done.code == 2
-    assert "me/digits is there already and is public, so nothing in it is private" in done.err
+    assert "me/digits exists already and is public, so nothing in it is private" in done.err
 
 
 def test_everything_that_is_wrong_at_once(

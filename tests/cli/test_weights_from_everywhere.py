@@ -44,7 +44,7 @@ def test_the_known_checkpoint_gets_9173_right(cli: Cli, shared: Path) -> None:
     assert said.out.splitlines()[0] == "test error 8.27 %: 827 of 10,000 pictures wrong, each counted once"
     assert 'The network is built with pad = "both" (half of the new channels on each side)' in said.err
     assert 'Read the entry "state_dict" of' in said.err
-    assert '97 tensors loaded from under "module.", 2 of them renamed (linear.weight is fc.weight).' in said.err
+    assert '97 tensors loaded from below "module.", 2 of them renamed (linear.weight is fc.weight).' in said.err
 
 
 def test_eval_says_what_a_key_layout_settles_and_what_nobody_knows(cli: Cli) -> None:

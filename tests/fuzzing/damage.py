@@ -126,7 +126,7 @@ def of_metadata(sealed_again: bool) -> Damage:
     def damage(data: bytes, draw: random.Random) -> bytes:
         import safetensors.torch
 
-        from cardinet.weights.checksums import KEY, sealed
+        from cardinet.weights.checksums import KEY, with_checksums
 
         length = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + length])
@@ -138,7 +138,7 @@ def of_metadata(sealed_again: bool) -> Damage:
         metadata[name] = json_damaged(json.loads(metadata[name]), draw)
         if sealed_again:
             del metadata[KEY]
-            return sealed(safetensors.torch.load(data), metadata)
+            return with_checksums(safetensors.torch.load(data), metadata)
         text = json.dumps(header).encode()
         return len(text).to_bytes(8, "little") + text + data[8 + length :]
 

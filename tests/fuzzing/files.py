@@ -134,7 +134,7 @@ def readers() -> dict[str, Callable[[Path], object]]:
     from cardinet.runs.results import read_results
     from cardinet.train.recipe import make_recipe, recipe_document
     from cardinet.train.state import read_state
-    from cardinet.weights.files import read_file
+    from cardinet.weights.read_file import read_file
 
     return {
         "m.safetensors": load_model,

@@ -24,7 +24,7 @@ from cardinet.networks.parts.transform import BOTTLENECK
 from cardinet.networks.residual import Residual
 from cardinet.rewrite.registry import Step, apply
 from cardinet.runs.model_file import Model, load_model, save_model
-from cardinet.weights.description import KEY
+from cardinet.weights.metadata import KEY
 
 SPEC = Residual(
     depths=(1, 1), widths=(8, 16), stem=Stem(layout="cifar", width=8), transform=BOTTLENECK, num_classes=3

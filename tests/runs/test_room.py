@@ -23,7 +23,7 @@ from cardinet.rewrite.proof import proven
 from cardinet.rewrite.registry import Step, tried
 from cardinet.runs import model_file, room
 from cardinet.runs.model_file import Model, load_model, save_model
-from cardinet.weights import files
+from cardinet.weights import read_file as weights_file
 from measure.machine import with_memory
 
 GREY = Preprocessing(channels=1, crop=8, mean=(0.5,), std=(0.5,))
@@ -84,7 +84,7 @@ def test_the_limit_of_a_process_counts_the_file_too(tmp_path: Path, monkeypatch:
     def full(path: Path, kind: str) -> None:
         raise RuntimeError(f"unable to mmap 5 bytes from file <{path}>: Cannot allocate memory (12)")
 
-    monkeypatch.setattr(files, "safe_open", full)
+    monkeypatch.setattr(weights_file, "safe_open", full)
     with cardinet.no_bounds(), pytest.raises(MemoryError, match="unable to mmap"):  # and not: it is damaged
         load_model(file)
 

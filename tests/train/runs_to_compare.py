@@ -15,7 +15,7 @@ from cardinet.runs.folder import RunFolder
 from cardinet.train.job import start
 from cardinet.train.listener import Listener
 from cardinet.train.request import Request, resolve
-from cardinet.weights.files import read_tensors
+from cardinet.weights.read_file import read_tensors
 
 TIMES = ("seconds", "images_per_second", "waiting")
 """What a clock has measured; everything else in metrics.jsonl has to repeat."""

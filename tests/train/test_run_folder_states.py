@@ -145,7 +145,7 @@ def test_a_run_of_before_has_no_checksums(run: Path, capsys: pytest.CaptureFixtu
             metadata = {name: text for name, text in opened.metadata().items() if name != checksums.KEY}
         file.write_bytes(safetensors.torch.save(safetensors.torch.load_file(file), metadata))
     assert outcome(["eval", str(run), "--workers", "0"]) == 0
-    assert f"{run} has no checksums, as files of before" in capsys.readouterr().err
+    assert f"{run} has no checksums (earlier versions wrote none)" in capsys.readouterr().err
     (run / "evaluation.json").unlink()
     resume(run, Listener())
     assert load_model(run / "model.safetensors").checksums == "match"

@@ -13,7 +13,7 @@ from cardinet.runs.folder import RunFolder
 from cardinet.train.job import start
 from cardinet.train.listener import Listener
 from cardinet.train.request import Request, resolve
-from cardinet.weights.files import read_tensors
+from cardinet.weights.read_file import read_tensors
 from train.runs_to_compare import DIGITS, PHOTOGRAPHS, as_bytes, make_photographs, train
 
 # The rate does not fall, so that the last evaluation is not the best one.

@@ -28,12 +28,12 @@ from cardinet.runs.model_file import Model, save_model
 from cardinet.train.listener import Listener
 from cardinet.train.request import Request, Resolved, resolve
 from cardinet.train.starting import initial_network, what_weights_become
-from cardinet.weights import source as weights_source
+from cardinet.weights import weight_source
+from cardinet.weights.classifier_rows import position_sentence
 from cardinet.weights.contents import Weights
+from cardinet.weights.fitting_networks import fitting_network, nearest_network
+from cardinet.weights.library_preprocessing import from_config_json, from_timm_config, from_torchvision_transforms
 from cardinet.weights.match import load
-from cardinet.weights.nearest import fitting_network, nearest_network
-from cardinet.weights.published import beside, of_timm, of_torchvision
-from cardinet.weights.rows import by_position
 
 HALF = (0.5, 0.5, 0.5)
 TRAINED = Preprocessing(channels=3, resize=40, crop=32, interpolation="bicubic", antialias=False, mean=HALF, std=HALF)
@@ -164,15 +164,15 @@ def test_a_dry_run_is_the_run(pictures: Path, tmp_path: Path) -> None:
         (
             "bcd",
             {0: 1, 1: 2},
-            "The classifier: 2 of 3 classes are those of FILE and keep their rows (b, c); drawn anew: d.",
+            "The classifier: 2 of 3 classes are those of FILE and keep their rows (b, c); initialised at random: d.",
         ),
         (
             "0abcz",
             {1: 0, 2: 1, 3: 2},
-            "3 of 5 classes are those of FILE and keep their rows (a, b, c); drawn anew: 0, z.",
+            "3 of 5 classes are those of FILE and keep their rows (a, b, c); initialised at random: 0, z.",
         ),
         ("ac", {0: 0, 1: 2}, "The classifier: its 2 classes are all in FILE and keep their rows, by their names."),
-        ("def", {}, "New classifier: fc.weight, fc.bias drawn anew; the file has none for these classes."),
+        ("def", {}, "New classifier: fc.weight, fc.bias initialised at random; the file has none for these classes."),
         ("abc", {0: 0, 1: 1, 2: 2}, None),
     ],
 )
@@ -211,17 +211,19 @@ def test_a_classifier_without_names_is_used_by_position() -> None:
     named = replace(weights, classes=("ant", "bee", "cat"))
     for one, classes in ((named, ("ant", "bee", "cat")), (named, ("cat", "ant", "bee")), (weights, ())):
         assert "by position" not in " ".join(load(network, one, classes=classes).sentences())
-    other = cardinet.create("resnet20_cifar", num_classes=2)  # whose classifier is drawn anew
+    other = cardinet.create("resnet20_cifar", num_classes=2)  # whose classifier is initialised at random
     assert "by position" not in " ".join(load(other, weights, classes=("ant", "bee")).sentences())
 
 
 def test_the_libraries_order_of_imagenet_is_known() -> None:
     synsets = [f"n{number:08d}" for number in range(1000)]
     for source in ("torchvision:resnet50", "timm:resnet50.a1_in1k"):
-        assert by_position(Weights(source, {}), synsets) == ""
-        assert by_position(Weights(source, {}), synsets[::-1]) != ""
-        assert by_position(Weights(source, {}), [*synsets[:-1], "tench"]) != ""
-    assert "class 0 is n00000000, 1 is n00000001, ..., 999 is n00000999." in by_position(Weights("a.pth", {}), synsets)
+        assert position_sentence(Weights(source, {}), synsets) == ""
+        assert position_sentence(Weights(source, {}), synsets[::-1]) != ""
+        assert position_sentence(Weights(source, {}), [*synsets[:-1], "tench"]) != ""
+    assert "class 0 is n00000000, 1 is n00000001, ..., 999 is n00000999." in position_sentence(
+        Weights("a.pth", {}), synsets
+    )
 
 
 def test_a_rewritten_model_of_other_classes_is_refused(tmp_path: Path) -> None:
@@ -290,12 +292,12 @@ def test_timm_and_torchvision_say_their_preprocessing(tmp_path: Path) -> None:
     known = timm.models.get_pretrained_cfg("resnet50.a1_in1k")
     assert known is not None
     config = known.to_dict()
-    found = of_timm(config)
+    found = from_timm_config(config)
     assert found is not None
     assert (found.crop, found.resize, found.interpolation) == (224, 235, "bicubic")  # crop_pct 0.95
     assert found.mean == tuple(config["mean"])
     preset = torchvision.models.ResNet50_Weights.IMAGENET1K_V2.transforms()
-    theirs = of_torchvision(preset)
+    theirs = from_torchvision_transforms(preset)
     assert theirs is not None
     assert (theirs.crop, theirs.resize, theirs.interpolation) == (224, 232, "bilinear")
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8))
@@ -303,12 +305,12 @@ def test_timm_and_torchvision_say_their_preprocessing(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(
         '{"pretrained_cfg": {"input_size": [3, 64, 64], "mean": [0.5, 0.5, 0.5], "std": [1, 1, 1]}}'
     )
-    hub = beside(tmp_path / "model.safetensors")
+    hub = from_config_json(tmp_path / "model.safetensors")
     assert hub is not None
     assert (hub.crop, hub.resize, hub.std) == (64, 73, (1.0, 1.0, 1.0))
     for text in ("{", "[]", '{"pretrained_cfg": {"input_size": [3, 64, 32]}}'):
         (tmp_path / "config.json").write_text(text)
-        assert beside(tmp_path / "model.safetensors") is None
+        assert from_config_json(tmp_path / "model.safetensors") is None
 
 
 def test_a_library_alone_means_its_default_weights(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,12 +318,12 @@ def test_a_library_alone_means_its_default_weights(monkeypatch: pytest.MonkeyPat
     fake = SimpleNamespace(from_torchvision=lambda name: asked.append(name), from_timm=lambda name: asked.append(name))
     monkeypatch.setitem(__import__("sys").modules, "cardinet.weights.libraries", fake)
     for library, network in (("torchvision", "resnet50"), ("timm", "resnet50"), ("timm", "timm:resnet50d")):
-        weights_source.read_weights(library, network)
+        weight_source.read_weights(library, network)
     assert asked == ["resnet50", "resnet50", "resnet50d"]
     with pytest.raises(RequestError, match="name the network too"):
-        weights_source.read_weights("torchvision")
+        weight_source.read_weights("torchvision")
     with pytest.raises(RequestError, match="torchvision has no network resnet20_cifar"):
-        weights_source.read_weights("torchvision", "resnet20_cifar")
+        weight_source.read_weights("torchvision", "resnet20_cifar")
 
 
 def test_networks_with_the_same_tensors_and_another_function(tmp_path: Path) -> None:
@@ -339,7 +341,7 @@ def test_networks_with_the_same_tensors_and_another_function(tmp_path: Path) -> 
         assert sorted(tuple(t.shape) for t in theirs.values()) == sorted(tuple(t.shape) for t in ours.values())
     torch.save(cardinet.create("resnet18").state_dict(), tmp_path / "w.pth")
     said = cardinet.load_weights(cardinet.create("resnet18"), tmp_path / "w.pth").sentences()
-    assert any("timm:resnetblur18 has the same tensors and another function" in sentence for sentence in said)
+    assert any("timm:resnetblur18 has the same tensors but another function" in sentence for sentence in said)
 
 
 def test_names_of_other_libraries_are_found() -> None:

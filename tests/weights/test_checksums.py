@@ -21,8 +21,8 @@ from cardinet.networks.parts.stem import Stem
 from cardinet.networks.residual import Residual
 from cardinet.runs.checkpoint import load_checkpoint, save_checkpoint
 from cardinet.runs.model_file import Model, load_model, save_model
-from cardinet.weights.checksums import KEY, sealed
-from cardinet.weights.files import read_file, read_tensors
+from cardinet.weights.checksums import KEY, with_checksums
+from cardinet.weights.read_file import read_file, read_tensors
 
 SPEC = Residual(depths=(1,), widths=(4,), stem=Stem(layout="cifar", width=4), num_classes=2)
 INPUT = Preprocessing(channels=3, crop=8, mean=(0.5,) * 3, std=(0.5,) * 3)
@@ -94,20 +94,20 @@ def test_a_digest_is_of_the_name_the_type_and_the_shape_too() -> None:
     """By hand, as the format is for ever."""
     import hashlib
 
-    from cardinet.weights.checksums import _of_tensor
+    from cardinet.weights.checksums import _tensor_digest
 
     tensor = torch.arange(6, dtype=torch.int16).view(2, 3)
     by_hand = hashlib.sha256(b'["a", "torch.int16", [2, 3]]' + tensor.numpy().tobytes()).hexdigest()
-    assert _of_tensor("a", tensor) == by_hand
+    assert _tensor_digest("a", tensor) == by_hand
     others = (tensor.view(3, 2), tensor.view(torch.uint8), tensor.clone().fill_(1), tensor.view(torch.bfloat16))
-    assert len({by_hand, _of_tensor("b", tensor), *(_of_tensor("a", other) for other in others)}) == 6
+    assert len({by_hand, _tensor_digest("b", tensor), *(_tensor_digest("a", other) for other in others)}) == 6
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (0, 3), (2, 0)])
 def test_tensors_of_every_type_and_without_values(shape: tuple[int, ...], tmp_path: Path) -> None:
     types = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64, torch.uint8, torch.bool)
     tensors = {str(kind): torch.ones(shape, dtype=kind) for kind in types}
-    (tmp_path / "a").write_bytes(sealed(tensors, {}))
+    (tmp_path / "a").write_bytes(with_checksums(tensors, {}))
     assert read_tensors(tmp_path / "a").keys() == tensors.keys()
 
 
@@ -126,7 +126,7 @@ def test_a_file_of_before_is_read_and_said_to_be(tmp_path: Path) -> None:
     without(file)
     assert load_model(file).checksums == "absent"
     assert read_file(file).notes == (
-        f"{file} has no checksums, as files of before; whether its weights are what was written is not known.",
+        f"{file} has no checksums (earlier versions wrote none), so changes in its weights cannot be noticed.",
     )
     make_checkpoint(file)
     without(file)

@@ -19,10 +19,10 @@ import cardinet
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.networks.registry import PEERS
 from cardinet.weights.contents import Weights
-from cardinet.weights.files import read_file
 from cardinet.weights.match import load, match
-from cardinet.weights.printed import printable
-from cardinet.weights.source import read_weights
+from cardinet.weights.printable import printable
+from cardinet.weights.read_file import read_file
+from cardinet.weights.weight_source import read_weights
 from weights.drawn import drawn, same_tensors
 
 SHORT: dict[str, Any] = {"depths": (1, 1, 1, 1), "num_classes": 7}
@@ -98,7 +98,7 @@ def test_entries_that_are_no_tensors_are_said(trained: Any, tmp_path: Path) -> N
     state = state_of(trained)
     torch.save({**state, "epoch": 3, "extra": [torch.ones(2)]}, tmp_path / "a.pth")
     said = load(fresh(), read_file(tmp_path / "a.pth")).sentences()
-    assert said[-1] == "Not read: epoch (no tensor but int), extra (no tensor but list)."
+    assert said[-1] == "Not read: epoch (not a tensor but int), extra (not a tensor but list)."
     torch.save({**state, "fc.weight": state["fc.weight"].tolist()}, tmp_path / "a.pth")
     with pytest.raises(RequestError, match=r"fc\.weight is not a tensor but list in the file"):
         load(fresh(), read_file(tmp_path / "a.pth"))

@@ -14,7 +14,7 @@ import torch
 import cardinet
 from cardinet.base.errors import RequestError
 from cardinet.weights.match import match
-from cardinet.weights.source import read_weights
+from cardinet.weights.weight_source import read_weights
 
 
 def archive(names: list[str]) -> bytes:
@@ -80,7 +80,7 @@ def test_an_order_that_is_lost_is_told(tmp_path: Path) -> None:
     state = cardinet.create("resnet20_cifar", device="cpu").state_dict()
     odd = {f"p{i}": tensor.contiguous() for i, tensor in enumerate(state.values())}
     safetensors.torch.save_file(odd, tmp_path / "w.safetensors")
-    with pytest.raises(RequestError, match="A safetensors file keeps no order"):
+    with pytest.raises(RequestError, match="A safetensors file does not keep the order"):
         match(cardinet.create("resnet20_cifar", device="meta"), read_weights(tmp_path / "w.safetensors"), ["pad"])
 
 

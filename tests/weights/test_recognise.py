@@ -13,7 +13,7 @@ import cardinet
 from cardinet.base.errors import RequestError
 from cardinet.networks.registry import PEERS
 from cardinet.weights.contents import Weights
-from cardinet.weights.match import load, match, settled
+from cardinet.weights.match import fixed_settings, load, match
 from networks.peers import peer
 from weights.drawn import TINY, drawn, same_tensors
 
@@ -62,7 +62,7 @@ def test_a_key_layout_settles_the_padding(id: str, classes: int, prefix: str) ->
     trained = drawn(id, pad="both", num_classes=classes)
     weights = Weights("a.th", akamaster(trained, prefix))
     spec = cardinet.create(id, num_classes=classes, device="meta").spec
-    fixed, sentences = settled(cardinet.create(spec, device="meta"), weights)
+    fixed, sentences = fixed_settings(cardinet.create(spec, device="meta"), weights)
     assert fixed == {"pad": "both"}
     assert sentences == (
         'The network is built with pad = "both" (half of the new channels on each side), as a.th shows.',
@@ -71,7 +71,7 @@ def test_a_key_layout_settles_the_padding(id: str, classes: int, prefix: str) ->
     found = load(made, weights)
     assert same_tensors(made, trained)
     assert "The names are those of the ResNets for CIFAR of pytorch_resnet_cifar10" in found.sentences()[0]
-    under = f' from under "{prefix}"' if prefix else ""
+    under = f' from below "{prefix}"' if prefix else ""
     number = len(weights.tensors)
     assert found.sentences()[1:] == [f"{number} tensors loaded{under}, 2 of them renamed (linear.weight is fc.weight)."]
     with pytest.raises(RequestError, match=r'has shortcut.pad = "end" .* a.th was trained with shortcut.pad = "both"'):
@@ -102,14 +102,14 @@ def test_the_resnets_of_transformers() -> None:
 def test_what_the_user_sets_stands() -> None:
     weights = Weights("a.th", akamaster(drawn("resnet20_cifar", **TINY)))
     spec = cardinet.create("resnet20_cifar", **TINY).spec
-    assert settled(cardinet.create(spec, device="meta"), weights, given=["pad"]) == ({}, ())
+    assert fixed_settings(cardinet.create(spec, device="meta"), weights, given=["pad"]) == ({}, ())
     load(cardinet.create(spec), weights, given=["pad"])
 
 
 def test_a_layout_settles_nothing_where_nothing_pads() -> None:
     trained = drawn("resnet20_cifar", kind="B", **TINY)
     weights = Weights("a.th", akamaster(trained))
-    assert settled(trained, weights) == ({}, ())
+    assert fixed_settings(trained, weights) == ({}, ())
     made = cardinet.create(trained.spec)
     load(made, weights)
     assert torch.equal(made.get_parameter("layer2.0.downsample.0.weight"), trained.layer2[0].downsample[0].weight)
@@ -131,7 +131,7 @@ def by_torchvision(network: nn.Module) -> dict[str, Tensor]:
 def test_nobody_knows_which_way_unknown_code_pads(naming: Callable[[nn.Module], dict[str, Tensor]]) -> None:
     trained = drawn("resnet20_cifar", pad="both", **TINY)
     weights = Weights("a.pth", naming(trained))
-    assert settled(trained, weights) == ({}, ())
+    assert fixed_settings(trained, weights) == ({}, ())
     with pytest.raises(RequestError) as error:
         load(cardinet.create(trained.spec), weights)
     assert "does not say which shortcut.pad it was trained with" in str(error.value)

@@ -52,7 +52,7 @@ def test_another_depth_and_number_of_classes_has_names_too(tmp_path: Path) -> No
 
 def test_what_is_refused(tmp_path: Path) -> None:
     network = drawn("resnet20_cifar", **TINY)
-    with pytest.raises(RequestError, match=r'names = "torchvison": there are no such names \(nearest: torchvision'):
+    with pytest.raises(RequestError, match=r'names = "torchvison" is unknown \(nearest: torchvision'):
         cardinet.save_weights(network, tmp_path / "a.pth", names="torchvison")
     with pytest.raises(RequestError, match=r"timm has no names for a network of this kind; use cardinet, pytorchcv\."):
         cardinet.save_weights(network, tmp_path / "a.pth", names="timm")
@@ -76,13 +76,13 @@ def test_a_library_that_has_another_network_has_no_names_for_it(
     network: str, library: str, field: str, tmp_path: Path
 ) -> None:
     made = cardinet.create(network, device="meta")
-    with pytest.raises(RequestError, match=rf"{library} has no such network: of the nearest, .*{field} is "):
+    with pytest.raises(RequestError, match=rf"{library} has no such network; the nearest is .*{field} is "):
         cardinet.save_weights(made, tmp_path / "a.pth", names=library)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_place_of_the_stride_chooses_the_librarys_network(tmp_path: Path) -> None:
     first = cardinet.create("resnet50", stride_at=0, depths=(1, 1, 1, 1))
-    with pytest.raises(RequestError, match=r"transform\.stride_at is 1 there and 0 here"):
+    with pytest.raises(RequestError, match=r"transform\.stride_at is 1 instead of 0"):
         cardinet.save_weights(first, tmp_path / "a.pth", names="torchvision")
     cardinet.save_weights(first, tmp_path / "a.pth", names="pytorchcv")

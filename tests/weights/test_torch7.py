@@ -12,8 +12,8 @@ from torch import nn
 
 import cardinet
 from cardinet.base.errors import CardinetError, RequestError, WorkError
-from cardinet.weights.match import settled
-from cardinet.weights.source import read_weights
+from cardinet.weights.match import fixed_settings
+from cardinet.weights.weight_source import read_weights
 from weights.drawn import TINY, drawn, same_tensors
 from weights.t7_writer import Obj, Raw, dumps, network, sequential, storage, tensor, text
 
@@ -51,8 +51,8 @@ def test_the_file_settles_the_padding(tmp_path: Path) -> None:
     file = written(tmp_path / "a.t7", network(drawn("resnet20_cifar", **TINY), 8))
     weights = read_weights(file)
     both = cardinet.create("resnet20_cifar", pad="both", **TINY)
-    assert settled(both, weights)[0] == {"pad": "end"}
-    assert settled(cardinet.create("resnet20_cifar", **TINY), weights)[0] == {}
+    assert fixed_settings(both, weights)[0] == {"pad": "end"}
+    assert fixed_settings(cardinet.create("resnet20_cifar", **TINY), weights)[0] == {}
     with pytest.raises(RequestError, match=r'has shortcut.pad = "both".*was trained with shortcut.pad = "end"'):
         cardinet.load_weights(both, file)
     with pytest.raises(RequestError, match=r'was trained with shortcut.pad = "end"'):  # the file knows better
@@ -63,7 +63,7 @@ def test_the_file_settles_the_form(tmp_path: Path) -> None:
     id, delta = NETS["ResNeXt, form b"]
     file = written(tmp_path / "a.t7", network(drawn(id, **delta), 8))
     spec = cardinet.create(id, **delta, device="meta").spec.but(form="c")
-    fixed, sentences = settled(cardinet.create(spec, device="meta"), read_weights(file))
+    fixed, sentences = fixed_settings(cardinet.create(spec, device="meta"), read_weights(file))
     assert fixed == {"form": "b"}
     assert sentences == (f'The network is built with form = "b", as {file} shows.',)
 

@@ -16,8 +16,8 @@ from cardinet.build.builder import build
 from cardinet.networks.parts.stem import Stem
 from cardinet.networks.residual import Residual
 from cardinet.weights.contents import Weights
-from cardinet.weights.files import WRAPPERS, read_file, read_header
 from cardinet.weights.match import Match, load, match
+from cardinet.weights.read_file import WRAPPERS, read_file, read_header
 from cardinet.weights.recognise import PREFIXES
 
 SPEC = Residual(depths=(1, 1), widths=(4, 8), stem=Stem(layout="cifar", width=4), num_classes=5)
@@ -49,7 +49,7 @@ def test_wrappers_and_prefixes(wrapper: str, prefix: str, state: dict[str, Tenso
     network = build(SPEC)
     said = load(network, read_file(tmp_path / "a.pth")).sentences()
     assert same(network.state_dict(), state)
-    under = f' from under "{prefix}"' if prefix else ""
+    under = f' from below "{prefix}"' if prefix else ""
     assert said[-1] == f"{len(state)} tensors loaded{under}."
     if wrapper:
         assert said[0] == f'Read the entry "{wrapper}" of {tmp_path}/a.pth; not used beside it: epoch.'
@@ -149,7 +149,7 @@ def test_another_classifier_is_drawn_anew_as_a_whole(lost: tuple[str, ...], stat
     found = load_matching(network, {n: t for n, t in state.items() if n not in lost})
     assert found.reinitialised == ("fc.weight", "fc.bias")
     why = "the file has no fc.bias" if lost == ("fc.bias",) else "the file has none for these classes"
-    assert f"New classifier: fc.weight, fc.bias drawn anew; {why}." in found.sentences()
+    assert f"New classifier: fc.weight, fc.bias initialised at random; {why}." in found.sentences()
     assert torch.equal(network.get_parameter("fc.weight"), drawn)
     assert torch.equal(network.get_parameter("conv1.weight"), state["conv1.weight"])
 

@@ -26,8 +26,8 @@ import cardinet
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.runs.model_file import Model, save_model
-from cardinet.weights.reach import asking, unreachable
-from cardinet.weights.source import read_weights
+from cardinet.weights.reachability import head_request, unreachable
+from cardinet.weights.weight_source import read_weights
 from weights.drawn import TINY, drawn, same_tensors
 
 
@@ -94,7 +94,7 @@ def test_torchvision_reads_what_was_downloaded_before(monkeypatch: pytest.Monkey
 def test_a_server_that_does_not_answer_is_left_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         start = time.monotonic()
-        assert unreachable(asking(f"http://127.0.0.1:{server.getsockname()[1]}"), 0.2) == "timed out"
+        assert unreachable(head_request(f"http://127.0.0.1:{server.getsockname()[1]}"), 0.2) == "timed out"
         assert unreachable(lambda seconds: time.sleep(5), 0.2) == "no answer in 0.2 seconds"
         assert time.monotonic() - start < 4
 
@@ -243,8 +243,8 @@ def test_a_hub_that_cannot_be_reached_is_one_sentence_at_once(
     for source in ("hub:me/safe", "hub:me/bin/other.pth", "hub:me/bin@v2", "timm:resnet18.a1_in1k"):
         with pytest.raises(
             WorkError,
-            match=rf"{source} could not be fetched \({NOWHERE} cannot be reached: .*; nor is the file in the local "
-            r"cache\)\. Where there is no network, fetch the file elsewhere",
+            match=rf"{source} could not be downloaded \({NOWHERE} cannot be reached: .*; the file is not in the local "
+            r"cache either\)\. Without a network connection, fetch the file elsewhere",
         ):
             read_weights(source)
     assert capfd.readouterr() == ("", "")

@@ -19,8 +19,8 @@ from cardinet.networks.registry import known
 from cardinet.runs.environment import device_of
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model, load_model
-from cardinet.weights.checksums import absent
-from cardinet.weights.source import local
+from cardinet.weights.checksums import no_checksums_note
+from cardinet.weights.weight_source import local_file
 
 Make = Callable[[Source], tuple[Model, tuple[str, ...]]]
 """Makes the classifier of a source's classes, and says in sentences what became of its weights."""
@@ -150,7 +150,7 @@ def opened(
         check_model(model)
     assert model is not None
     if not isinstance(asked.model, Model) and make is None and model.checksums == "absent":
-        sentences = (absent(str(asked.model)),)
+        sentences = (no_checksums_note(str(asked.model)),)
     return Opened(model, pictures, sentences, refusal)
 
 
@@ -182,7 +182,7 @@ def model_path(model: str) -> Path | None:
     Raises RequestError for a folder without a model file.
     """
     if model.startswith("hub:"):
-        return local(model)
+        return local_file(model)
     path = Path(model)
     if not path.is_dir():
         return path if path.suffix or path.exists() or "/" in model else None

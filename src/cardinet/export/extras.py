@@ -36,14 +36,14 @@ def library(name: str) -> Any:
     OpenVINO and NNCF report each import and each quantization to their maker where their telemetry package is
     installed, as it always is; a user who exports a model has not agreed to that.
     """
-    from cardinet.weights.reach import in_short  # which imports the clients of servers
+    from cardinet.weights.reachability import short_reason  # which imports the clients of servers
 
     with isolated():
         try:
             return importlib.import_module(name)
         except (ImportError, OSError) as error:  # a part of it is missing, or a shared library that it needs
             raise RequestError(
-                f"{name} is installed but cannot be imported ({in_short(error)}); install it anew: "
+                f"{name} is installed but cannot be imported ({short_reason(error)}); install it anew: "
                 'pip install --force-reinstall "cardinet[export]".'
             ) from error
 

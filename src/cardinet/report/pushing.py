@@ -17,7 +17,7 @@ from cardinet.report.card_facts import row_of
 from cardinet.report.licenses import license_named
 from cardinet.report.repository import repository_files, write_files
 from cardinet.runs.model_file import Model
-from cardinet.weights.upload import Present, Target, check_branch, check_replacing, check_repo, look, upload
+from cardinet.weights.upload import Present, Target, check_branch, check_replacing, check_repo, inspect_target, upload
 
 COPIES = 2
 """So many times the bytes of a model file are held beside its network: as they were read, and on their way."""
@@ -89,7 +89,7 @@ def resolve(request: Request) -> Prepared:
             if request.dry_run is not None:
                 check_new_folder(request.dry_run, option="--dry-run")
             elif named:
-                present = look(target)
+                present = inspect_target(target)
         with findings:
             if parts.model is not None and content and named:
                 run = run_of(request.model)

@@ -13,7 +13,7 @@ from cardinet.networks.document import to_document
 from cardinet.report.card import model_card
 from cardinet.runs.folder import RunRecord
 from cardinet.runs.model_file import Model
-from cardinet.weights.description import SCHEMA
+from cardinet.weights.metadata import SCHEMA
 from cardinet.weights.upload import CARD, Target
 
 MODEL, CONFIG = "model.safetensors", "config.json"

@@ -10,8 +10,8 @@ from torch import Tensor
 from cardinet.base.documents import DocumentError, parse_json, to_json
 from cardinet.base.errors import WorkError
 from cardinet.base.files import write_atomic
-from cardinet.weights.checksums import sealed
-from cardinet.weights.files import read_header, read_tensors
+from cardinet.weights.checksums import with_checksums
+from cardinet.weights.read_file import read_header, read_tensors
 
 KEY = "cardinet_checkpoint"
 
@@ -19,7 +19,7 @@ KEY = "cardinet_checkpoint"
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
     """Write tensors and plain loop state to `path`, whole or not at all. Raises WorkError when the disk refuses."""
     plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
-    write_atomic(path, sealed(plain, {KEY: to_json({"schema": 1, **state})}))
+    write_atomic(path, with_checksums(plain, {KEY: to_json({"schema": 1, **state})}))
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

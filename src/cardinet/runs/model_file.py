@@ -24,8 +24,8 @@ from cardinet.networks.document import from_document, to_document
 from cardinet.rewrite.registry import Step, apply, steps_from_document
 from cardinet.runs.prediction import BATCH_SIZE, OnBad, Prediction, Predictions, predict
 from cardinet.weights import checksums
-from cardinet.weights.description import KEY, SCHEMA, Description, network_of, read_description
-from cardinet.weights.files import into_a_network, read_header, read_tensors
+from cardinet.weights.metadata import KEY, SCHEMA, Description, network_of, read_description
+from cardinet.weights.read_file import into_a_network, read_header, read_tensors
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -100,7 +100,7 @@ def save_model(path: Path, model: Model) -> None:
         "training": model.training,
         "version": __version__,
     }
-    write_atomic(path, checksums.sealed(tensors, {KEY: to_json(about)}))
+    write_atomic(path, checksums.with_checksums(tensors, {KEY: to_json(about)}))
 
 
 def load_model(path: Path, device: str = "cpu", *, compare: bool = True) -> Model:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cardinet.base.errors import WorkError
 from cardinet.base.schemas import Count, Document, read_document
-from cardinet.weights.description import Figures, Share
+from cardinet.weights.metadata import Figures, Share
 
 
 class ShownMistake(Document, extra="allow"):

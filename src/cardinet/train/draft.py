@@ -11,7 +11,7 @@ from cardinet.build.builder import build
 from cardinet.data.source import Source
 from cardinet.rewrite.registry import apply
 from cardinet.train.recipe import Recipe
-from cardinet.weights.printed import some
+from cardinet.weights.printable import first_names
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def check_rewritten(count: int, source: Source, classes: tuple[str, ...] = ()) -
     if count != len(source.classes):
         have = f"has {count} classes and {source.text} {len(source.classes)}"
     elif classes and classes != source.classes:
-        have = f"has the classes {some(classes)}, and {source.text} has {some(source.classes)}"
+        have = f"has the classes {first_names(classes)}, and {source.text} has {first_names(source.classes)}"
     else:
         return
     raise RequestError(f"The model {have}; give it those first: cardinet rewrite MODEL --classes A,B,C.")

@@ -18,9 +18,9 @@ from cardinet.train.inputs import choose_preprocessing
 from cardinet.train.recipe import PreprocessingSettings
 from cardinet.train.starting import channels_of, in_words, preprocessing_settings, shorter_side
 from cardinet.weights.contents import Weights
-from cardinet.weights.match import load, settled
-from cardinet.weights.settled import given_settings
-from cardinet.weights.source import read_weights
+from cardinet.weights.hidden_settings import given_settings
+from cardinet.weights.match import fixed_settings, load
+from cardinet.weights.weight_source import read_weights
 
 
 def pretrained(
@@ -34,7 +34,7 @@ def pretrained(
     spec = row.spec.but(**{"num_classes": len(source.classes), "in_channels": source.channels, **delta})
     empty = build(spec, device="meta")
     channels, channels_said = channels_of(empty, delta, source, weights)
-    fixed, said = settled(empty, weights, given)
+    fixed, said = fixed_settings(empty, weights, given)
     said = (*channels_said, *said)
     spec = spec.but(in_channels=channels, **fixed)
     network = build(spec).to(device)

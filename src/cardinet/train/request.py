@@ -34,7 +34,7 @@ from cardinet.train.recipe import (
 from cardinet.train.starting import with_network, with_weights
 from cardinet.train.task import Task
 from cardinet.weights.contents import Weights
-from cardinet.weights.source import read_weights
+from cardinet.weights.weight_source import read_weights
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from cardinet.train.inputs import choose_size
 from cardinet.train.recipe import Recipe
 from cardinet.train.task import Task
 from cardinet.weights.contents import Weights
-from cardinet.weights.match import load, match, settled
-from cardinet.weights.nearest import fitting_network
+from cardinet.weights.fitting_networks import fitting_network
+from cardinet.weights.hidden_settings import given_settings
+from cardinet.weights.match import fixed_settings, load, match
 from cardinet.weights.recognise import recognise
-from cardinet.weights.settled import given_settings
 
 Delta = Mapping[str, Any]
 COLOURS = {1: "grey", 3: "colour"}
@@ -118,7 +118,7 @@ def with_settled(recipe: Recipe, first: Draft, weights: Weights) -> tuple[Recipe
     """
     if recipe.network.rewrites:
         return recipe, ()
-    fixed, said = settled(first.network, weights, given_settings(recipe.network.delta))
+    fixed, said = fixed_settings(first.network, weights, given_settings(recipe.network.delta))
     return recipe.but("network", delta={**recipe.network.delta, **fixed}), said
 
 

@@ -16,7 +16,7 @@ from cardinet.base.schemas import Count, Document, Seconds, conform
 from cardinet.runs.checkpoint import load_checkpoint, save_checkpoint
 from cardinet.runs.metrics import EvaluationRow
 from cardinet.train.trainee import Trainee
-from cardinet.weights.printed import printable
+from cardinet.weights.printable import printable
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Tensors without known names: matched one after another, where their shapes, roles and numbers allow no doubt."""
+"""Match tensors with unknown names by their order, if their shapes, roles and numbers leave no doubt."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ROLES = {
     "running_mean": ("running_mean", "moving_mean", "mean"),
     "running_var": ("running_var", "running_variance", "moving_variance", "moving_var", "variance", "var"),
 }
-"""What other programs call the tensors of a layer."""
+"""The names that other programs give the tensors of a layer."""
 
 
 def by_order(own: Mapping[str, Tensor], weights: Weights) -> dict[str, str] | None:
-    """Our names to a source's in order; None where there are not as many, or anything speaks against it.
+    """A mapping from our names to a source's, by order; None if the counts differ or there is any doubt.
 
-    Shapes must agree, roles too where the names have them, and numbers in the names must ascend: files may be
-    sorted by name, which puts block10 before block2 and beta before gamma.
+    The shapes must agree, the roles too if the names show them, and numbers in the names must ascend. A file that is
+    sorted by name has block10 before block2 and beta before gamma, and is not matched.
     """
     ours = [name for name in own if not name.endswith(COUNTER)]
     theirs = [name for name in weights.tensors if not name.endswith(COUNTER)]
@@ -42,19 +42,19 @@ def by_order(own: Mapping[str, Tensor], weights: Weights) -> dict[str, str] | No
 
 
 def role_of(name: str) -> str | None:
-    """What a tensor is in its layer by its name, None where that does not say it."""
+    """The role of a tensor in its layer ("weight", "running_mean"), by its name; None if the name does not show it."""
     last = re.split(r"[./]", re.sub(r":\d+$", "", name))[-1].lower()
     hits = [(len(word), role) for role, words in ROLES.items() for word in words if f"_{last}".endswith(f"_{word}")]
     return max(hits)[1] if hits else None
 
 
 def _in_a_run(i: int, tensors: Sequence[Tensor]) -> bool:
-    """Whether the tensor beside one has its shape too, so that they could change places."""
+    """Whether a neighbour of tensor `i` has the same shape, so that the two could be swapped."""
     return any(0 <= j < len(tensors) and tensors[j].shape == tensors[i].shape for j in (i - 1, i + 1))
 
 
 def _ascending(names: Sequence[str]) -> bool:
-    """Whether every number in the names, behind what stands before it, only grows from name to name."""
+    """Whether every number in the names, after the same beginning, never falls from name to name."""
     last: dict[str, int] = {}
     for name in names:
         for number in re.finditer(r"\d+", re.sub(r":\d+$", "", name)):

@@ -1,7 +1,7 @@
-"""The checksums in a safetensors file that Cardinet writes: of each tensor, and of the rest of the metadata.
+"""Checksums in the safetensors files that Cardinet writes: one for each tensor, and one for the other metadata.
 
-They stand under a key of their own, which versions of before do not look at. SHA-256 takes 0.7 s a GB where the
-processor has instructions for it.
+They stand under their own key, which earlier versions ignore. SHA-256 takes 0.7 s a GB if the processor has
+instructions for it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from torch import Tensor
 from cardinet.base.documents import DocumentError, parse_json, to_json
 from cardinet.base.errors import WorkError
 from cardinet.base.schemas import Document, conform
-from cardinet.weights.printed import printable
+from cardinet.weights.printable import printable
 
 KEY = "cardinet_checksums"
 AS_IT_IS = (
-    "`cardinet eval` and `cardinet predict` take it as it is with --no-checksums (in Python: load(FILE, "
-    "compare=False)); what writes a new file from it does not, as the damage would have checksums there."
+    "`cardinet eval` and `cardinet predict` accept it with --no-checksums (in Python: load(FILE, compare=False)); "
+    "commands that write a new file from it do not, as the new checksums would hide the damage."
 )
-"""What can be done with a file whose tensors are not what was written."""
+"""The sentence on what the user can do with a file whose tensors have changed."""
 
 ALIGNMENT = 8
 """The tensors of a safetensors file begin at a multiple of this many bytes."""
@@ -36,19 +36,22 @@ Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Checksums(Document):
-    """What stands under the key: the digest of every tensor by name, and that of the other entries."""
+    """The value of the key: the digest of every tensor by name, and the digest of the other metadata."""
 
     algorithm: Literal["sha256"]
     document: Digest
     tensors: dict[str, Digest]
 
 
-def sealed(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file of contiguous tensors and metadata, with checksums: the same bytes for the same contents."""
+def with_checksums(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """The bytes of a safetensors file of contiguous tensors and metadata, with checksums.
+
+    The same contents give the same bytes.
+    """
     sums = Checksums(
         algorithm="sha256",
-        document=_of_document(metadata),
-        tensors={name: _of_tensor(name, tensor) for name, tensor in tensors.items()},
+        document=_document_digest(metadata),
+        tensors={name: _tensor_digest(name, tensor) for name, tensor in tensors.items()},
     )
     data = memoryview(safetensors.torch.save(dict(tensors)))
     start = 8 + int.from_bytes(data[:8], "little")
@@ -60,36 +63,36 @@ def sealed(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
 
 
 def check_document(path: Path, metadata: Mapping[str, str]) -> None:
-    """Raise WorkError where the metadata of a file is not what was written; nothing without checksums.
+    """Raise WorkError if the metadata of a file has changed since it was written. Files without checksums pass.
 
-    An entry whose name differs from theirs in one letter is theirs, with damage.
+    An entry whose name differs from the checksums' key in one letter counts as that key, damaged.
     """
     for name in metadata:
         if len(name) == len(KEY) and sum(a != b for a, b in zip(name, KEY, strict=True)) == 1:
             raise _changed(path, f'its checksums stand under "{printable(name)}"')
-    if KEY in metadata and _checksums(path, metadata).document != _of_document(metadata):
+    if KEY in metadata and _checksums(path, metadata).document != _document_digest(metadata):
         raise _changed(path, "its metadata is not what was written")
 
 
 def check_tensors(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor], way: str = "") -> None:
-    """Raise WorkError where the tensors of a file are not those that were written; nothing without checksums.
+    """Raise WorkError if the tensors of a file have changed since it was written. Files without checksums pass.
 
-    `way` is a sentence on what can be done with such a file.
+    `way` is a sentence on what the user can do with such a file; it ends the message.
     """
     if KEY not in metadata:
         return
     written = _checksums(path, metadata).tensors
     if tensors.keys() != written.keys():
-        raise _changed(path, "its tensors have not the names that were written")
-    wrong = [name for name, tensor in tensors.items() if _of_tensor(name, tensor) != written[name]]
+        raise _changed(path, "its tensors do not have the names that were written")
+    wrong = [name for name, tensor in tensors.items() if _tensor_digest(name, tensor) != written[name]]
     if wrong:
         more = f" and {len(wrong) - 1:,} more" if len(wrong) > 1 else ""
         raise _changed(path, f"the values of {printable(wrong[0])}{more} are not what was written", way)
 
 
-def absent(path: Path | str) -> str:
-    """What to say of a file without checksums."""
-    return f"{path} has no checksums, as files of before; whether its weights are what was written is not known."
+def no_checksums_note(path: Path | str) -> str:
+    """The note about a file without checksums."""
+    return f"{path} has no checksums (earlier versions wrote none), so changes in its weights cannot be noticed."
 
 
 def _changed(path: Path, what: str, way: str = "") -> WorkError:
@@ -104,14 +107,14 @@ def _checksums(path: Path, metadata: Mapping[str, str]) -> Checksums:
         raise _changed(path, f"its checksums cannot be read ({printable(str(error), 160)})") from None
 
 
-def _of_document(metadata: Mapping[str, str]) -> str:
-    """The digest of all entries but the checksums', in the order of their names."""
+def _document_digest(metadata: Mapping[str, str]) -> str:
+    """The digest of all entries except the checksums, in the order of their names."""
     entries = sorted((key, value) for key, value in metadata.items() if key != KEY)
     return hashlib.sha256(json.dumps(entries).encode()).hexdigest()
 
 
-def _of_tensor(name: str, tensor: Tensor) -> str:
-    """The digest of a tensor's name, type and shape, and of its bytes as they stand in the file."""
+def _tensor_digest(name: str, tensor: Tensor) -> str:
+    """The digest of a tensor's name, type, shape and bytes in the file."""
     digest = hashlib.sha256(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
     flat = tensor.detach().contiguous().reshape(-1)
     if flat.numel():

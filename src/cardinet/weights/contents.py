@@ -1,4 +1,4 @@
-"""What a source of weights holds, whatever its format."""
+"""The contents of a source of weights, in any format."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from cardinet.data.preprocessing import Preprocessing
 class Weights:
     """Tensors under the names that their source gives them.
 
-    `ordered` says whether they stand in the order in which they were registered (safetensors does not keep it).
-    `spec` is the network that the source itself states, where it does, and `rewrites` are documents of what was done to
-    it since; `settings` are single ones of it, such as {"pad": "end"}; `graph` is the network that a .t7 file describes
-    beside its tensors; `model_file` says that it is a whole model file. `notes` are sentences on how it was read;
-    `skipped` are the entries that are no tensors, by name, with what they are. `preprocessing` is what was done to the
-    pictures with which they were trained, and `classes` are the names of the classifier's rows, where the source says
-    that.
+    - `ordered`: whether the tensors have the order of their registration (safetensors does not keep it);
+    - `spec`: the network, if the source states it, and `rewrites`: documents of the rewrites since;
+    - `settings`: single settings of the network, such as {"pad": "end"};
+    - `graph`: the network that a .t7 file describes beside its tensors;
+    - `model_file`: whether the source is a whole model file;
+    - `notes`: sentences on how it was read;
+    - `skipped`: the entries that are not tensors, by name, with their types;
+    - `preprocessing`: that of the training pictures, if the source states it;
+    - `classes`: the names of the classifier's rows, if the source states them.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Files of Hugging Face Hub repositories."""
+"""Download files from repositories of the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from cardinet.base.errors import CardinetError, RequestError, WorkError
-from cardinet.weights.reach import in_short, unreachable
+from cardinet.weights.reachability import short_reason, unreachable
 
 FILES = ("model.safetensors", "pytorch_model.bin")
-"""What is looked for, in this order, in a repository of which no file is named."""
+"""The files to look for, in this order, if no file of a repository is named."""
 
 _NAME = re.compile(r"(?P<repo>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[^/]+))?(/(?P<file>.+))?", re.ASCII)
 
@@ -22,34 +22,33 @@ _NAME = re.compile(r"(?P<repo>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[^/]+))?(/(?P<fi
 def fetch(name: str) -> Path:
     """The local copy of a file of `OWNER/REPO[@REVISION][/FILE]`.
 
-    Raises RequestError for a name or repository that does not exist, WorkError where it cannot be fetched.
+    Raises RequestError for a name or repository that does not exist, WorkError if the download fails.
     """
     parts = _NAME.fullmatch(name)
     if parts is None:
         raise RequestError(f'"hub:{name}": write it as hub:OWNER/REPO, with @REVISION and /FILE where you need them.')
     files = (parts["file"],) if parts["file"] else FILES
-    found = first_of(files, parts["repo"], parts["revision"], f"hub:{name}")
-    with suppress(CardinetError):  # beside it, as it may say with which preprocessing the weights were trained
-        first_of(("config.json",), parts["repo"], parts["revision"], f"hub:{name}")
+    found = first_file(files, parts["repo"], parts["revision"], f"hub:{name}")
+    with suppress(CardinetError):  # it may state the preprocessing of the training
+        first_file(("config.json",), parts["repo"], parts["revision"], f"hub:{name}")
     return found
 
 
-def first_of(files: Sequence[str], repo: str, revision: str | None, source: str) -> Path:
-    """The local copy of the first of these files that a repository has; `source` is what the user asked for.
+def first_file(files: Sequence[str], repo: str, revision: str | None, source: str) -> Path:
+    """The local copy of the first of these files that a repository has. `source` is the user's text, for messages.
 
-    Where the Hub cannot be reached, what is in the local cache is taken, and this is known within seconds.
-    Raises as `fetch`.
+    If the Hub does not answer within seconds, the local cache is used. Raises as `fetch`.
     """
     library = client(f'"{source}"')
     errors: Any = importlib.import_module("huggingface_hub.errors")
     with quiet():
-        server, offline = reached(library)
+        server, offline = hub_address(library)
         for file in files:
             try:
                 return Path(library.hf_hub_download(repo, file, revision=revision, local_files_only=bool(offline)))
             except errors.LocalEntryNotFoundError as error:
                 if not offline:
-                    raise _no_download(source, in_short(error)) from error
+                    raise _no_download(source, short_reason(error)) from error
             except errors.RevisionNotFoundError:
                 raise RequestError(f'{repo} has no revision "{revision}".') from None
             except errors.GatedRepoError:
@@ -58,36 +57,37 @@ def first_of(files: Sequence[str], repo: str, revision: str | None, source: str)
                 raise RequestError(f"There is no repository {repo} on the Hub, or it is private.") from None
             except errors.EntryNotFoundError:
                 continue
-            except Exception as error:  # a name that it refuses, a full disk, whatever its HTTP client raises
-                raise _no_download(source, in_short(error)) from error
+            except Exception as error:  # a refused name, a full disk, any error of the HTTP client
+                raise _no_download(source, short_reason(error)) from error
     if offline:
-        raise _no_download(source, f"{server} cannot be reached: {offline}; nor is the file in the local cache")
+        raise _no_download(source, f"{server} cannot be reached: {offline}; the file is not in the local cache either")
     raise RequestError(f"{repo} has no {' or '.join(files)}; name a file of it: hub:{repo}/FILE.")
 
 
 def client(what: str) -> Any:
-    """The library that talks to the Hub. Raises RequestError, about `what` needs it, where it is not installed."""
+    """The client library of the Hub. Raises RequestError if it is not installed; `what` names what needs it."""
     try:
         return importlib.import_module("huggingface_hub")
     except ImportError:
         raise RequestError(f'{what} needs huggingface_hub: pip install "cardinet[hub]".') from None
 
 
-def reached(library: Any) -> tuple[str, str]:
-    """The Hub's address, and why it cannot be reached, which is known within seconds; "" where it can."""
+def hub_address(library: Any) -> tuple[str, str]:
+    """The Hub's address, and why it cannot be reached ("" if it can). This takes seconds at most."""
     server = str(importlib.import_module("huggingface_hub.constants").ENDPOINT)
     return server, unreachable(lambda seconds: library.get_session().head(server, timeout=seconds))
 
 
 def _no_download(source: str, reason: str) -> WorkError:
     return WorkError(
-        f"{source} could not be fetched ({reason}). Where there is no network, fetch the file elsewhere and name it."
+        f"{source} could not be downloaded ({reason}). Without a network connection, fetch the file elsewhere and name "
+        "it."
     )
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the client's warnings: that it tries again, or that requests without a login have a lower limit."""
+    """Hide the client's warnings, about retries and about lower limits without a login."""
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,7 +1,7 @@
-"""How another library names the tensors of a family, as data: substitutions from our names to theirs.
+"""A library's names for the tensors of a family, as data: substitutions from our names to theirs.
 
-One direction is enough: to read a file, the names of the network at hand are translated, and the file's tensors
-are looked up under the translations.
+One direction is enough: to read a file, our network's names are translated, and the file's tensors are looked up by
+the translated names.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ _SHIFTED = re.compile(r"<(\d+)([+-]\d+)?>")
 
 @dataclass(frozen=True)
 class Layout:
-    """Substitutions (pattern, replacement) that are applied to our name of a tensor one after another.
+    """Substitutions (pattern, replacement) that are applied to our name of a tensor, one after another.
 
-    In a replacement `<1>` is the first group and `<1-1>` the number in it less one, as other libraries count stages
-    or blocks from 0 where we count from 1: ("layer(\\d+)\\.", "stages.<1-1>."). `convolutions` are the names
-    of our linear layers that are convolutions there, with their kernel, which counts when weights are written.
+    In a replacement `<1>` is the first group, and `<1-1>` is the number in it minus one, as some libraries count stages
+    or blocks from 0: ("layer(\\d+)\\.", "stages.<1-1>."). `convolutions` are the names of our linear layers that
+    are convolutions in the library, with their kernel size. Writing weights needs it.
     """
 
     rules: tuple[tuple[str, str], ...] = ()
     convolutions: tuple[tuple[str, int], ...] = ()
 
     def theirs(self, name: str) -> str:
-        """The library's name of our tensor."""
+        """The library's name for our tensor `name`."""
         for substitute, filled in self._substitutions:
             name = substitute(filled, name)
         return name
 
     @functools.cached_property
     def _substitutions(self) -> list[tuple[Callable[..., str], Callable[[re.Match[str]], str]]]:
-        """The rules, compiled: a network has hundreds of names."""
+        """The compiled rules; they are cached, as a network has hundreds of names."""
         return [(re.compile(pattern).sub, functools.partial(_filled, text)) for pattern, text in self.rules]
 
     def shaped(self, name: str, tensor: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class Layout:
         return tensor if kernel is None else tensor.reshape(len(tensor), -1, kernel, kernel)
 
     def translate(self, names: Iterable[str]) -> dict[str, str]:
-        """Our names to the library's. Raises ValueError where two would become one."""
+        """A mapping from our names to the library's. Raises ValueError if two names would become the same."""
         names = list(names)
         found = {name: self.theirs(name) for name in names}
         if len(set(found.values())) != len(names):

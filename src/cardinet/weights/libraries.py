@@ -1,4 +1,4 @@
-"""Pretrained weights through the libraries that publish them."""
+"""Pretrained weights that torchvision and timm publish, read through these libraries."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from cardinet.base.errors import RequestError, WorkError, nearest
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.registry import PEERS, REFUSED
 from cardinet.weights.contents import Weights
-from cardinet.weights.hub import FILES, first_of
-from cardinet.weights.published import of_timm, of_torchvision
-from cardinet.weights.reach import asking, in_short, unreachable
+from cardinet.weights.hub import FILES, first_file
+from cardinet.weights.library_preprocessing import from_timm_config, from_torchvision_transforms
+from cardinet.weights.reachability import head_request, short_reason, unreachable
 
 
 def from_torchvision(name: str) -> Weights:
-    """torchvision's default weights of a model ("resnet50"), or certain ones ("ResNet50_Weights.IMAGENET1K_V1").
+    """torchvision's default weights of a model ("resnet50"), or named ones ("ResNet50_Weights.IMAGENET1K_V1").
 
-    Raises RequestError for a name that torchvision does not know, WorkError where they cannot be downloaded.
+    Raises RequestError for a name that torchvision does not know, WorkError if the download fails.
     """
     models: Any = importlib.import_module("torchvision.models")
     try:
@@ -42,13 +42,13 @@ def from_torchvision(name: str) -> Weights:
     )
     model = name if "." not in name else type(weights).__name__.removesuffix("_Weights").lower()
     said = f"Read torchvision's {weights}."
-    return _of("torchvision", name, model, state, said, of_torchvision(weights.transforms()))
+    return _library_weights("torchvision", name, model, state, said, from_torchvision_transforms(weights.transforms()))
 
 
 def from_timm(name: str) -> Weights:
     """timm's pretrained weights of a model ("resnet50.a1_in1k").
 
-    Raises RequestError where timm is not installed or knows no such weights, WorkError where they cannot be fetched.
+    Raises RequestError if timm is not installed or has no such weights, WorkError if the download fails.
     """
     try:
         timm: Any = importlib.import_module("timm")
@@ -65,50 +65,52 @@ def from_timm(name: str) -> Weights:
     about = timm.models.get_pretrained_cfg(name)
     if not about.hf_hub_id:
         state = _from_address(lambda: timm.create_model(name, pretrained=True).state_dict(), about.url, f"timm:{name}")
-        return _of("timm", name, model, state, f"Read timm's {name}.", of_timm(about.to_dict()))
+        return _library_weights("timm", name, model, state, f"Read timm's {name}.", from_timm_config(about.to_dict()))
     repo, _, revision = about.hf_hub_id.partition("@")
     files = (about.hf_hub_filename,) if about.hf_hub_filename else FILES
-    path = first_of(files, repo, revision or None, f"timm:{name}")
-    # Its own format of a model's authors, which timm reads only from their address, is not that of the Hub's file.
+    path = first_file(files, repo, revision or None, f"timm:{name}")
+    # The Hub's file has timm's format. A custom loader would expect the format of the model's authors.
     overlay = {"file": str(path), "custom_load": False}
     try:
         state = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay).state_dict()
-    except Exception as error:  # whatever timm raises at a file that is damaged or another model's
+    except Exception as error:  # timm may raise anything if the file is damaged or belongs to another model
         raise _unreadable(f"timm:{name}", path, error) from error
-    return _of("timm", name, model, state, f"Read timm's {name}.", of_timm(about.to_dict()))
+    return _library_weights("timm", name, model, state, f"Read timm's {name}.", from_timm_config(about.to_dict()))
 
 
 def _from_address(read: Callable[[], Mapping[str, Tensor]], address: str, source: str) -> Mapping[str, Tensor]:
-    """What a library reads from torch's cache of downloads, after a download from an address where it is not there.
+    """The tensors that a library reads from torch's cache of downloads. A missing file is downloaded from `address`.
 
-    Raises WorkError where the server cannot be reached, which is known within seconds, and where reading fails.
+    Raises WorkError within seconds if the server cannot be reached, and if reading fails.
     """
     cached = Path(torch.hub.get_dir(), "checkpoints", os.path.basename(urlparse(address).path))
     there = cached.exists()
-    fetch = f"Where there is no network, fetch {address} elsewhere and give the file."
-    if not there and (reason := unreachable(asking(address))):
+    fetch = f"Without a network connection, fetch {address} elsewhere and give the file."
+    if not there and (reason := unreachable(head_request(address))):
         raise WorkError(f"{source} could not be downloaded ({reason}). {fetch}")
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # torch prints what it downloads, and stdout is for results
+        with contextlib.redirect_stdout(sys.stderr):  # torch prints its downloads, and stdout is for results
             return read()
-    except Exception as error:  # of a cached file the unpickler may raise anything
+    except Exception as error:  # the unpickler may raise anything for a cached file
         if there or isinstance(error, pickle.UnpicklingError | EOFError):
             raise _unreadable(source, cached, error) from error
-        raise WorkError(f"{source} could not be downloaded ({in_short(error)}). {fetch}") from error
+        raise WorkError(f"{source} could not be downloaded ({short_reason(error)}). {fetch}") from error
 
 
 def _unreadable(source: str, path: Path, error: Exception) -> WorkError:
     return WorkError(
-        f"{source} could not be read from its local copy ({in_short(error)}). Remove {path} and try again, so that it "
-        "is fetched anew."
+        f"{source} could not be read from its local copy ({short_reason(error)}). Remove {path} and try again; it is "
+        "then downloaded again."
     )
 
 
-def _of(
+def _library_weights(
     library: str, name: str, model: str, state: Mapping[str, Tensor], said: str, preprocessing: Preprocessing | None
 ) -> Weights:
-    """The weights of a library's network, with its description where that is known."""
+    """The weights of a library's network, with its description if that is known."""
     row = PEERS.get(f"{library}:{model}")
-    unknown = f"{library}'s {model} is not among the networks here: what tensors do not show is taken from the network."
+    unknown = (
+        f"{library}'s {model} is not a known network: settings that tensors do not show are taken from the network."
+    )
     notes = (said,) if row else (said, unknown)
     return Weights(f"{library}:{name}", dict(state), spec=row and row.spec, notes=notes, preprocessing=preprocessing)

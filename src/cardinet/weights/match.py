@@ -1,4 +1,4 @@
-"""Loading weights into a network, and saying what became of every tensor."""
+"""Load weights into a network, and report what happened to every tensor."""
 
 from __future__ import annotations
 
@@ -12,24 +12,33 @@ from torch import Tensor, nn
 from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
 from cardinet.networks.registry import lookalikes
+from cardinet.weights.classifier_rows import Rows, position_sentence, rows_by_name
 from cardinet.weights.contents import Weights
-from cardinet.weights.misfit import misfit
+from cardinet.weights.hidden_settings import (
+    check_given,
+    delta_value,
+    differing_settings,
+    note_on_libraries,
+    read_settings,
+    require_settings,
+    setting_sentence,
+    short_name,
+)
+from cardinet.weights.mismatch import mismatch_error
 from cardinet.weights.names.roles import BOOKKEEPING, HEAD, LEARNT, fits
-from cardinet.weights.printed import printable, some
+from cardinet.weights.printable import first_names, printable
 from cardinet.weights.recognise import Names, body, child, heads, recognise, required
-from cardinet.weights.rows import Rows, by_position, rows_by_name
-from cardinet.weights.settled import chosen, read_settings, require_settings, settling, short, text_of, unlike, usual
 
 REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-"""Types whose values are the weights; narrower ones are kept with a scale in another tensor."""
+"""Types whose values are the weights. Values of narrower types need a scale from another tensor."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """What is loaded (our names), under which other names, what the network draws anew, and what is left over.
+    """The result of a match: loaded tensors (our names), renamed ones, newly initialised ones, and unused ones.
 
-    `rows` are those of the classifier that are loaded, where the classes are not just those of the source;
-    `by_position` is a sentence where the source does not name them.
+    `rows` are the loaded rows of the classifier, if the classes differ from the source's. `by_position` is a sentence
+    for a source that does not name its classes.
     """
 
     loaded: tuple[str, ...]
@@ -45,23 +54,23 @@ class Match:
     by_position: str = ""
 
     def sentences(self) -> list[str]:
-        """The outcome, for the user; nothing is dropped in silence."""
+        """The result in sentences for the user. Every tensor that is not used is named."""
         said = [*self.notes, f"{len(self.loaded)} tensors loaded{self._renaming()}."]
         if self.reinitialised:
-            said.append(f"New classifier: {', '.join(self.reinitialised)} drawn anew; {self.why_new}.")
+            said.append(f"New classifier: {', '.join(self.reinitialised)} initialised at random; {self.why_new}.")
         if self.rows is not None:
             said.append(self.rows.sentence())
         if self.by_position:
             said.append(self.by_position)
         if self.left_over:
-            said.append(f"Not used from the file: {some(self.left_over)}.")
+            said.append(f"Not used from the file: {first_names(self.left_over)}.")
         if self.skipped:
-            said.append(f"Not read: {some([f'{name} ({kind})' for name, kind in self.skipped.items()])}.")
+            said.append(f"Not read: {first_names([f'{name} ({kind})' for name, kind in self.skipped.items()])}.")
         return said
 
     def _renaming(self) -> str:
-        """How many tensors had other names, beside a common prefix, and an example."""
-        prefix = f' from under "{printable(self.prefix)}"' if self.prefix else ""
+        """The common prefix, the number of other renamed tensors, and an example."""
+        prefix = f' from below "{printable(self.prefix)}"' if self.prefix else ""
         if not self.renamed:
             return prefix
         ours, theirs = next(iter(self.renamed.items()))
@@ -69,27 +78,29 @@ class Match:
         return f"{prefix}, {len(self.renamed)} of them renamed{whose} ({printable(theirs)} is {ours})"
 
 
-def settled(network: Any, weights: Weights, given: Collection[str] = ()) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The settings that a source fixes and a network has otherwise, such as {"pad": "both"}, and sentences.
+def fixed_settings(
+    network: Any, weights: Weights, given: Collection[str] = ()
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The settings that a source fixes and the network has otherwise, such as {"pad": "both"}, and sentences on them.
 
-    The network may be on the meta device. Settings that the user has `given` stay. Raises RequestError as `match` does
-    for a network that does not fit.
+    The network may be on the meta device. Settings that the user has `given` stay unchanged. Raises RequestError, as
+    `match` does, if the network does not fit.
     """
     spec = network.spec
     form = {name: value for name, value in weights.settings.items() if name == "form" and name not in given}
     alike = build(spec.but(**form), device="meta") if form else network
-    found = unlike(network, read_settings(alike, weights, recognise(alike, weights), given), given)
-    fixed = {short(spec, path): text_of(value) for path, value in found.items()}
-    return fixed, tuple(settling(spec, path, value, weights.source) for path, value in found.items())
+    found = differing_settings(network, read_settings(alike, weights, recognise(alike, weights), given), given)
+    fixed = {short_name(spec, path): delta_value(value) for path, value in found.items()}
+    return fixed, tuple(setting_sentence(spec, path, value, weights.source) for path, value in found.items())
 
 
 def match(network: nn.Module, weights: Weights, given: Collection[str] = (), classes: Sequence[str] = ()) -> Match:
-    """What `load` would do; the network may be on the meta device. Raises as it does."""
+    """What `load` would do. The network may be on the meta device. Raises the same errors as `load`."""
     return _matched(network, weights, recognise(network, weights), given, classes)
 
 
 def _matched(network: Any, weights: Weights, names: Names, given: Collection[str], classes: Sequence[str]) -> Match:
-    given = chosen(network.spec, given)
+    given = check_given(network.spec, given)
     own, state, theirs = network.state_dict(), weights.tensors, names.theirs
     rows = rows_by_name(weights, classes, own, theirs)
     new_head = _new_head(own, state, theirs) if rows is None else _new_classes(own, rows)
@@ -110,32 +121,30 @@ def _matched(network: Any, weights: Weights, names: Names, given: Collection[str
         if name.rpartition(".")[2] in LEARNT
     ]
     if missing or wrong or foreign:
-        raise misfit(network, weights, wrong, missing, foreign, left_over)
+        raise mismatch_error(network, weights, wrong, missing, foreign, left_over)
     require_settings(network, read_settings(network, weights, names, given), given, weights.source)
     plain = {name: theirs[name].removeprefix(names.prefix) for name in loaded}
     renamed = {ours: there for ours, there in plain.items() if ours != there}
-    doubts = [usual(network, names), _lookalikes(network, weights)] if weights.spec is None else []
+    doubts = [note_on_libraries(network, names), _lookalikes(network, weights)] if weights.spec is None else []
     notes = (*weights.notes, *names.notes, *filter(None, doubts), *_not_finite(loaded, state, theirs))
     why = _why_new(own, weights, names) if new_head else ""
-    place = "" if new_head else by_position(weights, classes)
+    place = "" if new_head else position_sentence(weights, classes)
     skipped = weights.skipped
     return Match(loaded, renamed, new_head, left_over, names.origin, names.prefix, notes, skipped, why, rows, place)
 
 
 def load(network: nn.Module, weights: Weights, given: Collection[str] = (), classes: Sequence[str] = ()) -> Match:
-    """Copy weights into a network; a classifier for another number of classes stays as it was drawn.
+    """Copy weights into a network. A classifier for another number of classes keeps its random initial values.
 
-    `classes` are the names of the network's classes, where they are known. Where the source names its own too, and they
-    are not the same in the same order, each class that both have gets its row, and the rows of all others stay as they
-    were drawn.
+    `classes` are the names of the network's classes, if they are known. If the source names other classes, or in
+    another order, each class that both have gets its row; the rows of the other classes keep their initial values.
 
-    A missing `num_batches_tracked` (old checkpoints) stays 0. `given` names settings that tensors cannot show and
-    that the user has chosen knowingly ("pad"). Raises RequestError with every other difference, and the network is
-    then unchanged.
+    A missing `num_batches_tracked` (old checkpoints) stays 0. `given` names hidden settings ("pad") that the user has
+    chosen on purpose. Raises RequestError with all other differences; the network is then unchanged.
     """
     if not isinstance(network, nn.Module) or not hasattr(network, "spec"):
         raise RequestError(
-            f"{type(network).__name__} is not a network of Cardinet, into which alone weights are loaded; make one: "
+            f"{type(network).__name__} is not a network of Cardinet, and weights are loaded only into these; make one: "
             "cardinet.create(NAME)."
         )
     names = recognise(network, weights)
@@ -159,18 +168,18 @@ def load(network: nn.Module, weights: Weights, given: Collection[str] = (), clas
 
 
 def _lookalikes(network: Any, weights: Weights) -> str:
-    """A sentence on networks of other libraries that have these tensors and compute something else."""
+    """A sentence on networks of other libraries with the same tensors but another function."""
     others = lookalikes(network.spec)
     if not others or weights.graph is not None:
         return ""
     return (
-        f"{some(list(others))} {'has' if len(others) == 1 else 'have'} the same tensors and another function "
-        "(anti-aliased): weights of theirs would load here and answer wrongly."
+        f"{first_names(list(others))} {'has' if len(others) == 1 else 'have'} the same tensors but another function "
+        "(anti-aliased): weights of theirs would load here and give wrong answers."
     )
 
 
 def _new_head(own: Mapping[str, Tensor], state: Mapping[str, Tensor], theirs: Mapping[str, str]) -> tuple[str, ...]:
-    """The classifier's names where the source has none of this size; both or none, as they were learnt together."""
+    """The classifier's names if the source has none of this size; both or none, as they were learnt together."""
     head = tuple(name for name in HEAD if name in own)
 
     def has(name: str) -> bool:
@@ -183,36 +192,36 @@ def _new_head(own: Mapping[str, Tensor], state: Mapping[str, Tensor], theirs: Ma
 
 
 def _new_classes(own: Mapping[str, Tensor], rows: Rows) -> tuple[str, ...]:
-    """The classifier's names where none of its classes is one of the source."""
+    """The classifier's names if the source has none of its classes."""
     return () if rows.kept else tuple(name for name in HEAD if name in own)
 
 
 def _pair(name: str, ours: Tensor, theirs: Tensor, rows: Rows | None) -> tuple[Tensor, Tensor]:
-    """What of a tensor of ours is loaded from what of theirs: all, or some rows of the classifier."""
+    """The loaded part of our tensor and the same part of theirs: the whole, or some rows of the classifier."""
     if rows is None or name not in HEAD:
         return ours, theirs
     return ours[list(rows.ours)], theirs[list(rows.theirs)]
 
 
 def _why_new(own: Mapping[str, Tensor], weights: Weights, names: Names) -> str:
-    """Why the classifier of a source is not used: it has another size, another name, or only a half is there."""
+    """Why the classifier of a source is not used: another size, another name, or a missing weight or bias."""
     missing = [name for name in HEAD if name in own and name not in names.theirs]
     if not missing or len(missing) == 1:
         return f"the file has no {missing[0]}" if missing else "the file has none for these classes"
     alike = [f"{layer}.weight" for layer in heads(own, weights, names)]
     if not alike:
         return "the file has none for these classes"
-    return f"the file has no {missing[0]}; {some(alike)} {'has' if len(alike) == 1 else 'have'} its shape"
+    return f"the file has no {missing[0]}; {first_names(alike)} {'has' if len(alike) == 1 else 'have'} its shape"
 
 
 def _not_finite(loaded: Sequence[str], state: Mapping[str, Tensor], theirs: Mapping[str, str]) -> list[str]:
-    """A sentence on the tensors in which a value is NaN or infinite."""
+    """A sentence on the tensors with NaN or infinite values."""
     wrong = [name for name in loaded if not bool(torch.isfinite(state[theirs[name]].float()).all())]
-    return [f"NaN or infinite values in the file: {some(wrong)}."] if wrong else []
+    return [f"NaN or infinite values in the file: {first_names(wrong)}."] if wrong else []
 
 
 def _foreign(left_over: Sequence[str], weights: Weights, names: Names) -> list[str]:
-    """The tensors that are not used but stand in a child of the body, so that the file is of another network."""
+    """The unused tensors in a child of the body; they show that the file belongs to another network."""
     inside = body(names)
     return [
         name
@@ -225,7 +234,7 @@ def _foreign(left_over: Sequence[str], weights: Weights, names: Names) -> list[s
 
 
 def _problem(name: str, ours: Tensor, theirs: Tensor) -> str:
-    """Why a tensor cannot be loaded, or nothing."""
+    """Why a tensor cannot be loaded; empty if it can."""
     if not fits(ours, theirs):
         turned = ", its transpose" if theirs.dim() == 2 and fits(ours, theirs.t()) else ""
         return f"{name} is {_shape(theirs)} in the file and {_shape(ours)}{turned} in the network"

@@ -1,4 +1,4 @@
-"""Which tensor of a source is which of a network: by the names of a library or code base, else by order and shape."""
+"""Find the source's tensor for each tensor of a network: by the names of a library or code base, else by order."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from cardinet.weights.layout import Layout
 from cardinet.weights.names import LAYOUTS
 from cardinet.weights.names.code_bases import CODE_BASES, CodeBase
 from cardinet.weights.names.roles import COUNTER, HEAD, LEARNT, fits
-from cardinet.weights.printed import printable
+from cardinet.weights.printable import printable
 
 PREFIXES = ("", "module.", "model.", "_orig_mod.", "module.model.", "model.module.", "model._orig_mod.")
-"""What DistributedDataParallel, Lightning and torch.compile write before every name, the likeliest first."""
+"""Prefixes that DistributedDataParallel, Lightning and torch.compile write before every name, the likeliest first."""
 
 PROBES = 12
-"""By so many names at the beginning of a network it is decided whether a layout is looked at further."""
+"""The number of first names of a network that decide whether a layout is tried at all."""
 KINDS: dict[str, type[nn.Module]] = {
     "convolutions": nn.Conv2d,
     "batch normalisations": nn.BatchNorm2d,
@@ -32,10 +32,11 @@ KINDS: dict[str, type[nn.Module]] = {
 
 @dataclass(frozen=True)
 class Names:
-    """Our names to the source's, where the source has them: by whose names, under which prefix, or by order alone.
+    """A mapping (`theirs`) from our names to the source's, for the tensors that the source has.
 
-    `layout` is that of the libraries whose networks these must be, if there are any. `complete` says whether nothing
-    is missing but what may be: counters of batches and the classifier.
+    `origin` says whose names they are, and is empty if they are ours or were matched by order; `prefix` stands before
+    every name. `layout` is that of the libraries that have such networks, if any. With `complete` nothing is missing
+    except, perhaps, counters of batches and the classifier.
     """
 
     theirs: Mapping[str, str]
@@ -48,19 +49,19 @@ class Names:
 
     @property
     def count(self) -> int:
-        """How many tensors have a name; a classifier that is called otherwise counts against a layout."""
+        """The number of named tensors. A classifier under another name lowers it, which counts against a layout."""
         return len(self.theirs)
 
 
 def required(own: Mapping[str, Tensor]) -> list[str]:
-    """The names without which a source is that of another network."""
+    """The names that a source must have, or else it belongs to another network."""
     return [name for name in own if name not in HEAD and not name.endswith(COUNTER)]
 
 
 def recognise(network: nn.Module, weights: Weights) -> Names:
-    """The names of a source's tensors; where none are known, the nearest incomplete ones.
+    """The names of a source's tensors. If no known names fit, the result is the nearest incomplete one.
 
-    Raises RequestError where the network stands in the source several times.
+    Raises RequestError if the source holds the network several times.
     """
     if weights.graph is not None:
         return _by_kind(network, weights.graph, weights.source)
@@ -71,13 +72,13 @@ def recognise(network: nn.Module, weights: Weights) -> Names:
             best = found
         if best.complete and all(name in best.theirs for name in HEAD):
             break
-    if not best.complete and 2 * best.count < len(required(own)):  # else it is another network of known names
+    if not best.complete and 2 * best.count < len(required(own)):  # else it is another network with known names
         best = _by_order(own, weights) or best
     return _with_head(own, weights, best)
 
 
 def _with_head(own: Mapping[str, Tensor], weights: Weights, names: Names) -> Names:
-    """The names with those of the classifier, where it is called otherwise and only one can be it."""
+    """Add the classifier's names if it has another name and only one layer of the source can be it."""
     if not names.complete or any(name in names.theirs for name in HEAD) or any(name not in own for name in HEAD):
         return names
     found = heads(own, weights, names)
@@ -85,7 +86,9 @@ def _with_head(own: Mapping[str, Tensor], weights: Weights, names: Names) -> Nam
         return names
     top = child(found[0], names.prefix)
     layers = {name.rpartition(".")[0] for name in weights.tensors if name.rpartition(".")[2] in LEARNT}
-    if any(child(layer, names.prefix) == top for layer in layers - {found[0]}):  # the last of several, or one of them
+    if any(
+        child(layer, names.prefix) == top for layer in layers - {found[0]}
+    ):  # it may be one layer of a head with several
         return names
     theirs = dict(names.theirs) | {name: f"{found[0]}.{name.rpartition('.')[2]}" for name in HEAD}
     return dataclasses.replace(
@@ -94,7 +97,7 @@ def _with_head(own: Mapping[str, Tensor], weights: Weights, names: Names) -> Nam
 
 
 def heads(own: Mapping[str, Tensor], weights: Weights, names: Names) -> list[str]:
-    """The layers of a source outside of the body that have the shapes of the network's classifier."""
+    """The layers of a source, outside its body, that have the shapes of the network's classifier."""
     used, inside = {*names.theirs.values()}, body(names)
     layers = [name.removesuffix(".weight") for name in weights.tensors if name.endswith(".weight") and name not in used]
     return [
@@ -110,12 +113,12 @@ def heads(own: Mapping[str, Tensor], weights: Weights, names: Names) -> list[str
 
 
 def body(names: Names) -> set[str]:
-    """The children of the source's network in which the network's own tensors stand, the classifier apart."""
+    """The children of the source's network that hold the named tensors, without the classifier."""
     return {child(there, names.prefix) for ours, there in names.theirs.items() if ours not in HEAD}
 
 
 def child(name: str, prefix: str) -> str:
-    """The part of a source's network to which a tensor belongs."""
+    """The child of a source's network that holds a tensor."""
     return name.removeprefix(prefix).partition(".")[0]
 
 
@@ -134,7 +137,7 @@ def _origins() -> Iterable[CodeBase]:
 
 
 def _by_name(own: Mapping[str, Tensor], weights: Weights, origin: CodeBase) -> Names | None:
-    """The names under one layout, behind whatever prefix the source has them; None where it has hardly any."""
+    """The names by one layout, below any prefix that the source has; None if the source has hardly any of them."""
     needed = required(own)
     try:
         probes = list(origin.layout.translate(needed[:PROBES]).values())
@@ -160,7 +163,7 @@ def _by_name(own: Mapping[str, Tensor], weights: Weights, origin: CodeBase) -> N
 
 
 def _is_whole(own: Mapping[str, Tensor], weights: Weights, names: Names) -> bool:
-    """Whether all shapes fit and nothing else stands in the same place, as a deeper network would have."""
+    """Whether all shapes fit and the source's body has no further tensors, as that of a deeper network has."""
     inside, used = body(names), {*names.theirs.values()}
     return all(
         fits(own[ours], weights.tensors[there]) for ours, there in names.theirs.items() if ours not in HEAD
@@ -171,7 +174,7 @@ def _is_whole(own: Mapping[str, Tensor], weights: Weights, names: Names) -> bool
 
 
 def _prefixes(probes: list[str], tensors: Mapping[str, Tensor]) -> list[str]:
-    """What may stand before all names, the likeliest first: whatever all probes have, else what usually does."""
+    """The possible prefixes, the likeliest first: those that all probes have, else the usual ones."""
     seen = {name.removesuffix(probe) for probe in probes for name in tensors if name.endswith(probe)}
     seen = {prefix for prefix in seen if not prefix or prefix.endswith(".")}
     common = {prefix for prefix in seen if all(prefix + probe in tensors for probe in probes)}
@@ -180,22 +183,22 @@ def _prefixes(probes: list[str], tensors: Mapping[str, Tensor]) -> list[str]:
 
 
 def _by_order(own: Mapping[str, Tensor], weights: Weights) -> Names | None:
-    """The names in order, with a note; None where order does not tell them."""
+    """The names by order, with a note; None if the order leaves doubts."""
     pairs = by_order(own, weights)
     if pairs is None:
         return None
     first = ", ".join(printable(name) for name in list(pairs.values())[:3])
     note = (
-        f"Matched by order and shape: no names in common ({weights.source} has {first}, ...). What tensors do not "
-        "show, such as the place of strides, is taken from the network."
+        f"Matched by order and shape: no names in common ({weights.source} has {first}, ...). Settings that tensors do "
+        "not show, such as the place of strides, are taken from the network."
     )
     return Names(pairs, notes=(note,))
 
 
 def _by_kind(network: nn.Module, graph: nn.Module, source: str) -> Names:
-    """The layers of a network without names, kind by kind in the order in which they stand.
+    """Match the layers of a graph without names kind by kind, in their order.
 
-    Raises RequestError where there are more or fewer of a kind.
+    Raises RequestError if the numbers of layers of a kind differ.
     """
     pairs: dict[str, str] = {}
     for words, kind in KINDS.items():

@@ -1,4 +1,4 @@
-"""Writing a network's weights under our names or another library's."""
+"""Write a network's weights under our names or another library's."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cardinet.base.errors import RequestError, nearest
 from cardinet.base.files import write_atomic
 from cardinet.base.output_paths import path_of
 from cardinet.networks.document import to_document
-from cardinet.weights.alike import Path, differing, layouts, of_libraries, tested
-from cardinet.weights.checksums import sealed
-from cardinet.weights.description import SPEC
+from cardinet.weights.checksums import with_checksums
+from cardinet.weights.hidden_settings import value_at
 from cardinet.weights.layout import Layout
+from cardinet.weights.metadata import SPEC
 from cardinet.weights.names import LAYOUTS
-from cardinet.weights.settled import value_at
+from cardinet.weights.same_tensors import Path, differing_fields, layouts, library_networks, merge_in_evaluation
 
 OURS = "cardinet"
 LIBRARIES = tuple(dict.fromkeys(library for library, _ in LAYOUTS))
@@ -26,11 +26,11 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".th", ".bin")
 
 
 def save_weights(network: Any, path: str | os.PathLike[str], names: str = OURS) -> None:
-    """Write a network's tensors, whole or not at all: .safetensors, or .pth (.pt, .th, .bin) as torch.save does.
+    """Write a network's tensors atomically: as .safetensors, or as torch.save does for .pth, .pt, .th and .bin.
 
-    `names` is "cardinet" or the library by whose names they are written, "torchvision", "timm" or "pytorchcv", so
-    that the library's network loads them with `load_state_dict(strict=True)`. Raises RequestError for names that
-    this network has not in that library and for another suffix, WorkError where the file cannot be written.
+    `names` is "cardinet" or the library whose names are used, "torchvision", "timm" or "pytorchcv"; that library's
+    network then loads them with `load_state_dict(strict=True)`. Raises RequestError if the library has no such network
+    and for another suffix, WorkError if the file cannot be written.
     """
     if not isinstance(network, torch.nn.Module) or not hasattr(network, "spec"):
         raise RequestError(
@@ -51,7 +51,7 @@ def save_weights(network: Any, path: str | os.PathLike[str], names: str = OURS) 
     }
     if path.suffix == ".safetensors":
         about = {SPEC: json.dumps(to_document(network.spec))} if names == OURS else {}
-        write_atomic(path, sealed(tensors, {"format": "pt", **about}))
+        write_atomic(path, with_checksums(tensors, {"format": "pt", **about}))
         return
     buffer = io.BytesIO()
     torch.save(tensors, buffer)
@@ -59,25 +59,29 @@ def save_weights(network: Any, path: str | os.PathLike[str], names: str = OURS) 
 
 
 def _layout(network: Any, library: str) -> Layout:
-    """The library's names for this network. Raises RequestError where it has none that computes the same."""
+    """The library's names for this network. Raises RequestError if it has no network that computes the same."""
     if library not in LIBRARIES:
-        raise RequestError(f'names = "{library}": there are no such names ({nearest(library, (OURS, *LIBRARIES))}).')
+        raise RequestError(f'names = "{library}" is unknown ({nearest(library, (OURS, *LIBRARIES))}).')
 
-    theirs = [(peer, sized) for peer, sized in of_libraries(network.spec) if peer.startswith(f"{library}:")]
-    differences = {peer: {**differing(network.spec, sized), **_joined(network.spec, sized)} for peer, sized in theirs}
+    theirs = [(peer, sized) for peer, sized in library_networks(network.spec) if peer.startswith(f"{library}:")]
+    differences = {
+        peer: {**differing_fields(network.spec, sized), **_joined(network.spec, sized)} for peer, sized in theirs
+    }
     if not differences:
-        known = dict.fromkeys(peer.partition(":")[0] for peer, _ in of_libraries(network.spec))
+        known = dict.fromkeys(peer.partition(":")[0] for peer, _ in library_networks(network.spec))
         raise RequestError(f"{library} has no names for a network of this kind; use {', '.join((OURS, *known))}.")
     same = min(differences, key=lambda peer: len(differences[peer]))
     if differences[same]:
         others = "; ".join(
-            f"{'.'.join(path)} is {value!r} there and {value_at(network.spec, path)!r} here"
+            f"{'.'.join(path)} is {value!r} instead of {value_at(network.spec, path)!r}"
             for path, value in differences[same].items()
         )
-        raise RequestError(f'{library} has no such network: of the nearest, {same}, {others}. Use names = "{OURS}".')
+        raise RequestError(
+            f'{library} has no such network; the nearest is {same}, where {others}. Use names = "{OURS}".'
+        )
     return layouts()[same]
 
 
 def _joined(one: Any, other: Any) -> dict[Path, Any]:
-    """The way of joining units, where it differs when testing."""
-    return {} if tested(one) == tested(other) else {("merge",): other.merge}
+    """The merge of `other`, if it differs in evaluation."""
+    return {} if merge_in_evaluation(one) == merge_in_evaluation(other) else {("merge",): other.merge}

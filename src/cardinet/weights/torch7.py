@@ -1,8 +1,8 @@
 """Networks in Torch7's .t7 files: those of fb.resnet.torch and the released ResNeXts.
 
-Such a file is not a list of tensors but the network itself, as objects of nn.Sequential, nn.ConcatTable,
-nn.SpatialConvolution and so on. It is made into the torch network that it describes, whose layers stand in the order
-in which they run; that network also proves that the loaded one computes the same.
+Such a file holds the network itself, as objects of nn.Sequential, nn.ConcatTable, nn.SpatialConvolution and so on. It
+is turned into the torch network that it describes, with the layers in call order. That network also proves that the
+loaded one computes the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cardinet.weights.contents import Weights
 from cardinet.weights.torch7_check import DEEPEST, check_torch7
 
 MOST_LAYERS = 50_000
-"""Layers of one network; a file may name one object many times."""
+"""The most layers of one network; a file may refer to one object many times."""
 LARGEST = 100_000
 LARGEST_SIDE = 1024
 
@@ -65,7 +65,7 @@ class Times(nn.Module):
 
 
 class Fields:
-    """The fields of one object, read with their type and range. A wrong one raises _Strange."""
+    """The fields of one object, read with type and range. A wrong field raises _Strange."""
 
     def __init__(self, name: str, fields: Mapping[Any, Any], room: str = "nn") -> None:
         self.name, self.fields, self.room = name, fields, room
@@ -87,7 +87,7 @@ class Fields:
         return self.whole(f"{letter}H", default, least), self.whole(f"{letter}W", default, least)
 
     def tensor(self, key: str, *shape: int) -> nn.Parameter | None:
-        """A tensor in a shape that it must be able to take; None where it is empty or not there."""
+        """A tensor in the given shape, which it must be able to take; None if it is empty or missing."""
         value = self.fields.get(key.encode())
         if value is None or (isinstance(value, np.ndarray) and value.size == 0):
             return None
@@ -103,13 +103,13 @@ class Fields:
 
 
 def _same_order(there: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    """Whether a tensor has this shape, or it as rows (SpatialConvolutionMM), or with the groups in front."""
+    """Whether a tensor has this shape, as it is, as rows (SpatialConvolutionMM), or with the groups in front."""
     rows = (shape[0], math.prod(shape[1:]))
     return there in (shape, rows) or (there[2:] == shape[1:] and math.prod(there[:2]) == shape[0])
 
 
 class _Strange(Exception):
-    """An object whose fields make no layer."""
+    """An object whose fields do not make a layer."""
 
 
 def _convolution(f: Fields) -> nn.Module:
@@ -154,7 +154,7 @@ def _max_pool(f: Fields) -> nn.Module:
 
 
 def _average_pool(f: Fields) -> nn.Module:
-    # Without the field nn multiplies by the area, for networks from before it, and cudnn does not.
+    # If the field is missing, as in old files, nn multiplies by the area and cudnn does not.
     if f.fields.get(b"divide", f.room != "nn") is not True and f.pair("k", least=1) != (1, 1):
         raise _Strange(f"{f.name} sums instead of averaging")
     inside = f.fields.get(b"count_include_pad", True) is not False
@@ -168,7 +168,7 @@ def _average_pool(f: Fields) -> nn.Module:
 
 
 def _dropout(f: Fields) -> nn.Module:
-    """In its first version it scales when the network is tested, in its second (v2) when it is trained."""
+    """nn.Dropout. Its first version scales in evaluation, its second (v2) in training."""
     return nn.Identity() if f.fields.get(b"v2") is True else Times(1 - f.number("p"))
 
 
@@ -207,8 +207,7 @@ CLASSES = {f"{room}.{name}" for room in ("nn", "cudnn", "cunn", "fbnn") for name
 def read_torch7(path: Path) -> Weights:
     """The network in a binary .t7 file, or under `model` in a table.
 
-    Raises RequestError for a file with other contents and where torchfile is not installed, WorkError for a damaged
-    one.
+    Raises RequestError for other contents and if torchfile is not installed, WorkError for a damaged file.
     """
     try:
         library: Any = importlib.import_module("torchfile")
@@ -222,7 +221,7 @@ def read_torch7(path: Path) -> Weights:
         file.seek(0)
         check_torch7(file, path, CLASSES)
         for name, reader in (("Storage", library.add_storage_reader), ("Tensor", library.add_tensor_reader)):
-            reader(f"torch.CudaLong{name}".encode(), dtype=np.int64)  # in which newer max poolings keep their indices
+            reader(f"torch.CudaLong{name}".encode(), dtype=np.int64)  # newer max poolings keep their indices in it
         try:
             found = library.T7Reader(file, use_list_heuristic=False).read_obj()
         except (library.T7ReaderException, OSError, ValueError, TypeError, ArithmeticError, EOFError) as error:
@@ -239,14 +238,14 @@ def read_torch7(path: Path) -> Weights:
 
 
 def _flat(graph: nn.Module) -> list[nn.Module]:
-    """The layers one after another, where the whole is wrapped in an nn.Sequential or more of them."""
+    """The top layers in order, without the nn.Sequential objects around all of them."""
     while isinstance(graph, nn.Sequential) and len(graph) == 1:
         graph = graph[0]
     return list(graph) if isinstance(graph, nn.Sequential) else [graph]
 
 
 class _Maker:
-    """Makes objects into modules. A layer that is named twice is one module; the places are counted."""
+    """Turns objects into modules. An object that occurs twice becomes one module; every occurrence is counted."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -274,7 +273,7 @@ class _Maker:
 
 
 def _settings(graph: nn.Module) -> dict[str, Any]:
-    """What the graph shows of settings that tensors do not: where shortcut A puts the zeros, and branches (form b)."""
+    """Settings that the graph shows and tensors do not: the side on which shortcut A pads, and branches (form b)."""
     found: dict[str, Any] = {}
     for module in graph.modules():
         if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[0], Fork):
@@ -288,10 +287,10 @@ def _settings(graph: nn.Module) -> dict[str, Any]:
 
 
 def require_same_function(network: nn.Module, tensors: Mapping[str, Tensor], weights: Weights) -> None:
-    """Raise RequestError unless the network with these tensors computes what the file's own layers do.
+    """Raise RequestError unless the network with these tensors computes the same as the file's own layers.
 
-    Both read one drawn picture of the size for which the file's pooling is made. Behind the file's features stands
-    the classifier that the network will have, so that a new one is not a difference.
+    Both get one random picture of the size for which the file's pooling is made. The network's classifier is put on the
+    file's features, so that a new classifier makes no difference.
     """
     graph = weights.graph
     assert isinstance(graph, nn.Sequential)
@@ -303,7 +302,7 @@ def require_same_function(network: nn.Module, tensors: Mapping[str, Tensor], wei
             expected = linear(body(x), state["fc.weight"], state["fc.bias"])
             got = functional_call(network, state, x)
         same = bool((got - expected).abs().max() <= ROUNDING * expected.abs().max())
-    except (RuntimeError, TypeError, AttributeError, ValueError, ArithmeticError, IndexError):  # no chain of layers
+    except (RuntimeError, TypeError, AttributeError, ValueError, ArithmeticError, IndexError):  # no chain
         same = False
     if not same:
         raise RequestError(
@@ -314,7 +313,7 @@ def require_same_function(network: nn.Module, tensors: Mapping[str, Tensor], wei
 
 
 def _picture(network: Any, body: nn.Module) -> Tensor:
-    """A drawn picture whose last feature map is as large as the last pooling."""
+    """A random picture whose last feature map is as large as the last pooling."""
     pools = [pool.kernel_size for pool in body.modules() if isinstance(pool, nn.AvgPool2d)]
     last = pools[-1] if pools else 1
     side = network.spec.stride * (last if isinstance(last, int) else last[0])

@@ -1,7 +1,7 @@
 """The check of a .t7 file, before torchfile reads it.
 
-torchfile believes what a file says: it maps a tensor onto its storage by the sizes, strides and offset that it reads,
-also beyond the storage's end. So the whole stream is walked first, reading nothing but lengths.
+torchfile trusts a file: it maps a tensor onto its storage by the sizes, strides and offset in the file, even beyond the
+end of the storage. So the whole stream is checked first; only lengths are read.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ BYTES |= {"Cuda": 4} | {f"Cuda{name}": BYTES[name] for name in ("Byte", "Char", 
 STORAGES = {f"torch.{name}Storage": size for name, size in BYTES.items()}
 TENSORS = {f"torch.{name}Tensor": f"torch.{name}Storage" for name in BYTES}
 DEEPEST = 64
-"""Objects within objects; a residual network has about 20."""
+"""The deepest nesting of objects; a residual network has about 20."""
 DIMENSIONS = 8
 
 _VERSION = re.compile(rb"V \d{1,4}")
 
 
 def check_torch7(file: BinaryIO, path: object, classes: Collection[str]) -> None:
-    """Walk the stream and leave it at its beginning.
+    """Check the stream and return to its beginning.
 
     Raises RequestError for functions and for classes other than tensors, storages and `classes`, WorkError for a
     file that ends early or contradicts itself.
@@ -44,15 +44,15 @@ def check_torch7(file: BinaryIO, path: object, classes: Collection[str]) -> None
 
 
 class _Damaged(Exception):
-    """What contradicts itself in the stream."""
+    """A contradiction in the stream."""
 
 
 class _Refused(Exception):
-    """What the stream may hold and is not read."""
+    """A valid content that this program does not read."""
 
 
 class _Walk:
-    """One pass over a stream. `seen` is the kind of each object by its index: a class's name, "table" or "open"."""
+    """One pass over a stream. `seen` maps the index of an object to its kind: a class name, "table" or "open"."""
 
     def __init__(self, file: BinaryIO, size: int, classes: Collection[str]) -> None:
         self.file, self.left, self.classes = file, size, classes
@@ -84,7 +84,7 @@ class _Walk:
         return self.take(self.integer())
 
     def value(self, depth: int) -> int | None:
-        """Walk one value; returns the index of an object, None for anything else."""
+        """Check one value. The result is the index of an object, None for any other value."""
         if depth > DEEPEST:
             raise _Damaged(f"objects are nested more than {DEEPEST} deep")
         kind = self.integer()
@@ -129,7 +129,7 @@ class _Walk:
         elif class_ in TENSORS:
             self.tensor(TENSORS[class_], depth)
         elif class_ in self.classes:
-            self.seen[index] = class_  # known before its fields are, which may refer to it
+            self.seen[index] = class_  # set before its fields, which may refer to it
             content = self.value(depth + 1)
             if content is None or self.seen[content] != "table":
                 raise _Damaged(f"a {class_} without its table of fields")
@@ -138,7 +138,7 @@ class _Walk:
         self.seen[index] = class_
 
     def tensor(self, storage_class: str, depth: int) -> None:
-        """Every element must lie within the storage, and no element be there twice."""
+        """Check a tensor: every element must lie inside the storage, and none may occur twice."""
         dimensions = self.integer()
         if not 0 <= dimensions <= DIMENSIONS:
             raise _Damaged(f"a tensor of {dimensions} dimensions")

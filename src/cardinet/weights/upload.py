@@ -1,4 +1,4 @@
-"""Files into a repository of the Hugging Face Hub: looked at first, then all in one commit or none."""
+"""Upload files to a repository of the Hugging Face Hub: look at it first, then write all files in one commit."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.weights.hub import client, quiet, reached
-from cardinet.weights.reach import in_short
+from cardinet.weights.hub import client, hub_address, quiet
+from cardinet.weights.reachability import short_reason
 
 NEEDS = "`cardinet push`"
 CARD = "README.md"
-"""The file whose first lines the Hub reads, and may not accept."""
+"""The file whose first lines the Hub reads. It may refuse them."""
 
 _WORD = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _REPO = re.compile(rf"(?=[^/]{{1,96}}/[^/]{{1,96}}\Z){_WORD}/{_WORD}")
@@ -27,7 +27,10 @@ _BRANCH = re.compile(_WORD)
 
 @dataclass(frozen=True)
 class Target:
-    """Where files go: a repository, a branch of it (None: its main one), and what may happen to what is there."""
+    """The target of an upload: a repository, and a branch (None is the main one).
+
+    `private` asks for a private repository; `replace` allows that existing files are replaced.
+    """
 
     repo: str
     branch: str | None = None
@@ -36,13 +39,13 @@ class Target:
 
     @property
     def source(self) -> str:
-        """The words by which `cardinet predict` and `cardinet.load` find it again."""
+        """The text by which `cardinet predict` and `cardinet.load` find the target."""
         return f"hub:{self.repo}" + (f"@{self.branch}" if self.branch else "")
 
 
 @dataclass(frozen=True)
 class Present:
-    """What is at a target now: the digests of its files, the commit they are of, and whether the place is there."""
+    """The present state of a target: the digests of its files, their commit, whether repository and branch exist."""
 
     files: Mapping[str, str]
     commit: str | None = None
@@ -52,14 +55,14 @@ class Present:
 
 @dataclass(frozen=True)
 class Uploaded:
-    """The repository's page, and the commit; None where it had the same files already."""
+    """The repository's page, and the new commit; None if it had the same files already."""
 
     page: str
     commit: str | None
 
 
 def check_repo(repo: str) -> None:
-    """Raise RequestError for what is not an OWNER/NAME of the Hub."""
+    """Raise RequestError if `repo` is not an OWNER/NAME of the Hub."""
     if not _REPO.fullmatch(repo) or "--" in repo or ".." in repo or repo.endswith(".git"):
         path = repo.startswith((".", "/", "~")) or repo.count("/") > 1
         folder = "; to write the files to a folder, name it with --dry-run DIR" if path else ""
@@ -70,22 +73,22 @@ def check_repo(repo: str) -> None:
 
 
 def check_branch(branch: str | None) -> None:
-    """Raise RequestError for a branch by whose name `hub:REPO@REVISION` would not find it."""
+    """Raise RequestError for a branch name that `hub:REPO@REVISION` would not find."""
     if branch is not None and (not _BRANCH.fullmatch(branch) or ".." in branch or branch.endswith(".lock")):
         raise RequestError(f'--revision "{branch}": name a branch of letters, digits, "-", "_" and ".", such as v2.')
 
 
-def look(target: Target) -> Present:
-    """What is at a target. Nothing is changed.
+def inspect_target(target: Target) -> Present:
+    """The present state of a target. Nothing is changed.
 
-    Raises RequestError where huggingface_hub or a token is missing, the token is not accepted, or the repository is
-    public and was to be private; WorkError where the Hub cannot be reached, which is known within seconds.
+    Raises RequestError if huggingface_hub or a token is missing, the token is not accepted, or the repository is public
+    although `private` is asked for. Raises WorkError within seconds if the Hub cannot be reached.
     """
     library = client(NEEDS)
     errors: Any = importlib.import_module("huggingface_hub.errors")
     with quiet(), _answers(target, "looked at"):
         token = _token(library)
-        server, offline = reached(library)
+        server, offline = hub_address(library)
         if offline:
             raise WorkError(
                 f"The Hub cannot be reached ({server}: {offline}). `--dry-run DIR` writes the same files to a folder."
@@ -96,7 +99,7 @@ def look(target: Target) -> Present:
             found = hub.model_info(target.repo, files_metadata=True)
             if target.private and not found.private:
                 raise RequestError(
-                    f"{target.repo} is there already and is public, so nothing in it is private; make it private on "
+                    f"{target.repo} exists already and is public, so nothing in it is private; make it private on "
                     "its page, or name another repository."
                 )
             if target.branch is not None:
@@ -106,7 +109,7 @@ def look(target: Target) -> Present:
             return Present({}, commit, repo=True)
         except errors.GatedRepoError:
             raise RequestError(
-                f"{target.repo} is there already and is gated, and this token has no access to it; ask for it on its "
+                f"{target.repo} exists already and is gated, and this token has no access to it; ask for access on its "
                 "page, or name a repository of your own."
             ) from None
         except errors.RepositoryNotFoundError as error:
@@ -117,20 +120,20 @@ def look(target: Target) -> Present:
 
 
 def check_replacing(target: Target, present: Present, files: Mapping[str, bytes]) -> None:
-    """Raise RequestError where files of another content would be replaced and `replace` was not said."""
+    """Raise RequestError if files with other content would be replaced without `replace`."""
     others = [name for name in files if name in present.files and not _same(present.files[name], files[name])]
     if others and not target.replace:
         raise RequestError(
-            f"{target.source} has {', '.join(others)} already, and not as it would be uploaded; "
-            "say --replace to replace it (the Hub keeps the old commit), or name another repository or --revision."
+            f"{target.source} has {', '.join(others)} already, with other content; "
+            "add --replace to replace it (the Hub keeps the old commit), or name another repository or --revision."
         )
 
 
 def upload(target: Target, present: Present, files: Mapping[str, bytes], message: str) -> Uploaded:
-    """Put all files into a repository in one commit, on top of what `look` saw; it is made where it is not there.
+    """Write all files to a repository in one commit, on top of the state `present`. A missing repository is made.
 
-    Raises RequestError where the token may not write there, WorkError where the upload fails or somebody else has
-    changed the repository since; it is then as it was, or new and empty, which the message says.
+    Raises RequestError if the token may not write there, WorkError if the upload fails or somebody else has changed the
+    repository in the meantime. The repository is then unchanged, or new and empty; the message says which.
     """
     library = client(NEEDS)
     server = str(importlib.import_module("huggingface_hub.constants").ENDPOINT)
@@ -159,23 +162,23 @@ def upload(target: Target, present: Present, files: Mapping[str, bytes], message
 
 
 def _token(library: Any) -> str:
-    """The user's token. Raises RequestError where there is none, or one that cannot be: it is never printed."""
+    """The user's token. Raises RequestError if it is missing or impossible. It is never printed."""
     token = library.get_token()
     if not token:
         raise RequestError(
-            "No token for the Hub was found, neither in HF_TOKEN nor where `hf auth login` keeps one. Make one "
-            "that may write on the page of your account, and give it in HF_TOKEN or to `hf auth login`."
+            "No token for the Hub was found, neither in HF_TOKEN nor where `hf auth login` keeps one. On the page of "
+            "your account, make one that may write, and give it in HF_TOKEN or to `hf auth login`."
         )
     if not all("!" <= letter <= "~" for letter in token):
         raise RequestError(
-            "The token for the Hub has a character that no token has: a space, a control character or a letter beyond "
+            "The token for the Hub has a character that no token has: a space, a control character or a letter outside "
             "ASCII. Copy it again from the page of your account, and give it in HF_TOKEN or to `hf auth login`."
         )
     return str(token)
 
 
 def _check_card(library: Any, server: str, token: str, card: bytes) -> None:
-    """Raise WorkError where the Hub does not accept a card, before a repository is made for it."""
+    """Raise WorkError if the Hub does not accept a card, before a repository is made for it."""
     answer = library.get_session().post(
         f"{server}/api/validate-yaml",
         json={"content": card.decode(), "repoType": "model"},
@@ -190,20 +193,20 @@ def _check_card(library: Any, server: str, token: str, card: bytes) -> None:
 
 
 def _create(hub: Any, target: Target) -> None:
-    """Make a repository that `look` has not seen. Raises RequestError where it is there all the same."""
+    """Make a repository that `inspect_target` has not seen. Raises RequestError if it exists all the same."""
     try:
         hub.create_repo(target.repo, private=True if target.private else None)
     except Exception as error:
         if _status(error) != 409:
             raise
         raise RequestError(
-            f"{target.repo} is there already, but this token may not see it (HTTP status 409); give a token that may, "
+            f"{target.repo} exists already, but this token may not see it (HTTP status 409); give a token that may, "
             "or name another repository."
         ) from error
 
 
 def _digest(file: Any) -> str:
-    """What the Hub says of a file's content: the SHA-256 of a large one, Git's name of a small one."""
+    """The Hub's digest of a file: the SHA-256 of a large one, Git's blob id of a small one."""
     return str(file.lfs.sha256 if file.lfs is not None else file.blob_id)
 
 
@@ -218,7 +221,7 @@ def _status(error: BaseException) -> int | None:
 
 @contextmanager
 def _bars_for_eyes(library: Any) -> Iterator[None]:
-    """The client's progress bars only where stderr is a terminal, unless the user's environment decides."""
+    """Show the client's progress bars only if stderr is a terminal, unless the user's environment decides."""
     decided = importlib.import_module("huggingface_hub.constants").HF_HUB_DISABLE_PROGRESS_BARS is not None
     if decided or sys.stderr.isatty() or library.utils.are_progress_bars_disabled():
         yield
@@ -232,14 +235,17 @@ def _bars_for_eyes(library: Any) -> Iterator[None]:
 
 @contextmanager
 def _answers(target: Target, doing: str, made: Sequence[str] = ()) -> Iterator[None]:
-    """What the client raises while it is `doing` something ("written"), as sentences; `made` is what it leaves."""
+    """Turn the client's errors into ours.
+
+    `doing` names the action ("written"); `made` lists what it has made already.
+    """
     try:
         yield
     except (RequestError, WorkError):
         raise
-    except Exception as error:  # whatever its HTTP client raises
+    except Exception as error:  # its HTTP client may raise anything
         status = _status(error)
-        left = "an empty repository was made, which stays until you push again or delete it on its page" if made else ""
+        left = "an empty repository was made; it stays until you push again or delete it on its page" if made else ""
         if status == 401:
             raise RequestError(
                 "The Hub does not accept the token (HTTP status 401): it is wrong or has expired. Make another on the "
@@ -253,30 +259,30 @@ def _answers(target: Target, doing: str, made: Sequence[str] = ()) -> Iterator[N
             ) from error
         if status in (409, 412):
             raise WorkError(
-                f"{target.repo} was changed by somebody else in this moment, and is as they left it; try again."
+                f"{target.repo} was changed by somebody else during the upload, and is as they left it; try again."
             ) from error
         raise WorkError(
-            f"{target.repo} could not be {doing} ({_reason(error)}); {left or 'what was there is intact'}."
+            f"{target.repo} could not be {doing} ({_reason(error)}); {left or 'its files are unchanged'}."
         ) from error
 
 
 def _reason(error: BaseException) -> str:
-    """Why, in short: of a large file's upload the cause, of an answer its status and what the Hub says of it.
+    """The reason in short: the cause if a large file failed; else the status and the Hub's own words.
 
-    That is the first line, and the lines behind it that list reasons.
+    Of these words it takes the first line, and the later lines that list reasons.
     """
     if type(error) is RuntimeError and error.__cause__ is not None:
         error = error.__cause__
     status, said = _status(error), str(getattr(error, "server_message", None) or "")
-    first = in_short(error) if status is None else said.strip().split("\n")[0].rstrip(".")
+    first = short_reason(error) if status is None else said.strip().split("\n")[0].rstrip(".")
     listed = [line[2:].strip().rstrip(".") for line in (said or str(error)).splitlines()[1:] if line.startswith("- ")]
     words = [*([] if status is None else [f"HTTP status {status}"]), *filter(None, [first, "; ".join(listed)])]
     return _without_token(": ".join(words))
 
 
 def _without_token(text: str) -> str:
-    """A text of the client's, which may quote the request, without the user's token."""
-    with suppress(Exception):  # whatever stops the client from finding one
+    """A text of the client without the user's token; it may quote the request."""
+    with suppress(Exception):  # the client may fail to find one
         token = client(NEEDS).get_token()
         return text.replace(token, "TOKEN") if token else text
     return text

@@ -1,4 +1,4 @@
-"""Other libraries' names of the tensors of our networks, one file a family, by library."""
+"""Other libraries' names for the tensors of our networks: one file a family."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ LAYOUTS: dict[tuple[str, str], Layout] = {
     for family, by_library in file.LAYOUTS.items()
     for library, layout in by_library.items()
 }
-"""By (library, family), the family as `networks/` names it."""
+"""The layouts by (library, family); families have the names of `networks/`."""

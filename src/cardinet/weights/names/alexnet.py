@@ -1,4 +1,4 @@
-"""AlexNet: torchvision numbers its chains through; pytorchcv has stages that end in a pool."""
+"""AlexNet: torchvision numbers the layers of its chains; pytorchcv has stages that end in a pool."""
 
 from cardinet.weights.layout import Layout
 

@@ -1,4 +1,4 @@
-"""Key layouts of well-known training code that is not a library, and what such code settles beside the names."""
+"""Names of tensors in well-known training code that is not a library, and the settings that such code implies."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from cardinet.weights.layout import Layout
 
 @dataclass(frozen=True)
 class CodeBase:
-    """The names that some code gives, and the settings that all networks of that code share.
+    """The names in some code, and the settings that all its networks share.
 
-    `settings` hold for the networks that have them; `of` is the layout under which the libraries have
-    the same networks, where all are also theirs.
+    `settings` apply to the networks that have them. `of` is the libraries' layout of the same networks, if the
+    libraries have all of them.
     """
 
     name: str

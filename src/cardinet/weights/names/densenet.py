@@ -1,4 +1,4 @@
-"""DenseNet: torchvision's names, which timm has too, and pytorchcv's of the networks for CIFAR."""
+"""DenseNet: torchvision's names, which timm shares, and pytorchcv's names of the networks for CIFAR."""
 
 from cardinet.weights.layout import Layout
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cardinet.weights.layout import Layout
 
 PLACES = {"3": ("layer1", 0, "ab"), "4": ("layer2", 1, "abcde"), "5": ("layer3", 1, "ab")}
-"""Our stage of a size, how many pools come first in it, and the letters of its modules."""
+"""Our stage for a number of the paper, the number of pools at its start, and the letters of its modules."""
 
 TORCHVISION = Layout(
     (

@@ -1,6 +1,6 @@
-"""The Inception networks, by id, as the libraries name each in another way.
+"""The Inception networks, by id, as each has names of its own in the libraries.
 
-Ours are places: stem.2, layer1.0.branches.3.1 (module, branch, place in it), and branches within branches.
+Our names are positions: stem.2, layer1.0.branches.3.1 (module, branch, position in it), and branches inside branches.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which layout of a library holds for which of its networks, where it is not the one called as the family."""
+"""The layout of a library's network, where it is not the layout of the network's family."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ LABELS: tuple[tuple[str, str], ...] = (
     ("*:resnext*", "ResNet"),
     ("*:wide_resnet*", "ResNet"),
 )
-"""The library's name of a network as a pattern, and the key of its layout beside the library's; the first that fits."""
+"""A pattern for the library's name of a network, and the layout's key beside the library. The first match counts."""

@@ -1,4 +1,4 @@
-"""RepVGG: timm names the branches in its own way and counts the stages from 0."""
+"""RepVGG: timm has other names for the branches and counts the stages from 0."""
 
 from cardinet.weights.layout import Layout
 

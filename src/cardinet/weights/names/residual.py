@@ -1,4 +1,4 @@
-"""The residual networks in torchvision, whose names ours are, and in timm, which has others for some."""
+"""The residual networks in torchvision, which has our names, and in timm, which has other names for some."""
 
 from cardinet.weights.layout import Layout
 

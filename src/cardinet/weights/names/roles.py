@@ -1,4 +1,4 @@
-"""Our names of the tensors that have a part of their own when weights are matched, and when two have one shape."""
+"""Our names of the tensors that are special when weights are matched, and the rule for equal shapes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ HEAD = ("fc.weight", "fc.bias")
 COUNTER = "num_batches_tracked"
 LEARNT = {"weight", "bias", "running_mean", "running_var"}
 BOOKKEEPING = {COUNTER, "total_ops", "total_params"}
-"""What programs keep beside the tensors of a layer, and no network computes with."""
+"""Entries that programs keep beside the tensors of a layer, and that no network uses in its computation."""
 
 
 def fits(ours: Tensor, theirs: Tensor) -> bool:
-    """Whether two tensors have one shape, a linear layer being a convolution that sees its input as one pixel.
+    """Whether two tensors have the same shape, if a linear layer counts as a convolution over its whole input.
 
-    That is a 1x1 convolution behind a pool, or a linear layer of ours on a flattened map where theirs is k x k.
+    Such a convolution is 1x1 after a pool, or k x k where our linear layer reads a flattened map.
     """
     if ours.dim() == theirs.dim():
         return ours.shape == theirs.shape

@@ -9,7 +9,7 @@ from cardinet.weights.layout import Layout
 
 
 class Numbered(Layout):
-    """`conv3_2.weight` as `features.7.weight`: a place in the chain, which depends on all layers in front of it."""
+    """`conv3_2.weight` becomes `features.7.weight`: a position in the chain, which depends on all layers before it."""
 
     def translate(self, names: Iterable[str]) -> dict[str, str]:
         """As `Layout`; `names` are in call order."""

@@ -1,4 +1,4 @@
-"""Which rows of a classifier come from a source that names its classes: each class keeps its own row, by its name."""
+"""Match the rows of a classifier by the names of the classes: each class keeps its own row."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from torch import Tensor
 
 from cardinet.weights.contents import Weights
 from cardinet.weights.names.roles import HEAD
-from cardinet.weights.printed import printable, some
+from cardinet.weights.printable import first_names, printable
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The places of the classes that a network and a source both have, in each of them, and the names of all others."""
+    """The classes that a network and a source share: their rows in both (`ours`, `theirs`), and their names (`kept`).
+
+    `new` are the names of the network's other classes.
+    """
 
     source: str
     ours: tuple[int, ...]
@@ -24,24 +27,24 @@ class Rows:
     new: tuple[str, ...]
 
     def sentence(self) -> str:
-        """What becomes of the rows, for the user."""
+        """The result for the user."""
         count = len(self.kept) + len(self.new)
         if not self.new:
             return f"The classifier: its {count} classes are all in {self.source} and keep their rows, by their names."
         return (
             f"The classifier: {len(self.kept)} of {count} classes are those of {self.source} and keep their rows "
-            f"({some(self.kept)}); drawn anew: {some(self.new)}."
+            f"({first_names(self.kept)}); initialised at random: {first_names(self.new)}."
         )
 
 
 SYNSETS = 1000
-"""Classes of ImageNet; the libraries have them in the order of their synsets' numbers, as a source of ImageNet has."""
+"""The number of ImageNet's classes. The libraries sort them by the numbers of their synsets, as a data source does."""
 
 
-def by_position(weights: Weights, classes: Sequence[str]) -> str:
-    """The sentence on a classifier whose source does not name its classes, so that their order decides; else nothing.
+def position_sentence(weights: Weights, classes: Sequence[str]) -> str:
+    """A note if the source does not name its classes, so that their order decides; else empty.
 
-    Nothing also where the order is known to be that of the `classes`: the libraries' of ImageNet.
+    It is also empty if the order is known: the libraries' ImageNet classes in the order of `classes`.
     """
     if weights.classes or not classes:
         return ""
@@ -57,9 +60,10 @@ def by_position(weights: Weights, classes: Sequence[str]) -> str:
 def rows_by_name(
     weights: Weights, classes: Sequence[str], own: Mapping[str, Tensor], names: Mapping[str, str]
 ) -> Rows | None:
-    """The rows of a classifier of some `classes`, whose network has the tensors `own`, `names` being theirs by ours.
+    """The shared rows of a network's classifier for `classes` and a source's classifier.
 
-    None where the source does not name its classes or has just these, and where its classifier is not one of them.
+    `own` are the network's tensors, `names` maps our names to the source's. None if the source does not name its
+    classes, has exactly these, or has no classifier with a row for each of its classes.
     """
     if not classes or not weights.classes or weights.classes == tuple(classes):
         return None

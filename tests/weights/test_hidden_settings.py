@@ -13,10 +13,10 @@ import cardinet
 from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
 from cardinet.networks.registry import PEERS
-from cardinet.weights.alike import layouts
 from cardinet.weights.contents import Weights
-from cardinet.weights.match import load, match, settled
-from cardinet.weights.source import read_weights
+from cardinet.weights.match import fixed_settings, load, match
+from cardinet.weights.same_tensors import layouts
+from cardinet.weights.weight_source import read_weights
 from weights.drawn import drawn
 
 SHORT: dict[str, Any] = {"depths": (1, 1, 1, 1), "num_classes": 7}
@@ -43,7 +43,7 @@ KNOWN: dict[tuple[str, str], dict[str, Any]] = {
 def test_a_librarys_names_settle_what_all_its_networks_share(peer: str, network: str) -> None:
     weights = under_the_names_of(peer)
     spec = cardinet.create(network, **SHORT, device="meta").spec
-    fixed, sentences = settled(cardinet.create(spec, device="meta"), weights)
+    fixed, sentences = fixed_settings(cardinet.create(spec, device="meta"), weights)
     short = {name.removeprefix("stem."): value for name, value in KNOWN[peer, network].items()}
     assert {name.removeprefix("stem."): value for name, value in fixed.items()} == short
     assert len(sentences) == len(fixed)
@@ -84,7 +84,7 @@ def test_names_that_are_ours_say_what_is_unusual() -> None:
     usual = match(cardinet.create("resnet50", **SHORT), Weights("a.pth", state)).sentences()
     assert usual == [f"{len(state)} tensors loaded."]
     said = match(cardinet.create("resnet50", stride_at=0, **SHORT), Weights("a.pth", state)).sentences()
-    assert "The names are torchvision's too, whose network of these tensors has transform.stride_at = 1" in said[0]
+    assert "torchvision has a network with the same names and tensors, but with transform.stride_at = 1" in said[0]
 
 
 def test_a_name_that_is_no_setting_is_not_given() -> None:
@@ -113,7 +113,7 @@ def test_a_file_of_ours_states_its_network(case: str, tmp_path: Path) -> None:
     other = cardinet.create("resnet50", **{**SHORT, "num_classes": 5, "head_dropout": 0.5}, **base)
     with pytest.raises(RequestError, match=r"a\.safetensors was trained with"):
         load(other, weights)
-    fixed, _ = settled(other, weights)
+    fixed, _ = fixed_settings(other, weights)
     again = build(other.spec.but(**fixed, num_classes=7)).eval()
     load(again, weights)
     x = torch.randn(1, 3, 37, 37)
@@ -124,4 +124,4 @@ def test_a_file_of_ours_states_its_network(case: str, tmp_path: Path) -> None:
 def test_what_has_no_effect_is_no_difference(tmp_path: Path) -> None:
     trained = drawn("resnet18", **SHORT, pad="both", words="bn relu", boundary="timm")
     cardinet.save_weights(trained, tmp_path / "a.safetensors")
-    assert settled(cardinet.create("resnet18", **SHORT), read_weights(tmp_path / "a.safetensors")) == ({}, ())
+    assert fixed_settings(cardinet.create("resnet18", **SHORT), read_weights(tmp_path / "a.safetensors")) == ({}, ())

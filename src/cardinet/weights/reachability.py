@@ -1,4 +1,4 @@
-"""Whether a server answers, known in seconds: the clients of the libraries try for minutes before they say no."""
+"""Find out within seconds whether a server answers. The libraries' own clients try for minutes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 SECONDS = 4.0
 DOWN = {502, 503, 504}
-"""Statuses with which a gateway or proxy says that there is no server behind it."""
+"""HTTP statuses of a gateway or proxy that cannot reach the server."""
 
 
 def unreachable(ask: Callable[[float], Any], seconds: float = SECONDS) -> str:
-    """Why a request does not get through in time, in a few words; nothing where it does.
+    """Why a request fails or takes too long, in a few words; empty if it succeeds.
 
-    `ask` makes the request, is told how many seconds it has, and returns a response. As looking up a name keeps to
-    no limit, it runs in a thread, which is left behind when it does not return.
+    `ask` gets the limit in seconds, makes the request and returns a response. It runs in a thread, because the lookup
+    of a host name ignores limits; a thread that does not return is abandoned.
     """
     answer: queue.SimpleQueue[str] = queue.SimpleQueue()
 
@@ -26,8 +26,8 @@ def unreachable(ask: Callable[[float], Any], seconds: float = SECONDS) -> str:
         try:
             status = getattr(ask(seconds), "status_code", 200)
             answer.put(f"HTTP status {status}" if status in DOWN else "")
-        except Exception as error:  # whatever the client of a library raises
-            answer.put(in_short(error))
+        except Exception as error:  # a library's client may raise anything
+            answer.put(short_reason(error))
 
     threading.Thread(target=run, daemon=True).start()
     try:
@@ -36,8 +36,8 @@ def unreachable(ask: Callable[[float], Any], seconds: float = SECONDS) -> str:
         return f"no answer in {seconds:g} seconds"
 
 
-def asking(address: str) -> Callable[[float], Any]:
-    """The request by which it is seen whether the server of an address answers urllib, by which torch downloads."""
+def head_request(address: str) -> Callable[[float], Any]:
+    """A HEAD request with urllib, which torch uses for downloads, to the server of an address."""
 
     def ask(seconds: float) -> None:
         try:
@@ -49,8 +49,8 @@ def asking(address: str) -> Callable[[float], Any]:
     return ask
 
 
-def in_short(error: BaseException) -> str:
-    """The first line of a library's error, without what it wraps around a reason."""
+def short_reason(error: BaseException) -> str:
+    """The first line of a library's error. Of a URLError it is the reason inside."""
     if isinstance(error, urllib.error.URLError) and not isinstance(error, urllib.error.HTTPError):
         error = error.reason if isinstance(error.reason, BaseException) else error
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,4 +1,4 @@
-"""From the text that names a source of weights to its tensors."""
+"""Read the weights that a text names: a file, a library's weights, or a file on the Hub."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ KINDS = ("torchvision", "timm", "hub")
 def read_weights(source: str | Path, network: str | None = None, compare: bool = True) -> Weights:
     """The weights of `torchvision:NAME`, `timm:NAME`, `hub:REPO[@REVISION][/FILE]`, or of a file of any known format.
 
-    "torchvision" or "timm" alone are that library's default weights of the `network` of this name. With `compare` a
-    file's tensors are compared with its checksums. Raises RequestError for a source that is not there or holds no
-    weights, WorkError for a damaged file and for a download that fails.
+    "torchvision" or "timm" alone means the library's default weights of the network named `network`. With `compare` a
+    file's tensors are compared with its checksums. Raises RequestError for a source that does not exist or holds no
+    weights, WorkError for a damaged file and for a failed download.
     """
     if source in ("torchvision", "timm") and not os.path.lexists(source):
         source = _default(str(source), network)
@@ -32,18 +32,18 @@ def read_weights(source: str | Path, network: str | None = None, compare: bool =
         from cardinet.weights.libraries import from_timm
 
         return from_timm(name)
-    from cardinet.weights.files import read_file
+    from cardinet.weights.read_file import read_file
 
-    found = read_file(file := local(source), compare)
+    found = read_file(file := local_file(source), compare)
     if found.preprocessing is None and kind == "hub":
-        from cardinet.weights.published import beside
+        from cardinet.weights.library_preprocessing import from_config_json
 
-        return replace(found, preprocessing=beside(file))
+        return replace(found, preprocessing=from_config_json(file))
     return found
 
 
 def _default(library: str, network: str | None) -> str:
-    """The name of a library's weights for a network. Raises RequestError where it has none, or no network is named."""
+    """The name of a library's weights for a network. Raises RequestError if it has none, or if no network is named."""
     if network is None:
         raise RequestError(
             f'"{library}" means its default weights of a network; name the network too, as in {library}:resnet50.'
@@ -55,8 +55,8 @@ def _default(library: str, network: str | None) -> str:
     return min(peers, key=lambda peer: (peer != f"{library}:{network}", len(peer)))
 
 
-def local(source: str | Path) -> Path:
-    """The file that a source means; one of a Hub repository is fetched. Raises as `read_weights`."""
+def local_file(source: str | Path) -> Path:
+    """The local file of a source; a file of the Hub is downloaded. Raises as `read_weights`."""
     if not isinstance(source, str | Path) or not str(source):
         raise RequestError(f"{source!r:.80} names no weights: give a file, torchvision:NAME, timm:NAME or hub:REPO.")
     kind, colon, name = str(source).partition(":")
@@ -65,14 +65,14 @@ def local(source: str | Path) -> Path:
 
         return fetch(name)
     if isinstance(source, str) and colon and re.fullmatch(r"\w{2,20}", kind) and not os.path.lexists(source):
-        raise RequestError(_no_kind(kind, name))
+        raise RequestError(_unknown_kind(kind, name))
     path = Path(source)
     model = path / "model.safetensors"
     return model if os.path.isfile(model) else path
 
 
-def _no_kind(kind: str, name: str) -> str:
-    """The sentence on a source of a kind that is not read."""
+def _unknown_kind(kind: str, name: str) -> str:
+    """The message about a source of an unknown kind."""
     if kind in ("http", "https"):
         return f"{kind}:{name} is an address; fetch the file (curl -LO ADDRESS) and give its name."
     if kind == "pytorchcv":

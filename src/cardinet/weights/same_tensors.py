@@ -1,4 +1,4 @@
-"""Which descriptions have the same tensors, and in which settings they then still differ."""
+"""Compare descriptions: which have the same tensors, and in which settings they still differ."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from cardinet.weights.names.labels import LABELS
 Path = tuple[str, ...]
 
 SIZES = ("depths", "widths", "num_classes", "in_channels")
-"""What a library's code takes as arguments, so that its network of one size stands for those of all."""
+"""Arguments of a library's code: its network of one size stands for those of every size."""
 
 
-def differing(one: Any, other: Any, path: Path = ()) -> dict[Path, Any]:
-    """The fields in which two descriptions compute otherwise, by path, with the value that the other one has.
+def differing_fields(one: Any, other: Any, path: Path = ()) -> dict[Path, Any]:
+    """The fields that make two descriptions compute different results, by path, with the value of `other`.
 
-    The numbers of classes and of channels, what counts in training alone and how units join are left out.
+    Omitted are the numbers of classes and channels, fields that act only in training, and the merge of units.
     """
     if type(one) is not type(other) or not is_part(one):
         return {} if one == other else {path: other}
     found: dict[Path, Any] = {}
     for f in fields(one):
         if f.name not in {*one.TRAINING, *SIZES[2:], "merge"}:
-            found |= differing(getattr(one, f.name), getattr(other, f.name), (*path, f.name))
+            found |= differing_fields(getattr(one, f.name), getattr(other, f.name), (*path, f.name))
     idle = {(*path, *place.split(".")) for place in one.idle(other)}
     return {place: value for place, value in found.items() if place not in idle}
 
 
-def tested(spec: Any) -> Any:
-    """How the units of a description join when it is tested; None where that is a plain sum, or there is no merge."""
+def merge_in_evaluation(spec: Any) -> Any:
+    """The merge of a description's units in evaluation; None for a plain sum, or if the description has no merge."""
     merge = getattr(spec, "merge", None)
     return None if merge is None or merge.plain_when_tested else merge
 
 
-def of_size(spec: Any, size: Any) -> Any | None:
-    """A description with the sizes of another one; None where that has no meaning or they are not of one kind."""
+def with_sizes_of(spec: Any, size: Any) -> Any | None:
+    """The description `spec` with the sizes of `size`; None if they have different types or this has no meaning."""
     stages = [len(getattr(node, "depths", ())) for node in (spec, size)]
     if type(spec) is not type(size) or stages[0] != stages[1]:
         return None
@@ -59,7 +59,7 @@ def of_size(spec: Any, size: Any) -> Any | None:
 
 
 def same_tensors(one: Any, other: Any) -> bool:
-    """Whether the networks of two descriptions of one size have the same tensors, name by name."""
+    """Whether the networks of two descriptions of the same size have the same tensors, name by name."""
     if one == other:
         return True
     mine, its = ({name: tensor.shape for name, tensor in tensors_of(_shallow(spec)).items()} for spec in (one, other))
@@ -67,7 +67,7 @@ def same_tensors(one: Any, other: Any) -> bool:
 
 
 def _shallow(spec: Any) -> Any:
-    """The description without the third unit of a stage and those behind it, whose tensors are those of the second."""
+    """The description with at most two units a stage: the tensors of later units equal those of the second."""
     if not hasattr(spec, "depths"):
         return spec
     return dataclasses.replace(spec, depths=tuple(min(depth, 2) for depth in spec.depths))
@@ -75,13 +75,13 @@ def _shallow(spec: Any) -> Any:
 
 @functools.lru_cache(maxsize=1024)
 def tensors_of(spec: Any) -> Mapping[str, Tensor]:
-    """A network's tensors by name, without values; each description is built once, as a search meets it many times."""
+    """A network's tensors by name, without values. It is cached, as a search meets a description many times."""
     return build(spec, device="meta").state_dict()
 
 
 @functools.cache
 def layouts() -> Mapping[str, Layout]:
-    """The layout of every library's network by its name."""
+    """The name layout of every network of the libraries, by the network's name."""
     found = {}
     for peer, row in PEERS.items():
         library = peer.partition(":")[0]
@@ -90,18 +90,18 @@ def layouts() -> Mapping[str, Layout]:
     return found
 
 
-def of_libraries(spec: Any) -> Iterator[tuple[str, Any]]:
-    """The libraries' networks that are described in the same terms, by name, in the size of a description."""
+def library_networks(spec: Any) -> Iterator[tuple[str, Any]]:
+    """The libraries' networks of the same type as `spec`, by name, in the size of `spec`."""
     for peer, row in PEERS.items():
-        if (sized := of_size(row.spec, spec)) is not None:
+        if (sized := with_sizes_of(row.spec, spec)) is not None:
             yield peer, sized
 
 
-def so_named(spec: Any, layout: Layout, names: Iterable[str]) -> list[Any]:
-    """The libraries' networks with the tensors of a description and those names of them, in its size, each once."""
+def networks_with_names(spec: Any, layout: Layout, names: Iterable[str]) -> list[Any]:
+    """The libraries' networks with the tensors of `spec` and the names of `layout`, in its size, each once."""
     wanted = {name: layout.theirs(name) for name in names}
     same = {
         known for known in set(layouts().values()) if all(known.theirs(name) == there for name, there in wanted.items())
     }
-    found = dict.fromkeys(sized for peer, sized in of_libraries(spec) if layouts()[peer] in same)
+    found = dict.fromkeys(sized for peer, sized in library_networks(spec) if layouts()[peer] in same)
     return [sized for sized in found if same_tensors(spec, sized)]

@@ -1,4 +1,4 @@
-"""What a file of Cardinet says of its tensors, in the metadata: the classifier of a model file, or a network alone."""
+"""The metadata of a safetensors file of Cardinet: the description of a model file, or of a network alone."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from cardinet.networks.document import from_document
 from cardinet.networks.spec import NetworkSpec
 
 KEY, SPEC = "cardinet", "cardinet_spec"
-"""Keys of a safetensors file's metadata: what makes it a model file, and the network of which it has the weights."""
+"""Keys of the metadata: the description of a model file, and the network of a file that has weights alone."""
 
 SCHEMA = 1
 
 
 Share = Annotated[float, Field(ge=0, le=1.0001)]
-"""0 to 1, with room for rounding."""
+"""A number from 0 to 1; rounding may exceed 1 a little."""
 
 
 class Figures(Document, extra="allow"):
-    """An evaluation of a split: every picture counted once; `error` is the share that is `wrong`."""
+    """The evaluation of a split, with each picture counted once. `error` is the share of `wrong` pictures."""
 
     count: Count
     total: Count
@@ -37,7 +37,7 @@ class Figures(Document, extra="allow"):
 
 
 class TrainingSummary(Document, extra="allow"):
-    """What of a training's summary is read again; it may say more."""
+    """The entries of a training summary that this program reads back. The summary may hold more."""
 
     network: str | None = None
     recipe: str | None = None
@@ -51,7 +51,7 @@ class TrainingSummary(Document, extra="allow"):
 
 
 class Description(Document):
-    """The metadata of a model file: everything but its tensors. `spec` is the network before the `rewrites`."""
+    """The metadata of a model file: everything but the tensors. `spec` is the network before the `rewrites`."""
 
     spec: dict[str, Any]
     rewrites: tuple[dict[str, Any], ...]
@@ -62,16 +62,16 @@ class Description(Document):
 
 
 class _Writer(Document, extra="ignore"):
-    """Who wrote a model file, of whatever schema."""
+    """The schema and version that wrote a model file. Every schema has these entries."""
 
     number: Count = Field(alias="schema")
     version: str = "?"
 
 
 def read_description(path: Path, metadata: Mapping[str, str]) -> Description | None:
-    """The description in the metadata of a model file; None where there is none, as in other files.
+    """The description in the metadata of a model file; None if the file has none.
 
-    Raises RequestError for one of a newer schema, WorkError for a damaged one.
+    Raises RequestError for a newer schema, WorkError for a damaged description.
     """
     if KEY not in metadata:
         return None
@@ -91,15 +91,15 @@ def read_description(path: Path, metadata: Mapping[str, str]) -> Description | N
 
 
 def read_spec(path: Path, metadata: Mapping[str, str]) -> NetworkSpec | None:
-    """The network that a file without any other description states; None where it states none.
+    """The network in the metadata of a file of weights alone; None if the metadata has none.
 
-    Raises WorkError for a damaged one.
+    Raises WorkError for a damaged description.
     """
     return network_of(path, _document(path, metadata, SPEC)) if SPEC in metadata else None
 
 
 def network_of(path: Path, document: Any) -> NetworkSpec:
-    """The network that a document of a file describes. Raises WorkError for what describes none."""
+    """The network that a document in a file describes. Raises WorkError if it describes none."""
     try:
         spec = from_document(document)
     except (RequestError, ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""The preprocessing that other libraries publish with their weights, in our terms."""
+"""The preprocessing that other libraries publish with their weights, as our `Preprocessing`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ SIDE = Field(gt=0, le=8192)
 
 
 class _TimmConfig(Document, extra="ignore"):
-    """What of timm's configuration of a model is about its input; `crop_pct` is the side over the shorter side."""
+    """The entries about the input in timm's configuration of a model.
+
+    `crop_pct` is crop side / resized shorter side.
+    """
 
     input_size: tuple[int, int, int]
     mean: tuple[float, ...]
@@ -27,8 +30,8 @@ class _TimmConfig(Document, extra="ignore"):
     interpolation: str = "bilinear"
 
 
-def of_timm(config: Mapping[str, Any]) -> Preprocessing | None:
-    """The preprocessing in a configuration of timm's (`pretrained_cfg`); None where it says none that is ours.
+def from_timm_config(config: Mapping[str, Any]) -> Preprocessing | None:
+    """The preprocessing in a timm configuration (`pretrained_cfg`); None if ours cannot express it.
 
     timm resizes the shorter side to floor(side / crop_pct), with antialiasing, and crops the centre.
     """
@@ -45,8 +48,8 @@ def of_timm(config: Mapping[str, Any]) -> Preprocessing | None:
         return None
 
 
-def of_torchvision(transforms: Any) -> Preprocessing | None:
-    """The preprocessing of torchvision's preset of an evaluation (`weights.transforms()`); None for another kind."""
+def from_torchvision_transforms(transforms: Any) -> Preprocessing | None:
+    """The preprocessing of a torchvision preset for evaluation (`weights.transforms()`); None for other transforms."""
     try:
         (crop,), (resize,) = transforms.crop_size, transforms.resize_size
         about = {"channels": len(transforms.mean), "crop": crop, "resize": resize, "mean": tuple(transforms.mean)}
@@ -56,11 +59,11 @@ def of_torchvision(transforms: Any) -> Preprocessing | None:
         return None
 
 
-def beside(file: Path) -> Preprocessing | None:
-    """The preprocessing in the config.json beside a file, as repositories of timm's models have one; None without."""
+def from_config_json(file: Path) -> Preprocessing | None:
+    """The preprocessing in the config.json beside a file, as in repositories of timm's models; None without one."""
     try:
         document = parse_json((file.parent / "config.json").read_bytes())
     except (OSError, DocumentError):
         return None
     config = document.get("pretrained_cfg") if isinstance(document, Mapping) else None
-    return of_timm(config) if isinstance(config, Mapping) else None
+    return from_timm_config(config) if isinstance(config, Mapping) else None

@@ -1,4 +1,4 @@
-"""What weights would fit, for a message about a network that they do not fit: another shortcut, a named network."""
+"""Find what weights do fit, for the message that they do not fit a network: another shortcut, a named network."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from cardinet.networks.document import to_document
 from cardinet.networks.family import Named
 from cardinet.networks.parts.shortcut import Shortcut
 from cardinet.networks.registry import NETWORKS, PEERS
-from cardinet.weights.alike import tensors_of
 from cardinet.weights.contents import Weights
 from cardinet.weights.names.roles import HEAD, fits
 from cardinet.weights.recognise import recognise
+from cardinet.weights.same_tensors import tensors_of
 
 FEWEST_TENSORS = 10
 MOST_A_UNIT = 10
-"""Convolutions in a unit, shortcut and gate included; a network outside of that is not built for a comparison."""
+"""The most convolutions in a unit, with its shortcut and gate. Networks beyond it are not compared."""
 
 
 def fits_already(network: Any, weights: Weights) -> bool:
-    """Whether the source has the network's own tensors by name and shape, so that what is wrong is something else.
+    """Whether the source has all tensors of the network by name and shape, so that something else must be wrong.
 
-    Another network with just these tensors fits no better, and computes something else.
+    Another network with exactly these tensors would fit no better, and it computes something else.
     """
     return weights.graph is None and _has_all(network.spec, weights)
 
 
 def nearest_network(network: Any, weights: Weights) -> str | None:
-    """The name of another network than this whose tensors the source has by name and shape, all of them.
+    """The name of another network whose tensors the source has by name and shape, all of them; None without one.
 
-    First among those that are described most alike; None if there is none.
+    Of several it is the one with the most similar description.
     """
 
     def order(row: Named) -> int:
@@ -43,12 +43,12 @@ def nearest_network(network: Any, weights: Weights) -> str | None:
 
 
 def fitting_network(weights: Weights) -> str | None:
-    """The name of a network whose tensors the source has, all of them; None if there is none."""
+    """The name of a network whose tensors the source has, all of them; None without one."""
     return next(_fitting(weights, lambda row: 0), None)
 
 
 def _fitting(weights: Weights, order: Callable[[Named], int]) -> Iterator[str]:
-    """The names of the networks that weights fit, in an order: ours, and those that only other libraries name."""
+    """The names of the networks that weights fit, sorted by `order`: ours, and those that only libraries name."""
     if weights.graph is not None or len(weights.tensors) < FEWEST_TENSORS:
         return
     convolutions = sum(tensor.dim() == 4 for tensor in weights.tensors.values())
@@ -62,12 +62,12 @@ def _fitting(weights: Weights, order: Callable[[Named], int]) -> Iterator[str]:
 
 @functools.cache
 def _named() -> Mapping[str, Named]:
-    """All networks by a name under which they are found."""
+    """All networks, each under one name that finds it."""
     return {**NETWORKS, **{peer: row for peer, row in PEERS.items() if row.id not in NETWORKS}}
 
 
 def fitting_channels(network: Any, weights: Weights) -> int | None:
-    """The other number of channels of pictures with which the network would have the source's tensors, if any."""
+    """The other number of input channels that gives the network the source's tensors; None without one."""
     if weights.graph is not None or len(weights.tensors) < FEWEST_TENSORS:
         return None
     others = [channels for channels in (1, 3) if channels != network.spec.in_channels]
@@ -75,7 +75,7 @@ def fitting_channels(network: Any, weights: Weights) -> int | None:
 
 
 def fitting_shortcuts(network: Any, weights: Weights) -> list[str]:
-    """The kinds of shortcut with which the network would have the source's tensors; those without any look alike."""
+    """The other kinds of shortcut that give the network the source's tensors. Kinds without tensors are all listed."""
     kind = getattr(getattr(network.spec, "shortcut", None), "kind", None)
     if kind is None or weights.graph is not None or len(weights.tensors) < FEWEST_TENSORS:
         return []
@@ -91,7 +91,7 @@ def fitting_shortcuts(network: Any, weights: Weights) -> list[str]:
 
 
 def distance(one: Any, other: Any) -> int:
-    """How many settings of two descriptions differ, the numbers of classes and of channels apart."""
+    """The number of settings that differ between two descriptions, without the numbers of classes and channels."""
     return _differing(to_document(one), to_document(other))
 
 
@@ -104,7 +104,7 @@ def _differing(one: Any, other: Any) -> int:
 
 def _has_all(spec: Any, weights: Weights) -> bool:
     own = tensors_of(spec)
-    if abs(_counted(own) - _counted(weights.tensors)) > len(HEAD):  # seen before they are compared by name
+    if abs(_counted(own) - _counted(weights.tensors)) > len(HEAD):  # quicker than a comparison by name
         return False
     try:
         names = recognise(build(spec, device="meta"), weights)
@@ -119,5 +119,5 @@ def _has_all(spec: Any, weights: Weights) -> bool:
 
 
 def _counted(names: Iterable[str]) -> int:
-    """How many tensors there are but for the counters of batches, which a file may lack."""
+    """The number of tensors without the counters of batches, which a file may lack."""
     return sum(not name.endswith("num_batches_tracked") for name in names)

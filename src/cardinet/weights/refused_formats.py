@@ -1,4 +1,4 @@
-"""Files that hold weights in a form that is not read: each by its name, with the way out."""
+"""Formats of weights that are not read: how to recognise each, and what the user can do."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x07\0\0\0", "a Torch7 file of a Lua function, which is code", "save the network alone, after clearState()"),
     (b"\x08\0\0\0", "a Torch7 file of a Lua function, which is code", "save the network alone, after clearState()"),
 )
-"""How a file begins, what it is, and what to do."""
+"""The first bytes of a file, its format, and what the user can do."""
 
 
 def refusal(start: bytes) -> str | None:
-    """What a file is by its first 9 bytes, and the way out, as the end of a sentence; None where that is not known.
+    """The format of a file, by its first 9 bytes, and what to do, as the end of a sentence; None if it is unknown.
 
-    A safetensors file may begin with the same bytes, as it begins with a length; it has a brace after them.
+    A safetensors file may begin with the same bytes, as it begins with a length, but a brace follows.
     """
     if start[8:] == b"{":
         return None
@@ -39,7 +39,7 @@ def refusal(start: bytes) -> str | None:
 
 
 def refusal_of_zip(members: Collection[str]) -> str | None:
-    """What a zip is by the last parts of its members' names, and the way out; None for another one."""
+    """The format of a zip, by the last parts of its members' names, and what to do; None if it is unknown."""
     if "constants.pkl" in members:
         return "a TorchScript archive; save the tensors alone: torch.save(torch.jit.load(OLD).state_dict(), FILE)"
     if "model.weights.h5" in members:
