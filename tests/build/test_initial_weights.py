@@ -14,6 +14,7 @@ from cardinet.build.builder import build
 from cardinet.networks.families.repvgg import RepVGG
 from cardinet.networks.parts.spatial import Grouped
 from cardinet.networks.registry import PEERS, find
+from cardinet.networks.spec import NetworkSpec
 from networks.peers import peer
 from networks.test_torchvision_values import NAMES as RESIDUAL
 
@@ -25,9 +26,9 @@ Kind = TypeVar("Kind", bound=nn.Module)
 RESNEST = find("resnest50").spec.but(depths=(1, 2), widths=(16, 32), num_classes=3)
 
 
-def seeded(spec: object, init: str) -> nn.Module:
+def seeded(spec: NetworkSpec, init: str) -> nn.Module:
     torch.manual_seed(0)
-    return build(spec, init=init)  # type: ignore[arg-type]
+    return build(spec, init=init)
 
 
 def of_kind(network: nn.Module, kind: type[Kind]) -> list[Kind]:
@@ -64,7 +65,7 @@ def test_number_of_torchvisions_networks() -> None:
         (find("seresnet18").spec, 16),
     ],
 )
-def test_biases_of_convolutions_start_at_0(spec: object, count: int, init: str) -> None:
+def test_biases_of_convolutions_start_at_0(spec: NetworkSpec, count: int, init: str) -> None:
     network = seeded(spec, init)
     biases = [conv.bias for conv in of_kind(network, nn.Conv2d) if conv.bias is not None]
     assert len(biases) == count

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from typer.core import TyperGroup
+
 
 @dataclass(frozen=True)
 class Said:
@@ -19,6 +21,17 @@ class Said:
 
 
 Cli = Callable[..., Said]
+
+
+def command_line() -> TyperGroup:
+    """`cardinet` itself; its `commands` are the verbs by name."""
+    from typer.main import get_command
+
+    from cardinet.cli.verbs import app
+
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    return group
 
 
 def process(*words: str | Path, cwd: Path, **environment: str) -> Said:

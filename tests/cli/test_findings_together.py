@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import typer
 
-from cardinet.cli.verbs import app
-from cli.cli_runner import Cli
+from cli.cli_runner import Cli, command_line
 
 MODEL, DATA, OUT = '"nothere" is not there', 'The source "nodata"', "its folder does not exist"
 
@@ -26,7 +24,7 @@ VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def test_every_verb_that_writes_what_it_finds_in_a_model_is_here() -> None:
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    commands = command_line().commands
     found = {
         name
         for name, verb in commands.items()

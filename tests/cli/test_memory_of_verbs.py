@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import typer
 
 import cardinet
-from cardinet.cli.verbs import app
 from cardinet.measure.memory import network_bytes
 from cardinet.runs.model_file import Model, load_model
-from cli.cli_runner import Cli
+from cli.cli_runner import Cli, command_line
 from cli.hostile_files import picture
 from measure.machine import with_memory
 
@@ -27,7 +25,7 @@ VERBS: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 def test_every_verb_that_opens_a_model_is_here() -> None:
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    commands = command_line().commands
     models = {name for name, verb in commands.items() if any("MODEL" in str(p.metavar) for p in verb.params)}
     assert models == set(VERBS)
     assert len(VERBS) == 6

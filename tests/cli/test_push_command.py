@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub.constants
 import pytest
@@ -116,9 +117,9 @@ def test_somebody_else_was_there_in_between(
     repo.files()["README.md"] = b"old"
     commit = hub.commit
 
-    def late(name: str, *rest: object) -> tuple[int, object]:
+    def late(name: str, asked: Repo, branch: str, lines: list[dict[str, Any]]) -> tuple[int, Any]:
         repo.branches["main"].append(("theirs", {"README.md": b"theirs"}))
-        return commit(name, *rest)  # type: ignore[arg-type]
+        return commit(name, asked, branch, lines)
 
     monkeypatch.setattr(hub, "commit", late)
     done = cli("push", digits_run, "me/digits", "--replace")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -56,7 +58,7 @@ def test_probabilities_are_the_average_of_the_crops() -> None:
     assert found.count == 23
 
 
-def test_a_damaged_picture_is_named(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / "train" / name).mkdir(parents=True)
         for i in range(2):

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+from cli.cli_runner import command_line
 from fuzzing.forked import Ended, command, warm
 from fuzzing.values import DEVICES, DURATIONS, NUMBERS, PATHS, SOURCES, STRUCTURES, TEXTS
 from fuzzing.world import world
@@ -192,11 +193,7 @@ def slots() -> Iterator[Slot]:
 @functools.cache
 def verbs() -> dict[str, dict[str, Any]]:
     """The parameters of every verb by name."""
-    from typer.main import get_command
-
-    from cardinet.cli.verbs import app
-
-    commands = get_command(app).commands  # type: ignore[attr-defined]
+    commands = command_line().commands
     return {
         verb: {str(p.name): p for p in command.params if p.name != "help"} for verb, command in sorted(commands.items())
     }

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from cardinet.base.errors import RequestError
-from cardinet.blocks.deeply_fused import FusedBlock
+from cardinet.blocks.deeply_fused import DeeplyFusedNet, FusedBlock
 from cardinet.blocks.inception import Concatenate, ScaledResidual
 from cardinet.blocks.merge import Add, Drawn
 from cardinet.blocks.merge import StochasticDepth as Rule
@@ -184,7 +184,8 @@ def test_an_inception_without_residual_modules_has_nothing_to_join() -> None:
 
 def test_a_base_network_of_a_fused_one_has_no_rule() -> None:
     network = build(SPECS["fused"].but(merge=StochasticDepth()))
-    base = network.base(("deep1", "deep2", "shallow"))  # type: ignore[operator]
+    assert isinstance(network, DeeplyFusedNet)
+    base = network.base(("deep1", "deep2", "shallow"))
     assert type(base.spec.merge).__name__ == "Add"
     assert not rules_of(base)
     x = pictures("fused")

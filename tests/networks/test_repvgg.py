@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import sys
@@ -90,7 +91,8 @@ def fused(state: dict[str, Tensor], block: str, groups: int) -> tuple[Tensor, Te
         for i in range(len(identity)):
             identity[i, i % (len(identity) // groups), 1, 1] = 1
         parts.append(scaled(identity, "bn"))
-    return sum(kernel for kernel, _ in parts), sum(bias for _, bias in parts)  # type: ignore[return-value]
+    kernels, biases = zip(*parts, strict=True)
+    return functools.reduce(torch.add, kernels), functools.reduce(torch.add, biases)
 
 
 @pytest.mark.parametrize("delta", [{}, {"cardinality": 2}, {"gate": SqueezeExcite(reduction=4)}])

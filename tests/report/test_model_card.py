@@ -260,7 +260,9 @@ def test_data_by_their_names() -> None:
         assert data is not None
         assert data.dataset == dataset
         assert "alice" not in data.words + data.name
-    assert data_of("imagenet:/x", 10).dataset is None  # type: ignore[union-attr]
+    few = data_of("imagenet:/x", 10)
+    assert few is not None
+    assert few.dataset is None
     assert data_of(3, 10) is data_of("", 10) is None
 
 

@@ -14,6 +14,7 @@ from cardinet.base.durations import Duration
 from cardinet.base.errors import RequestError
 from cardinet.train.clock import Clock, make_clock
 from cardinet.train.recipe import Recipe, make_recipe
+from cardinet.train.schedules.step import Step
 
 
 def made(steps_per_epoch: int = 10, batch_size: int = 32, lr: float = 0.1, **schedule: Any) -> tuple[Recipe, Clock]:
@@ -36,7 +37,8 @@ def test_steps_drop_at_shares_of_the_run() -> None:
     """ResNeXt on CIFAR: 300 epochs, divided by ten at a half and at three quarters."""
     recipe, times = made(steps_per_epoch=390, kind="step", drops=["50 %", "75 %"], length="300 epochs")
     found = rates(recipe, times)
-    assert [times.steps(drop) for drop in recipe.schedule.drops] == [58_500, 87_750]  # type: ignore[attr-defined]
+    assert isinstance(recipe.schedule, Step)
+    assert [times.steps(drop) for drop in recipe.schedule.drops] == [58_500, 87_750]
     assert len(found) == 117_000
     assert found[58_499] == 0.1
     assert found[58_500] == found[87_749] == pytest.approx(0.01, rel=1e-12)
