@@ -10,14 +10,13 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from cardinet.base.errors import EVERY_SETTING, Findings, RequestError, nearest
+from cardinet.base.part_text import read_call
 from cardinet.base.settings import parse_assignments, path_meant, put
 from cardinet.base.synonyms import setting_hint
 from cardinet.networks.part import EXAMPLES, PARTS, SHORTHANDS, is_part, made, names, owners
 
 AnyPart = TypeVar("AnyPart")
 Path = tuple[str, ...]
-
-_WRITTEN = re.compile(r"([A-Z]\w*)(?:\((.*)\))?")
 
 
 def with_delta(node: AnyPart, delta: Mapping[str, Any]) -> AnyPart:
@@ -65,36 +64,23 @@ def from_text(field: str, text: str) -> Any:
     Any other text is returned as it is. Raises RequestError for an unknown part and for wrong fields of one.
     """
     words = SHORTHANDS.get(field, {})
-    written = _WRITTEN.fullmatch(text)
-    named = written is not None and (written[1] in PARTS or written[2] is not None)
-    if text in words or text.lower() == "none" or not (written and (named or field in EXAMPLES)):
+    call = read_call(text)
+    named = call is not None and (call[0] in PARTS or call[1] is not None)
+    if text in words or text.lower() == "none" or call is None or not (named or field in EXAMPLES):
         return words.get(text, text)
-    name, inner = written[1], written[2] or ""
+    name, arguments = call[0], call[1] or []
     if name not in PARTS:
         among = [other for other, kind in PARTS.items() if field not in EXAMPLES or field == kind.ROLE]
         example = f", such as {field}={EXAMPLES[field]}" if field in EXAMPLES else ""
         raise RequestError(
             f'{field} = {text}: there is no part "{name}" ({nearest(name, among)}){example}.{EVERY_SETTING}'
         )
-    arguments = _arguments(inner)
     if any("=" not in word for word in arguments):
         some = next((f.name for f in fields(PARTS[name])), "name")
         raise RequestError(f"{field} = {text}: name every value, and put lists in brackets, as in {name}({some}=...).")
     parsed = parse_assignments(arguments)
     inside = {key: from_text(key, value) if isinstance(value, str) else value for key, value in parsed.items()}
     return made(PARTS[name], inside, PARTS[name], f"{name}.")
-
-
-def _arguments(text: str) -> list[str]:
-    """The words between the commas that stand in no list and no part."""
-    words, depth = [""], 0
-    for sign in text:
-        depth += (sign in "([") - (sign in ")]")
-        if sign == "," and not depth:
-            words.append("")
-        else:
-            words[-1] += sign
-    return [word for word in words if word.strip()]
 
 
 def _path(node: Any, key: str) -> Path:
