@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cardinet.blocks.unit import GroupedUnit
+from cardinet.blocks.residual_unit import GroupedUnit
 from cardinet.build.builder import build
 from cardinet.networks.families.repvgg import RepVGG
 from cardinet.networks.parts.spatial import Grouped

@@ -39,10 +39,10 @@ def test_every_family_is_here() -> None:
 def test_parameters_are_counted_while_it_is_built(network: str, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = find(network).spec
     own = sum(p.numel() for p in build(spec, device="meta").parameters())
-    monkeypatch.setattr("cardinet.build.size.PARAMETERS", own)
+    monkeypatch.setattr("cardinet.build.size_bound.PARAMETERS", own)
     build(spec, device="meta")
-    monkeypatch.setattr("cardinet.build.size.PARAMETERS", own - 1)
-    with pytest.raises(RequestError, match=rf"too large: it has {own:,} parameters or more, and {own - 1:,} is the"):
+    monkeypatch.setattr("cardinet.build.size_bound.PARAMETERS", own - 1)
+    with pytest.raises(RequestError, match=rf"too large: it has at least {own:,} parameters, and {own - 1:,} are"):
         build(spec, device="meta")
 
 
@@ -51,22 +51,22 @@ def test_parameters_are_counted_while_it_is_built(network: str, monkeypatch: pyt
 def test_huge_descriptions_are_refused(
     network: str, delta: dict[str, Any], device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cardinet.build.size.MODULES", 1000)
-    monkeypatch.setattr("cardinet.build.size.PARAMETERS", 50_000_000)
+    monkeypatch.setattr("cardinet.build.size_bound.MODULES", 1000)
+    monkeypatch.setattr("cardinet.build.size_bound.PARAMETERS", 50_000_000)
     with pytest.raises(RequestError, match="The network is too large: "):
         build(find(network).spec.but(**delta), device=device)
 
 
 def test_no_tensor_is_larger_than_memory_without_bounds() -> None:
     spec = find("resnet18").spec.but(num_classes=1_000_000, width=1_000_000, widths=(1_000_000,) * 4, expansion=1000)
-    with cardinet.no_bounds(), pytest.raises(RequestError, match="one of its parameters alone is larger than memory"):
+    with cardinet.no_bounds(), pytest.raises(RequestError, match="one of its parameters is larger than the memory"):
         build(spec)
 
 
 def test_modules_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cardinet.build.size.MODULES", 60)
+    monkeypatch.setattr("cardinet.build.size_bound.MODULES", 60)
     with pytest.raises(
-        RequestError, match=r"has 61 modules or more, and 60 .*; --no-bounds lifts this bound \(in Python:"
+        RequestError, match=r"has at least 61 modules, and 60 .*; --no-bounds lifts this bound \(in Python:"
     ):
         cardinet.create("resnet18", device="meta")
     with cardinet.no_bounds():
@@ -86,7 +86,7 @@ def test_modules_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_growth_is_bounded(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     network = build(find("resnext50_32x4d").spec, device="meta")
-    monkeypatch.setattr("cardinet.build.size.PARAMETERS", 40_000_000)
+    monkeypatch.setattr("cardinet.build.size_bound.PARAMETERS", 40_000_000)
     with pytest.raises(RequestError, match="too large"):
         apply(network, [step])
     with cardinet.no_bounds():
@@ -95,9 +95,9 @@ def test_growth_is_bounded(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_another_thread_is_not_counted_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """The hooks are torch's, for the whole process; what each thread makes is its own."""
-    from cardinet.build.size import within_bounds
+    from cardinet.build.size_bound import within_bounds
 
-    monkeypatch.setattr("cardinet.build.size.MODULES", 10)
+    monkeypatch.setattr("cardinet.build.size_bound.MODULES", 10)
     other = threading.Thread(target=lambda: [torch.nn.Sequential(torch.nn.Identity()) for _ in range(50)])
     with within_bounds():
         other.start()

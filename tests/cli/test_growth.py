@@ -76,7 +76,7 @@ def test_a_deeper_model_has_the_name_of_its_depth() -> None:
     [
         (("--deepen", "1000000,1,1"), "depths.0 = 1000000: the network is too large; 10,000 is the most, also with"),
         (("--deepen", f"1,{'9' * 30},1"), "it is a whole number of more than 64 bits"),
-        (("--deepen", "9000,1,1"), "The network is too large: it has 20,001 modules or more, and 20,000 is the most."),
+        (("--deepen", "9000,1,1"), "The network is too large: it has at least 20,001 modules, and 20,000 are allowed."),
         (
             ("--widen", "cardinality=100000000"),
             "the network is too large; 1,000,000 is the most, also with --no-bounds",
@@ -86,7 +86,7 @@ def test_a_deeper_model_has_the_name_of_its_depth() -> None:
             ("--widen", "widths=100000000,32,64"),
             "widths.0 = 100000000: the network is too large; 1,000,000 is the most",
         ),
-        (("--widen", "widths=100000,100000,100000"), "parameters or more, and 1,000,000,000 is the most."),
+        (("--widen", "widths=100000,100000,100000"), "parameters, and 1,000,000,000 are allowed."),
     ],
 )
 def test_what_would_be_too_large(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
 from cardinet.blocks.carry import ShortcutGate as GateModule
-from cardinet.blocks.unit import ResidualUnit
+from cardinet.blocks.residual_unit import ResidualUnit
 from cardinet.build.builder import build
 from cardinet.measure.counts import count_spec
 from cardinet.networks.parts.carry import ExclusiveGate, Scaled, ShortcutDropout, ShortcutGate

@@ -119,7 +119,7 @@ def test_refusals_of_a_new_classifier_change_nothing() -> None:
     spec, classifier = network.spec, network.fc
     with pytest.raises(RequestError, match="num_classes"):
         network.reset_classifier(-1)
-    with pytest.raises(RequestError, match='global_pool = "max": the average pool stays'):
+    with pytest.raises(RequestError, match='global_pool = "max": only "avg" is supported'):
         network.reset_classifier(5, "max")
     assert network.spec == spec
     assert network.fc is classifier

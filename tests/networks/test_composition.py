@@ -69,20 +69,20 @@ def has_a_meaning(point: tuple[Any, ...]) -> bool:
 
 
 REASONS = {
-    *(f'form = "{form}": only a bottleneck (kernels 1,3,1) splits into branches; use form "c".' for form in "ab"),
+    *(f'form = "{form}": only a bottleneck (kernels 1,3,1, at = 1) has this form; use form "c".' for form in "ab"),
     *(
         f'form = "{form}": {kind} has no branches; use form "c".'
         for form in "ab"
         for kind in ("SelectiveKernel", "SplitAttention")
     ),
-    *(f'form = "{form}": branches written out know no copies; use form "c".' for form in "ab"),
-    *(f'form = "{form}": branches written out have the original order; use form "c".' for form in "ab"),
+    *(f'form = "{form}": this form has no copies; use form "c".' for form in "ab"),
+    *(f'form = "{form}": this form has only the original order ("a"); use form "c".' for form in "ab"),
     *(
-        f"spatial = {kind}: it ends in a ReLU, so it cannot be the last convolution; at = 0."
+        f"spatial = {kind}: it ends in a ReLU, so it cannot be the last convolution; use at = 0."
         for kind in ("SelectiveKernel", "SplitAttention")
     ),
     *(
-        f'{part}: with shortcut.kind = "none" there is nothing beside the branch; use "B".'
+        f'{part}: with shortcut.kind = "none" there is no shortcut to join or weigh; use "B".'
         for part in (
             "merge = StochasticDepth",
             "merge = Swapout",
@@ -277,7 +277,7 @@ MEANINGLESS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"transform": BOTTLENECK, "narrow_first": 0.01},
-        "narrow_first = 0.01: conv1 has no channel left; give more.",
+        "narrow_first = 0.01: conv1 would have no channel; use a larger factor.",
     ),
     (
         {"transform": BOTTLENECK, "narrow_first": 0.5, "cardinality": 16, "widths": (8, 16), "base_width": 8},
@@ -285,11 +285,11 @@ MEANINGLESS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"carry": Scaled(skip=0), "merge": StochasticDepth()},
-        "merge = StochasticDepth: with carry.skip = 0 nothing passes a closed unit; use Add().",
+        "merge = StochasticDepth: with carry.skip = 0 a closed unit lets nothing through; use merge = Add().",
     ),
     (
         {"levels": Levels(around=("stage", "stage"))},
-        "levels.around = ('stage', 'stage'): it names a level twice; give (\"stage\",).",
+        "levels.around = ('stage', 'stage'): one level is given twice; give (\"stage\",).",
     ),
 ]
 

@@ -236,13 +236,13 @@ REFUSED: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "segments": (
         lambda: fuse(28, 4),
         [
-            "segments = 4: the three groups have equally many; take a multiple of 3.",
-            "depth = 28: 4 segments do not divide the 26 layers between stem and classifier; take 26 or 30.",
+            "segments = 4: the three groups need equal numbers of segments; use a multiple of 3.",
+            "depth = 28: 4 segments do not divide the 26 layers between stem and classifier; use 26 or 30.",
         ],
     ),
     "too shallow": (
         lambda: fuse(7, 6),
-        ["depth = 7: 6 segments do not divide the 5 layers between stem and classifier; take 8 or 14."],
+        ["depth = 7: 6 segments do not divide the 5 layers between stem and classifier; use 8 or 14."],
     ),
     "groups": (
         lambda: DeeplyFused(depths=(1, 1)),
@@ -252,7 +252,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], list[str]]] = {
         lambda: MergeAndRun(depths=(1, 1), widths=(16, 18)).but(reduction=4, shallow="none"),
         [
             "reduction = 4 does not divide the 18 channels of a group; take a multiple of it.",
-            'shallow = "none": the streams meet in their shallow lines alone; take "identity" or "1x1".',
+            'shallow = "none": the streams are averaged only in their shallow lines; use "identity" or "1x1".',
         ],
     ),
     "length of a path": (

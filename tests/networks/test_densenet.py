@@ -95,7 +95,7 @@ def test_compression_takes_the_floor() -> None:
     assert isinstance(conv, nn.Conv2d)
     assert conv.out_channels == 6  # floor(0.33 x (8 + 3 x 4))
     assert network.num_features == 6 + 4
-    with pytest.raises(RequestError, match=r"compression = 0.04 leaves none of the 20 channels .* at least 0.0500"):
+    with pytest.raises(RequestError, match=r"compression = 0.04 keeps none of the 20 channels .* at least 0.0500"):
         SMALLEST.but(compression=0.04)
 
 

@@ -172,13 +172,13 @@ def test_what_has_no_such_maps_says_so() -> None:
             cardinet.create(id, device="meta", **settings)
         return str(error.value)
 
-    known = "there are 4 maps; give some of 0 to 3, or of -4 to -1 from the last, once each."
+    known = "there are 4 maps; give indices from 0 to 3, or from -4 to -1, each once."
     assert refused("resnet20_cifar", features_only=True, out_indices=(0, 4, -5)) == f"out_indices = [4, -5]: {known}"
     assert refused("resnet20_cifar", features_only=True, out_indices=()) == f"out_indices = none: {known}"
     assert refused("resnet20_cifar", features_only=True, out_indices=(3, -1)) == (
-        f"out_indices = (3, -1): one stands twice; {known}"
+        f"out_indices = (3, -1): an index is given twice; {known}"
     )
-    assert "Merge-and-run carries two maps" in refused("dfn_mr1", features_only=True)
+    assert "A merge-and-run network passes two maps" in refused("dfn_mr1", features_only=True)
     assert refused("resnet20_cifar", out_indices=(1,)) == (
         "out_indices chooses feature maps; give features_only=True with it."
     )

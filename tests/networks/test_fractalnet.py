@@ -181,10 +181,10 @@ def test_refusals() -> None:
     with pytest.raises(RequestError) as error:
         SMALL.but(column=3, widths=(4, 6, 8))
     assert "dropout (0.0, 0.0) and widths (4, 6, 8) differ in length" in str(error.value)
-    assert "column = 3: the network has the columns 0 to 2" in str(error.value)
-    with pytest.raises(RequestError, match="column 3: the network has the columns 0, 1, 2"):
+    assert "column = 3: the network has columns 0 to 2" in str(error.value)
+    with pytest.raises(RequestError, match="column 3: the network has columns 0, 1, 2"):
         made(SMALL).column(3)
-    with pytest.raises(RequestError, match="column 0: the network has the columns 2"):
+    with pytest.raises(RequestError, match="column 0: the network has columns 2"):
         made(SMALL.but(column=2)).column(0)
 
 

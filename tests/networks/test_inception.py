@@ -218,13 +218,13 @@ def test_refusals_name_value_and_fix() -> None:
     with pytest.raises(RequestError) as error:
         fork([conv("3x3", 4)], [MAX], [conv("1x1", 2), conv("3x3", 4, valid=True)])
     assert [line[:11] for line in error.value.findings] == ["branches[1]", "branches[2]"]
-    assert "(2, 2, 2) where branches[0] has (1, 0, 0)" in error.value.findings[0]
+    assert "(2, 2, 2) but branches[0] has (1, 0, 0)" in error.value.findings[0]
     with pytest.raises(RequestError, match="use stride 1 and same padding"):
         residual([conv("3x3", 4, stride=2)])
     with pytest.raises(RequestError) as error:
         SMALL.but(stem=("3x3", conv("1x1", 4)), stages=((7,),))
     assert error.value.findings == tuple(
-        f"{x} is no piece; give one, such as Convolution(width=64)." for x in ("'3x3'", 7)
+        f"{x} is not a piece; give one, such as Convolution(width=64)." for x in ("'3x3'", 7)
     )
     with pytest.raises(RequestError, match="dropout = 1"):
         SMALL.but(dropout=1)

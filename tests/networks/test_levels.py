@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.blocks.levels import LevelStage
-from cardinet.blocks.unit import ResidualUnit
+from cardinet.blocks.residual_unit import ResidualUnit
 from cardinet.build.builder import build
 from cardinet.networks.parts.levels import Levels
 from cardinet.networks.parts.merge import StochasticDepth

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
 from cardinet.blocks.gates import SqueezeExcite as GateModule
-from cardinet.blocks.unit import ResidualUnit
+from cardinet.blocks.residual_unit import ResidualUnit
 from cardinet.build.binding import resolve
 from cardinet.build.builder import build
 from cardinet.networks.document import from_document, to_document

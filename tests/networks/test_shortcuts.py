@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.blocks import shortcut as blocks
+from cardinet.blocks.residual_unit import ResidualUnit
 from cardinet.blocks.shortcut import Absent, ZeroPad
-from cardinet.blocks.unit import ResidualUnit
 from cardinet.build.builder import build
 from cardinet.networks.registry import find
 from inside import inside

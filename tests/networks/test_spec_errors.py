@@ -111,17 +111,20 @@ def test_all_errors_of_a_document_at_once() -> None:
     assert len(error.value.findings) == 4
     assert '"Grouped.cardinalty" (nearest: cardinality)' in text
     assert "Grouped.cardinality = 0:" in text
-    assert 'no part "Ad" of a network in this version (nearest: Add' in text
+    assert 'This version has no network part "Ad" (nearest: Add' in text
     assert "Stem.layout = 'tiny':" in text
 
 
 MEANINGLESS: list[tuple[dict[str, Any], list[str]]] = [
     ({"at": 3, "stride_at": 5}, ["at = 3: the transform has 3 convolutions", "stride_at = 5"]),
     ({"depths": (1, 2, 3)}, ["differ in length"]),
-    ({"base_width": 0.5}, ["base_width = 0.5: no channel is left"]),
+    ({"base_width": 0.5}, ["base_width = 0.5: a group has no channel"]),
     ({"kernels": (3, 3), "at": 0, "stride_at": 0, "form": "b"}, ['form = "b": only a bottleneck']),
     ({"spatial": SplitAttention(), "form": "a"}, ['form = "a": SplitAttention has no branches']),
-    ({"gate": Add(), "merge": SqueezeExcite()}, ["gate = Add: it is for merge", "merge = SqueezeExcite: it is for"]),
+    (
+        {"gate": Add(), "merge": SqueezeExcite()},
+        ["gate = Add: it is a part for merge", "merge = SqueezeExcite: it is a part for"],
+    ),
     ({"kernels": (3, 3), "at": 0, "stride_at": 0, "cardinality": 3}, ["cardinality = 3 does not divide the"]),
     ({"kind": "A", "widths": (64, 32, 64, 64)}, ['kind = "A"']),
     ({"gate": "se", "merge": 3}, ["gate = 'se': give a part", "merge = 3: give a part"]),
@@ -167,7 +170,7 @@ REFUSED_TEXTS = [
     ({"gate": "SqueezeExcite(reduktion=8)"}, ['no setting "SqueezeExcite.reduktion" (nearest: reduction)']),
     ({"gate": SqueezeExcite}, ["gate = SqueezeExcite: give a part"]),
     ({"stem": Stem}, ["stem = "]),
-    ({"gate": "Levels()"}, ["gate = Levels: it is for levels"]),
+    ({"gate": "Levels()"}, ["gate = Levels: it is a part for levels"]),
     ({"kind": "B", "shortcut.kind": "C"}, ['"kind" and "shortcut.kind" are one setting']),
     ({"merge": "none"}, ["merge = None: give a part"]),
 ]

@@ -16,7 +16,7 @@ from cardinet.networks.document import from_document, to_document
 from cardinet.networks.families.alexnet import AlexNet
 from cardinet.networks.families.vgg import VGG
 from cardinet.networks.parts.gate import SqueezeExcite
-from cardinet.networks.parts.response import LocalResponse
+from cardinet.networks.parts.local_response import LocalResponse
 from cardinet.networks.registry import find
 from networks.plain_formulas import averages, convolve, max_pool, positive
 

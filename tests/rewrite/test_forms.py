@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from cardinet.base.errors import RequestError
 from cardinet.blocks.branches import Branch, SummedUnit
 from cardinet.blocks.classifier import Classifier
-from cardinet.blocks.unit import ResidualUnit
+from cardinet.blocks.residual_unit import ResidualUnit
 from cardinet.build.builder import build
 from cardinet.networks.parts.gate import SqueezeExcite
 from cardinet.networks.parts.levels import Levels

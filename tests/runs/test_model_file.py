@@ -143,7 +143,7 @@ def test_a_network_with_more_outputs_than_classes_names_only_classes(model: Mode
         ({"schema": "x"}, WorkError, "damaged: schema = 'x'"),
         ({"schema": ...}, WorkError, 'damaged: The entry "schema" is missing'),
         ({"spec": ...}, WorkError, 'damaged: The entry "spec" is missing'),
-        ({"spec": {"part": "Nosuch"}}, WorkError, 'cannot be read .There is no part "Nosuch"'),
+        ({"spec": {"part": "Nosuch"}}, WorkError, 'cannot be read .This version has no network part "Nosuch"'),
         ({"spec": {"part": "Stem"}}, WorkError, "what it describes is not a network"),
         ({"spec": 3}, WorkError, "damaged: spec = 3"),
         ({"rewrites": [{"name": "nosuch"}]}, WorkError, 'cannot be built: There is no rewrite "nosuch"'),

@@ -355,7 +355,7 @@ def test_names_of_other_libraries_are_found() -> None:
         except RequestError as error:
             unclear.append(str(error))
     assert found > 120
-    assert all("is another library's name; write which: " in text for text in unclear)
+    assert all("is a name in other libraries; write one of: " in text for text in unclear)
     assert [row.id for row in matching("resnet50d")] == ["timm:resnet50d"]
     assert find("resnet50d").id == "timm:resnet50d"
 

@@ -1,4 +1,4 @@
-"""Forms a and b of the aggregated transform: the branches of a bottleneck written out (Xie et al. 2016, Figure 3)."""
+"""Forms a and b of the aggregated transform: a bottleneck with separate branches (Xie et al. 2016, Figure 3)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from cardinet.blocks.unit import Around, ConvFactory, Layer, ResidualUnit
+from cardinet.blocks.residual_unit import ConvFactory, Layer, ResidualUnit, Surroundings
 
 
 class Branch(nn.Module):
@@ -31,14 +31,14 @@ class Branch(nn.Module):
 
 
 class Concatenated(nn.ModuleList):
-    """concat( T_1(x), ..., T_C(x) ) along the channels; form b has equal branches, Inception unequal ones."""
+    """concat( T_1(x), ..., T_C(x) ) along the channels; equal branches in form b, unequal ones in Inception."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([branch(x) for branch in self], dim=1)
 
 
 def branches(layers: Sequence[Layer], cardinality: int, *, expand: bool) -> nn.ModuleList:
-    """C equal branches that share the inner width of a bottleneck's layers."""
+    """C equal branches; each has 1/C of the inner width of a bottleneck's layers."""
     reduce, middle, last = layers
     inner = middle.w_out // cardinality
     return nn.ModuleList(
@@ -58,7 +58,7 @@ def _cardinality(spatial: ConvFactory) -> int:
 class ConcatenatedUnit(ResidualUnit):
     """Form b: C branches (1x1, BN, ReLU, 3x3, BN, ReLU), concatenated, conv3 1x1, bn3."""
 
-    def lay(self, layers: Sequence[Layer], spatial: ConvFactory, around: Around) -> None:
+    def add_layers(self, layers: Sequence[Layer], spatial: ConvFactory, surroundings: Surroundings) -> None:
         last = layers[-1]
         self.branches = Concatenated(branches(layers, _cardinality(spatial), expand=False))
         self.conv3 = nn.Conv2d(last.w_in, last.w_out, 1, last.stride, bias=False)
@@ -72,7 +72,7 @@ class ConcatenatedUnit(ResidualUnit):
 class SummedUnit(ResidualUnit):
     """Form a: C branches (1x1, BN, ReLU, 3x3, BN, ReLU, 1x1), summed, bn3 after the sum and before the shortcut's."""
 
-    def lay(self, layers: Sequence[Layer], spatial: ConvFactory, around: Around) -> None:
+    def add_layers(self, layers: Sequence[Layer], spatial: ConvFactory, surroundings: Surroundings) -> None:
         self.branches = branches(layers, _cardinality(spatial), expand=True)
         self.bn3 = nn.BatchNorm2d(layers[-1].w_out)
 

@@ -1,7 +1,7 @@
-"""What weighs a shortcut against its branch: He et al. 2016, Section 3 (arXiv 1603.05027).
+"""Carry: the weights of a shortcut and its branch: He et al. 2016, Section 3 (arXiv 1603.05027).
 
-Each takes the shortcut and the uncalled branch and returns them weighed. The gates read what the shortcut carries,
-which is the unit's input wherever the shortcut is the identity.
+Each module takes the shortcut's output and the uncalled branch, and returns both with weights. A gate reads the
+shortcut's output, which is the unit's input if the shortcut is the identity.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Scaled(nn.Module):
 
 
 class ShortcutGate(nn.Module):
-    """((1 - g) * shortcut, T), g = sigmoid(conv1x1(shortcut)) with a bias that starts at `gate_bias`."""
+    """((1 - g) * shortcut, T), g = sigmoid(conv1x1(shortcut)) with an initial bias of `gate_bias`."""
 
     def __init__(self, channels: int, *, gate_bias: float) -> None:
         super().__init__()

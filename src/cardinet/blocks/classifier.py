@@ -1,4 +1,4 @@
-"""The network as a chain of named children: a body that ends in the last feature map, and a head that ends in `fc`."""
+"""A network as a chain of named children: a body up to the last feature map, and a head that ends in `fc`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from cardinet.base.errors import RequestError
 class Tap:
     """A feature map: its name, the direct child whose output it is, its channels, and its stride in input pixels.
 
-    The stride is nominal: what lies s input pixels further on lies one pixel further on in the map. The map's side is
-    the picture's divided by the stride, rounded, where all paddings keep the size; without padding it loses a border.
+    The stride is nominal: a step of one pixel in the map is a step of `stride` pixels in the input. If all paddings
+    keep the size, the side of the map is the side of the picture divided by the stride, rounded. Without padding the
+    map also loses a border.
     """
 
     name: str
@@ -26,9 +27,9 @@ class Tap:
 
 
 class Body(nn.Module):
-    """Direct children that run one after another, as `body_names` says, and the feature maps among their outputs.
+    """Direct children that run in the order of `body_names`; `taps` are the feature maps among their outputs.
 
-    A child of `joins` reads a second map beside the one before it: the output of the earlier child that it names.
+    `joins` maps a child to an earlier child, whose output it reads as a second input.
     """
 
     spec: Any
@@ -56,21 +57,21 @@ class Body(nn.Module):
 
 
 class ClassifierSpec(Protocol):
-    """What every whole network is built from: the fields of its description, the parts among them as constructors."""
+    """What every network is built from: the fields of its description, with parts as constructors."""
 
     num_classes: int
     in_channels: int
 
 
 class Classifier(Body):
-    """Direct children in call order, so that the world's checkpoints and tools fit.
+    """Direct children in call order, so that common checkpoints and tools fit.
 
-    `forward` maps (N, C, H, W) to logits (N, num_classes): the children of `body` one after another, then those of
-    `head`, whose first pools and whose last is the linear classifier `fc`; the picture is flattened after the pool.
-    `taps` are the feature maps, from the one that enters the first stage to the last; a network whose state between
-    its children is not one picture has none, and says why in `no_backbone`. `spec` is the description from which
-    the network was built, `fans` what `initialise` asks of it. `forward_features`, `forward_head`, `get_classifier`,
-    `reset_classifier`, `num_classes`, `num_features` (channels of the last map) and `head_hidden_size` (what enters
+    `forward` maps (N, C, H, W) to logits (N, num_classes). The children of `body` run first, then those of `head`. The
+    head begins with a pool, whose output is flattened, and ends with the linear classifier `fc`.
+    `taps` are the feature maps, from the input of the first stage to the last map. A network that passes more than one
+    map between its children has no taps, and gives the reason in `no_backbone`. `spec` is the description from which
+    the network was built. `initialise` reads `fans`. `forward_features`, `forward_head`, `get_classifier`,
+    `reset_classifier`, `num_classes`, `num_features` (channels of the last map) and `head_hidden_size` (inputs of
     `fc`) are timm's conventions.
     """
 
@@ -102,7 +103,7 @@ class Classifier(Body):
         return self.maps(x, self.body_names[-1:])[0]
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Logits from the last feature map, or with `pre_logits` what enters the classifier, (N, head_hidden_size)."""
+        """Logits from the last feature map, or with `pre_logits` the inputs of `fc`, (N, head_hidden_size)."""
         pool, *rest = self.head_names
         x = getattr(self, pool)(x).flatten(1)
         for name in rest[:-1]:
@@ -112,7 +113,7 @@ class Classifier(Body):
         return x
 
     def features(self, x: Tensor) -> dict[str, Tensor]:
-        """The intermediates by name: those of `taps`, pooled (N, head_hidden_size), logits. No hooks are involved."""
+        """The intermediate results by name: those of `taps`, pooled (N, head_hidden_size), logits. It uses no hooks."""
         *maps, last = self.maps(x, [*(tap.child for tap in self.taps), self.body_names[-1]])
         found = {tap.name: feature_map for tap, feature_map in zip(self.taps, maps, strict=True)}
         found["pooled"] = self.forward_head(last, pre_logits=True)
@@ -124,13 +125,13 @@ class Classifier(Body):
         return self.fc
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """A new classifier for another number of classes; 0 leaves what enters it, as in timm.
+        """Replace the classifier for another number of classes; 0 removes it, as in timm.
 
-        The description follows (with 0 classes, which it cannot say, it stays). Raises RequestError for a number
-        that is none, and for a `global_pool` other than the average that is there.
+        The description changes too, except for 0 classes, which no description can have. Raises RequestError for an
+        invalid number, and for a `global_pool` other than "avg".
         """
         if global_pool not in (None, "avg"):
-            raise RequestError(f'global_pool = "{global_pool}": the average pool stays; give "avg" or leave it out.')
+            raise RequestError(f'global_pool = "{global_pool}": only "avg" is supported; use "avg" or omit it.')
         if num_classes != 0:
             self.spec = self.spec.but(num_classes=num_classes)
             num_classes = self.spec.num_classes

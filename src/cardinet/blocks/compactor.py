@@ -10,8 +10,9 @@ class Compactor(nn.Conv2d):
     """A 1x1 convolution, D channels to D without bias, that starts as the identity.
 
     It stands between the BN of a prunable convolution and the ReLU. A row of zeros makes its output channel zero,
-    and ReLU keeps it zero: the network without the row, and without that input channel of the next convolution,
-    computes the same. `mask` has a 0 for every row that forgets its task gradient, so that nothing keeps it from zero.
+    and ReLU keeps it zero. So the row, and that input channel of the next convolution, can be removed without a change
+    of the result. `mask` has a 0 for every row whose task gradient is dropped, so that the penalty alone moves it to
+    zero.
     """
 
     mask: Tensor
@@ -21,11 +22,11 @@ class Compactor(nn.Conv2d):
         self.register_buffer("mask", torch.ones(channels))
 
     def reset_parameters(self) -> None:
-        """The identity; no random number is drawn."""
+        """Set the identity; this draws no random number."""
         nn.init.dirac_(self.weight)
 
     def initialise(self, init: str) -> None:
-        """The identity, after the pass that draws all convolutions."""
+        """Set the identity again, because the general rule has drawn all convolutions."""
         self.reset_parameters()
 
     def norms(self) -> Tensor:

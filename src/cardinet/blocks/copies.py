@@ -1,4 +1,4 @@
-"""Several transforms side by side: Abdi and Nahavandi 2016, Multi-Residual Networks (arXiv 1609.05672)."""
+"""Several transforms in one unit: Abdi and Nahavandi 2016, Multi-Residual Networks (arXiv 1609.05672)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from cardinet.blocks.unit import Around, Chain, ConvFactory, Layer, ResidualUnit
+from cardinet.blocks.residual_unit import Chain, ConvFactory, Layer, ResidualUnit, Surroundings
 
 
 class Copy(Chain):
-    """One of the summed transforms, with norms of its own."""
+    """One of the summed transforms, with its own norms."""
 
     def __init__(self, layers: Sequence[Layer], spatial: ConvFactory, pre: str) -> None:
         super().__init__()
-        self.lay(layers, spatial, Around(pre=pre, after=""))
+        self.add_layers(layers, spatial, Surroundings(pre=pre, after=""))
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -24,14 +24,14 @@ class Copy(Chain):
 class CopiesUnit(ResidualUnit):
     """T_1(x) + ... + T_k(x) as the branch.
 
-    Each has its own words before its first convolution, unless these feed the shortcut too: then they stand once.
+    Each transform has its own layers of `pre`. If `pre` feeds the shortcut too, all share one.
     """
 
-    def lay(self, layers: Sequence[Layer], spatial: ConvFactory, around: Around) -> None:
-        self.pre_names = self._words(around.pre if around.shares_pre else "", layers[0].w_in)
-        self.after_names = self._words(around.after, layers[-1].w_out)
-        own = "" if around.shares_pre else around.pre
-        self.copies = nn.ModuleList(Copy(layers, spatial, own) for _ in range(around.copies))
+    def add_layers(self, layers: Sequence[Layer], spatial: ConvFactory, surroundings: Surroundings) -> None:
+        self.pre_names = self._words(surroundings.pre if surroundings.shares_pre else "", layers[0].w_in)
+        self.after_names = self._words(surroundings.after, layers[-1].w_out)
+        own = "" if surroundings.shares_pre else surroundings.pre
+        self.copies = nn.ModuleList(Copy(layers, spatial, own) for _ in range(surroundings.copies))
 
     def branch(self, x: Tensor) -> Tensor:
         first, *others = self.copies

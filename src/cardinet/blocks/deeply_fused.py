@@ -18,11 +18,11 @@ from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
 from cardinet.blocks.merge import Add
 
 EPS = 2e-5
-"""Of every BN, as in the authors' MXNet code; its momentum of 0.9 is torch's 0.1."""
+"""The eps of every BN, as in the authors' MXNet code. Their momentum of 0.9 is 0.1 in torch."""
 
 
 class Shape(NamedTuple):
-    """Where a block stands: channels in and out, stride, and whether it is the first of the network."""
+    """The shape of a block: channels in and out, stride, and whether it is the first of the network."""
 
     w_in: int
     w_out: int
@@ -39,7 +39,7 @@ class FusedLines:
     shallow: str
 
     def deep_line(self, shape: Shape) -> nn.Module:
-        """conv1, bn1, relu1, conv2, bn2, ...: without a ReLU at the end."""
+        """conv1, bn1, relu1, conv2, bn2, ..., without a ReLU at the end."""
         last = len(self.kernels) - 1
         strided = next((i for i, kernel in enumerate(self.kernels) if kernel > 1), 0)
         widths = [shape.w_in, *[shape.w_out // self.reduction] * last, shape.w_out]
@@ -73,7 +73,7 @@ def total(terms: Sequence[Tensor]) -> Tensor:
 
 
 class FusedBlock(nn.Module):
-    """y = relu( merge( shallow(x), deep1(x) + deep2(x) + ... ) ), of the `lines` that there are."""
+    """y = relu( merge( shallow(x), deep1(x) + deep2(x) + ... ) ), the sum of the lines in `lines`."""
 
     def __init__(self, make: FusedLines, shape: Shape, branches: int, merge: nn.Module) -> None:
         super().__init__()
@@ -105,9 +105,9 @@ class FusedBlock(nn.Module):
 
 
 class FusedClassifier(Classifier):
-    """What deeply-fused networks share: the stem, the groups of blocks, and what their code says of BN and weights.
+    """Base of the deeply-fused networks, with the BN and the initial weights of the authors' code.
 
-    torch's own weights of `fc` are their uniform Xavier.
+    The code's uniform Xavier weights of `fc` are torch's default.
     """
 
     fans = {"paper": "fan_in"}
@@ -129,7 +129,7 @@ def fused_stem(in_channels: int, layout: str, width: int) -> dict[str, nn.Module
 
 
 def groups(w_in: int, depths: Sequence[int], widths: Sequence[int]) -> Iterator[list[Shape]]:
-    """The shapes of the blocks of each group; the first block of every group but the first has stride 2."""
+    """The shapes of the blocks of each group; the first block of every group after group 1 has stride 2."""
     for i, (depth, width) in enumerate(zip(depths, widths, strict=True)):
         first = Shape(w_in, width, stride=1 if i == 0 else 2, first=i == 0)
         yield [first, *[Shape(width, width, 1, first=False)] * (depth - 1)]
@@ -137,7 +137,7 @@ def groups(w_in: int, depths: Sequence[int], widths: Sequence[int]) -> Iterator[
 
 
 class DeeplyFusedSpec(ClassifierSpec, Protocol):
-    """What the description of a deeply-fused network says, its lines and its merge as constructors."""
+    """The description of a deeply-fused network, with lines and merge as constructors."""
 
     depths: Sequence[int]
     widths: Sequence[int]
@@ -168,21 +168,21 @@ class DeeplyFusedNet(FusedClassifier):
         self.keep(spec.path)
 
     def keep(self, path: Sequence[str]) -> None:
-        """Drop all lines that are not on a path, which has the name of one line for every block, or is empty."""
+        """Drop all lines that are not on a path. A path names one line for every block; an empty one drops nothing."""
         if path:
             blocks = [module for module in self.modules() if isinstance(module, FusedBlock)]
             for block, line in zip(blocks, path, strict=True):
                 block.keep(line)
 
     def base(self, path: Sequence[str]) -> Self:
-        """The base network along a path, made of the very same Parameters (the authors' network/ensemble.py).
+        """The base network along a path; it shares its Parameters with this network (authors' network/ensemble.py).
 
-        It has a mode and BN statistics of its own, which start as copies: to train one of an ensemble trains the
-        weights of all. Raises RequestError for a path that this network does not have, or when it is a base itself.
+        So training one base network changes the weights of all. Its mode and its BN statistics are its own; they start
+        as copies. Raises RequestError for an unknown path, and if this network is a base network itself.
         """
         if self.spec.path:
-            raise RequestError("This is a base network already; take the other one from the fused network.")
-        spec = self.spec.but(path=tuple(path), merge="Add()")  # one line a block: nothing to join
+            raise RequestError("This is a base network already; call base() on the fused network.")
+        spec = self.spec.but(path=tuple(path), merge="Add()")  # one line in a block: nothing to join
         base = copy.deepcopy(self, {id(p): p for p in self.parameters()})
         base.keep(spec.path)
         base.spec = spec

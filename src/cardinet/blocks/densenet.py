@@ -1,4 +1,4 @@
-"""DenseNet: every layer of a block reads the maps of all before it (Huang et al. 2016, arXiv 1608.06993)."""
+"""DenseNet: every layer of a block reads the maps of all earlier layers (Huang et al. 2016, arXiv 1608.06993)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
 
 
 def recomputed(module: nn.Module, *inputs: Tensor) -> Tensor:
-    """module(*inputs), of which the backward pass keeps the inputs and computes the rest again.
+    """module(*inputs), of which only the inputs are kept; the backward pass computes the rest again.
 
-    The second pass draws the same dropout masks and has the parameters of the first, whoever has replaced them
-    since. What it writes to running statistics goes to copies, so that these are moved once.
+    The second pass draws the same dropout masks. It uses the parameters of the first pass, even if they were replaced
+    since. It writes running statistics to copies, so that they are updated only once.
     """
     parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
 
@@ -34,10 +34,10 @@ def recomputed(module: nn.Module, *inputs: Tensor) -> Tensor:
 
 
 def can_recompute() -> bool:
-    """Whether a graph is recorded, and not by torch.func or torch.compile; a checkpoint works under neither."""
+    """Whether torch records a graph, outside of torch.func and torch.compile, where a checkpoint does not work."""
     if torch.compiler.is_compiling() or not torch.is_grad_enabled():
         return False
-    try:  # torch.func refuses the hooks on which a checkpoint rests
+    try:  # torch.func refuses the hooks that a checkpoint needs
         with saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor):
             return True
     except RuntimeError:
@@ -45,7 +45,7 @@ def can_recompute() -> bool:
 
 
 class DenseLayer(nn.Sequential):
-    """(N, C_1, H, W), ..., (N, C_n, H, W) to (N, k, H, W): the layers one after another on the concatenation."""
+    """(N, C_1, H, W), ..., (N, C_n, H, W) to (N, k, H, W): the layers run in turn on the concatenated maps."""
 
     def forward(self, *maps: Tensor) -> Tensor:
         x = torch.cat(maps, 1)
@@ -55,7 +55,7 @@ class DenseLayer(nn.Sequential):
 
 
 def preactivated(w_in: int, w_out: int, kernel: int, dropout: float, number: str = "") -> dict[str, nn.Module]:
-    """BN, ReLU, convolution, dropout, the names numbered where there are several of each."""
+    """BN, ReLU, convolution, dropout; `number` ends their names where a layer has several of each."""
     return {
         f"bn{number}": nn.BatchNorm2d(w_in),
         f"relu{number}": nn.ReLU(inplace=True),
@@ -76,9 +76,9 @@ def dense_layer(w_in: int, growth: int, bottleneck: bool, dropout: float) -> Den
 class DenseBlock(nn.ModuleList):
     """x_i = H_i(x_0, ..., x_(i-1)) for its layers H_1 to H_n; the output is x_0 to x_n, concatenated.
 
-    With `recompute` training keeps x_0 to x_n and nothing from within the layers: all that stands before their last
-    convolution (with dropout that too) is computed again in the backward pass (Pleiss et al. 2017, arXiv 1707.06990,
-    who keep the output of the first convolution). A step does exactly what it does without.
+    With `recompute` training keeps only x_0 to x_n. The backward pass computes the layers again, up to their last
+    convolution, and with dropout this one too. Pleiss et al. 2017 (arXiv 1707.06990) also keep the output of the
+    first convolution. The result of a step is the same with and without `recompute`.
     """
 
     def __init__(self, layers: Iterable[nn.Module], recompute: bool) -> None:
@@ -99,7 +99,7 @@ def transition(w_in: int, w_out: int, dropout: float) -> nn.Sequential:
 
 
 def stem_layers(in_channels: int, layout: str, width: int) -> dict[str, nn.Module]:
-    """imagenet: conv 7x7 /2, BN, ReLU, max pool 3x3 /2. cifar: conv 3x3 alone, as every layer starts with BN, ReLU."""
+    """imagenet: conv 7x7 /2, BN, ReLU, max pool 3x3 /2. cifar: only conv 3x3, as every layer starts with BN, ReLU."""
     if layout == "cifar":
         return {"conv1": nn.Conv2d(in_channels, width, 3, padding=1, bias=False)}
     return {
@@ -111,7 +111,7 @@ def stem_layers(in_channels: int, layout: str, width: int) -> dict[str, nn.Modul
 
 
 class DenseNetSpec(ClassifierSpec, Protocol):
-    """What the description of a DenseNet says."""
+    """The description of a DenseNet."""
 
     depths: Sequence[int]
     growth: int
@@ -124,7 +124,7 @@ class DenseNetSpec(ClassifierSpec, Protocol):
 
 
 class DenseNet(Classifier):
-    """Stem, layer1, transition1, layer2, ..., bn_last, relu_last, avgpool, fc; the settings are the description's."""
+    """Stem, layer1, transition1, layer2, ..., bn_last, relu_last, avgpool, fc; see the description for the settings."""
 
     fans = {"torchvision": "fan_in"}
 

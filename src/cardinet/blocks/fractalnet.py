@@ -1,4 +1,4 @@
-"""FractalNet: columns of convolutions that meet in joins (Larsson et al. 2016, arXiv 1605.07648)."""
+"""FractalNet: columns of convolutions that are averaged in joins (Larsson et al. 2016, arXiv 1605.07648)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
 
 
 class Paths(nn.Module):
-    """Drop-path: which inputs of the joins live in a training step (paper, Section 3).
+    """Drop-path: the inputs of joins that are kept in a training step (paper, Section 3).
 
-    It stands before the blocks, returns the picture as it is, and draws, for the batch or for every sample in it,
-    whether one column of the whole network is chosen (with probability `global_share`) or every join drops inputs of
-    its own.
+    It stands before the blocks and returns its input unchanged. It draws, for the batch or for every sample, whether
+    one column is kept in the whole network (with probability `global_share`), or every join drops inputs by itself.
     """
 
     def __init__(self, columns: int, drop_path: float, global_share: float, per: str) -> None:
@@ -30,7 +29,7 @@ class Paths(nn.Module):
 
     @property
     def dropping(self) -> bool:
-        """Whether anything is drawn at all: only in training."""
+        """Whether any input can be dropped; never in eval mode."""
         return self.training and (self.drop_path > 0 or self.global_share > 0)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,10 +40,10 @@ class Paths(nn.Module):
         return x
 
     def live(self, columns: Sequence[int]) -> Tensor:
-        """Booleans (draws, inputs) for a join of these columns: which of its inputs live, at least one in a draw.
+        """Booleans (draws, inputs): the inputs that a join of these columns keeps, at least one in each draw.
 
-        A chosen column lives alone in the joins that it enters. Otherwise every input is dropped with probability
-        `drop_path`; where that would be all, one of them, drawn uniformly, stays.
+        A join keeps only the chosen column if it has it. Otherwise it drops every input with probability `drop_path`.
+        If this would drop all, one of them is kept, drawn uniformly.
         """
         draws, inputs = len(self.chosen), len(columns)
         kept = torch.rand(draws, inputs, device="cpu") >= self.drop_path
@@ -58,7 +57,7 @@ class Paths(nn.Module):
 
 
 def mean(inputs: list[Tensor], live: Tensor | None) -> Tensor:
-    """The mean of inputs (N, C, H, W); with `live` (N, inputs) that of each sample's live ones."""
+    """The mean of inputs (N, C, H, W); with `live` (N, inputs) the mean of the inputs that each sample keeps."""
     if live is not None:
         weights = len(inputs) * live / live.sum(1, keepdim=True)
         inputs = [y * weight[:, None, None, None].to(y) for y, weight in zip(inputs, weights.T, strict=True)]
@@ -68,14 +67,14 @@ def mean(inputs: list[Tensor], live: Tensor | None) -> Tensor:
     return total / len(inputs) if len(inputs) > 1 else total
 
 
-def units_of(w_in: int, w_out: int, length: int, dropout: float) -> nn.ModuleList:
+def column_units(w_in: int, w_out: int, length: int, dropout: float) -> nn.ModuleList:
     """The units of a column: conv 3x3 with bias, dropout, BN without scale and shift, ReLU."""
     return nn.ModuleList(
         nn.Sequential(
             OrderedDict(
                 conv=nn.Conv2d(w_in if i == 0 else w_out, w_out, 3, padding=1),
                 drop=nn.Dropout(dropout),
-                bn=nn.BatchNorm2d(w_out, affine=False),  # Caffe's, without scale and shift
+                bn=nn.BatchNorm2d(w_out, affine=False),  # Caffe's BN has no scale and shift
                 relu=nn.ReLU(inplace=True),
             )
         )
@@ -84,12 +83,12 @@ def units_of(w_in: int, w_out: int, length: int, dropout: float) -> nn.ModuleLis
 
 
 class FractalBlock(nn.Module):
-    """f_1 = unit, f_(c+1)(x) = join( f_c(f_c(x)), unit(x) ), joins of joins made one; columns pooled 2x2, then joined.
+    """f_1 = unit, f_(c+1)(x) = join( f_c(f_c(x)), unit(x) ), nested joins are one; columns are pooled before the last.
 
-    Written out in levels 1 to 2^(C-1): column c of 0 to C-1 has a unit at every level that its step 2^(C-1-c)
-    divides, and the units of a level are joined. `paths` says which inputs of a join live in training. From the
-    last level on a join asks for these alone, so that what is dropped is not computed. A block with one column of
-    the C is a chain.
+    The block has levels 1 to 2^(C-1). Column c (0 to C-1) has a unit at every level that its step 2^(C-1-c) divides.
+    The units of a level are joined. `paths` says which inputs of a join are kept in training. The block goes back from
+    the last level to find the units that are needed; the others are not computed. A block with only one column is a
+    chain.
     """
 
     def __init__(self, columns: Mapping[str, nn.ModuleList], levels: int, paths: Paths) -> None:
@@ -119,7 +118,7 @@ class FractalBlock(nn.Module):
         return maps[self.levels]
 
     def inputs(self, level: int) -> tuple[list[str], Tensor | None]:
-        """The columns that are joined at a level, and (N, columns) which samples they live for, None for all."""
+        """The columns that are joined at a level, and booleans (N, columns): the samples that keep them; None: all."""
         columns = [c for c, step in self.steps.items() if level % step == 0]
         if not self.paths.dropping:
             return columns, None
@@ -129,7 +128,7 @@ class FractalBlock(nn.Module):
         return columns, None if len(live) == 1 else live[:, called]
 
     def output(self, c: str, level: int, maps: Mapping[int, Tensor]) -> Tensor:
-        """What column c brings to the join of a level."""
+        """The output of column c for the join of a level."""
         step = self.steps[c]
         column = self.columns[c]
         assert isinstance(column, nn.ModuleList)
@@ -138,7 +137,7 @@ class FractalBlock(nn.Module):
 
 
 class FractalNetSpec(ClassifierSpec, Protocol):
-    """What the description of a FractalNet says."""
+    """The description of a FractalNet."""
 
     columns: int
     column: int | None
@@ -162,21 +161,20 @@ class FractalNet(Classifier):
         taps = [Tap("stem", "paths", spec.in_channels, 1)]
         for i, (w_out, rate) in enumerate(zip(spec.widths, spec.dropout, strict=True), 1):
             present = range(spec.columns) if spec.column is None else [spec.column]
-            units = {str(c): units_of(taps[-1].channels, w_out, 2**c, rate) for c in present}
+            units = {str(c): column_units(taps[-1].channels, w_out, 2**c, rate) for c in present}
             body[f"layer{i}"] = FractalBlock(units, 2 ** (spec.columns - 1), paths)
             taps.append(Tap(f"layer{i}", f"layer{i}", w_out, 2**i))
         head = {"avgpool": nn.AdaptiveAvgPool2d(1), "fc": nn.Linear(spec.widths[-1], spec.num_classes)}
         super().__init__(body, head, taps)
 
     def column(self, c: int) -> Self:
-        """Column c alone, a network of its own on the very same Parameters: a chain of 2^c convolutions a block.
+        """Column c as a network, a chain of 2^c convolutions in each block. It shares its Parameters with this one.
 
-        It has a mode and BN statistics of its own, which start as copies. Raises RequestError for a column that
-        there is not.
+        Its mode and its BN statistics are its own; they start as copies. Raises RequestError for an unknown column.
         """
         present = list(self.layer1.columns)
         if str(c) not in present:
-            raise RequestError(f"column {c}: the network has the columns {', '.join(present)}.")
+            raise RequestError(f"column {c}: the network has columns {', '.join(present)}; give one of them.")
         alone = copy.deepcopy(self, {id(p): p for p in self.parameters()})
         for block in alone.modules():
             if isinstance(block, FractalBlock):

@@ -1,4 +1,4 @@
-"""Gates: what weighs a branch before it meets the shortcut."""
+"""Gates: they weigh a branch before it is joined with the shortcut."""
 
 from __future__ import annotations
 

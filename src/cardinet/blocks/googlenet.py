@@ -9,11 +9,11 @@ from typing import Protocol
 from torch import Tensor
 
 from cardinet.blocks.inception import Concatenate, ConvNormReLU, Make, Piece, PiecesNet, PiecesSpec, Pool
-from cardinet.blocks.response import LocalResponse
+from cardinet.blocks.local_response import LocalResponse
 
 
 class ResponseNorm(Piece):
-    """Local response normalisation with Caffe's numbers: alpha 1e-4 for the mean of 5 channels, beta 0.75, k 1."""
+    """Local response normalisation with Caffe's values: alpha 1e-4 for the mean of 5 channels, beta 0.75, k 1."""
 
     def __init__(self, w_in: int) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class ResponseNorm(Piece):
 
 
 class GoogLeNetSpec(PiecesSpec, Protocol):
-    """What the description of a GoogLeNet says, its gate as a constructor."""
+    """The description of a GoogLeNet, with the gate as a constructor."""
 
     widths: Sequence[Sequence[tuple[int, int, int, int, int, int]]]
     naive: bool
@@ -67,5 +67,5 @@ class GoogLeNet(PiecesNet):
         for stage in stages[1:]:
             stage.insert(0, halve(spec.last_pool if stage is stages[-1] else 3))
         super().__init__(spec, [conv(7, 64, 2), halve(), *norms, conv(1, 64), conv(3, 192), *norms, halve()], stages)
-        if not spec.norm:  # fan_out would blow the signal up in every narrow reduction, torch's own let it vanish
+        if not spec.norm:  # with fan_out the signal explodes in narrow reductions, with torch's default it vanishes
             self.fans = {"torchvision": "fan_in", "paper": "fan_in"}

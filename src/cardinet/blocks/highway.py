@@ -1,4 +1,4 @@
-"""Highway layers and the network of them (Srivastava et al. 2015, arXiv 1505.00387, Equation 3)."""
+"""Highway layers and networks (Srivastava et al. 2015, arXiv 1505.00387, Equation 3)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class HighwayLayer(nn.Module):
         return y
 
     def initialise(self, init: str) -> None:
-        """The gate's bias; with init = paper also weights and bias of both as the authors drew them."""
+        """Set the gate's bias; with init = paper also draw both convolutions as the authors do."""
         if init == "paper":
             draw(self.conv)
             draw(self.transform)
@@ -36,7 +36,7 @@ class HighwayLayer(nn.Module):
 
 
 def draw(layer: nn.Conv2d | nn.Linear, std: float | None = None) -> None:
-    """Weights normal with std sqrt(2 / fan_in), which the authors' Caffe calls xavier, or with `std`; bias 0."""
+    """Draw normal weights with `std`, or with std sqrt(2 / fan_in), which the authors' Caffe calls xavier; bias 0."""
     if std is None:
         nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
     else:
@@ -46,7 +46,7 @@ def draw(layer: nn.Conv2d | nn.Linear, std: float | None = None) -> None:
 
 
 class HighwaySpec(ClassifierSpec, Protocol):
-    """What the description of a highway network says."""
+    """The description of a highway network."""
 
     depths: tuple[int, ...]
     widths: tuple[int, ...]
@@ -62,7 +62,7 @@ class HighwaySpec(ClassifierSpec, Protocol):
 class Highway(Classifier):
     """drop0, conv1, relu1, layer1, pool1, drop1, conv2, relu2, layer2, ..., avgpool, drop, fc.
 
-    convI and reluI stand in front of the stages of a new width; those after the last stage, 1x1, have the next number.
+    convI and reluI stand before stage I if its width is new. The 1x1 after the last stage has the next number.
     """
 
     def __init__(self, spec: HighwaySpec) -> None:

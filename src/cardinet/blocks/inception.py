@@ -15,14 +15,14 @@ from cardinet.blocks.merge import Add
 
 
 class Piece(nn.Module):
-    """A module that knows its channels out and its stride, so that pieces can be put together without a table."""
+    """A module that knows its output channels and its stride, so that pieces can be chained."""
 
     w_out: int
     stride: int = 1
 
 
 Make: TypeAlias = Callable[[int], Piece]
-"""Makes a piece from the number of channels that enter it."""
+"""A function that makes a piece from its number of input channels."""
 
 
 class ConvNormReLU(Piece):
@@ -40,8 +40,8 @@ class ConvNormReLU(Piece):
     ) -> None:
         super().__init__()
         self.w_out, self.stride = width, stride
-        around = (kernel[0] // 2, kernel[1] // 2) if padding == "same" else (0, 0)
-        self.conv = nn.Conv2d(w_in, width, kernel, stride, padding=around, bias=not norm)
+        margin = (kernel[0] // 2, kernel[1] // 2) if padding == "same" else (0, 0)
+        self.conv = nn.Conv2d(w_in, width, kernel, stride, padding=margin, bias=not norm)
         self.bn = nn.BatchNorm2d(width, eps=1e-3) if norm else nn.Identity()
         self.relu = nn.ReLU(inplace=True)
 
@@ -51,7 +51,7 @@ class ConvNormReLU(Piece):
 
 
 class Pool(Piece):
-    """A max or average pool. Where `ceil`, a last window may reach over the edge, as in Caffe."""
+    """A max or average pool. With `ceil` the last window may reach over the edge, as in Caffe."""
 
     def __init__(
         self,
@@ -66,12 +66,12 @@ class Pool(Piece):
     ) -> None:
         super().__init__()
         self.w_out, self.stride = w_in, stride
-        around = kernel // 2 if padding == "same" else 0
+        margin = kernel // 2 if padding == "same" else 0
         self.pool: nn.Module
         if kind == "max":
-            self.pool = nn.MaxPool2d(kernel, stride, around, ceil_mode=ceil)
+            self.pool = nn.MaxPool2d(kernel, stride, margin, ceil_mode=ceil)
         else:
-            self.pool = nn.AvgPool2d(kernel, stride, around, ceil_mode=ceil, count_include_pad=counts_padding)
+            self.pool = nn.AvgPool2d(kernel, stride, margin, ceil_mode=ceil, count_include_pad=counts_padding)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.pool(x)
@@ -79,7 +79,7 @@ class Pool(Piece):
 
 
 class Chain(nn.Sequential):
-    """Pieces one after another, each made for the channels that the one before it gives."""
+    """Pieces one after another; each takes the output channels of the one before it."""
 
     def __init__(self, w_in: int, pieces: Sequence[Make]) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class Chain(nn.Sequential):
 
 
 class Concatenate(Piece):
-    """gate( concat( T_1(x), ..., T_C(x) ) ), the branches being chains of pieces; one may itself be a Concatenate."""
+    """gate( concat( T_1(x), ..., T_C(x) ) ). Each branch is a chain of pieces, among them other Concatenates."""
 
     def __init__(self, w_in: int, *, branches: Sequence[Sequence[Make]]) -> None:
         super().__init__()
@@ -106,10 +106,10 @@ class Concatenate(Piece):
 
 
 class ScaledResidual(Piece):
-    """y = relu( merge( x, scale * gate( conv( concat( T_1(x), ..., T_C(x) ) ) ) ) ), conv a 1x1 with bias, without BN.
+    """y = relu( merge( x, scale * gate( conv( concat( T_1(x), ..., T_C(x) ) ) ) ) ), conv is 1x1 with bias, without BN.
 
     The Inception-ResNet block (Szegedy et al. 2016, Section 3.2 and Figure 20): form b of the aggregated transform
-    with unequal branches. Without `activation` the sum is the output. The network puts its gate and merge here.
+    with unequal branches. Without `activation` the sum is the output. The network sets `gate` and `merge`.
     """
 
     def __init__(self, w_in: int, *, branches: Sequence[Sequence[Make]], scale: float, activation: bool) -> None:
@@ -123,7 +123,7 @@ class ScaledResidual(Piece):
         self.merge: nn.Module = Add()
 
     def branch(self, x: Tensor) -> Tensor:
-        """What is added to x."""
+        """The branch that is added to x."""
         y: Tensor = self.conv(self.branches(x))
         if self.gate is not None:
             y = self.gate(y)
@@ -131,7 +131,7 @@ class ScaledResidual(Piece):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.merge(x, lambda: self.branch(x))
-        # An input that a closed branch left alone may still be needed by the backward pass of what made it.
+        # With a closed branch y is the input. The layer before may need it in its backward pass: do not overwrite it.
         return relu(y) if y is x and isinstance(self.relu, nn.ReLU) else self.relu(y)
 
     def initialise(self, init: str) -> None:
@@ -144,7 +144,7 @@ class ScaledResidual(Piece):
 
 
 class PiecesSpec(ClassifierSpec, Protocol):
-    """What every description of a network of pieces says, its gate as a constructor."""
+    """What every description of a network of pieces has, with the gate as a constructor."""
 
     dropout: float
     gate: Callable[[int], nn.Module] | None
@@ -153,8 +153,8 @@ class PiecesSpec(ClassifierSpec, Protocol):
 class PiecesNet(Classifier):
     """stem, layer1, layer2, ... (one chain of pieces each), average pool, dropout, fc.
 
-    With an `embedding` a linear layer to that width, without bias, and BN stand between dropout and fc. A `gate` ends
-    every module of the stages, or the branch of its residual ones; `merge` joins the residual ones' two sides.
+    With an `embedding` a linear layer of that width, without bias, and BN stand between dropout and fc. A `gate` ends
+    every module of the stages; in residual modules it ends the branch. `merge` joins the two sides of residual modules.
     """
 
     fans: Mapping[str, str | None] = {"torchvision": None}
@@ -188,7 +188,7 @@ class PiecesNet(Classifier):
 
 
 class InceptionSpec(PiecesSpec, Protocol):
-    """What the description of an Inception network says, its pieces, gate and merge as constructors."""
+    """The description of an Inception network, with pieces, gate and merge as constructors."""
 
     stem: Sequence[Make]
     stages: Sequence[Sequence[Make]]
@@ -197,7 +197,7 @@ class InceptionSpec(PiecesSpec, Protocol):
 
 
 class InceptionNet(PiecesNet):
-    """The network of pieces that the description has."""
+    """A network of the pieces in its description."""
 
     def __init__(self, spec: InceptionSpec) -> None:
         super().__init__(spec, spec.stem, spec.stages, embedding=spec.embedding, merge=spec.merge)

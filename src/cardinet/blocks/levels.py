@@ -8,7 +8,7 @@ from cardinet.blocks.shortcut import projection
 
 
 class Level(nn.Module):
-    """after( y + projection(x) ): the sum at the end of a level that began at x."""
+    """after( y + projection(x) ): the sum at the end of a level; x is the input of the level."""
 
     def __init__(self, w_in: int, w_out: int, stride: int, *, words: str, around: object, shrink: str) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Level(nn.Module):
 
 
 class LevelStage(nn.Module):
-    """A stage with a shortcut of its own: [max pool], then level( units(x), x )."""
+    """A stage with its own shortcut: [max pool], then level( units(x), x )."""
 
     def __init__(self, units: nn.Module, level: Level | None, *, pool: bool) -> None:
         super().__init__()

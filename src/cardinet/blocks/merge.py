@@ -1,4 +1,4 @@
-"""How a unit joins its shortcut and its branch."""
+"""Merges: how a unit joins its shortcut and its branch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 Branch = Callable[[], Tensor]
-"""A branch that is computed when it is called, and not before."""
+"""A branch as a function. It is computed only when it is called."""
 
 
 class Add(nn.Module):
@@ -23,7 +23,7 @@ class Add(nn.Module):
 
 
 class Weighted(nn.Module):
-    """skip * shortcut + branch * branch, both constants: what a rule that drops comes to when nothing is drawn."""
+    """skip * shortcut + branch * branch, both constants: the expectation of a merge that drops at random."""
 
     def __init__(self, skip: float = 1.0, branch: float = 1.0) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Weighted(nn.Module):
 
 
 class Drawn(nn.Module):
-    """A merge that draws in training. `drawing` makes it draw in eval mode too (stochastic inference)."""
+    """Base of the merges that draw at random in training; with `drawing` in eval mode too (stochastic inference)."""
 
     drawing = False
 
@@ -48,15 +48,15 @@ class Drawn(nn.Module):
         return self.training or self.drawing
 
     def expected(self) -> Weighted:
-        """What it computes when testing, as a merge that never draws."""
+        """The merge without random draws that computes the same as this one in eval mode."""
         raise NotImplementedError
 
 
 class StochasticDepth(Drawn):
     """shortcut + b * branch, b ~ Bernoulli(survival), drawn per mini-batch or per sample (arXiv 1603.09382).
 
-    A unit that is closed for the whole mini-batch does not call its branch: no forward, no backward, and its BN
-    statistics stay. The draw per mini-batch is made on the CPU, so that no device has to be waited for.
+    A unit that is closed for the whole mini-batch does not call its branch: there is no forward and no backward pass,
+    and its BN statistics do not change. The draw per mini-batch is made on the CPU, to avoid waiting for the device.
     """
 
     def __init__(self, *, last: float, rule: str, per: str, rescale: str, place: tuple[int, int]) -> None:
@@ -113,7 +113,7 @@ class Swapout(Drawn):
 
 @contextmanager
 def drawing(network: nn.Module) -> Iterator[None]:
-    """Within it the merges of a network draw although it is in eval mode, where BN keeps to its running statistics."""
+    """A context in which the merges of a network draw in eval mode too; BN still uses its running statistics."""
     merges = [module for module in network.modules() if isinstance(module, Drawn)]
     for merge in merges:
         merge.drawing = True
@@ -125,7 +125,7 @@ def drawing(network: nn.Module) -> Iterator[None]:
 
 
 def stochastic_inference(network: nn.Module, x: Tensor, passes: int = 30) -> Tensor:
-    """Class probabilities (N, num_classes): the mean softmax of passes with the draws on (Swapout, Section 4).
+    """Class probabilities (N, num_classes): the mean softmax of several random passes (Swapout, Section 4).
 
     The network has to be in eval mode. The probabilities are float64.
     """

@@ -1,4 +1,4 @@
-"""Merge-and-run: two streams that are averaged in every block and run on (Zhao et al. 2016, arXiv 1611.07718)."""
+"""Merge-and-run: two streams whose shallow lines are averaged in every block (Zhao et al. 2016, arXiv 1611.07718)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MergeAndRunBlock(nn.Module):
     """m = (shallow1(x1) + shallow2(x2)) / 2; relu( merge1( m, deep1(x1) ) ) and relu( merge2( m, deep2(x2) ) ).
 
     A block that `ends` the streams has one output, relu( merge1( m, deep1(x1) + deep2(x2) ) ). Without shallow lines
-    there is no m, and the deep lines are alone. `merge` makes a merge for each stream.
+    there is no m, only the deep lines. `merge` makes the merge of each stream.
     """
 
     def __init__(self, make: FusedLines, shape: Shape, *, ends: bool, merge: Callable[[], nn.Module] = Add) -> None:
@@ -44,7 +44,7 @@ class MergeAndRunBlock(nn.Module):
 
 
 class Fork(nn.Module):
-    """x as both streams."""
+    """Use x as both streams."""
 
     def forward(self, x: Tensor) -> Streams:
         return x, x
@@ -58,7 +58,7 @@ class Concatenate(nn.Module):
 
 
 class MergeAndRunSpec(ClassifierSpec, Protocol):
-    """What the description of a merge-and-run network says, its lines and its merge as constructors."""
+    """The description of a merge-and-run network, with lines and merge as constructors."""
 
     depths: Sequence[int]
     widths: Sequence[int]
@@ -71,7 +71,7 @@ class MergeAndRunSpec(ClassifierSpec, Protocol):
 class MergeAndRunNet(FusedClassifier):
     """Stem, fork, layer1, layer2, ... of `MergeAndRunBlock`, join where the streams are concatenated, avgpool, fc."""
 
-    no_backbone = "Merge-and-run carries two maps from block to block; no single one is the network's at that depth."
+    no_backbone = "A merge-and-run network passes two maps from block to block, so there is no single feature map."
 
     def __init__(self, spec: MergeAndRunSpec) -> None:
         make = spec.lines()

@@ -1,4 +1,4 @@
-"""Networks that are one plain chain: VGG (Simonyan and Zisserman 2014) and AlexNet (Krizhevsky et al. 2012)."""
+"""Plain chains without shortcuts: VGG (Simonyan and Zisserman 2014) and AlexNet (Krizhevsky et al. 2012)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def head(w_in: int, side: int, num_classes: int, *, dropout: float, drop: str = 
 
 
 class VGGSpec(ClassifierSpec, Protocol):
-    """What the description of a VGG says, its gate as a constructor."""
+    """The description of a VGG, with the gate as a constructor."""
 
     depths: tuple[int, ...]
     widths: tuple[int, ...]
@@ -58,7 +58,7 @@ class VGG(Classifier):
         super().__init__(body, head(w_in, 7, spec.num_classes, dropout=spec.dropout), taps)
 
     def initialise(self, init: str) -> None:
-        """Biases 0; the weights of linear layers, and with init = paper (Section 3.1) all, normal with std 0.01."""
+        """Biases are 0. Linear weights, with init = paper all weights (Section 3.1), are normal with std 0.01."""
         for layer in self.children():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 if init == "paper" or isinstance(layer, nn.Linear):
@@ -68,7 +68,7 @@ class VGG(Classifier):
 
 
 class AlexNetSpec(ClassifierSpec, Protocol):
-    """What the description of an AlexNet says, its norm as a constructor."""
+    """The description of an AlexNet, with the norm as a constructor."""
 
     widths: tuple[int, ...]
     padding: int

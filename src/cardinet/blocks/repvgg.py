@@ -13,15 +13,15 @@ Gate = Callable[[int], nn.Module]
 
 
 class Block(nn.Module):
-    """relu( gate( linear(x) ) ); the two forms differ in what `linear` is made of."""
+    """relu( gate( linear(x) ) ); the two forms have different layers in `linear`."""
 
     def __init__(self, w_in: int, w_out: int, stride: int, cardinality: int, gate: Gate | None) -> None:
         super().__init__()
-        self.lay(w_in, w_out, stride, cardinality)
+        self.add_layers(w_in, w_out, stride, cardinality)
         self.gate = None if gate is None else gate(w_out)
         self.relu = nn.ReLU(inplace=True)
 
-    def lay(self, w_in: int, w_out: int, stride: int, cardinality: int) -> None:
+    def add_layers(self, w_in: int, w_out: int, stride: int, cardinality: int) -> None:
         """Register the convolutions and norms."""
         raise NotImplementedError
 
@@ -38,9 +38,9 @@ class Block(nn.Module):
 
 
 class TrainingBlock(Block):
-    """bn3x3( conv3x3(x) ) + bn1x1( conv1x1(x) ) + bn(x), the last where the block keeps the shape."""
+    """bn3x3( conv3x3(x) ) + bn1x1( conv1x1(x) ) + bn(x), the last only where the block keeps the shape."""
 
-    def lay(self, w_in: int, w_out: int, stride: int, cardinality: int) -> None:
+    def add_layers(self, w_in: int, w_out: int, stride: int, cardinality: int) -> None:
         self.conv3x3 = nn.Conv2d(w_in, w_out, 3, stride, padding=1, groups=cardinality, bias=False)
         self.bn3x3 = nn.BatchNorm2d(w_out)
         self.stride = stride
@@ -49,8 +49,8 @@ class TrainingBlock(Block):
         self.bn = nn.BatchNorm2d(w_out) if stride == 1 and w_in == w_out else None
 
     def linear(self, x: Tensor) -> Tensor:
-        # The 1x1 takes every stride-th pixel by itself: torch 2.14 with oneDNN writes beyond its memory in the backward
-        # pass of a strided 1x1 of 3 to 8 channels in channels_last.
+        # The pixels are taken before the 1x1: torch 2.14 with oneDNN writes beyond its memory in the backward pass of a
+        # strided 1x1 of 3 to 8 channels in channels_last.
         small = x[:, :, :: self.stride, :: self.stride]
         y: Tensor = self.bn3x3(self.conv3x3(x)) + self.bn1x1(self.conv1x1(small))
         return y if self.bn is None else y + self.bn(x)
@@ -59,7 +59,7 @@ class TrainingBlock(Block):
 class DeploymentBlock(Block):
     """conv(x), one 3x3 with bias."""
 
-    def lay(self, w_in: int, w_out: int, stride: int, cardinality: int) -> None:
+    def add_layers(self, w_in: int, w_out: int, stride: int, cardinality: int) -> None:
         self.conv = nn.Conv2d(w_in, w_out, 3, stride, padding=1, groups=cardinality)
 
     def linear(self, x: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ FORMS: dict[str, type[Block]] = {"training": TrainingBlock, "deployment": Deploy
 
 
 class RepVGGSpec(ClassifierSpec, Protocol):
-    """What the description of a RepVGG says, its gate as a constructor."""
+    """The description of a RepVGG, with the gate as a constructor."""
 
     depths: tuple[int, ...]
     widths: tuple[int, ...]
@@ -81,7 +81,7 @@ class RepVGGSpec(ClassifierSpec, Protocol):
 
 
 class RepVGG(Classifier):
-    """stage0, layer1, layer2, ..., avgpool, fc; blocks with an even number from stage0 = 0 on are grouped."""
+    """stage0, layer1, layer2, ..., avgpool, fc; block 0 is stage0; blocks 2, 4, 6, ... are grouped."""
 
     def __init__(self, spec: RepVGGSpec) -> None:
         block = FORMS[spec.form]

@@ -1,4 +1,4 @@
-"""The way around a transform: shortcuts A, B, C, identity and none (He et al. 2015, Sections 3.3 and 4.1)."""
+"""The shortcut around a transform: kinds A, B, C, identity and none (He et al. 2015, Sections 3.3 and 4.1)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch.nn import functional as F
 
 
 class ZeroPad(nn.Module):
-    """Shortcut A where the shape changes: every `stride`-th pixel (or means), then zero channels up to w_out.
+    """Shortcut A where the shape changes: every `stride`-th pixel (or the mean), then zero channels up to w_out.
 
-    fb.resnet.torch appends them at the `end`; other CIFAR code pads half on `both` sides.
+    `pad` adds them at the "end", as fb.resnet.torch does, or half on "both" sides, as other CIFAR code does.
     """
 
     def __init__(self, w_in: int, w_out: int, stride: int, *, pad: str, sample: str) -> None:
@@ -20,7 +20,7 @@ class ZeroPad(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.sample == "avg":
-            small = F.avg_pool2d(x, self.stride, ceil_mode=True)  # as many pixels as a strided convolution has
+            small = F.avg_pool2d(x, self.stride, ceil_mode=True)  # the same size as after a strided convolution
         else:
             small = x[:, :, :: self.stride, :: self.stride]
         return F.pad(small, (0, 0, 0, 0, *self.channels))
@@ -30,7 +30,7 @@ class ZeroPad(nn.Module):
 
 
 class Absent(nn.Module):
-    """No way around: the unit is its transform alone."""
+    """No shortcut: the unit is only its transform."""
 
     def forward(self, x: Tensor) -> None:
         return None

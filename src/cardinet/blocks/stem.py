@@ -1,4 +1,4 @@
-"""What stands in front of the stages."""
+"""The stem: the layers before the stages."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from torch import nn
 
 
 def stem(in_channels: int, *, layout: str, width: int, words: str, pool: str, bias: bool) -> dict[str, nn.Module]:
-    """The children of the network before its first stage, in order: conv1, bn1 and relu if asked for, maxpool.
+    """The children of the network before its first stage, in order: conv1, bn1 and relu if `words` are given, maxpool.
 
-    imagenet: 7x7 /2. deep: 3x3 /2, 3x3, 3x3 of twice the width (He et al. 2018, arXiv 1812.01187), each but the
-    last with BN and ReLU. Both then have a max pool 3x3 /2, padded or in ceil mode. cifar: 3x3.
+    imagenet: 7x7 /2. deep: 3x3 /2, 3x3, 3x3 of twice the width (He et al. 2018, arXiv 1812.01187), each except
+    the last with BN and ReLU. Both then have a max pool 3x3 /2, padded or in ceil mode. cifar: 3x3.
     """
     children: dict[str, nn.Module] = {}
     if layout == "deep":

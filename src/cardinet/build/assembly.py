@@ -6,14 +6,14 @@ from torch import nn
 
 from cardinet.blocks.classifier import Classifier, Tap
 from cardinet.blocks.levels import Level, LevelStage
+from cardinet.blocks.residual_unit import Layer, Surroundings
 from cardinet.blocks.shortcut import Absent
-from cardinet.blocks.unit import Around, Layer
 from cardinet.build.binding import bind, resolve
 from cardinet.networks.residual import Residual
 
 
 def assemble(spec: Residual) -> Classifier:
-    """Stem, stages, the words that `order.pre` leaves after the last unit, and the head."""
+    """The network: stem, stages, the layers of `order.pre` once more after the last unit, and the head."""
     body: dict[str, nn.Module] = dict(bind(spec.stem)(spec.in_channels, words=spec.stem_words, bias=spec.conv_bias))
     taps = [Tap("stem", list(body)[-1], spec.stem.w_out, spec.stem.stride)]
     for i, width in enumerate(spec.widths):
@@ -35,13 +35,13 @@ def assemble(spec: Residual) -> Classifier:
 
 
 def _closing(spec: Residual, width: int) -> dict[str, nn.Module]:
-    """After the last unit of a pre-activation network its words stand once more."""
+    """The layers of `order.pre` that follow the last unit of a pre-activation network."""
     words = spec.order.pre.split()
     return {f"closing_{word}": nn.BatchNorm2d(width) if word == "bn" else nn.ReLU() for word in words}
 
 
 def _stage(spec: Residual, stage: int) -> nn.Module:
-    """The units of one stage, the first of which strides (but in the first stage), with what `levels` adds."""
+    """The units of a stage and the shortcut of its level. The first unit has stride 2, except in stage 1."""
     pooled = stage > 0 and spec.pooled
     w_in, w_out = spec.streams[stage : stage + 2]
     stride = 2 if stage > 0 and not pooled else 1
@@ -67,9 +67,9 @@ def _unit(spec: Residual, stage: int, index: int, stride: int) -> nn.Module:
     w_in = w_in if index == 0 else w_out
     first = stage == index == 0
     order = spec.order
-    around = Around(
+    surroundings = Surroundings(
         pre="" if order.skips_pre(first=first) else order.pre,
-        after="" if spec.sum_goes_on(stage, index) else order.after,
+        after="" if spec.activates_after_level(stage, index) else order.after,
         shares_pre=order.shares_pre(first=first, same=w_in == w_out and stride == 1),
         copies=spec.transform.copies,
     )
@@ -78,7 +78,7 @@ def _unit(spec: Residual, stage: int, index: int, stride: int) -> nn.Module:
     unit: nn.Module = resolve(spec.transform.unit)(
         _layers(spec, w_in, spec.widths[stage], stride),
         bind(spec.transform.spatial),
-        around,
+        surroundings,
         shortcut=shortcut,
         carry=None if spec.carry is None or isinstance(shortcut, Absent) else bind(spec.carry)(w_out),
         gate=None if spec.gate is None else bind(spec.gate)(w_out),
@@ -88,7 +88,7 @@ def _unit(spec: Residual, stage: int, index: int, stride: int) -> nn.Module:
 
 
 def _layers(spec: Residual, w_in: int, width: int, stride: int) -> list[Layer]:
-    """The convolutions of one unit's transform, each with the words that follow it."""
+    """The convolutions of a unit's transform, each with the norm and activation after it."""
     transform = spec.transform
     widths, last = transform.channels(w_in, width), len(transform.kernels) - 1
     activated = transform.spatial.ACTIVATED

@@ -1,4 +1,4 @@
-"""From a part to its module: the one place where the text of a `MODULE` is resolved."""
+"""Binding: from a part to its module. Only this file resolves the text of a `MODULE`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from cardinet.networks.spec import NetworkSpec
 
 
 def resolve(place: str) -> Callable[..., Any]:
-    """What a part's `MODULE` names: "gates:SqueezeExcite" is that class in `cardinet.blocks.gates`.
+    """The class that a `MODULE` names: "gates:SqueezeExcite" is a class in `cardinet.blocks.gates`.
 
-    A module that is not in `cardinet.blocks` is a full module path ("lab.gates:Mine", "__main__:Mine"), so that
-    a part can live outside of Cardinet.
+    Any other text is a full module path ("lab.gates:Mine", "__main__:Mine"), so that a part can be defined outside of
+    Cardinet. Raises ImportError for an unknown module, and AttributeError for an unknown class.
     """
     module, _, name = place.partition(":")
     ours = f"cardinet.blocks.{module}"
@@ -28,12 +28,12 @@ def resolve(place: str) -> Callable[..., Any]:
 
 
 def bind(part: Part) -> Callable[..., Any]:
-    """The constructor of a part's module, with the part's own fields already bound; parts within it are bound too."""
+    """The constructor of a part's module, with the part's fields as arguments; parts within it are bound too."""
     return functools.partial(resolve(part.MODULE), **_bound_fields(part))
 
 
 def make(spec: NetworkSpec) -> Any:
-    """The module of a whole network, which takes one object: the description's fields, its parts as constructors."""
+    """The module of a whole network. It takes one object with the description's fields, the parts as constructors."""
     return resolve(spec.MODULE)(SimpleNamespace(**_bound_fields(spec)))
 
 
@@ -42,7 +42,7 @@ def _bound_fields(part: Part) -> dict[str, Any]:
 
 
 def _bound(value: Any) -> Any:
-    """The value of a field: a part as the constructor of its module, also where it stands in a tuple."""
+    """The value of a field. A part, also within a tuple, becomes the constructor of its module."""
     if isinstance(value, tuple):
         return tuple(map(_bound, value))
     return bind(value) if is_part(value) and value.MODULE else value

@@ -1,4 +1,4 @@
-"""From a description to the network."""
+"""The builder: from a description to a network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cardinet.blocks.classifier import Classifier
 from cardinet.build.assembly import assemble
 from cardinet.build.binding import make
 from cardinet.build.initialise import initialise
-from cardinet.build.size import within_bounds
+from cardinet.build.size_bound import within_bounds
 from cardinet.networks.residual import Residual
 from cardinet.networks.spec import NetworkSpec
 

@@ -12,19 +12,20 @@ INITS = ("torchvision", "paper")
 def initialise(network: nn.Module, init: str) -> None:
     """Draw the initial weights in place, in one pass in `modules()` order, from torch's generator.
 
-    Convolutions are normal with std sqrt(2 / fan_out) (He et al. 2015) and have a bias of 0, BN is 1 and 0, linear
-    layers are as torch makes them. `fans` of the network says, by `init`, where its convolutions have "fan_in", or
-    None: as torch makes them. A module with a method `initialise(init)` is called last, for its own layers.
+    Convolutions are normal with std sqrt(2 / fan_out) (He et al. 2015) and have a bias of 0. BN has weight 1 and bias
+    0. Linear layers keep torch's weights. A network's `fans` may have another rule for an `init`: "fan_in", or None to
+    keep torch's weights in convolutions too. At the end every module with a method `initialise(init)` is called, for
+    its own layers.
 
-    torchvision: after the same seed the weights are torchvision's, bit for bit, for every network that torchvision
-    has too (GoogLeNet and Inception-v3: its ones with aux_logits=False and init_weights=False).
+    torchvision: the same seed gives torchvision's weights, bit for bit, for every network that torchvision has too
+    (GoogLeNet and Inception-v3: with aux_logits=False and init_weights=False).
 
-    paper: linear biases are 0 too (fb.resnet.torch, ResNeXt), and these follow their own paper or its code: AlexNet,
-    VGG, DenseNet, FractalNet, Highway, deeply-fused and merge-and-run nets, the attention layers of SKNet, the last
-    gamma of ResNeSt's units, gates on shortcuts, and Wide ResNet and stochastic depth on small pictures, whose codes
-    scale by fan_in (`init_fan` of the description). All other families keep to the rule above.
+    paper: linear biases are 0 too (fb.resnet.torch, ResNeXt). These follow their own paper or its code: AlexNet, VGG,
+    DenseNet, FractalNet, Highway, deeply-fused and merge-and-run nets, the attention layers of SKNet, the last gamma of
+    ResNeSt's units, and gates on shortcuts. Wide ResNet and stochastic depth for small pictures use fan_in, as in
+    their code (`init_fan` of the description). All other families follow the rule above.
 
-    Raises RequestError for another name.
+    Raises RequestError for an unknown `init`.
     """
     if init not in INITS:
         raise RequestError(f'There is no initialisation "{init}" ({nearest(init, INITS)}).')

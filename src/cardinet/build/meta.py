@@ -1,4 +1,4 @@
-"""A network on the meta device, which computes shapes and no values: its copy there, and a pass that is watched."""
+"""The meta device, which computes shapes but no values: a copy of a network there, and a recorder of its passes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 NORMS = ("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training")
-"""What BN is called in torch."""
+"""torch's names for BN."""
 
 
 def on_meta(network: nn.Module) -> nn.Module:
-    """A copy of a network without values, in eval mode; nothing of the size of its weights is allocated."""
+    """A copy of a network on the meta device, in eval mode. It needs no memory for weights."""
     tensors = [*network.parameters(), *network.buffers()]
     memo: dict[int, Any] = {}
     for tensor in tensors:
@@ -26,14 +26,14 @@ def on_meta(network: nn.Module) -> nn.Module:
 
 
 class Watcher(TorchDispatchMode):
-    """Within it every operation of a pass on the meta device is shown to `saw`, with its arguments and its result.
+    """A context that calls `saw` with every operation of a pass on the meta device, its arguments and its result.
 
-    BN's results are made by their shapes alone, as the meta device decomposes it slowly.
+    The results of BN are made here from their shapes, because the meta device is slow at BN.
     """
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Whether torch wraps it against torch.compile, for which it would import that: a second or two."""
+        """No: torch would import torch.compile for it, which takes a second or two."""
         return False
 
     def __init__(self, saw: Callable[[Any, Sequence[Any], Any], None]) -> None:
@@ -49,7 +49,7 @@ class Watcher(TorchDispatchMode):
 
 
 def _normed(func: Any, args: Any) -> tuple[Tensor | None, ...] | None:
-    """The results of BN, and of its gradient; None for other operations."""
+    """The results of BN or of its gradient; None for any other operation."""
     if func.overloadpacket.__name__ in NORMS:
         statistics = args[0].new_empty(args[0].shape[1], dtype=torch.float32)
         return torch.empty_like(args[0]), statistics, torch.empty_like(statistics)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from cardinet.base.errors import WorkError
 from cardinet.blocks.merge import stochastic_inference
-from cardinet.blocks.mode import eval_mode
+from cardinet.blocks.training_mode import eval_mode
 from cardinet.data.batches import Batch, evaluation_batches
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Split

@@ -15,7 +15,7 @@ from cardinet.data.check import Progress
 from cardinet.data.source import Source
 from cardinet.evaluate.matching import check_classes, choose_split
 from cardinet.evaluate.pictures import OpenedPictures, open_pictures
-from cardinet.networks.registry import known
+from cardinet.networks.registry import is_known_name
 from cardinet.runs.environment import device_of
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model, load_model
@@ -189,7 +189,7 @@ def model_path(model: str) -> Path | None:
     file = path / "model.safetensors"
     if file.exists():
         return file
-    if not (path / "run.toml").exists() and known(model):
+    if not (path / "run.toml").exists() and is_known_name(model):
         return None  # a folder that happens to be called as a network
     if (path / "run.toml").exists():
         raise RequestError(
@@ -206,7 +206,7 @@ def read_model(model: str, device: str = "cpu", *, compare: bool = True) -> Mode
     """
     path = model_path(model)
     if path is None:
-        if known(model):
+        if is_known_name(model):
             raise RequestError(
                 f'"{model}" is a network\'s name and has no parameters; give a run folder or a model file '
                 "(`cardinet eval` takes it with --weights FILE)."

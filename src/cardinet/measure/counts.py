@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from cardinet.base.errors import RequestError
-from cardinet.blocks.mode import eval_mode
+from cardinet.blocks.training_mode import eval_mode
 from cardinet.build.meta import Watcher
 
 

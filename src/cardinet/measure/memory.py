@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from cardinet.blocks.merge import StochasticDepth
-from cardinet.blocks.mode import eval_mode, kept_mode
+from cardinet.blocks.training_mode import eval_mode, kept_mode
 from cardinet.build.meta import Watcher
 
 FLOAT = 4

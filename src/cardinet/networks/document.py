@@ -1,4 +1,4 @@
-"""Descriptions as plain data: `{"part": "Transform", "kernels": [1, 3, 1], ...}`, as they stand in model files."""
+"""Descriptions as plain data, as model files hold them: `{"part": "Transform", "kernels": [1, 3, 1], ...}`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from cardinet.base.errors import Findings, RequestError, nearest
-from cardinet.networks.part import is_part, made
+from cardinet.networks.part import is_part, make_part
 from cardinet.networks.registry import known_parts
 
 
@@ -33,7 +33,7 @@ def from_document(document: Any) -> Any:
     node = None
     with found:
         if not isinstance(name, str) or name not in known:
-            raise RequestError(f'There is no part "{name}" of a network in this version ({nearest(str(name), known)}).')
-        node = made(known[name], values, known[name], f"{name}.") if len(values) == len(document) - 1 else None
+            raise RequestError(f'This version has no network part "{name}" ({nearest(str(name), known)}).')
+        node = make_part(known[name], values, known[name], f"{name}.") if len(values) == len(document) - 1 else None
     found.raise_if_any()
     return node

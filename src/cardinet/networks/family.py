@@ -1,4 +1,4 @@
-"""A family: named rows of descriptions that share a paper, and the same networks under other libraries' names."""
+"""A family: named descriptions from one paper, and the names that other libraries give to the same networks."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from cardinet.networks.spec import NetworkSpec
 
 @dataclass(frozen=True)
 class Named:
-    """One row: a description and what is known of it. `input_size` is the side of the paper's pictures in pixels.
+    """A named network: its description and the facts about it.
 
-    `reading` says which of several contradictory sources the row follows, and why; empty where they agree.
-    `printed_form` is the delta under which the paper counts the network (RepVGG: its deployment form), `printed_steps`
-    the rewrites after which it does, as they stand in a model file (ResRep: its pruned form).
+    `input_size` is the side of the paper's pictures in pixels. `reading` says which of several contradictory sources
+    the description follows, and why; it is empty where they agree. Some papers count another form of the network.
+    Then `printed_form` has the changes that give this form (RepVGG: deployment), or `printed_steps` the rewrites that
+    give it, as a model file holds them (ResRep: pruned).
     """
 
     id: str
@@ -30,13 +31,13 @@ class Named:
 
 @dataclass(frozen=True)
 class Family:
-    """The rows of one table by id, and what other libraries have.
+    """The networks of one family by id, and the related networks of other libraries.
 
     `peers` maps another library's name ("timm:resnet200") to the id of the same network, or to the description of
-    a variant that has no id of its own. A test proves every one of them by value, so none stands here on trust.
-    `refused` gives the reason where a library's network of that name is another one that is not built here.
-    `lookalikes` maps such a name to the network here that has the same tensors by name and shape. `unbuildable` gives
-    the reason why a published network cannot be built.
+    a variant that has no id here. A test compares the values of every peer with the library's. `refused` maps the name
+    of a library's network that cannot be built here to the reason. `lookalikes` maps the name of a library's network
+    to the network here that has tensors of the same names and shapes, but computes something else. `unbuildable` maps
+    a published network that cannot be built to the reason.
     """
 
     rows: Mapping[str, Named]
@@ -48,10 +49,10 @@ class Family:
 
 @dataclass(frozen=True)
 class Row:
-    """A row as a table writes it: a description, the other libraries' names for exactly this network, what is known.
+    """A row of a family's table: a description, other libraries' names for this network, and facts about it.
 
-    `reading`, `printed_form` and `printed_steps` are those of `Named`; `input_size` is given where it is not the
-    table's. `lookalikes` are the other libraries' networks that have its tensors and compute something else.
+    `reading`, `printed_form` and `printed_steps` are those of `Named`. `input_size` is given where it differs from
+    the table's. `lookalikes` are networks of other libraries that have its tensors and compute something else.
     """
 
     spec: NetworkSpec
@@ -63,13 +64,13 @@ class Row:
     printed_steps: tuple[Mapping[str, Any], ...] = ()
 
     def named(self, id: str, family: str, paper: str, input_size: int) -> Named:
-        """The row under a name of its table."""
+        """The network of this row, with its id and the facts of its table."""
         size = self.input_size or input_size
         return Named(id, self.spec, family, paper, size, self.reading, self.printed_form, self.printed_steps)
 
 
 def row(spec: NetworkSpec, *peers: str, **known: Any) -> Row:
-    """A row with the other libraries' names for it, and what is known of it: see `Row`."""
+    """A row with other libraries' names for the network and the facts about it; see `Row`."""
     return Row(spec, peers, **known)
 
 
@@ -83,9 +84,9 @@ def family(
     refused: Mapping[str, str] | None = None,
     unbuildable: Mapping[str, str] | None = None,
 ) -> Family:
-    """A table of rows by id, and of other libraries' `variants`, which have no id here, by their names.
+    """A family from a table of rows by id, and a table of `variants`: networks of other libraries without an id here.
 
-    Every name stands literally, and at this one place, so that a search for it ends here. See `Family` for the rest.
+    Write every name in full and only in these tables, so that a text search finds it. See `Family` for the rest.
     """
 
     def known(table: Mapping[str, NetworkSpec | Row]) -> dict[str, Row]:

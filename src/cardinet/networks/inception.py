@@ -1,4 +1,4 @@
-"""The description of an Inception network: a stem and stages of pieces, which `parts.inception_pieces` has."""
+"""The description of an Inception network: a stem and stages, made of the pieces of `parts.inception_pieces`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field, SkipValidation
 
 from cardinet.networks.part import Part, misplaced, part
 from cardinet.networks.parts.gate import Gate
-from cardinet.networks.parts.inception_pieces import Chain, InceptionResidual, strangers, window
+from cardinet.networks.parts.inception_pieces import Chain, InceptionResidual, not_pieces, window
 from cardinet.networks.parts.merge import Add
 from cardinet.networks.ranges import Count
 from cardinet.networks.spec import NetworkSpec
@@ -18,25 +18,25 @@ from cardinet.networks.spec import NetworkSpec
 class Inception(NetworkSpec):
     """A stem, stages of modules, average pool, dropout, and a classifier, which may follow an embedding.
 
-    With a gate these are SE-Inception and SE-Inception-ResNet (SENet, Section 3.3). Raises RequestError when it is made
-    of something that is no piece, or with a merge and nothing to join.
+    With a gate this is SE-Inception or SE-Inception-ResNet (SENet, Section 3.3). Raises RequestError for a value that
+    is not a piece, and for a merge where no module has a shortcut.
     """
 
     stem: Annotated[Chain, Field(min_length=1)]
-    """The pieces in front of the stages, one after another."""
+    """The pieces before the stages, one after another."""
 
     stages: Annotated[tuple[Annotated[Chain, Field(min_length=1)], ...], Field(min_length=1)]
     """The modules of each stage, one after another."""
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """The rate of the dropout in front of the classifier."""
+    """The rate of the dropout before the classifier."""
 
     embedding: Count | None = None
-    """The units of a linear layer in front of the classifier; none: there is no such layer."""
+    """The units of a linear layer before the classifier; none: there is no such layer."""
 
     gate: SkipValidation[Gate | None] = None
-    """What ends every module of the stages; in a residual module it ends the branch, before the scale (SENet, Section
-    3.3). None: nothing does.
+    """The gate at the end of every module of the stages; in a residual module it ends the branch, before the scale
+    (SENet, Section 3.3). None: there is no gate.
     """
 
     merge: SkipValidation[Part] = Add()
@@ -49,7 +49,7 @@ class Inception(NetworkSpec):
     MODULE: ClassVar[str] = "inception:InceptionNet"
 
     def problems(self) -> list[str]:
-        found = list(strangers((self.stem, *self.stages)))
+        found = list(not_pieces((self.stem, *self.stages)))
         found += (wrong := misplaced({"gate": self.gate, "merge": self.merge}, optional=("gate",)))
         joined = any(isinstance(piece, InceptionResidual) for stage in self.stages for piece in stage)
         if not joined and not wrong and self.merge.JOINS:

@@ -1,8 +1,7 @@
-"""Parts: the frozen, keyword-only, torch-free pieces from which a network is described.
+"""Parts: the pieces of a network's description. They are frozen, take keywords only and do not import torch.
 
-A part checks the type and range of its fields when it is made, names its class in `blocks/` as text (`MODULE`), and
-carries its own rules. `document` writes it as plain data and reads it back, so that a description travels in a model
-file.
+A part checks the type and range of its fields when it is made. It names its class in `blocks/` as text (`MODULE`) and
+carries its own rules. `document` writes a part as plain data and reads it back, so that a model file can hold it.
 """
 
 from __future__ import annotations
@@ -23,56 +22,56 @@ _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan
 
 
 class Part(Protocol):
-    """What a part can be asked, with the answers of one that says nothing.
+    """The questions that every part answers, with the default answers.
 
-    Our parts derive from it. To a class from outside `@part` gives the answers that it lacks, so that `MODULE` and its
-    fields are enough.
+    Cardinet's parts derive from it. `@part` adds the missing answers to any other class, so such a class needs only
+    its fields and `MODULE`.
     """
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]  # `@part` makes every one a dataclass
 
     MODULE: ClassVar[str] = ""
-    """Its class in `blocks/` ("gates:SqueezeExcite") or elsewhere ("lab.gates:Mine"); empty where it has none."""
+    """The class that implements it, in `blocks/` ("gates:SqueezeExcite") or elsewhere ("lab.gates:Mine"), if any."""
 
     ROLE: ClassVar[str] = ""
-    """The field of a description for which it is made; empty: any."""
+    """The field of a description that it can fill; empty: any field."""
 
     TRAINING: ClassVar[frozenset[str]] = frozenset()
-    """The fields that act only while a network is drawn or trained, and not on what it computes afterwards."""
+    """The fields that act only in initialisation or training, not on what the trained network computes."""
 
     WITHOUT: ClassVar[Mapping[str, str]] = {}
-    """Settings of others of its role that make no sense in it, each with the reason."""
+    """Settings that other parts of its role have and it cannot have, each with the reason."""
 
     def problems(self) -> list[str]:
-        """What has no meaning in it, one sentence each."""
+        """Its faults: settings that contradict each other, one sentence each."""
         return []
 
     def idle(self, other: Self) -> frozenset[str]:
-        """The fields, by dotted paths, that have no effect in this part and none in another one of its kind."""
+        """The fields, by dotted path, that have no effect in this part nor in `other`, a part of the same class."""
         return frozenset()
 
     def hinders_new_units(self, *, drawing: bool) -> list[str]:
-        """Why a new unit with this part, its branch zero, would not be the identity or could not learn.
+        """Why a new unit with this part and a branch of zeros would not be the identity, or could not learn.
 
-        One sentence each. With `drawing` the network still has the rules that draw in training.
+        One sentence for each reason. `drawing` says that the network still has its random rules of training.
         """
         return []
 
-    # What stands in the place of a spatial convolution is asked:
+    # Only for a part in the place of a spatial convolution:
 
     ACTIVATED: ClassVar[bool] = False
-    """It ends in BN and ReLU of its own."""
+    """Whether it ends in its own BN and ReLU."""
 
     BRANCHED: ClassVar[bool] = False
-    """It is `cardinality` equal branches, which share nothing."""
+    """Whether it consists of `cardinality` equal branches that share no weights."""
 
     @property
     def cardinality(self) -> int:
-        """Its groups."""
+        """The number of its groups."""
         return 1
 
     def undivided(self, before: Iterable[int], after: Iterable[int]) -> list[str]:
-        """The channels before and after it that its groups do not divide, one sentence each."""
+        """A sentence for the channels before it, and one for those after it, that its groups do not divide."""
         groups = self.cardinality
         asked = f"cardinality = {groups}"
         return [
@@ -80,51 +79,51 @@ class Part(Protocol):
             *not_divided(asked, groups, after, "after the spatial convolution"),
         ]
 
-    # A shortcut is asked:
+    # Only for a shortcut:
 
     @property
     def absent(self) -> bool:
-        """Whether there is no way around any unit."""
+        """Whether no unit has a shortcut."""
         return False
 
     @property
     def pads(self) -> bool:
-        """Whether it adds channels of zeros where a stage has more than the one before it."""
+        """Whether it adds channels of zeros where a stage has more channels than the stage before it."""
         return False
 
     def problems_along(self, streams: Sequence[int]) -> list[str]:
-        """What has no meaning in the channels that enter the first stage and leave each, one sentence each."""
+        """Faults for these channels, which enter the first stage and leave each stage; one sentence each."""
         return []
 
-    # What weighs a shortcut is asked:
+    # Only for a carry, which weighs a shortcut:
 
     @property
     def passes(self) -> bool:
-        """Whether anything of the shortcut comes through."""
+        """Whether any of the shortcut passes."""
         return True
 
-    # What joins shortcut and branch is asked:
+    # Only for a merge, which joins shortcut and branch:
 
     JOINS: ClassVar[bool] = True
-    """It has a meaning only where there are two sides to join."""
+    """Whether it needs both a shortcut and a branch."""
 
     CLOSES: ClassVar[bool] = False
-    """It closes whole units; a closed unit is its shortcut alone."""
+    """Whether it closes whole units; a closed unit is only its shortcut."""
 
     @property
     def plain_when_tested(self) -> bool:
-        """Whether it is the sum of both sides once the network is trained."""
+        """Whether it is the plain sum of shortcut and branch in eval mode."""
         return True
 
 
 def not_divided(asked: str, groups: int, channels: Iterable[int], place: str) -> list[str]:
-    """A sentence where some of the channels at a place are no multiple of the groups that were asked for."""
+    """A sentence if some of the channels at a place are not a multiple of the requested groups."""
     wrong = sorted({width for width in channels if width % groups})
     return [f"{asked} does not divide the {wrong} channels {place}; use {gcd(groups, *wrong)}."] if wrong else []
 
 
 PARTS: dict[str, type[Part]] = {}
-"""Every kind of part by its name, as it stands in a document."""
+"""Every class of parts by its name in a document."""
 
 SHORTHANDS: dict[str, Mapping[str, Any]] = {}
 """Short words for the values of some fields, by the field's name: order "e" is the full pre-activation unit."""
@@ -132,7 +131,7 @@ SHORTHANDS: dict[str, Mapping[str, Any]] = {}
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
 def part(cls: PartClass) -> PartClass:
-    """Make a class a part: frozen, keyword-only, typed, known by its name in documents, with the answers of `Part`."""
+    """Make a class a part: a frozen, checked, keyword-only dataclass with the answers of `Part`, listed in `PARTS`."""
     made = dataclass(frozen=True, kw_only=True, config=_CONFIG)(cls)
     own = {f.name for f in fields(made)}
     for name, answer in vars(Part).items():
@@ -152,18 +151,18 @@ EXAMPLES = {
     "spatial": "Grouped(cardinality=32)",
     "norm": "LocalResponse()",
 }
-"""A part for every role that one can have in a network."""
+"""An example of a part for every role in a network."""
 
 
 def is_part(value: object) -> TypeGuard[Part]:
-    """Whether a value is a part itself, and not its class."""
+    """Whether a value is a part, and not a class of parts."""
     return is_dataclass(value) and not isinstance(value, type)
 
 
 def misplaced(parts: Mapping[str, Any], optional: Collection[str] = ()) -> list[str]:
-    """A sentence for every role that something fills which is no part, or one for another role.
+    """A sentence for every role whose value is not a part, or is a part for another role.
 
-    A part that does not say its `ROLE`, as it may come from outside, may stand anywhere.
+    A part without a `ROLE`, such as one from another package, may fill any role.
     """
     found = []
     for role, value in parts.items():
@@ -175,32 +174,32 @@ def misplaced(parts: Mapping[str, Any], optional: Collection[str] = ()) -> list[
         elif value.ROLE not in ("", role):
             kind = type(value).__name__
             found.append(
-                f"{role} = {kind}: it is for {value.ROLE}; give another part, such as {role}={EXAMPLES[role]}."
+                f"{role} = {kind}: it is a part for {value.ROLE}; give another part, such as {role}={EXAMPLES[role]}."
             )
     return found
 
 
-def owners(node: Any, name: str, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def field_paths(node: Any, name: str, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The paths of the fields called `name` in a part and in the parts within it."""
     for f in fields(node):
         value = getattr(node, f.name)
         if f.name == name:
             yield (*path, name)
         if is_dataclass(value):
-            yield from owners(value, name, (*path, f.name))
+            yield from field_paths(value, name, (*path, f.name))
 
 
-def names(node: Any) -> Iterator[str]:
+def field_names(node: Any) -> Iterator[str]:
     """The names of all fields of a part and of the parts within it."""
     for f in fields(node):
         yield f.name
         value = getattr(node, f.name)
         if is_dataclass(value):
-            yield from names(value)
+            yield from field_names(value)
 
 
-def made(make: Callable[..., Any], values: Mapping[str, Any], kind: Any, where: str = "") -> Any:
-    """A part from its values. Raises RequestError with everything that is wrong in them."""
+def make_part(make: Callable[..., Any], values: Mapping[str, Any], kind: Any, where: str = "") -> Any:
+    """A part from its values. Raises RequestError with all faults of the values."""
     try:
         return make(**values)
     except ValidationError as error:

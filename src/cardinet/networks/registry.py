@@ -1,7 +1,7 @@
-"""All named networks: by id, or by the name under which another library has the same network (an id wins).
+"""All named networks, by id or by another library's name for the same network. An id comes first.
 
-"timm:NAME", "torchvision:NAME" and "pytorchcv:NAME" mean that library's network exactly, be it one of ours under
-another name or a variant without an id.
+"timm:NAME", "torchvision:NAME" and "pytorchcv:NAME" mean exactly that library's network. It has an id here, or it is a
+variant without one.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ FAMILY_MODULES = (
     vgg,
     alexnet,
 )
-"""In the order of `cardinet list`; every `Family` of a module is registered, and its parts become known."""
+"""In the order of `cardinet list`. Every `Family` of these modules is registered, and their imports fill `PARTS`."""
 
 FAMILIES = tuple(value for module in FAMILY_MODULES for value in vars(module).values() if isinstance(value, Family))
 
@@ -92,7 +92,10 @@ UNBUILDABLE: dict[str, str] = {id: why for family in FAMILIES for id, why in fam
 
 
 def find(name: str) -> Named:
-    """The row of an id, alias or peer's name. Raises RequestError with the nearest names, or why there is none."""
+    """The network of an id, an alias or another library's name.
+
+    Raises RequestError for an unknown name, with the nearest names, and for a refused one, with the reason.
+    """
     row = NETWORKS.get(name) or PEERS.get(name) or NETWORKS.get(ALIASES.get(name, name))
     if row is not None:
         return row
@@ -101,7 +104,7 @@ def find(name: str) -> Named:
         return PEERS[libraries[0]]
     if libraries:
         reasons = [f"{peer} ({REFUSED[peer].rstrip('.')})" if peer in REFUSED else peer for peer in libraries]
-        raise RequestError(f'"{name}" is another library\'s name; write which: {" or ".join(reasons)}.')
+        raise RequestError(f'"{name}" is a name in other libraries; write one of: {", ".join(reasons)}.')
     if name in REFUSED or name in UNBUILDABLE:
         raise RequestError(f"{name} cannot be built: {REFUSED.get(name) or UNBUILDABLE[name]}")
     among = [*PEERS] if ":" in name else [*NETWORKS, *ALIASES]
@@ -109,25 +112,25 @@ def find(name: str) -> Named:
 
 
 def known_parts() -> Mapping[str, type[Part]]:
-    """Every kind of part by its name in a document: all that the families here need, and those made outside so far."""
+    """Every class of parts by its name in a document, those defined outside Cardinet so far included."""
     return PARTS
 
 
-def known(name: str) -> bool:
-    """Whether `find` knows the name, as a network or as one that it refuses with a reason."""
+def is_known_name(name: str) -> bool:
+    """Whether `find` knows the name: it returns the network, or refuses it with a reason."""
     bare = (peer.partition(":")[2] for peer in (*PEERS, *REFUSED))
     return any(name in names for names in (NETWORKS, ALIASES, PEERS, REFUSED, UNBUILDABLE)) or name in bare
 
 
 def lookalikes(spec: Any) -> tuple[str, ...]:
-    """Other libraries' networks that have the tensors of a description and compute something else."""
+    """The networks of other libraries that have the tensors of a description but compute something else."""
     own = {"num_classes": spec.num_classes, "in_channels": spec.in_channels}
     rows = ((peer, find(name).spec) for peer, name in LOOKALIKES.items())
     return tuple(peer for peer, other in rows if type(other) is type(spec) and other.but(**own) == spec)
 
 
-def row_of(spec: Any) -> Named | None:
-    """The named network of a description, for whatever pictures and classes; None where it has no name."""
+def named_network(spec: Any) -> Named | None:
+    """The named network of a description, whatever its number of classes and input channels; None if it has no name."""
     own = {"num_classes": spec.num_classes, "in_channels": spec.in_channels}
     same_kind = (row for row in NETWORKS.values() if type(row.spec) is type(spec))
     return next((row for row in same_kind if row.spec.but(**own) == spec), None)
@@ -136,8 +139,8 @@ def row_of(spec: Any) -> Named | None:
 def matching(pattern: str = "*") -> list[Named]:
     """The rows whose id or alias matches a pattern with wildcards; a plain word matches anywhere in the name.
 
-    With a colon the pattern is for other libraries' names: "timm:*" gives all that are timm's. Where no network here
-    has such a name, those of other libraries are looked through too.
+    A pattern with a colon searches other libraries' names: "timm:*" gives all of timm's. If no id or alias matches, a
+    pattern without a colon searches other libraries' names too.
     """
     if ":" in pattern:
         return [row for peer, row in PEERS.items() if _fits(peer, pattern)]

@@ -29,50 +29,50 @@ from cardinet.networks.spec import NetworkSpec
 class Residual(NetworkSpec):
     """A residual network: stem, one stage per depth, average pool, classifier.
 
-    The first unit of every stage but the first halves the picture. Raises RequestError when it is made with settings
-    that have no meaning together, all of them at once.
+    The first unit of every stage after stage 1 halves the picture. Raises RequestError with all settings that
+    contradict each other, at once.
     """
 
     depths: Depths
     """The number of units in each stage."""
 
     widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 128, 256, 512)
-    """The base width of each stage in channels, of which the transform makes its own widths."""
+    """The base width of each stage in channels; the transform computes its widths from it."""
 
     stem: SkipValidation[Stem] = Stem()
-    """What stands in front of the stages."""
+    """The layers before the stages."""
 
     transform: Transform = BASIC
     """The branch T of a unit; basic has two 3x3 convolutions, bottleneck 1x1, 3x3 and 1x1."""
 
     order: Order = ORDERS["a"]
-    """Where norm and activation stand in a unit; the words a to e are those of He et al. 2016, Figure 4 (e: full
+    """The places of norm and activation in a unit; the words a to e are those of He et al. 2016, Figure 4 (e: full
     pre-activation).
     """
 
     shortcut: SkipValidation[Part] = Shortcut()
-    """The way around the branch of a unit."""
+    """The shortcut around the branch of a unit."""
 
     carry: SkipValidation[Carry | None] = None
-    """What weighs the shortcut against the branch; none: both are added as they are."""
+    """The weights of shortcut and branch; none: both are added as they are."""
 
     gate: SkipValidation[Gate | None] = None
-    """What weighs the branch before it meets the shortcut; none: it stays as it is."""
+    """The gate that weighs the branch before it is joined with the shortcut; none: it stays as it is."""
 
     merge: SkipValidation[Part] = Add()
-    """What joins shortcut and branch: their sum, or a rule that drops parts of it in training."""
+    """The way to join shortcut and branch: their sum, or a rule that drops parts of it in training."""
 
     levels: SkipValidation[Levels | None] = None
-    """Shortcuts around more than one unit; none: there are no others than those of units."""
+    """Shortcuts around more than one unit; none: only units have shortcuts."""
 
     conv_bias: bool = False
     """Whether the convolutions outside of shortcuts have a bias."""
 
     init_fan: Literal["fan_out", "fan_in"] = "fan_out"
-    """The side of a convolution from which init = paper scales its first weights."""
+    """The side of a convolution whose size scales its initial weights with init = paper."""
 
     head_dropout: Rate = 0
-    """The rate of the dropout in front of the classifier."""
+    """The rate of the dropout before the classifier."""
 
     num_classes: Count = 1000
     in_channels: Count = 3
@@ -83,7 +83,7 @@ class Residual(NetworkSpec):
         beside = {name: getattr(self, name) for name in ("stem", "shortcut", "carry", "gate", "merge", "levels")}
         found = misplaced(beside, optional=("carry", "gate", "levels"))
         if found or misplaced({"spatial": self.transform.spatial}):
-            return [*found, *self.transform.problems()]  # what follows asks the parts
+            return [*found, *self.transform.problems()]  # the checks below need valid parts
         parts = [self.transform, self.order, *beside.values()]
         return [
             *(problem for part in parts if part is not None for problem in part.problems()),
@@ -95,51 +95,51 @@ class Residual(NetworkSpec):
         ]
 
     def _problems_between(self) -> Iterator[str]:
-        """What has no meaning between two parts."""
+        """Settings of two parts that contradict each other, one sentence each."""
         joining = {"merge": self.merge if self.merge.JOINS else None, "carry": self.carry}
         for name, joins in joining.items():
             if self.shortcut.absent and joins is not None:
                 kind = type(joins).__name__
-                yield f'{name} = {kind}: with shortcut.kind = "none" there is nothing beside the branch; use "B".'
+                yield f'{name} = {kind}: with shortcut.kind = "none" there is no shortcut to join or weigh; use "B".'
         if self.merge.CLOSES and self.carry is not None and not self.carry.passes:
             kind = type(self.merge).__name__
-            yield f"merge = {kind}: with carry.skip = 0 nothing passes a closed unit; use Add()."
+            yield f"merge = {kind}: with carry.skip = 0 a closed unit lets nothing through; use merge = Add()."
         if self.transform.form != "c" and self.conv_bias:
-            yield f'form = "{self.transform.form}": branches written out have no biases; use form "c".'
+            yield f'form = "{self.transform.form}": this form has no biases; use form "c".'
         if self.transform.form != "c" and self.order != ORDERS["a"]:
-            yield f'form = "{self.transform.form}": branches written out have the original order; use form "c".'
+            yield f'form = "{self.transform.form}": this form has only the original order ("a"); use form "c".'
 
     def idle(self, other: Self) -> frozenset[str]:
         return frozenset({"stem.words"}) if self.stem_words == other.stem_words else frozenset()
 
     @property
     def unit_parts(self) -> tuple[Part, ...]:
-        """The parts that a unit is made of, and that say what passes it."""
+        """The parts of a unit."""
         parts = (self.order, self.shortcut, self.carry, self.gate, self.merge, self.transform, self.transform.spatial)
         return tuple(part for part in parts if part is not None)
 
     @property
     def cardinality(self) -> int:
-        """The groups of the spatial convolutions: C of the aggregated transforms."""
+        """The number of groups of the spatial convolutions: C of the aggregated transforms."""
         return self.transform.spatial.cardinality
 
     @property
     def streams(self) -> list[int]:
-        """The channels that the stem makes and that each stage makes, which shortcuts carry."""
+        """The output channels of the stem and of each stage; shortcuts carry them."""
         return [self.stem.w_out, *(width * self.transform.expansion for width in self.widths)]
 
     @property
     def stem_words(self) -> str:
-        """What follows the stem's convolution."""
+        """The norm and activation after the stem's convolution: "bn relu" or none."""
         return self.order.after_stem(self.stem.words)
 
     @property
     def pooled(self) -> bool:
-        """Whether the stages but the first begin with a pool instead of a unit that strides."""
+        """Whether the stages after stage 1 begin with a pool instead of a unit with stride 2."""
         return self.levels is not None and self.levels.shrink == "max"
 
-    def sum_goes_on(self, stage: int, index: int) -> bool:
-        """Whether the sum of a unit is the end of a level too, after which the activation comes instead."""
+    def activates_after_level(self, stage: int, index: int) -> bool:
+        """Whether a unit is the last of a level, so that its activation comes after the sum of the level instead."""
         if self.levels is None or index < self.depths[stage] - 1:
             return False
         return "stage" in self.levels.around or stage == len(self.depths) - 1

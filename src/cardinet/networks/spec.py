@@ -1,4 +1,4 @@
-"""What the description of a whole network has in common, whatever its topology."""
+"""The base class of all descriptions of whole networks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from cardinet.networks.part import Part
 class NetworkSpec(Part):
     """Base of the parts that describe whole networks.
 
-    A subclass is a `@part` with the fields `num_classes` and `in_channels` among its own, a `stride` (input pixels
-    per pixel of the last feature map) and a `MODULE`: the class in `blocks/` that is made from one object, which has
-    all fields by name, the parts among them as constructors. Raises RequestError when it is made with settings that
-    have no meaning together (`problems`), all of them at once.
+    A subclass is a `@part` that also has the fields `num_classes` and `in_channels`, a `stride` (input pixels per
+    pixel of the last feature map) and a `MODULE`. This class in `blocks/` takes one object with all fields by name;
+    in it each part is the constructor of its module. Raises RequestError with all settings that contradict each other
+    (`problems`), at once.
     """
 
     ROLE: ClassVar[str] = "network"
@@ -24,14 +24,14 @@ class NetworkSpec(Part):
     """The number of classes; training takes it from the pictures."""
 
     in_channels: int
-    """The channels of the input, 3 for colours and 1 for grey; training takes them from the pictures."""
+    """The channels of the input, 3 for colour and 1 for grey; training takes them from the pictures."""
 
     def __post_init__(self) -> None:
         if found := self.problems():
             raise RequestError(*found)
 
     def but(self, **delta: Any) -> Self:
-        """The same network with a delta: whole parts, or fields by a short name that exactly one part owns."""
+        """The same network with changed settings; see `with_delta` for the keys, the values and the errors."""
         return with_delta(self, delta)
 
     @property

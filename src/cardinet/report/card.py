@@ -73,7 +73,7 @@ def collect(model: Model, target: Target, license: str | None, record: RunRecord
         target=target,
         license=license,
         counts=count(on_meta(model.network), p.crop, p.channels),
-        row=facts.row_of(model.training),
+        row=facts.trained_network(model.training),
         data=facts.data_of(model.training.get("data"), len(model.classes)),
         results=facts.results(model.training),
         record=record,

@@ -15,7 +15,7 @@ from typing import Any
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.document import to_document
 from cardinet.networks.family import Named
-from cardinet.networks.registry import find, known
+from cardinet.networks.registry import find, is_known_name
 from cardinet.report.formats import plural
 from cardinet.report.markdown import code
 from cardinet.rewrite.registry import Step
@@ -88,10 +88,10 @@ def spec_of(model: Model) -> Any:
     return getattr(model.network, "spec", model.spec)
 
 
-def row_of(training: Mapping[str, Any]) -> Named | None:
+def trained_network(training: Mapping[str, Any]) -> Named | None:
     """The named network that a training summary says it began with."""
     name = training.get("network")
-    return find(name) if isinstance(name, str) and known(name) else None
+    return find(name) if isinstance(name, str) and is_known_name(name) else None
 
 
 def deviations(spec: Any, row: Named) -> list[tuple[str, str]]:

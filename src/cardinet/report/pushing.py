@@ -13,7 +13,7 @@ from cardinet.base.output_paths import check_new_folder
 from cardinet.base.version import __version__
 from cardinet.evaluate.opening import AskedModel, Opened, Parts, model_path, opened, run_of
 from cardinet.measure.available_memory import require_bytes
-from cardinet.report.card_facts import row_of
+from cardinet.report.card_facts import trained_network
 from cardinet.report.licenses import license_named
 from cardinet.report.repository import repository_files, write_files
 from cardinet.runs.model_file import Model
@@ -143,7 +143,7 @@ def _state(path: Path) -> tuple[int, int, int] | None:
 
 def _message(model: Model) -> str:
     """What the commit says where the user says nothing."""
-    row = row_of(model.training)
+    row = trained_network(model.training)
     return f"{row.id if row is not None else 'A classifier'}, by Cardinet {__version__}"
 
 

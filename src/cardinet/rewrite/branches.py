@@ -21,8 +21,8 @@ from cardinet.blocks.deeply_fused import FusedBlock
 from cardinet.blocks.fractalnet import FractalBlock
 from cardinet.blocks.merge import Add, Drawn, Weighted
 from cardinet.blocks.repvgg import DeploymentBlock, TrainingBlock
+from cardinet.blocks.residual_unit import ResidualUnit
 from cardinet.blocks.shortcut import Absent
-from cardinet.blocks.unit import ResidualUnit
 from cardinet.build.meta import on_meta
 from cardinet.networks.families.repvgg import RepVGG
 from cardinet.rewrite.fold import affine

@@ -103,7 +103,7 @@ def _wrong_depths(spec: Residual, grown: Residual) -> Iterator[str]:
 
 def _held(spec: Residual, stage: int) -> int:
     """How many units at the end of a stage stay there: 1 where the last leaves its activation to a level."""
-    return int(bool(spec.order.after) and spec.sum_goes_on(stage, spec.depths[stage] - 1))
+    return int(bool(spec.order.after) and spec.activates_after_level(stage, spec.depths[stage] - 1))
 
 
 def _units(network: nn.Module, stage: int) -> nn.Sequential:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.base.rounding import EXACT
 from cardinet.build.meta import on_meta
-from cardinet.build.size import check_size
+from cardinet.build.size_bound import check_size
 from cardinet.rewrite.branches import merge_branches, unmerged
 from cardinet.rewrite.deepen import deepen
 from cardinet.rewrite.fold import fold, unfolded

@@ -16,7 +16,7 @@ from torch import nn
 from cardinet.build.meta import on_meta
 from cardinet.measure.counts import count
 from cardinet.measure.timing import time_in_turn
-from cardinet.networks.registry import row_of
+from cardinet.networks.registry import named_network
 from cardinet.rewrite.proof import Proven, proven
 from cardinet.rewrite.registry import Step
 from cardinet.rewriting.request import Asked, Prepared
@@ -80,7 +80,7 @@ def described(before: Model, network: nn.Module, asked: Sequence[Asked], steps: 
     """
     training = dict(before.training)
     if any(one.kind.grows for one in asked):
-        row = row_of(cast(Any, network).spec)
+        row = named_network(cast(Any, network).spec)
         training["network"] = "custom" if row is None else row.id
     if any(one.kind.relearns for one in asked):
         was = {"classes": list(before.classes), "channels": before.preprocessing.channels, **before.training}

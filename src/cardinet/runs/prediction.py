@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cardinet.base.errors import Findings, RequestError, WorkError, nearest
 from cardinet.base.whole_numbers import require_whole
-from cardinet.blocks.mode import eval_mode
+from cardinet.blocks.training_mode import eval_mode
 from cardinet.data.decode import PictureError
 from cardinet.data.given import Given, given, is_one
 from cardinet.data.preprocessing import Preprocessing

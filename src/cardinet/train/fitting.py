@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from cardinet.base.errors import Findings, RequestError
-from cardinet.blocks.mode import eval_mode
+from cardinet.blocks.training_mode import eval_mode
 from cardinet.data.kinds import absolute
 from cardinet.data.source import Source
 from cardinet.measure.counts import count

@@ -11,7 +11,7 @@ from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Source
 from cardinet.networks.document import to_document
-from cardinet.networks.registry import row_of
+from cardinet.networks.registry import named_network
 from cardinet.rewrite.registry import apply
 from cardinet.train.draft import Draft, check_rewritten, draft
 from cardinet.train.inputs import choose_size
@@ -42,7 +42,7 @@ def with_network(recipe: Recipe, asked: Delta, weights: Weights) -> Recipe:
     described = {"spec": to_document(weights.spec)}
     if weights.rewrites:
         return recipe.but("network", id="rewritten", rewrites=tuple(weights.rewrites), **described)
-    row = row_of(weights.spec)
+    row = named_network(weights.spec)
     return recipe.but("network", id="custom", **described) if row is None else recipe.but("network", id=row.id)
 
 

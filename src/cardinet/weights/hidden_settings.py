@@ -11,8 +11,7 @@ from torch import nn
 
 from cardinet.base.errors import RequestError, nearest
 from cardinet.blocks.shortcut import ZeroPad
-from cardinet.networks.part import names as setting_names
-from cardinet.networks.part import owners
+from cardinet.networks.part import field_names, field_paths
 from cardinet.weights.contents import Weights
 from cardinet.weights.layout import Layout
 from cardinet.weights.recognise import Names
@@ -63,7 +62,7 @@ def check_given(spec: Any, given: Collection[str]) -> frozenset[str]:
     words = [given] if isinstance(given, str) else given
     if not isinstance(words, Collection) or not all(isinstance(word, str) for word in words):
         raise RequestError(f'given = {given!r:.80}: give a list of setting names, such as ["pad"].')
-    known = dict.fromkeys(setting_names(spec))
+    known = dict.fromkeys(field_names(spec))
     found = given_settings(words)
     if wrong := sorted(found.difference(known)):
         raise RequestError(
@@ -88,7 +87,7 @@ def read_settings(network: Any, weights: Weights, names: Names, given: Collectio
             open_[path] = values
     stated = {**(names.settings if names.complete else {}), **weights.settings}
     for name, value in stated.items():
-        places = list(owners(spec, name))
+        places = list(field_paths(spec, name))
         if len(places) == 1 and (name != PAD or padding(network)):
             known[places[0]] = value
     why = f"its names are {names.origin}, which several networks share, and its tensors do not show which one it is"
@@ -170,7 +169,7 @@ def value_at(spec: Any, path: Path) -> Any:
 
 def short_name(spec: Any, path: Path) -> str:
     """The shortest name that changes the setting at a path."""
-    return path[-1] if len(list(owners(spec, path[-1]))) == 1 else ".".join(path)
+    return path[-1] if len(list(field_paths(spec, path[-1]))) == 1 else ".".join(path)
 
 
 def delta_value(value: Any) -> Any:

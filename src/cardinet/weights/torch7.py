@@ -22,7 +22,7 @@ from torch.nn.functional import linear
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.rounding import ROUNDING
-from cardinet.blocks.mode import eval_mode
+from cardinet.blocks.training_mode import eval_mode
 from cardinet.weights.contents import Weights
 from cardinet.weights.torch7_check import DEEPEST, check_torch7
 

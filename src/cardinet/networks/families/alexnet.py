@@ -9,7 +9,7 @@ from pydantic import Field, SkipValidation
 
 from cardinet.networks.family import family, row
 from cardinet.networks.part import Part, misplaced, part
-from cardinet.networks.parts.response import LocalResponse
+from cardinet.networks.parts.local_response import LocalResponse
 from cardinet.networks.ranges import Count, undivided_widths
 from cardinet.networks.spec import NetworkSpec
 
@@ -18,7 +18,7 @@ from cardinet.networks.spec import NetworkSpec
 class AlexNet(NetworkSpec):
     """Convolutions 11x11 /4, 5x5 and three 3x3 with ReLU, max pools 3x3 /2 after 1, 2 and 5; three linear layers.
 
-    The last feature map is averaged to 6x6, the size it has at 227 pixels (224 with a padding of 2).
+    The last feature map is averaged to 6x6, its size for pictures of 227 pixels (224 with a padding of 2).
     """
 
     widths: tuple[Count, Count, Count, Count, Count] = (96, 256, 384, 384, 256)
@@ -28,23 +28,23 @@ class AlexNet(NetworkSpec):
     """The padding of the first convolution in pixels."""
 
     cardinality: Count = 2
-    """The groups of the convolutions 2, 4 and 5, which were two GPUs."""
+    """The number of groups of convolutions 2, 4 and 5; the authors had one group on each of two GPUs."""
 
     norm: SkipValidation[Part | None] = LocalResponse()
-    """What stands between ReLU and pool of the first two convolutions; none: nothing does."""
+    """The normalisation between ReLU and pool of the first two convolutions; none: there is none."""
 
     pool: Literal["ceil", "floor"] = "ceil"
-    """What a pool does at the edge: it takes what is left (ceil), or leaves it (floor)."""
+    """What a pool does with an incomplete window at the edge: ceil uses it, floor drops it."""
 
     drop: Literal["after", "before"] = "after"
-    """Where the dropout of one half stands: after the ReLU of both hidden linear layers, or before the layers."""
+    """The place of the dropout (rate 0.5): after the ReLU of both hidden linear layers, or before these layers."""
 
     num_classes: Count = 1000
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "plain:AlexNet"
     TRAINING: ClassVar[frozenset[str]] = frozenset({"drop"})
-    WITHOUT: ClassVar[Mapping[str, str]] = {"merge": "it is one plain chain without shortcuts."}
+    WITHOUT: ClassVar[Mapping[str, str]] = {"merge": "it is a plain chain without shortcuts."}
 
     def problems(self) -> list[str]:
         return [

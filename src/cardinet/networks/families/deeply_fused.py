@@ -1,8 +1,8 @@
-"""Deeply-fused nets: base networks that run in parallel and meet by a sum after every block.
+"""Deeply-fused nets: base networks run in parallel and are summed after every block.
 
-Wang et al. 2016 (arXiv 1605.07716) and Zhao et al. 2016 (arXiv 1611.07718), from whose code (zlmzju/fusenet) the
-rows are. A network is a skeleton and the lines that its blocks sum: plain, residual, inception-like and fused nets
-differ in nothing else. Two streams that meet without becoming one are in `merge_and_run`.
+Wang et al. 2016 (arXiv 1605.07716) and Zhao et al. 2016 (arXiv 1611.07718). The rows follow the code of the latter
+(zlmzju/fusenet). Plain, residual, inception-like and fused nets differ only in the lines that their blocks sum. Nets
+with two streams that stay separate are in `merge_and_run`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from cardinet.networks.spec import NetworkSpec
 class DeeplyFused(NetworkSpec):
     """y = relu( merge( shallow(x), deep_1(x) + ... + deep_branches(x) ) ), block after block; merge is the sum.
 
-    The stem has widths[0] / reduction channels. The first block of every group but the first halves the picture.
-    Raises RequestError when it is made with settings that have no meaning together, all of them at once.
+    The stem has widths[0] / reduction channels. The first block of every group after group 1 halves the
+    picture. Raises RequestError with all settings that contradict each other, at once.
     """
 
     depths: Depths
@@ -46,10 +46,10 @@ class DeeplyFused(NetworkSpec):
     """The number of deep lines in a block."""
 
     path: tuple[str, ...] = ()
-    """The name of one line for every block, which makes it the base network of these lines alone; empty: all lines."""
+    """The name of one line for every block; the network is then the base network of these lines. Empty: all lines."""
 
     merge: SkipValidation[Part] = Add()
-    """What joins the two sides of a block in training: their sum, or a rule that drops parts of it."""
+    """The way to join the two sides of a block: their sum, or a rule that drops parts of it in training."""
 
     num_classes: Count = 10
     in_channels: Count = 3
@@ -61,7 +61,9 @@ class DeeplyFused(NetworkSpec):
         found = [*self.lines.problems_in_groups(self.depths, self.widths), *wrong]
         blocks = self.choices
         if not wrong and (self.path or self.lines.shallow == "none") and self.merge.JOINS:
-            why = "a base network has one line a block" if self.path else 'with shallow = "none" nothing is beside them'
+            why = (
+                "a base network has one line a block" if self.path else 'with shallow = "none" there is no shallow line'
+            )
             found.append(f"merge = {type(self.merge).__name__}: {why}, so there is nothing to join; use Add().")
         if self.path and len(self.path) != len(blocks):
             found.append(f"path has {len(self.path)} names; give one for each of the {len(blocks)} blocks.")
@@ -75,7 +77,7 @@ class DeeplyFused(NetworkSpec):
 
     @property
     def choices(self) -> tuple[tuple[str, ...], ...]:
-        """The names of the lines of every block; their product is all paths, the ensemble of base networks."""
+        """The names of the lines of every block. One name for each block is a path: a base network of the ensemble."""
         deep = tuple(f"deep{i}" for i in range(1, self.branches + 1))
         found = []
         w_in = self.widths[0] // self.lines.reduction
@@ -93,19 +95,19 @@ class DeeplyFused(NetworkSpec):
 
 
 def fuse(depth: int, segments: int) -> DeeplyFused:
-    """A plain network of `depth` layers in equal segments, each with a line of at most one convolution beside it.
+    """A plain network of `depth` layers in equal segments; beside each is a shallow line of at most one convolution.
 
     Raises RequestError where stem, segments in three groups and classifier do not add up to the depth.
     """
     length, rest = divmod(depth - 2, max(segments, 1))
     found = []
     if segments < 3 or segments % 3:
-        found.append(f"segments = {segments}: the three groups have equally many; take a multiple of 3.")
+        found.append(f"segments = {segments}: the three groups need equal numbers of segments; use a multiple of 3.")
     if rest or length < 1:
         lower = max(length, 1) * segments + 2
         found.append(
             f"depth = {depth}: {segments} segments do not divide the {depth - 2} layers between stem and classifier; "
-            f"take {lower} or {lower + segments}."
+            f"use {lower} or {lower + segments}."
         )
     if found:
         raise RequestError(*found)

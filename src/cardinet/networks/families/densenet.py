@@ -1,6 +1,6 @@
 """DenseNet: Huang et al. 2016 (arXiv 1608.06993); growth k, bottleneck layers (B), compression theta (C).
 
-CIFAR networks of depth L have 3 blocks of (L - 4) / 3 layers, with bottleneck half as many.
+CIFAR networks of depth L have 3 blocks of (L - 4) / 3 layers, with bottlenecks half as many.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cardinet.networks.spec import NetworkSpec
 class DenseNet(NetworkSpec):
     """Stem, dense blocks with a transition between two, BN, ReLU, average pool, classifier.
 
-    A layer is BN, ReLU and a 3x3 convolution, and its output stands beside its input. A transition halves the
+    A layer is BN, ReLU and a 3x3 convolution; its output is concatenated with its input. A transition halves the
     picture.
     """
 
@@ -31,13 +31,13 @@ class DenseNet(NetworkSpec):
     """The channels that a layer adds to its block."""
 
     bottleneck: bool = True
-    """Whether BN, ReLU and a 1x1 convolution to 4 x growth channels stand in front of each layer's BN, ReLU and 3x3."""
+    """Whether each layer starts with BN, ReLU and a 1x1 convolution to 4 x growth channels."""
 
     compression: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """The share of the channels that a transition leaves, rounded down."""
+    """The share of the channels that a transition keeps, rounded down."""
 
     stem: Literal["imagenet", "cifar"] = "imagenet"
-    """What stands in front of the blocks: imagenet is a 7x7 convolution /2, BN, ReLU and a max pool 3x3 /2; cifar a
+    """The layers before the blocks: imagenet is a 7x7 convolution /2, BN, ReLU and a max pool 3x3 /2; cifar a
     3x3.
     """
 
@@ -45,7 +45,7 @@ class DenseNet(NetworkSpec):
     """The channels of the stem."""
 
     dropout: Rate = 0
-    """The rate of the dropout after every convolution but the first."""
+    """The rate of the dropout after every convolution except the first."""
 
     recompute: bool = False
     """Whether the inside of each layer is computed again in the backward pass (Pleiss et al. 2017, arXiv 1707.06990):
@@ -58,7 +58,7 @@ class DenseNet(NetworkSpec):
     MODULE: ClassVar[str] = "densenet:DenseNet"
     TRAINING: ClassVar[frozenset[str]] = frozenset({"dropout", "recompute"})
     WITHOUT: ClassVar[Mapping[str, str]] = {
-        "merge": "its layers are concatenated with what they read; there is no sum of which a rule could drop a part."
+        "merge": "its layers are concatenated with their inputs; there is no sum for a merge to act on."
     }
 
     def problems(self) -> list[str]:
@@ -67,7 +67,7 @@ class DenseNet(NetworkSpec):
             before = width + depth * self.growth
             width = int(self.compression * before)
             if width < 1:
-                why = f"leaves none of the {before} channels of a block; give at least {1 / before:.4f}."
+                why = f"keeps none of the {before} channels of a block; use at least {1 / before:.4f}."
                 return [f"compression = {self.compression:g} {why}"]
         return []
 
@@ -83,13 +83,13 @@ plain = bc.but(bottleneck=False, compression=1, stem_width=16)
 
 
 def sized(base: DenseNet, depth: int, growth: int) -> DenseNet:
-    """A CIFAR network of depth L and growth k; with bottleneck the first convolution has 2k channels."""
+    """A CIFAR network of a depth and a growth; with bottlenecks the stem has 2 * growth channels."""
     layers = (depth - 4) // (6 if base.bottleneck else 3)
     delta = {"stem_width": 2 * growth} if base.bottleneck else {}
     return base.but(depths=(layers,) * 3, growth=growth, **delta)
 
 
-def stem_of_16(depth: int, growth: int) -> Row:
+def without_bottlenecks(depth: int, growth: int) -> Row:
     """A network without bottlenecks."""
     return row(
         sized(plain, depth, growth),
@@ -127,9 +127,9 @@ SMALL = family(
     paper="arXiv 1608.06993",
     input_size=32,
     rows={
-        "densenet_40_12": stem_of_16(40, 12),
-        "densenet_100_12": stem_of_16(100, 12),
-        "densenet_100_24": stem_of_16(100, 24),
+        "densenet_40_12": without_bottlenecks(40, 12),
+        "densenet_100_12": without_bottlenecks(100, 12),
+        "densenet_100_24": without_bottlenecks(100, 24),
         "densenet_bc_40_36": row(sized(bc, 40, 36), "pytorchcv:densenet40_k36_bc_cifar10"),
         "densenet_bc_40_48": sized(bc, 40, 48),
         "densenet_bc_40_60": sized(bc, 40, 60),

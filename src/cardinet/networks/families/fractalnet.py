@@ -1,4 +1,4 @@
-"""FractalNet: Larsson et al. 2016 (arXiv 1605.07648); B blocks of C columns, no shortcut that is an identity."""
+"""FractalNet: Larsson et al. 2016 (arXiv 1605.07648); B blocks of C columns, without identity shortcuts."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from cardinet.networks.spec import NetworkSpec
 
 @part
 class FractalNet(NetworkSpec):
-    """One block per width, each halves the picture; average pool, classifier.
+    """One block per width, each of which halves the picture; average pool, classifier.
 
-    Columns of different depth join in a block. A unit is conv 3x3, dropout, BN without scale and shift, ReLU. In
-    training joins drop some of their inputs (local), or one column is chosen for the whole network (global).
+    Columns of different depth are joined in a block. A unit is conv 3x3, dropout, BN without scale and shift, ReLU. In
+    training a join drops some of its inputs (local), or one column is chosen for the whole network (global).
     """
 
     columns: Annotated[int, Field(ge=1, le=10)] = 3
     """The columns of each block; column c has 2^c units."""
 
     column: Annotated[int, Field(ge=0)] | None = None
-    """The one column that is built alone, from 0 to columns - 1; none: all columns."""
+    """The only column to build, from 0 to columns - 1; none: all columns."""
 
     widths: Annotated[tuple[Count, ...], Field(min_length=1, max_length=32)] = (64, 128, 256, 512, 512)
     """The channels of each block."""
@@ -34,10 +34,10 @@ class FractalNet(NetworkSpec):
     """The rate of the dropout in each block."""
 
     drop_path: Rate = 0
-    """The probability with which a join drops each of its inputs in training; it keeps one at least."""
+    """The probability of dropping each input of a join in training; a join keeps at least one input."""
 
     global_share: Annotated[float, Field(ge=0, le=1)] = 0
-    """The probability with which training chooses one column for the whole network instead."""
+    """The probability of keeping a single column in the whole network instead, in training."""
 
     per: Literal["batch", "sample"] = "batch"
     """How often the joins draw: for each batch, or for each sample."""
@@ -47,16 +47,14 @@ class FractalNet(NetworkSpec):
 
     MODULE: ClassVar[str] = "fractalnet:FractalNet"
     TRAINING: ClassVar[frozenset[str]] = frozenset({"dropout", "drop_path", "global_share"})
-    WITHOUT: ClassVar[Mapping[str, str]] = {
-        "merge": "its joins have the rule of their own paper; give drop_path and global_share."
-    }
+    WITHOUT: ClassVar[Mapping[str, str]] = {"merge": "its joins have their own rule; use drop_path and global_share."}
 
     def problems(self) -> list[str]:
         found = []
         if len(self.dropout) != len(self.widths):
             found.append(f"dropout {self.dropout} and widths {self.widths} differ in length; give one rate per block.")
         if self.column is not None and self.column >= self.columns:
-            found.append(f"column = {self.column}: the network has the columns 0 to {self.columns - 1}.")
+            found.append(f"column = {self.column}: the network has columns 0 to {self.columns - 1}; give one of them.")
         return found
 
     @property

@@ -1,6 +1,6 @@
 """GoogLeNet: Szegedy et al. 2014 (arXiv 1409.4842), Table 1. Convolutions with bias and without BN.
 
-The two auxiliary heads are left out, as they are of the count. Pools round up as in Caffe, so 224 pixels end in 7.
+The two auxiliary heads are left out; the paper does not count them. Pools round up as in Caffe: 224 pixels become 7.
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ class GoogLeNet(NetworkSpec):
     """A stem, stages of modules with max pools between them, average pool, dropout, classifier."""
 
     widths: Annotated[tuple[Annotated[tuple[Widths, ...], Field(min_length=1)], ...], Field(min_length=1)] = TABLE_1
-    """The widths of every module, by stage, as Table 1 has them: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool
+    """The widths of every module, by stage, in the order of Table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool
     projection.
     """
 
     naive: bool = False
-    """Whether the modules lack their reductions and their projection (Figure 2(a))."""
+    """Whether the modules have no reductions and no projection (Figure 2(a))."""
 
     norm: bool = False
     """Whether convolutions have BN instead of a bias."""
 
     lrn: bool = True
-    """Whether the stem has its local response normalisation."""
+    """Whether the stem has local response normalisation."""
 
     five: Literal[3, 5] = 5
-    """The kernel in the place of the 5x5 convolutions."""
+    """The kernel of the convolutions that are 5x5 in the paper."""
 
     last_pool: Literal[2, 3] = 3
     """The kernel of the last max pool."""
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
-    """The rate of the dropout in front of the classifier."""
+    """The rate of the dropout before the classifier."""
 
     gate: SkipValidation[Gate | None] = None
-    """What ends every module (SENet, Section 3.3); none: nothing does."""
+    """The gate at the end of every module (SENet, Section 3.3); none: there is no gate."""
 
     num_classes: Count = 1000
     in_channels: Count = 3
@@ -67,7 +67,7 @@ class GoogLeNet(NetworkSpec):
     MODULE: ClassVar[str] = "googlenet:GoogLeNet"
     TRAINING: ClassVar[frozenset[str]] = frozenset({"dropout"})
     WITHOUT: ClassVar[Mapping[str, str]] = {
-        "merge": "its branches are concatenated, so there is no sum of which a rule could drop a part."
+        "merge": "its branches are concatenated; there is no sum for a merge to act on."
     }
 
     def problems(self) -> list[str]:

@@ -1,7 +1,7 @@
 """Highway networks: Srivastava, Greff and Schmidhuber 2015 (arXiv 1505.00387, 1507.06228), convolutional.
 
-The rows follow the authors' Caffe files. They decay the classifier's weights ten times as much as the others, give
-biases twice the rate and no decay, and train on globally contrast-normalised pictures.
+The rows follow the authors' Caffe files. These files use ten times the weight decay for the classifier, no decay and
+twice the learning rate for biases, and globally contrast-normalised pictures.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Std = Annotated[float, Field(gt=0, le=1_000_000)]
 class Highway(NetworkSpec):
     """A plain convolution with ReLU, then stages of highway layers y = t * h + (1 - t) * x, average pool, classifier.
 
-    A highway layer keeps the shape, so that other layers stand where channels or size change.
+    A highway layer keeps the shape, so plain layers change the channels and pools change the size.
     """
 
     depths: Depths
@@ -33,10 +33,10 @@ class Highway(NetworkSpec):
     """The channels of each stage; where they change, a plain 3x3 convolution with ReLU begins the stage."""
 
     pools: Annotated[tuple[Literal[0, 2, 3], ...], Field(min_length=1)]
-    """The window of the max pool of stride 2 that ends each stage; 0: it has none."""
+    """The window of the max pool with stride 2 at the end of each stage; 0: the stage has no pool."""
 
     dropout: Annotated[tuple[Rate, ...], Field(min_length=2)]
-    """The rates of the dropout: on the picture, after the pool of each stage but the last, and in front of the
+    """The rates of the dropout: on the picture, after the pool of each stage except the last, and before the
     classifier.
     """
 
@@ -44,17 +44,17 @@ class Highway(NetworkSpec):
     """The kernel and the padding of the first convolution."""
 
     narrow: Count | None = None
-    """The channels of a 1x1 convolution with ReLU behind the stages; none: there is no such layer."""
+    """The channels of a 1x1 convolution with ReLU after the stages; none: there is no such layer."""
 
     side: Count = 1
-    """The side in pixels of the averaged map in front of the classifier."""
+    """The side in pixels of the averaged map before the classifier."""
 
     transform_bias: Annotated[float, Field(ge=-100, le=100)] = -2
-    """The first bias of the gates; below 0 the layers carry at first."""
+    """The initial bias of the gates; below 0 the layers pass their input on at first."""
 
     stds: tuple[Annotated[Std | None, NONE_AS_A_WORD], Std] = (None, 0.05)
-    """The standard deviations with which init = paper draws the first convolution and the classifier; none: as the
-    other convolutions.
+    """The standard deviations of the initial weights of the first convolution and the classifier with init = paper;
+    none: the same rule as for the other convolutions.
     """
 
     num_classes: Count = 10
@@ -63,7 +63,7 @@ class Highway(NetworkSpec):
     MODULE: ClassVar[str] = "highway:Highway"
     TRAINING: ClassVar[frozenset[str]] = frozenset({"dropout", "transform_bias", "stds"})
     WITHOUT: ClassVar[Mapping[str, str]] = {
-        "merge": "a learned gate weighs carry and transform already, and they add up to one."
+        "merge": "a learned gate already weighs input and transform with weights that add up to one."
     }
 
     def problems(self) -> list[str]:

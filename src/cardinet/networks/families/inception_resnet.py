@@ -1,7 +1,8 @@
 """Inception-ResNet v1 and v2: Szegedy et al. 2016 (arXiv 1602.07261), Figures 10 to 20.
 
-A block concatenates its branches, returns to the input's width by a 1x1 with bias and without BN, is multiplied by a
-scale and added: form b of the aggregated transform with unequal branches. The auxiliary head is left out.
+A block concatenates its branches. A 1x1 with bias and without BN restores the input's width. The result is multiplied
+by a scale and added to the input: form b of the aggregated transform, with unequal branches. The auxiliary head is
+left out.
 """
 
 from cardinet.networks.families import inception_v3, inception_v4

@@ -1,6 +1,6 @@
 """Merge-and-run: two residual networks whose shallow lines are averaged in every block.
 
-Zhao et al. 2016 (arXiv 1611.07718), DFN-MR, in the paper's second version DMRNet; "cross" in the authors' code.
+Zhao et al. 2016 (arXiv 1611.07718). The paper calls it DFN-MR, its second version DMRNet, the authors' code "cross".
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from cardinet.networks.spec import NetworkSpec
 class MergeAndRun(NetworkSpec):
     """m = (shallow_1(x1) + shallow_2(x2)) / 2; y1 = relu( m + deep_1(x1) ); y2 = relu( m + deep_2(x2) ).
 
-    Both streams start from the stem. Raises RequestError when it is made with settings that have no meaning together,
-    all of them at once.
+    Both streams start from the stem. Raises RequestError with all settings that contradict each other, at once.
     """
 
     depths: Depths
@@ -32,19 +31,19 @@ class MergeAndRun(NetworkSpec):
     """The channels of each group."""
 
     layout: Layout = "cifar"
-    """The stem, which is that of `DeeplyFused`."""
+    """The stem, as in `DeeplyFused`."""
 
     lines: FusedLines = FusedLines()
     """The lines of a block in both streams."""
 
     join: Literal["add", "concatenate"] = "add"
-    """How the streams end: add, the last block has one output, relu( m + deep_1(x1) + deep_2(x2) ); concatenate, the
-    channels of both go into the pool.
+    """How the streams end. add: the last block has one output, relu( m + deep_1(x1) + deep_2(x2) ). concatenate: the
+    pool gets the channels of both.
     """
 
     merge: SkipValidation[Part] = Add()
-    """What joins m and the deep line of each stream: their sum, or a rule that drops parts of it, drawn for each
-    stream.
+    """The way to join m and the deep line of each stream: their sum, or a rule that drops parts of it in training.
+    Each stream draws by itself.
     """
 
     num_classes: Count = 10
@@ -55,7 +54,9 @@ class MergeAndRun(NetworkSpec):
     def problems(self) -> list[str]:
         found = [*self.lines.problems_in_groups(self.depths, self.widths), *misplaced({"merge": self.merge})]
         if self.lines.shallow == "none":
-            found.append('shallow = "none": the streams meet in their shallow lines alone; take "identity" or "1x1".')
+            found.append(
+                'shallow = "none": the streams are averaged only in their shallow lines; use "identity" or "1x1".'
+            )
         return found
 
     @property

@@ -1,7 +1,7 @@
-"""RepVGG: Ding et al. 2021, Table 2 (arXiv 2101.03697); a plain stack that trains with branches and is run without.
+"""RepVGG: Ding et al. 2021, Table 2 (arXiv 2101.03697); a plain stack that has branches only in training.
 
-The authors train without weight decay on biases and on the BN weights of the 3x3 and 1x1 branches; the weight of an
-identity branch's BN decays.
+The authors use no weight decay for biases and for the BN weights of the 3x3 and 1x1 branches. They do use it for the
+BN weights of identity branches.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ class RepVGG(NetworkSpec):
     """The number of blocks in each stage after stage 0, which has one."""
 
     widths: Annotated[tuple[Count, ...], Field(min_length=1)]
-    """The channels of each stage after stage 0, which has as many as the first, 64 at most."""
+    """The channels of each stage after stage 0; stage 0 has those of the first, but at most 64."""
 
     cardinality: Count = 1
-    """The groups of the convolutions in blocks with an even number above 0, counted from stage 0 on."""
+    """The groups of the convolutions in blocks 2, 4, 6, ...; block 0 is stage 0."""
 
     gate: SkipValidation[Gate | None] = None
-    """What stands before the activation of a block; none: nothing does."""
+    """The gate before the activation of a block; none: there is no gate."""
 
     form: Literal["training", "deployment"] = "training"
-    """The form of a block: training has a 3x3, a 1x1 and an identity branch, each with a BN; deployment the one 3x3
-    that equals them.
+    """The form of a block: training has a 3x3, a 1x1 and an identity branch, each with a BN; deployment has a
+    single 3x3 that computes the same.
     """
 
     num_classes: Count = 1000
@@ -48,7 +48,7 @@ class RepVGG(NetworkSpec):
 
     MODULE: ClassVar[str] = "repvgg:RepVGG"
     WITHOUT: ClassVar[Mapping[str, str]] = {
-        "merge": "its branches become one convolution, which a rule that drops some of them would not."
+        "merge": "its branches become one convolution, which is not possible if a rule drops some of them."
     }
 
     def problems(self) -> list[str]:
@@ -69,7 +69,7 @@ A, B, D = (2, 4, 14, 1), (4, 6, 16, 1), (8, 14, 24, 1)
 
 
 def repvgg(depths: tuple[int, ...], a: float, b: float) -> RepVGG:
-    """The network of the paper's multipliers: a of the stages 1 to 3, b of the last."""
+    """The network with the paper's width multipliers: a for stages 1 to 3, b for the last stage."""
     return RepVGG(depths=depths, widths=(int(64 * a), int(128 * a), int(256 * a), int(512 * b)))
 
 

@@ -20,7 +20,7 @@ def fast(radix: int, cardinality: int, base_width: int) -> Residual:
 
 
 def large(depths: tuple[int, ...]) -> Residual:
-    """The deeper networks have a stem of twice the width."""
+    """A deeper network, whose stem has twice the width."""
     return resnest50.but(depths=depths, stem=Stem(layout="deep", width=64))
 
 

@@ -30,7 +30,7 @@ in_3x3 = partial(
     reading="the stride stands in the 3x3, as in fb.resnet.torch; the authors' Caffe networks have it in the first 1x1 "
     "(stride_at = 0), with the same parameters and fewer MACs.",
 )
-DILATED = "its last two stages are dilated (stride 8), and convolutions here are not."
+DILATED = "its last two stages are dilated (stride 8), which is not available here."
 
 FAMILY = family(
     "ResNet",

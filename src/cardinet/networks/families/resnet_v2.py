@@ -1,8 +1,9 @@
 """ResNetV2, full pre-activation: He et al. 2016 (arXiv 1603.05027).
 
-On CIFAR the first unit activates a bare stem and the stride stands in the first 1x1 (resnet-1k-layers). For
-ImageNet there are two networks: timm's `resnetv2_*`, with a bare stem and a first unit like all others, and
-fb.resnet.torch's preresnet.lua, whose stem has the first activation: `.but(boundary="fb")`.
+The networks for CIFAR follow resnet-1k-layers: the stem has no activation, the first unit's activation feeds branch and
+shortcut, and the first 1x1 has the stride. For ImageNet there are two kinds. In timm's `resnetv2_*` the stem has no
+activation, and the first unit is like all others. In fb.resnet.torch's preresnet.lua the stem has the first
+activation: `.but(boundary="fb")`.
 """
 
 from cardinet.networks.families.resnet import resnet18, resnet50

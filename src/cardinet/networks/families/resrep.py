@@ -1,4 +1,4 @@
-"""ResRep: Ding et al. 2020 (arXiv 2007.03260); the networks that it prunes, at their full width."""
+"""ResRep: Ding et al. 2020 (arXiv 2007.03260); the networks before pruning, at full width."""
 
 from cardinet.networks.families.resnet import resnet50
 from cardinet.networks.families.resnet_cifar import projected

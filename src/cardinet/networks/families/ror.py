@@ -13,7 +13,7 @@ from cardinet.networks.residual import Residual
 
 
 def ror3(depth: int) -> Residual:
-    """RoR-3 of a depth in the reading whose counts are known."""
+    """RoR-3 of a depth, in the reading whose parameter counts are known."""
     n = (depth - 8) // 6
     return resnet20.but(depths=(n, n, n), kind="B", levels=Levels(shrink="max"))
 

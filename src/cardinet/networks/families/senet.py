@@ -1,6 +1,6 @@
 """Squeeze-and-Excitation networks: Hu et al. 2017 (arXiv 1709.01507); layers as in the authors' prototxt files.
 
-SE-ResNet has its stride in the first 1x1, SE-ResNeXt in the 3x3; timm's `seresnet*` in the 3x3 everywhere.
+The stride is in the first 1x1 in SE-ResNet, and in the 3x3 in SE-ResNeXt; in timm's `seresnet*` always in the 3x3.
 """
 
 from functools import partial

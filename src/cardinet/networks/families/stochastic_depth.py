@@ -1,4 +1,4 @@
-"""Stochastic depth: Huang et al. 2016 (arXiv 1603.09382): a rule that closes units in training."""
+"""Stochastic depth: Huang et al. 2016 (arXiv 1603.09382): a merge that closes units in training."""
 
 from functools import partial
 

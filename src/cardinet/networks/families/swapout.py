@@ -1,4 +1,4 @@
-"""Swapout: Singh, Hoiem and Forsyth 2016 (arXiv 1605.06465): both terms of a unit drawn per element."""
+"""Swapout: Singh, Hoiem and Forsyth 2016 (arXiv 1605.06465): both sides of a unit are dropped per element."""
 
 from functools import partial
 

@@ -1,7 +1,7 @@
 """VGG: Simonyan and Zisserman 2014, Table 1 (arXiv 1409.1556): configurations A, B, D, E with 11, 13, 16, 19 layers.
 
-timm's networks are the same up to 224 pixels; of larger pictures they average the logits of 7x7 windows, where these
-average the last feature map.
+timm's networks compute the same for pictures of up to 224 pixels. For larger ones they average the logits of 7x7
+windows; the networks here average the last feature map.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from cardinet.networks.spec import NetworkSpec
 
 @part
 class VGG(NetworkSpec):
-    """Stages of 3x3 convolutions with ReLU, each stage closed by a 2x2 max pool; three linear layers.
+    """Stages of 3x3 convolutions with ReLU, each stage ended by a 2x2 max pool; three linear layers.
 
-    The last feature map is averaged to 7x7, the size it has at 224 pixels.
+    The last feature map is averaged to 7x7, its size for pictures of 224 pixels.
     """
 
     depths: Depths
@@ -33,11 +33,11 @@ class VGG(NetworkSpec):
     """The channels of each stage."""
 
     norm: bool = False
-    """Whether BN stands between convolution and ReLU; the convolutions keep their bias even so, as in torchvision."""
+    """Whether BN stands between convolution and ReLU; the convolutions then still have a bias, as in torchvision."""
 
     gate: SkipValidation[Gate | None] = None
-    """What stands after every ReLU of a convolution (SENet, Section 3.3, of networks without shortcuts); none: nothing
-    does.
+    """The gate after every ReLU of a convolution (SENet, Section 3.3, of networks without shortcuts); none: there is no
+    gate.
     """
 
     dropout: Rate = 0.5
@@ -48,7 +48,7 @@ class VGG(NetworkSpec):
 
     MODULE: ClassVar[str] = "plain:VGG"
     TRAINING: ClassVar[frozenset[str]] = frozenset({"dropout"})
-    WITHOUT: ClassVar[Mapping[str, str]] = {"merge": "it is one plain chain without shortcuts."}
+    WITHOUT: ClassVar[Mapping[str, str]] = {"merge": "it is a plain chain without shortcuts."}
 
     def problems(self) -> list[str]:
         return [

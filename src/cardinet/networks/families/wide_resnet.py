@@ -1,8 +1,8 @@
 """Wide ResNet: Zagoruyko and Komodakis 2016 (arXiv 1605.07146).
 
 WRN-n-k for CIFAR and SVHN: depth n = 6N + 4, full pre-activation units B(3,3), stages k times as wide, the stem
-not. `.but(dropout=0.3)` sets the dropout between the convolutions of a unit, `.but(kernels=(1, 3, 1), at=1)` one of
-the paper's other block types. For ImageNet the units are the original ones.
+as narrow as before. `.but(dropout=0.3)` sets the dropout between the convolutions of a unit;
+`.but(kernels=(1, 3, 1), at=1)` gives another block type of the paper. For ImageNet the units are the original ones.
 """
 
 from functools import partial
@@ -23,7 +23,7 @@ def wrn(depth: int, k: int) -> Residual:
 
 
 def widened(base: Residual, k: float) -> Residual:
-    """A residual network with stages k times as wide; the stem stays."""
+    """A residual network whose stages are k times as wide; the stem does not change."""
     return base.but(widths=tuple(int(width * k) for width in base.widths))
 
 

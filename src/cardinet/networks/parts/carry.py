@@ -1,4 +1,4 @@
-"""What weighs a shortcut against its branch; where there is no way around, nothing is weighed."""
+"""Carry: the weights of a shortcut and its branch. Without a shortcut they have no effect."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cardinet.networks.ranges import Rate, Share
 
 
 class Carry(Part):
-    """What weighs a shortcut against its branch."""
+    """Base of the parts that weigh a shortcut and its branch."""
 
     ROLE: ClassVar[str] = "carry"
 
 
 @part
 class Scaled(Carry):
-    """Constant scaling (He et al. 2016, Section 3.1): skip times the shortcut, branch times T."""
+    """Constant scaling (He et al. 2016, Section 3.1): skip * shortcut and branch * T."""
 
     skip: Share = 0.5
     """The factor of the shortcut."""
@@ -34,16 +34,16 @@ class Scaled(Carry):
 
     def hinders_new_units(self, *, drawing: bool) -> list[str]:
         if self.skip != 1:
-            return [f"carry.skip = {self.skip:g}: a new unit would scale what passes it, so no unit can be added."]
+            return [f"carry.skip = {self.skip:g}: a new unit would scale its input, so no unit can be added."]
         return []
 
 
 @part
 class ExclusiveGate(Carry):
-    """Exclusive gating (He et al. 2016, Section 3.1): 1 - g times the shortcut, g times T, g = sigmoid(conv1x1)."""
+    """Exclusive gating (He et al. 2016, Section 3.1): (1 - g) * shortcut and g * T, g = sigmoid(conv1x1)."""
 
     gate_bias: Annotated[float, Field(ge=-100, le=100)] = -6
-    """The first bias of the gate; below 0 the shortcut passes at first."""
+    """The initial bias of the gate; below 0 the shortcut passes at first."""
 
     MODULE: ClassVar[str] = "carry:ExclusiveGate"
 
@@ -53,10 +53,10 @@ class ExclusiveGate(Carry):
 
 @part
 class ShortcutGate(Carry):
-    """Shortcut-only gating (He et al. 2016, Section 3.1): 1 - g times the shortcut, T as it is."""
+    """Shortcut-only gating (He et al. 2016, Section 3.1): (1 - g) * shortcut; T stays as it is."""
 
     gate_bias: Annotated[float, Field(ge=-100, le=100)] = -6
-    """The first bias of the gate; below 0 the shortcut passes at first."""
+    """The initial bias of the gate; below 0 the shortcut passes at first."""
 
     MODULE: ClassVar[str] = "carry:ShortcutGate"
 
@@ -76,7 +76,7 @@ class ShortcutDropout(Carry):
 
     def hinders_new_units(self, *, drawing: bool) -> list[str]:
         if drawing and self.rate:
-            return [f"carry.rate = {self.rate:g}: a new unit would drop what passes it in training; strip first."]
+            return [f"carry.rate = {self.rate:g}: a new unit would drop parts of its input in training; strip first."]
         return []
 
 

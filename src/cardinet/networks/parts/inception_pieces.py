@@ -1,8 +1,7 @@
-"""The pieces of Inception networks, in branches, written as the papers' figures draw them.
+"""The pieces of Inception networks, written as the papers' figures draw them.
 
-A branch is a tuple of pieces (convolutions, pools, forks) that run one after another; a `Concatenation` is a tuple of
-branches side by side. The auxiliary heads, which only help training, are left out, as they are of the papers' and
-everybody's counts.
+A branch is a tuple of pieces (convolutions, pools, forks) that run one after another. A `Concatenation` is a tuple of
+branches side by side. The auxiliary heads, which only help training, are left out; the papers do not count them.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ Padding = Literal["same", "valid"]
 
 
 class Piece(Part):
-    """Base of the parts of which modules are made. The module of a piece is made for the channels that enter it.
+    """Base of the parts that form Inception modules. The module of a piece takes its number of input channels.
 
-    `window` is (stride, rows, columns): an output pixel sees that many rows and columns beyond the first, padding
-    taken off, so n rows become floor((n - 1 - rows) / stride) + 1 whatever n is.
+    `window` is (stride, rows, columns). An output pixel sees one row plus `rows` more, less the padding; columns
+    likewise. So n rows become floor((n - 1 - rows) / stride) + 1.
     """
 
     ROLE: ClassVar[str] = "piece"
@@ -43,7 +42,7 @@ class Convolution(Piece):
     """A convolution, BN (eps 1e-3), ReLU."""
 
     width: Count
-    """The channels that the convolution makes."""
+    """The output channels of the convolution."""
 
     kernel: tuple[Side, Side] = (1, 1)
     """The rows and the columns of the kernel."""
@@ -67,7 +66,7 @@ class Pooling(Piece):
     """A max or average pool."""
 
     kind: Literal["max", "avg"]
-    """What is taken of each window: its largest value, or its average."""
+    """The value of each window: its largest value, or its average."""
 
     kernel: Side = 3
     """The side of the window."""
@@ -79,7 +78,7 @@ class Pooling(Piece):
     """The padding: same keeps the size at stride 1, valid has none."""
 
     counts_padding: bool = True
-    """Whether an average divides by the padded pixels too."""
+    """Whether an average counts the padded pixels too."""
 
     MODULE: ClassVar[str] = "inception:Pool"
 
@@ -93,11 +92,11 @@ class Pooling(Piece):
 class Concatenation(Piece):
     """concat( T_1(x), ..., T_C(x) ).
 
-    Raises RequestError when the branches give pictures of different sizes.
+    Raises RequestError if the branches give maps of different sizes.
     """
 
     branches: Branches
-    """The branches side by side, each of pieces one after another."""
+    """The branches side by side; each is a chain of pieces."""
 
     MODULE: ClassVar[str] = "inception:Concatenate"
 
@@ -113,11 +112,11 @@ class Concatenation(Piece):
 class InceptionResidual(Piece):
     """act( x + scale * conv1x1( concat( T_1(x), ..., T_C(x) ) ) ) (arXiv 1602.07261).
 
-    Raises RequestError when the branches do not keep the size of the picture.
+    Raises RequestError if a branch does not keep the size of the picture.
     """
 
     branches: Branches
-    """The branches side by side, each of pieces one after another, which keep the size of the picture."""
+    """The branches side by side; each is a chain of pieces that keeps the size of the picture."""
 
     scale: Annotated[float, Field(gt=0, le=1)] = 1.0
     """The factor of the branches before they are added."""
@@ -146,21 +145,21 @@ def window(chain: Iterable[Piece]) -> tuple[int, int, int]:
     return stride, rows, columns
 
 
-def strangers(chains: Iterable[Chain]) -> Iterator[str]:
-    """A sentence for each thing in chains that is no piece."""
+def not_pieces(chains: Iterable[Chain]) -> Iterator[str]:
+    """A sentence for each value in chains that is not a piece."""
     for chain in chains:
         for x in chain:
             if not isinstance(x, Piece):
-                yield f"{x!r} is no piece; give one, such as Convolution(width=64)."
+                yield f"{x!r} is not a piece; give one, such as Convolution(width=64)."
 
 
 def side_by_side(branches: Sequence[Chain]) -> list[str]:
-    """What has no meaning in branches that are concatenated, one sentence each."""
-    if found := list(strangers(branches)):
+    """Faults of branches side by side, one sentence each."""
+    if found := list(not_pieces(branches)):
         return found
     first = window(branches[0])
     return [
-        f"branches[{i}] has stride and border {window(branch)} where branches[0] has {first}, so their pictures "
+        f"branches[{i}] has stride and border {window(branch)} but branches[0] has {first}, so their maps "
         "differ in size; give all branches the same strides and padding."
         for i, branch in enumerate(branches)
         if window(branch) != first
@@ -168,13 +167,13 @@ def side_by_side(branches: Sequence[Chain]) -> list[str]:
 
 
 def refuse(findings: Iterable[str]) -> None:
-    """Raises RequestError with all findings, if there are any."""
+    """Raise RequestError with all findings, if there are any."""
     if found := list(findings):
         raise RequestError(*found)
 
 
 def conv(kernel: str, width: int, *, stride: Literal[1, 2] = 1, valid: bool = False) -> Convolution:
-    """A convolution as the figures write it: conv("1x7", 224). One with stride 2 is valid in all these networks."""
+    """A convolution as the figures write it: conv("1x7", 224). In these networks stride 2 has no padding ("valid")."""
     rows, columns = kernel.split("x")
     padding: Padding = "valid" if valid or stride == 2 else "same"
     return Convolution(width=width, kernel=(int(rows), int(columns)), stride=stride, padding=padding)  # type: ignore[arg-type]

@@ -13,15 +13,15 @@ from cardinet.networks.part import Part, part
 class Levels(Part):
     """Projections (1x1 convolution, BN) around more than one unit: stages, the whole network, or both.
 
-    Where sums end together, the activation follows the outermost one.
+    Where several sums end at the same place, the activation follows only the outermost sum.
     """
 
     around: Annotated[tuple[Literal["stage", "network"], ...], Field(min_length=1, max_length=2)] = ("stage", "network")
-    """What has a projection around it: every stage, the whole network, or both (RoR-3)."""
+    """The levels that have a projection around them: every stage, the whole network, or both (RoR-3)."""
 
     shrink: Literal["stride", "max"] = "stride"
-    """What halves the picture between stages: a unit that strides (stride), or a 2x2 max pool in front of the stage
-    (max).
+    """How the picture is halved between stages: by a unit with stride 2 (stride), or by a 2x2 max pool before the
+    stage (max).
     """
 
     MODULE: ClassVar[str] = "levels:Level"
@@ -29,5 +29,5 @@ class Levels(Part):
 
     def problems(self) -> list[str]:
         if len(set(self.around)) < len(self.around):
-            return [f'levels.around = {self.around}: it names a level twice; give ("{self.around[0]}",).']
+            return [f'levels.around = {self.around}: one level is given twice; give ("{self.around[0]}",).']
         return []

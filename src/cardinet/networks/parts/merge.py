@@ -1,4 +1,4 @@
-"""How a unit joins its shortcut and its branch: the sum, and the rules that drop parts of it in training."""
+"""Merges: how a unit joins its shortcut and its branch. A merge is the sum, or drops parts of it in training."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class StochasticDepth(Part):
     """The probability with which the last unit is open."""
 
     rule: Literal["linear", "uniform"] = "linear"
-    """How the probability falls from 1 to `last`: unit l of L has 1 - (l / L)(1 - last) (linear), or all have `last`
+    """The probability of unit l of L: 1 - (l / L)(1 - last), which falls to `last` (linear), or `last` for all units
     (uniform).
     """
 
     per: Literal["batch", "sample"] = "batch"
-    """How often a unit draws: once for each batch, so that a closed branch is not computed, or for each sample."""
+    """How often a unit draws: once for each batch (a closed branch is then not computed), or for each sample."""
 
     rescale: Literal["test", "train"] = "test"
-    """Where the probability is made up for: test multiplies the branch by it when testing (the authors), train divides
-    the branch by it in training (timm, torchvision).
+    """Where the branch is scaled for the probability: test multiplies by it in eval mode (the authors), train divides
+    by it in training (timm, torchvision).
     """
 
     MODULE: ClassVar[str] = "merge:StochasticDepth"
@@ -51,7 +51,7 @@ class StochasticDepth(Part):
     def hinders_new_units(self, *, drawing: bool) -> list[str]:
         if drawing and self.rule == "linear" and self.last < 1:
             return [
-                'merge.rule = "linear": the survival of the old units follows from the number of all units and would '
+                'merge.rule = "linear": the survival of the old units depends on the number of units and would '
                 "change; strip first."
             ]
         return []
@@ -61,21 +61,21 @@ class StochasticDepth(Part):
 class Swapout(Part):
     """Swapout: Singh, Hoiem and Forsyth 2016 (arXiv 1605.06465): theta1 * shortcut + theta2 * branch.
 
-    theta1 and theta2 are independent Bernoulli draws per element. `stochastic_inference` averages passes with the draws
-    on, which the paper finds better than either way to rescale.
+    theta1 and theta2 are independent Bernoulli draws per element. `stochastic_inference` averages several random
+    passes; the paper finds this better than rescaling.
     """
 
     last: tuple[Survival, Survival] = (0.5, 0.5)
     """The probabilities with which the last unit keeps an element of the shortcut and of the branch."""
 
     rule: Literal["linear", "uniform"] = "linear"
-    """How the probabilities fall: from 1 in the first unit to `last` in the last (linear), or all are `last`
-    (uniform).
+    """The probabilities of the units: they fall from 1 in the first unit to `last` in the last (linear), or all are
+    `last` (uniform).
     """
 
     rescale: Literal["test", "train"] = "test"
-    """Where the probabilities are made up for: test takes the expectation when testing (the paper), train divides the
-    draws by them in training (as dropout in libraries).
+    """Where both sides are scaled for the probabilities: test takes the expectation in eval mode (the paper), train
+    divides the draws by them in training (as dropout does in libraries).
     """
 
     MODULE: ClassVar[str] = "merge:Swapout"
@@ -87,6 +87,6 @@ class Swapout(Part):
 
     def hinders_new_units(self, *, drawing: bool) -> list[str]:
         if drawing and (self.last[0] < 1 or (self.rule == "linear" and self.last[1] < 1)):
-            why = "Swapout would weigh what passes new units, or old ones anew"
+            why = "new units would change their input, or old units would get other probabilities"
             return [f"merge.last = {self.last}: {why}; strip first."]
         return []

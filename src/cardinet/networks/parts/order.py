@@ -11,28 +11,28 @@ Words = Literal["", "bn", "relu", "bn relu"]
 
 @part
 class Order(Part):
-    """Where norm and activation stand in a unit: around its convolutions, and behind the sum.
+    """The places of norm and activation in a unit: before, between and after its convolutions, and after the sum.
 
-    In a unit that changes the shape `pre` is computed once and feeds the shortcut too. After the last unit `pre` stands
-    once more.
+    In a unit that changes the shape, `pre` is computed once and feeds the shortcut too. The layers of `pre` also
+    follow the last unit of the network.
     """
 
     pre: Words = ""
-    """What stands in front of the first convolution."""
+    """The layers before the first convolution."""
 
     between: Words = "bn relu"
-    """What stands between two convolutions."""
+    """The layers between two convolutions."""
 
     last: Words = "bn"
-    """What stands behind the last convolution."""
+    """The layers after the last convolution."""
 
     after: Words = "relu"
-    """What stands behind the sum."""
+    """The layers after the sum."""
 
     boundary: Literal["he", "fb", "timm"] = "he"
-    """What happens to `pre` in the first unit of the network. "he": it is computed once for branch and shortcut, as the
-    activation of a bare stem. "fb": it is left out, as the stem has its own (fb.resnet.torch). "timm": it feeds the
-    branch alone. Without `pre` this has no effect.
+    """The use of `pre` in the first unit of the network. "he": it is computed once for branch and shortcut, and the
+    stem has no activation. "fb": it is left out, and the stem has its own activation (fb.resnet.torch). "timm": it
+    feeds only the branch. Without `pre` this has no effect.
     """
 
     def idle(self, other: Self) -> frozenset[str]:
@@ -42,31 +42,34 @@ class Order(Part):
         found = []
         if "bn" in self.after.split():
             found.append(
-                f'order.after = "{self.after}": the BN after the sum would normalise what passes a new unit, '
-                "whatever its branch; only orders without it (a, d, e) can be deepened."
+                f'order.after = "{self.after}": the BN after the sum would normalise the input of a new unit, '
+                "whatever its branch; only orders without this BN (a, d, e) can be deepened."
             )
         if self.last.endswith("relu"):
             found.append(
-                f'order.last = "{self.last}": behind a ReLU a branch that is zero has no gradient and would never '
-                "learn; only orders without it (a, d, e) can be deepened."
+                f'order.last = "{self.last}": a branch of zeros before a ReLU has no gradient and would never '
+                "learn; only orders without this ReLU (a, d, e) can be deepened."
             )
         return found
 
     def after_stem(self, words: str) -> str:
-        """What follows the stem's convolution where the stem has `words`; "auto" is decided here."""
+        """The layers after the stem's convolution; `words` is the stem's setting, of which "auto" is decided here."""
         if words != "auto":
             return words
         return "" if self.pre and self.boundary != "fb" else "bn relu"
 
     def problems_with_stem(self, words: str) -> list[str]:
-        """What has no meaning in the words of a stem, one sentence each."""
+        """Faults of the `words` of a stem with this order, one sentence each."""
         if not self.pre or (self.boundary, words) not in (("fb", ""), ("he", "bn relu")):
             return []
-        first = "has no activation of its own" if self.boundary == "fb" else "activates a bare stem"
-        return [f'stem.words = "{words}": the first unit ({self.boundary}) {first}; use "auto".']
+        first = "needs the stem's activation" if self.boundary == "fb" else "has the activation of the stem"
+        return [f'stem.words = "{words}": the first unit (boundary = "{self.boundary}") {first}; use "auto".']
 
     def shares_pre(self, *, first: bool, same: bool) -> bool:
-        """Whether `pre` feeds the shortcut too, in the first unit of the network or one that keeps the shape."""
+        """Whether `pre` feeds the shortcut too.
+
+        `first`: the unit is the first of the network. `same`: it keeps the shape.
+        """
         return bool(self.pre) and not self.skips_pre(first=first) and (not same or (first and self.boundary == "he"))
 
     def skips_pre(self, *, first: bool) -> bool:

@@ -1,4 +1,4 @@
-"""The way around a transform."""
+"""The shortcut around a transform."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from cardinet.networks.part import Part, part
 
 @part
 class Shortcut(Part):
-    """The way around T (He et al. 2015, Section 3.3 and 4.1).
+    """The shortcut around T (He et al. 2015, Sections 3.3 and 4.1).
 
-    It is the identity where the shape stays (but for kind C). A field that the kind has no use for does nothing.
+    It is the identity where the shape stays the same (except for kind C). A field that the kind does not use has no
+    effect.
     """
 
     kind: Literal["A", "B", "C", "identity", "none"] = "B"
-    """Where a projection stands: A nowhere, as new channels are zero; B where the shape changes; C everywhere.
-    identity: the shortcut is absent where the shape changes. none: it is absent everywhere (the ablation of
-    ResNeXt).
+    """The units that have a projection: A none, as new channels are zero; B those that change the shape; C all.
+    identity: there is no shortcut where the shape changes. none: there is no shortcut at all (the ablation of ResNeXt).
     """
 
     project: Literal["conv bn", "conv", "avg conv bn", "conv3 bn"] = "conv bn"
-    """The projection: a 1x1 convolution with BN, a bare one (pre-activation units), one behind an average pool that
-    carries the stride (ResNet-D, ResNeSt), or a 3x3 where it strides (SENet-154).
+    """The projection: a 1x1 convolution with BN; without BN (pre-activation units); with BN after an average pool that
+    has the stride (ResNet-D, ResNeSt); or with BN and a 3x3 kernel where the stride is 2 (SENet-154).
     """
 
     sample: Literal["subsample", "avg"] = "subsample"
-    """What kind A takes where the picture is halved: every second pixel, or the mean of 2x2."""
+    """How kind A halves the picture: every second pixel (subsample), or the mean of 2x2 pixels (avg)."""
 
     pad: Literal["end", "both"] = "end"
-    """Where kind A adds its zero channels: at the end, or half on both sides."""
+    """Where kind A adds its zero channels: all at the end, or half of them on each side (both)."""
 
     MODULE: ClassVar[str] = "shortcut:shortcut"
     ROLE: ClassVar[str] = "shortcut"
@@ -48,15 +48,19 @@ class Shortcut(Part):
 
     def problems_along(self, streams: Sequence[int]) -> list[str]:
         if self.pads and list(streams) != sorted(streams):
-            return [f'shortcut.kind = "A": the channels {streams} shrink, and zero padding only adds; use "B".']
+            return [
+                f'shortcut.kind = "A": the channels {streams} shrink, but zero padding can only add channels; use "B".'
+            ]
         return []
 
     def hinders_new_units(self, *, drawing: bool) -> list[str]:
         if self.absent:
-            return ['shortcut.kind = "none": nothing passes a unit whose branch is zero, so no unit can be added.']
+            return [
+                'shortcut.kind = "none": a unit with a branch of zeros lets nothing through, so no unit can be added.'
+            ]
         if self.kind == "C" and self.project != "conv":
             return [
-                f'shortcut.project = "{self.project}": with kind "C" a new unit has a projection whose BN normalises '
-                "what passes it, so no unit can be added."
+                f'shortcut.project = "{self.project}": with kind "C" the BN in the shortcut of a new unit normalises '
+                "its input, so no unit can be added."
             ]
         return []

@@ -1,4 +1,4 @@
-"""What can stand in the place of the spatial convolution of a transform."""
+"""The spatial convolution of a transform, and the parts that can replace it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from cardinet.networks.ranges import Count
 
 @part
 class Grouped(Part):
-    """The spatial convolution, in groups."""
+    """The spatial convolution, grouped."""
 
     cardinality: Count = 1
-    """The groups of the convolution; 1: an ordinary one."""
+    """The number of groups of the convolution; 1: an ordinary convolution."""
 
     MODULE: ClassVar[str] = "spatial:grouped"
     ROLE: ClassVar[str] = "spatial"
@@ -27,23 +27,23 @@ class Grouped(Part):
 class SelectiveKernel(Part):
     """Selective kernels: Li et al. 2019, Section 3.1 (arXiv 1903.06586).
 
-    One convolution per (kernel, dilation), each with BN and ReLU; their weights per channel come from the mean of
-    their sum through max(channels / reduction, least) units.
+    There is one convolution for each (kernel, dilation), with BN and ReLU. Their outputs are weighted per channel. The
+    weights come from the mean of their sum, through a hidden layer of max(channels / reduction, least) units.
     """
 
     cardinality: Count = 32
-    """The groups of each convolution."""
+    """The number of groups of each convolution."""
 
     kernels: Annotated[tuple[tuple[Literal[1, 3, 5, 7], Count], ...], Field(min_length=2)] = ((3, 1), (3, 2))
     """The kernel and the dilation of each convolution."""
 
     reduction: Count = 16
-    """The divisor of the channels that gives the units of the hidden layer."""
+    """The divisor of the channels; it gives the units of the hidden layer."""
 
     least: Count = 32
-    """The fewest units of the hidden layer."""
+    """The smallest number of units of the hidden layer."""
 
-    MODULE: ClassVar[str] = "selective:SelectiveKernel"
+    MODULE: ClassVar[str] = "selective_kernel:SelectiveKernel"
     ROLE: ClassVar[str] = "spatial"
     ACTIVATED: ClassVar[bool] = True
 
@@ -52,29 +52,29 @@ class SelectiveKernel(Part):
 class SplitAttention(Part):
     """Split attention: Zhang et al. 2020, Section 3.1 (arXiv 2004.08955).
 
-    The splits are weighted per channel from the mean of their sum through max(channels * radix / reduction, 32) units.
-    A 3x3 average pool strides where the unit does.
+    The splits are weighted per channel. The weights come from the mean of their sum, through a hidden layer of
+    max(channels * radix / reduction, 32) units. In a unit with stride 2 a 3x3 average pool has the stride.
     """
 
     cardinality: Count = 1
-    """The cardinal groups."""
+    """The number of cardinal groups."""
 
     radix: Count = 2
-    """The splits of each cardinal group."""
+    """The number of splits of each cardinal group."""
 
     reduction: Count = 4
-    """The divisor of channels * radix that gives the units of the hidden layer, 32 at least."""
+    """The divisor of channels * radix; it gives the units of the hidden layer, at least 32."""
 
     pool: Literal["after", "before"] = "after"
-    """Where the 3x3 average pool of a unit that strides stands: after the convolution, or before it (the paper's fast
+    """The place of the 3x3 average pool in a unit with stride 2: after the convolution, or before it (the paper's fast
     setting).
     """
 
     def hidden_width(self, channels: int) -> int:
-        """The units from which the weights of so many channels come, in `cardinality` groups too."""
+        """The units of the hidden layer for a number of channels; they are in `cardinality` groups too."""
         return max(channels * self.radix // self.reduction, 32)
 
-    MODULE: ClassVar[str] = "split:SplitAttention"
+    MODULE: ClassVar[str] = "split_attention:SplitAttention"
     ROLE: ClassVar[str] = "spatial"
     ACTIVATED: ClassVar[bool] = True
 

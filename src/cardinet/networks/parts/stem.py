@@ -1,4 +1,4 @@
-"""What stands in front of the stages."""
+"""The stem: the layers before the stages."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from cardinet.networks.ranges import Count
 
 @part
 class Stem(Part):
-    """What stands in front of the stages: convolutions, and for large pictures a pool."""
+    """The layers before the stages: convolutions, and for large pictures a pool."""
 
     layout: Literal["imagenet", "deep", "cifar"] = "imagenet"
-    """The kind: imagenet is a 7x7 convolution /2, norm and a max pool 3x3 /2; deep has 3x3 /2, 3x3 and 3x3 of twice the
-    width instead of the 7x7; cifar is one 3x3.
+    """The layers: imagenet is a 7x7 convolution /2, norm and a 3x3 max pool /2. deep has three 3x3 convolutions instead
+    of the 7x7, the first with /2, the last of twice the width. cifar is one 3x3 convolution.
     """
 
     width: Count = 64
-    """The channels of the (first) convolution."""
+    """The channels of the convolution, in a deep stem of the first one."""
 
     words: Literal["auto", "bn relu", ""] = "auto"
-    """What follows the (last) convolution; auto: BN and ReLU, unless the first unit starts with them itself."""
+    """The layers after the (last) convolution; auto: BN and ReLU, unless the first unit starts with them."""
 
     pool: Literal["pad", "ceil"] = "pad"
-    """The border of the max pool: torchvision's padding of 1 (pad), or Caffe's ceil mode without (ceil); the output has
-    the same size, and cifar has no pool.
+    """The border of the max pool: a padding of 1 as in torchvision (pad), or ceil mode without padding as in Caffe
+    (ceil). The output has the same size. cifar has no pool.
     """
 
     MODULE: ClassVar[str] = "stem:stem"
@@ -36,10 +36,10 @@ class Stem(Part):
 
     @property
     def w_out(self) -> int:
-        """The channels that enter the first stage."""
+        """The input channels of the first stage."""
         return 2 * self.width if self.layout == "deep" else self.width
 
     @property
     def stride(self) -> int:
-        """Input pixels per pixel that enters the first stage."""
+        """Input pixels per pixel at the entry of the first stage."""
         return 1 if self.layout == "cifar" else 4

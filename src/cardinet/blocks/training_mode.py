@@ -1,4 +1,4 @@
-"""The mode that a network is in: training, or eval."""
+"""The mode of a network: training or eval."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 @contextmanager
 def kept_mode(network: nn.Module) -> Iterator[None]:
-    """Afterwards each module of a network is in the mode that it was in, also after an error."""
+    """A context that restores the mode of every module of a network at its end, also after an error."""
     before = [(module, module.training) for module in network.modules()]
     try:
         yield
@@ -21,7 +21,7 @@ def kept_mode(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def eval_mode(network: nn.Module) -> Iterator[None]:
-    """Put a network in eval mode; afterwards each of its modules is in the mode that it was in, also after an error."""
+    """A context in which a network is in eval mode. It restores the mode of every module at its end, as `kept_mode`."""
     with kept_mode(network):
         network.eval()
         yield

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class SelectiveKernel(nn.Module):
-    """paths: conv, BN, ReLU each; a softmax over the paths for each channel weighs them, and they are summed.
+    """The weighted sum of several paths (conv, BN, ReLU); the weights are a softmax over the paths per channel.
 
     The weights come from fc2( relu( bn( fc1( mean(sum of the paths) ) ) ) ), both without bias; fc1 has
     max(channels / reduction, least) outputs. Every path has the stride of the unit.
@@ -37,7 +37,7 @@ class SelectiveKernel(nn.Module):
         self.fc2 = nn.Conv2d(inner, w_out * len(kernels), 1, bias=False)
 
     def initialise(self, init: str) -> None:
-        """The authors draw both attention layers from a normal distribution with deviation 0.01."""
+        """With init = paper draw both attention layers with std 0.01, as the authors do."""
         if init == "paper":
             nn.init.normal_(self.fc1.weight, std=0.01)
             nn.init.normal_(self.fc2.weight, std=0.01)

@@ -1,4 +1,4 @@
-"""The bound on the size of a network, which is counted while it is built, whatever its topology."""
+"""The bound on the size of a network. Modules and parameters are counted while the network is built."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ _OPEN: ContextVar[_Size | None] = ContextVar("size", default=None)
 
 
 class _Size:
-    """How many modules and parameters were made so far."""
+    """The number of modules and parameters that were made so far."""
 
     def __init__(self) -> None:
         self.modules = 0
         self.parameters = 0
 
     def add(self, modules: int = 0, parameters: int = 0) -> None:
-        """Count more. Raises RequestError where it is more than the bound."""
+        """Count more modules or parameters. Raises RequestError above the bound."""
         self.modules += modules
         self.parameters += parameters
         for met, most, noun in ((self.modules, MODULES, "modules"), (self.parameters, PARAMETERS, "parameters")):
             if met > most:
-                raise _too_large(f"it has {met:,} {noun} or more, and {most:,} is the most")
+                raise _too_large(f"it has at least {met:,} {noun}, and {most:,} are allowed")
 
 
 @contextmanager
 def within_bounds() -> Iterator[None]:
-    """Within it, in this thread, the modules and parameters that are made are counted.
+    """A context that counts the modules and parameters that this thread makes.
 
-    Raises RequestError as soon as there are more than `base.bounds` says, before memory is filled, and where a
-    parameter is larger than any memory.
+    Raises RequestError as soon as there are more than `base.bounds` allows, before memory is full. Raises it also for
+    a parameter that no memory could hold.
     """
     hooks: list[Any] = []
     token = _OPEN.set(_Size() if bounded() else None)
@@ -52,7 +52,7 @@ def within_bounds() -> Iterator[None]:
     except (RuntimeError, OverflowError, TypeError) as error:
         signs = ("storage size calculation overflowed", "can't allocate memory", "overflow when unpacking long")
         if any(sign in str(error).lower() for sign in signs):
-            raise _too_large("one of its parameters alone is larger than memory", lift=False) from error
+            raise _too_large("one of its parameters is larger than the memory", lift=False) from error
         raise
     finally:
         for hook in hooks:
@@ -61,14 +61,14 @@ def within_bounds() -> Iterator[None]:
 
 
 def check_size(network: nn.Module) -> None:
-    """Raise RequestError where a network that was made in any other way is larger than the bound."""
+    """Raise RequestError if a network that was not made in `within_bounds` is larger than the bound."""
     if bounded():
         parameters = sum(parameter.numel() for parameter in network.parameters())
         _Size().add(sum(1 for _ in network.modules()), parameters)
 
 
 def _module_made(module: nn.Module, name: str, child: nn.Module | None) -> None:
-    if child is not None and (size := _OPEN.get()) is not None:  # another thread builds for itself
+    if child is not None and (size := _OPEN.get()) is not None:  # other threads have their own count
         size.add(modules=1)
 
 
@@ -79,5 +79,5 @@ def _parameter_made(module: nn.Module, name: str, parameter: nn.Parameter) -> No
 
 def _too_large(why: str, *, lift: bool = True) -> RequestError:
     return RequestError(
-        f"The network is too large: {why}. Look at its depths, widths, groups and classes{f'; {LIFT}' if lift else ''}."
+        f"The network is too large: {why}. Reduce its depths, widths, groups or classes{f'; {LIFT}' if lift else ''}."
     )

@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool3d, pad
 class LocalResponse(nn.Module):
     """x / (k + alpha * S)^beta, S the sum of the squares of `size` neighbouring channels; no parameters.
 
-    torch's own layer takes the mean for the sum, and branches on the number of elements, which tracing warns of.
+    torch's own layer uses the mean instead of the sum. It branches on the number of elements, so tracing warns.
     """
 
     def __init__(self, *, size: int, alpha: float, beta: float, k: float) -> None:
@@ -18,7 +18,7 @@ class LocalResponse(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         half = self.size // 2
-        squares = pad(x.square().unsqueeze(1), (0, 0, 0, 0, half, half))  # first, as there may be fewer channels
+        squares = pad(x.square().unsqueeze(1), (0, 0, 0, 0, half, half))  # a pool cannot pad so much
         mean = avg_pool3d(squares, (self.size, 1, 1), stride=1).squeeze(1)
         return x / (self.k + self.alpha * self.size * mean) ** self.beta
 

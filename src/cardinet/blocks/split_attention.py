@@ -10,12 +10,12 @@ from torch import Tensor, nn
 class SplitAttention(nn.Module):
     """conv to radix x channels, bn0, relu; the splits are weighted per channel and summed.
 
-    The weights come from fc2( relu( bn1( fc1( mean(sum of the splits) ) ) ) ), both in `cardinality` groups and
-    with bias, through a softmax over the splits (a sigmoid where there is one). The stride, where there is one, is
-    taken by a 3x3 average pool after it all or before it.
+    The weights are a softmax over the splits (with one split a sigmoid) of fc2( relu( bn1( fc1( mean(sum of the
+    splits) ) ) ) ); fc1 and fc2 have `cardinality` groups and a bias. A 3x3 average pool, before or after all this, has
+    the stride.
     """
 
-    starts_closed = True  # ResNeSt's training: the last gamma of a unit is 0 at first
+    starts_closed = True  # ResNeSt starts training with a gamma of 0 in the last BN of a unit
 
     def __init__(
         self,

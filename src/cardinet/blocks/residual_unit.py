@@ -1,4 +1,4 @@
-"""The one residual unit: y = after( merge( shortcut(x), gate( branch( pre(x) ) ) ) ), and its form c."""
+"""The residual unit: y = after( merge( shortcut(x), gate( branch( pre(x) ) ) ) ), and its form c."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 ConvFactory = Callable[[int, int, int, int, bool], nn.Module]
-"""Makes the spatial convolution of a transform from (w_in, w_out, kernel, stride, bias)."""
+"""A function that makes a spatial convolution from (w_in, w_out, kernel, stride, bias)."""
 
 
 @dataclass(frozen=True)
 class Layer:
     """One convolution of a transform: kernel, channels in and out, stride, bias, and whether it is the spatial one.
 
-    `words` is what follows it: "", "bn", "relu" or "bn relu". `dropout` stands in front of it.
+    `words` names the layers after it: "", "bn", "relu" or "bn relu". `dropout` is the rate of the dropout before it.
     """
 
     kernel: int
@@ -30,10 +30,10 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Around:
-    """What stands around the branch of a unit: the words before it, whom they feed, and the words after the sum.
+class Surroundings:
+    """The layers around the branch of a unit: `pre` before it, `after` after the sum; texts as `Layer.words`.
 
-    `copies` is the number of transforms that are summed to the branch.
+    `shares_pre` says that `pre` feeds the shortcut too. `copies` is the number of transforms whose sum is the branch.
     """
 
     pre: str = ""
@@ -52,17 +52,17 @@ def conv(layer: Layer, spatial: ConvFactory) -> nn.Module:
 class Chain(nn.Module):
     """A transform: conv1, bn1, relu, conv2, ... in the order of `pre` and of the layers' words.
 
-    Norms are counted as they come, so that bn1 follows conv1 in a unit without `pre` and precedes it in one with.
-    A first ReLU on the input makes a new tensor, as others may need the input; all later ones work in place.
+    Norms are numbered in call order: bn1 follows conv1 in a unit without `pre`, and precedes it in a unit with `pre`.
+    A first ReLU on the input makes a new tensor, because other layers may need the input. Later ones work in place.
     """
 
     norms = 0
     pre_names: tuple[str, ...] = ()
     after_names: tuple[str, ...] = ()
 
-    def lay(self, layers: Sequence[Layer], spatial: ConvFactory, around: Around) -> None:
+    def add_layers(self, layers: Sequence[Layer], spatial: ConvFactory, surroundings: Surroundings) -> None:
         """Register the transform's layers, in the order in which they run, and the norms around them."""
-        self.pre_names = self._words(around.pre, layers[0].w_in)
+        self.pre_names = self._words(surroundings.pre, layers[0].w_in)
         self.steps: list[tuple[str, ...]] = []
         for i, layer in enumerate(layers, 1):
             names: tuple[str, ...] = ()
@@ -71,10 +71,10 @@ class Chain(nn.Module):
                 names = ("dropout",)
             self.add_module(f"conv{i}", conv(layer, spatial))
             self.steps.append((*names, f"conv{i}", *self._words(layer.words, layer.w_out)))
-        self.after_names = self._words(around.after, layers[-1].w_out)
+        self.after_names = self._words(surroundings.after, layers[-1].w_out)
 
     def _words(self, words: str, width: int) -> tuple[str, ...]:
-        """Register the norms of words; the names of the children that words mean."""
+        """Register the norms of `words`, and return the names of the children that the words stand for."""
         names = []
         for word in words.split():
             if word == "bn":
@@ -84,7 +84,7 @@ class Chain(nn.Module):
         return tuple(names)
 
     def pre(self, x: Tensor) -> Tensor:
-        """The words before the first convolution."""
+        """Apply the layers before the first convolution."""
         if self.pre_names == ("relu",):
             return relu(x)
         for name in self.pre_names:
@@ -92,7 +92,7 @@ class Chain(nn.Module):
         return x
 
     def branch(self, x: Tensor) -> Tensor:
-        """T(x), after `pre` and without what follows the sum."""
+        """T(x), for an x after `pre`, without the layers after the sum."""
         for step in self.steps:
             for name in step:
                 x = getattr(self, name)(x)
@@ -100,19 +100,19 @@ class Chain(nn.Module):
 
 
 class ResidualUnit(Chain):
-    """y = after( merge( shortcut(x), gate( branch( pre(x) ) ) ) ); every residual network's skip is written here.
+    """y = after( merge( shortcut(x), gate( branch( pre(x) ) ) ) ); all residual networks use this class for their skip.
 
-    A subclass registers the layers of its transform (`lay`) and runs them (`branch`). The merge receives the
-    branch uncalled, so that a rule that closes a branch really does not compute it; `pre` belongs to the branch
-    unless it feeds the shortcut too. `downsample` is the shortcut under torchvision's name; where it returns None a
-    unit has no shortcut and is its transform alone. `carry` weighs shortcut and branch before they are merged.
+    A subclass registers the layers of its transform (`add_layers`) and runs them (`branch`). The merge receives the
+    branch uncalled, so that a closed branch is not computed. `pre` is part of the branch unless it feeds the shortcut
+    too. `downsample` is the shortcut, named as in torchvision; if it returns None, the unit is only its transform.
+    `carry` weighs shortcut and branch before they are merged.
     """
 
     def __init__(
         self,
         layers: Sequence[Layer],
         spatial: ConvFactory,
-        around: Around = Around(),
+        surroundings: Surroundings = Surroundings(),
         *,
         shortcut: nn.Module,
         carry: nn.Module | None = None,
@@ -120,9 +120,9 @@ class ResidualUnit(Chain):
         merge: nn.Module,
     ) -> None:
         super().__init__()
-        self.shares_pre = around.shares_pre
-        self.after_names = tuple(around.after.split())  # as `lay` leaves it where it adds no norms
-        self.lay(layers, spatial, around)
+        self.shares_pre = surroundings.shares_pre
+        self.after_names = tuple(surroundings.after.split())  # for an `add_layers` that adds no norms
+        self.add_layers(layers, spatial, surroundings)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = shortcut
         self.carry = carry
@@ -130,7 +130,7 @@ class ResidualUnit(Chain):
         self.merge = merge
 
     def gated(self, x: Tensor) -> Tensor:
-        """T(x) after the gate, if there is one."""
+        """T(x), after the gate if there is one."""
         h = self.branch(x)
         return h if self.gate is None else self.gate(h)
 
@@ -154,9 +154,9 @@ class ResidualUnit(Chain):
         return self.after(self.merge(skip, branch), x)
 
     def after(self, y: Tensor, kept: Tensor) -> Tensor:
-        """The words after the sum y; `kept` is not overwritten."""
-        # Where y is no sum but the input (a closed branch beside an identity) or the branch alone, the backward pass
-        # of what made it may still need it.
+        """Apply the layers after the sum y. `kept` is not overwritten."""
+        # y may be the input (a closed branch beside an identity) or only the branch, not a new sum. Then the layer that
+        # made it may need it in its backward pass.
         if y is kept and self.after_names == ("relu",):
             return relu(y)
         for name in self.after_names:
@@ -168,9 +168,9 @@ class GroupedUnit(ResidualUnit):
     """Form c: conv1, bn1, relu, conv2 (grouped), bn2, relu, conv3, bn3; names as in torchvision."""
 
     def initialise(self, init: str) -> None:
-        """paper: the branch starts at 0, by gamma of the BN that ends it, where one of its convolutions asks for that.
+        """paper: the last BN of the branch starts with gamma 0 if a convolution of the branch has `starts_closed`.
 
-        A ReLU after that BN would pass no gradient at 0, so there gamma stays 1.
+        Not if a ReLU follows that BN: it would pass no gradient at 0.
         """
         last = self.steps[-1][-1]
         asked = any(getattr(layer, "starts_closed", False) for layer in self.children())
