@@ -15,7 +15,7 @@ from torch import Tensor
 import cardinet
 from cardinet.base.errors import CardinetError
 from cardinet.data.augmentations.pad_crop import PadCrop
-from cardinet.report.write import write_report
+from cardinet.report.run_report import write_report
 from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.runs.environment import EXACT, hardware, versions
 from cardinet.runs.folder import RunFolder

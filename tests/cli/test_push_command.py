@@ -213,7 +213,7 @@ def test_everything_that_is_wrong_at_once(
     done = cli("push", "half.safetensors", "me/digits", "--license", "apache")
     assert done.code == 2
     license_, model, token = done.err.splitlines()
-    assert '--license "apache" is none that the Hub knows (nearest: apache-2.0' in license_
+    assert '--license "apache" is not a licence of the Hub (nearest: apache-2.0' in license_
     assert "no file half.safetensors" in model
     assert "neither in HF_TOKEN nor where `hf auth login` keeps one" in token
     assert hub.requests == []
@@ -254,8 +254,8 @@ def test_a_path_in_the_model_file_is_told(cli: Cli, digits_run: Path) -> None:
     about = {**model.training, "data": "/home/alice/secret/digits", "recipe": "/home/alice/mine", "before": before}
     save_model(Path("m.safetensors"), dataclasses.replace(model, training=about))
     done = cli("push", "m.safetensors", "me/digits", "--dry-run", "look", "--license", "mit")
-    (said,) = [line for line in done.err.splitlines() if "names the path" in line]
-    named = said.partition(" names the path ")[2].rstrip(".").split(" and ")
+    (said,) = [line for line in done.err.splitlines() if "contains the path" in line]
+    named = said.partition(" contains the path ")[2].rstrip(".").split(" and ")
     assert sorted(named) == ["/home/alice/mine", "/home/alice/older", "/home/alice/secret/digits"]
     for name in ("README.md", "config.json"):
         assert "alice" not in (Path("look") / name).read_text()

@@ -199,8 +199,8 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("report damaged-toml", 1, ["damaged-toml/run.toml is damaged"]),
     ("report damaged-results", 1, ["damaged-results/evaluation.json is damaged: results = 3"]),
     ("report no-model nothere --out nodir/x.html", 2, ["There is no run folder nothere", "its folder does not exist"]),
-    ("report no-model --out red.png", 2, ["name a file that ends in .html"]),
-    ("report no-model --out two", 2, ["name a file that ends in .html"]),
+    ("report no-model --out red.png", 2, ["give a file name that ends in .html"]),
+    ("report no-model --out two", 2, ["give a file name that ends in .html"]),
     (
         "rewrite nothere --form a --out red.png",
         2,
@@ -320,7 +320,7 @@ CASES: list[tuple[str, int, list[str]]] = [
         [
             '"flowers" is not a repository of the Hub: write OWNER/NAME, such as me/flowers',
             '--revision "a/b": name a branch',
-            '--license "apache" is none that the Hub knows (nearest: apache-2.0',
+            '--license "apache" is not a licence of the Hub (nearest: apache-2.0',
             '"nothere" is not there',
             "two exists; give --dry-run a folder that does not",
         ],

@@ -57,7 +57,7 @@ def warm() -> None:
     import cardinet.cli.main
     import cardinet.cli.verbs
     import cardinet.export.job
-    import cardinet.report.write
+    import cardinet.report.run_report
     import cardinet.train.job
     import cardinet.weights.upload
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from cardinet.report import Counts, Found, Mistake, Outcome, ReportContent, Sample, Speed, Stage
+from cardinet.report import Counts, DataFinding, Mistake, Outcome, ReportContent, Sample, Speed, Stage
 
 RECIPE = """# the complete resolved recipe
 [network]
@@ -178,8 +178,10 @@ def photos(result: Outcome) -> tuple[Mistake, ...]:
 
 
 FOUND = (
-    Found(kind="truncated", bad=True, count=2, examples=("train/a/1.jpg: the file ends early", "b/2.jpg: the same")),
-    Found(kind="rotated", bad=False, count=31, examples=("train/a/7.jpg: its EXIF orientation 6 is applied",)),
+    DataFinding(
+        kind="truncated", bad=True, count=2, examples=("train/a/1.jpg: the file ends early", "b/2.jpg: the same")
+    ),
+    DataFinding(kind="rotated", bad=False, count=31, examples=("train/a/7.jpg: its EXIF orientation 6 is applied",)),
 )
 FLOWERS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 ANIMALS = (

@@ -17,7 +17,7 @@ from cardinet.data.preprocessing import Preprocessing
 from cardinet.measure.counts import count
 from cardinet.networks.registry import FAMILIES, find
 from cardinet.report.card import model_card
-from cardinet.report.card_facts import REWRITTEN, data_of, deviations, results, rewritten, start_of
+from cardinet.report.card_facts import REWRITTEN, data_facts, deviations, initial_weights, results, rewritten
 from cardinet.report.licenses import LICENSES, license_named
 from cardinet.report.markdown import code, fence
 from cardinet.report.repository import config
@@ -117,7 +117,7 @@ def test_a_rewritten_model_has_the_counts_of_the_smaller_network() -> None:
     for made, number in zip((plain, folded, pruned), params, strict=True):
         assert f"| parameters (trainable) | {number:,} |" in model_card(made, TARGET)
     card = model_card(pruned, TARGET)
-    assert "1. `fold`: batch normalisation is folded" in card
+    assert "1. `fold`: batch normalisation was folded" in card
     assert f"2. `narrow`: {len(kept)}\u00a0convolutions have fewer channels" in card
     assert "taken after the network was pruned" in card
     assert "Pruning kept 40.00\u00a0% of the MACs." in card
@@ -131,12 +131,12 @@ def test_every_rewrite_has_its_words() -> None:
     for step, words in (
         (
             Step("classes", {"rows": [4, -1, -1]}),
-            "for 3\u00a0classes, of which 1 came with a row of the old one.",
+            "for 3\u00a0classes; 1 of them kept their row of the old classifier.",
         ),
-        (Step("in_channels", {"channels": 1}), "it reads pictures of 1\u00a0channel."),
-        (Step("deepen", {"depths": [1, 2, 1]}), "were added; the stages have `[1, 2, 1]`."),
-        (Step("widen", {"base_width": 128, "seed": 3}), "shared among the copies: `base_width = 128`."),
-        (Step("compact"), "behind every convolution that can be pruned."),
+        (Step("in_channels", {"channels": 1}), "the input has 1\u00a0channel."),
+        (Step("deepen", {"depths": [1, 2, 1]}), "were added; the stages now have `[1, 2, 1]` units."),
+        (Step("widen", {"base_width": 128, "seed": 3}), "were divided: `base_width = 128`."),
+        (Step("compact"), "after every convolution that can be pruned."),
         (Step("pack", {"width": 8}), "joined until each has `8` channels."),
     ):
         assert words in rewritten(step)
@@ -147,9 +147,9 @@ def test_a_grown_network_is_the_one_that_it_has_become() -> None:
     before = drawn("resnet20_cifar", depths=(1, 1, 1), num_classes=7)
     made = Model(apply(before, steps), before.spec, ("a", "b", "c"), RGB, steps, {"network": "resnet20_cifar"})
     card = model_card(made, TARGET)
-    assert "It is `resnet20_cifar` as Cardinet has it by that name, for 3\u00a0classes and 3\u00a0channels." in card
+    assert "It is `resnet20_cifar` as Cardinet defines it, for 3\u00a0classes and 3\u00a0channels." in card
     assert "`deepen`" in card
-    assert "for 3\u00a0classes, of which 2 came with a row" in card
+    assert "for 3\u00a0classes; 2 of them kept their row" in card
     trained = dataclasses.replace(made, training=TRAINING)
     assert "training summary in the model file, taken after its classes or channels were changed." in model_card(
         trained, TARGET
@@ -256,14 +256,14 @@ def test_data_by_their_names() -> None:
         ("parquet:/home/alice/cats", None),
         ("/home/alice/cats", None),
     ):
-        data = data_of(text, 1000)
+        data = data_facts(text, 1000)
         assert data is not None
         assert data.dataset == dataset
         assert "alice" not in data.words + data.name
-    few = data_of("imagenet:/x", 10)
+    few = data_facts("imagenet:/x", 10)
     assert few is not None
     assert few.dataset is None
-    assert data_of(3, 10) is data_of("", 10) is None
+    assert data_facts(3, 10) is data_facts("", 10) is None
 
 
 def test_deviations_from_the_named_network() -> None:
@@ -295,17 +295,17 @@ def run_of(command: str) -> RunRecord:
     ],
 )
 def test_initial_weights(command: str, words: str, base: str | None) -> None:
-    start = start_of(run_of(command))
+    start = initial_weights(run_of(command))
     assert start is not None
     assert (start.words, start.base_model) == (words, base)
-    assert start_of(run_of("python 'open")) is None
+    assert initial_weights(run_of("python 'open")) is None
 
 
 def test_licences() -> None:
     assert license_named("Apache-2.0") == "apache-2.0"
     assert len(LICENSES) == len(set(LICENSES)) == 83
     with pytest.raises(
-        RequestError, match=r'--license "gpl3" is none that the Hub knows \(nearest: gpl, lgpl, gpl-3.0\)'
+        RequestError, match=r'--license "gpl3" is not a licence of the Hub \(nearest: gpl, lgpl, gpl-3.0\)'
     ):
         license_named("gpl3")
 
@@ -347,5 +347,5 @@ def test_every_family_has_a_card() -> None:
         middle = (0.5,) * row.spec.in_channels
         p = Preprocessing(channels=row.spec.in_channels, crop=row.input_size, mean=middle, std=middle)
         card = model_card(Model(network, network.spec, tuple("abcdefg"), p, (), {"network": row.id}), TARGET)
-        assert f"It is `{row.id}` as Cardinet has it by that name, for 7" in card
+        assert f"It is `{row.id}` as Cardinet defines it, for 7" in card
     assert len(rows) == 39

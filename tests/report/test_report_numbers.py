@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cardinet.evaluate import scores
-from cardinet.report import confusion, curves, formats, history, scales
+from cardinet.report import confusion, curves, history, number_text, scales
 from report.report_samples import digits_predictions
 
 
@@ -66,32 +66,32 @@ def test_coarse_picture(size: int, side: int) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (formats.count(25028904), "25,028,904"),
-        (formats.count(None), "\u2013"),
-        (formats.short(25028904), "25.0 M"),
-        (formats.short(9999), "9,999"),
-        (formats.short(194_900), "195 k"),
-        (formats.short(999_600), "1.00 M"),
-        (formats.short(4.26e9), "4.26 G"),
-        (formats.significant(0.099996), "0.100"),
-        (formats.significant(1453.2), "1,453"),
-        (formats.significant(0.05141), "0.0514"),
-        (formats.percent(4 / 360), "1.11 %"),
-        (formats.percent(0.0), "0 %"),
-        (formats.percent(1.0), "100 %"),
-        (formats.percent(0.99999, 1), "> 99.9 %"),
-        (formats.percent(0.00001, 1), "< 0.1 %"),
-        (formats.percent(math.nan), "\u2013"),
-        (formats.duration(12.34), "12.3 s"),
-        (formats.duration(245), "4 min 05 s"),
-        (formats.duration(3599.7), "1 h 00 min"),
-        (formats.duration(8040), "2 h 14 min"),
-        (formats.duration(273_600), "3 d 4 h"),
-        (formats.number(0.0005), "5\u00d710\u207b\u2074"),
-        (formats.number(0.05), "0.05"),
-        (formats.number(1500.0), "1,500"),
-        (formats.plural(1, "picture"), "1 picture"),
-        (formats.plural(1234, "class"), "1,234 classes"),
+        (number_text.count(25028904), "25,028,904"),
+        (number_text.count(None), "\u2013"),
+        (number_text.short(25028904), "25.0 M"),
+        (number_text.short(9999), "9,999"),
+        (number_text.short(194_900), "195 k"),
+        (number_text.short(999_600), "1.00 M"),
+        (number_text.short(4.26e9), "4.26 G"),
+        (number_text.significant(0.099996), "0.100"),
+        (number_text.significant(1453.2), "1,453"),
+        (number_text.significant(0.05141), "0.0514"),
+        (number_text.percent(4 / 360), "1.11 %"),
+        (number_text.percent(0.0), "0 %"),
+        (number_text.percent(1.0), "100 %"),
+        (number_text.percent(0.99999, 1), "> 99.9 %"),
+        (number_text.percent(0.00001, 1), "< 0.1 %"),
+        (number_text.percent(math.nan), "\u2013"),
+        (number_text.duration(12.34), "12.3 s"),
+        (number_text.duration(245), "4 min 05 s"),
+        (number_text.duration(3599.7), "1 h 00 min"),
+        (number_text.duration(8040), "2 h 14 min"),
+        (number_text.duration(273_600), "3 d 4 h"),
+        (number_text.number(0.0005), "5\u00d710\u207b\u2074"),
+        (number_text.number(0.05), "0.05"),
+        (number_text.number(1500.0), "1,500"),
+        (number_text.plural(1, "picture"), "1 picture"),
+        (number_text.plural(1234, "class"), "1,234 classes"),
     ],
 )
 def test_formats(text: str, expected: str) -> None:
@@ -99,10 +99,10 @@ def test_formats(text: str, expected: str) -> None:
 
 
 def test_interval_by_hand() -> None:
-    low, high = formats.interval(4, 360)
+    low, high = number_text.interval(4, 360)
     assert (round(low, 5), round(high, 5)) == (0.00433, 0.02822)
-    assert formats.interval(0, 360)[0] == 0
-    assert all(map(math.isnan, formats.interval(0, 0)))
+    assert number_text.interval(0, 360)[0] == 0
+    assert all(map(math.isnan, number_text.interval(0, 0)))
 
 
 @pytest.mark.parametrize("kind", ["linear", "log", "sqrt"])

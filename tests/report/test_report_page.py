@@ -210,14 +210,14 @@ def test_the_pictures_of_a_run(pages: dict[str, str]) -> None:
     assert run.result is not None
     for name, row in zip(FLOWERS, run.result.confusion.sum(1), strict=True):
         assert f"{name} {40 + 7 * FLOWERS.index(name)} {row}" in text
-    assert f"All {run.examined:,} pictures were decoded before the run. What was found in them" in text
+    assert f"All {run.examined:,} pictures were decoded before the run. The problems found in them" in text
     assert "truncated 2 pictures, left out train/a/1.jpg: the file ends early" in text
     assert "rotated 31 pictures the first 1" in text
     assert "The first 9 pictures of the first batch, as the network sees them: mirrored with probability 0.5." in text
     assert "Pictures of the 25 smallest of 1,000 classes" in words(pages["thousand"])
     assert "<h2>Data</h2>" in pages["flowers"]
     assert "<h2>Data</h2>" not in pages["digits"]
-    assert "nothing was found" in words(render(replace(run, found=())))
+    assert "no problem was found" in words(render(replace(run, found=())))
     assert "were all decoded into memory" in words(render(replace(run, examined=0)))
 
 

@@ -17,7 +17,7 @@ from cardinet.data.augmentations.flip import Flip
 from cardinet.data.augmentations.pad_crop import PadCrop
 from cardinet.data.augmentations.resized_crop import ResizedCrop
 from cardinet.data.draws import DRAWS_VERSION
-from cardinet.report.write import collect
+from cardinet.report.run_report import collect
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.toml import dumps
 from cardinet.train.job import resume

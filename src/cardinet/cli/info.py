@@ -28,9 +28,9 @@ def info(
 
     A network that papers count in another form than it is trained in (RepVGG, ResRep) is counted in both.
     """
-    from cardinet.report.about import about
+    from cardinet.report.model_facts import model_facts
 
-    found = about(model, settings or (), input_size)
+    found = model_facts(model, settings or (), input_size)
     say(*found.notes)
     if as_json:
         print_json(found.to_document())

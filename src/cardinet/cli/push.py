@@ -37,8 +37,8 @@ def push(
     config.json. To see them first, --dry-run DIR; REPO is always a name on the Hub. The token is looked for in HF_TOKEN
     and where `hf auth login` keeps it.
     """
-    from cardinet.report.pushing import Request, resolve, warnings
-    from cardinet.report.pushing import push as run
+    from cardinet.report.push import Request, resolve, warnings
+    from cardinet.report.push import push as run
     from cardinet.weights.upload import Target
 
     target = Target(repo, revision, private, replace)

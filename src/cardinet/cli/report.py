@@ -20,7 +20,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write the report of a run again, or compare several runs in one page."""
-    from cardinet.report.write import write_reports
+    from cardinet.report.run_report import write_reports
 
     written = write_reports(runs, out)
     if as_json:

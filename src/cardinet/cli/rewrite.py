@@ -104,7 +104,7 @@ def _short(text: str) -> str:
 
 def _prune(request: Request, prepared: Prepared, *, as_json: bool) -> None:
     from cardinet.cli.progress import Screen
-    from cardinet.report.write import write_report
+    from cardinet.report.run_report import write_report
     from cardinet.rewriting.pruning import prune, resolve
 
     started, screen = time.monotonic(), Screen()

@@ -130,7 +130,7 @@ def _announce(resolved: Resolved) -> None:
 
 def _finish(folder: RunFolder, as_json: bool, started: float) -> None:
     """Write the report and print the result."""
-    from cardinet.report.write import write_report
+    from cardinet.report.run_report import write_report
     from cardinet.runs.results import final_results
 
     report = write_report(folder)

@@ -1,6 +1,17 @@
-"""What people look at: the self-contained report of a run, and the comparison of several."""
+"""Pages for people: the report of a run, the comparison of several runs, and the model card."""
 
-from cardinet.report.content import Counts, Found, Mistake, Outcome, ReportContent, Sample, Speed, Stage
+from cardinet.report.content import Counts, DataFinding, Mistake, Outcome, ReportContent, Sample, Speed, Stage
 from cardinet.report.page import comparison, render
 
-__all__ = ["Counts", "Found", "Mistake", "Outcome", "ReportContent", "Sample", "Speed", "Stage", "comparison", "render"]
+__all__ = [
+    "Counts",
+    "DataFinding",
+    "Mistake",
+    "Outcome",
+    "ReportContent",
+    "Sample",
+    "Speed",
+    "Stage",
+    "comparison",
+    "render",
+]

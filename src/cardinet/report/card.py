@@ -1,7 +1,7 @@
 """The model card of a classifier: the README.md of its repository on the Hugging Face Hub.
 
-YAML that the Hub understands, then plain sentences and tables. It is a function of the model file and the run, without
-a date, so that the same model has the same card.
+A card has YAML for the Hub, then sentences and tables. It depends only on the model file and the run and has no date,
+so the same model has the same card.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cardinet.measure.counts import Counts, count
 from cardinet.networks.document import to_document
 from cardinet.networks.family import Named
 from cardinet.report import card_facts as facts
-from cardinet.report import formats
+from cardinet.report import number_text
 from cardinet.report.markdown import code, fence, visible
 from cardinet.runs.folder import RunRecord
 from cardinet.runs.model_file import Model
@@ -29,12 +29,12 @@ from cardinet.weights.upload import NEEDS, Target
 
 TASK = "image-classification"
 SHOWN_CLASSES = 200
-"""So many class names stand in a card; all of them are in config.json."""
+"""The largest number of class names in a card; config.json has all of them."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """Everything that a card says; what is not known is None or empty."""
+    """The content of a card. Unknown facts are None or empty."""
 
     model: Model
     target: Target
@@ -44,18 +44,18 @@ class Content:
     data: facts.Data | None
     results: tuple[facts.Result, ...]
     record: RunRecord | None
-    start: facts.Start | None
+    start: facts.InitialWeights | None
 
     @property
     def name(self) -> str:
-        """The repository's own name."""
+        """The name of the repository, without its owner."""
         return self.target.repo.partition("/")[2]
 
 
 def model_card(model: Model, target: Target, *, license: str | None = None, record: RunRecord | None = None) -> str:
-    """The card of a model for a repository, as Markdown. `record` is its run's, where there is one.
+    """The card of a model for a repository, as Markdown. `record` is that of the model's run, if there is one.
 
-    Raises RequestError where huggingface_hub, which writes the YAML, is not installed.
+    Raises RequestError if huggingface_hub, which writes the YAML, is not installed.
     """
     content = collect(model, target, license, record)
     known = {f.name: getattr(content, f.name) for f in fields(Content)}
@@ -64,7 +64,7 @@ def model_card(model: Model, target: Target, *, license: str | None = None, reco
 
 
 def collect(model: Model, target: Target, license: str | None, record: RunRecord | None) -> Content:
-    """What is known of a model. A record of another network or other classes, as of a copied file, is none of its."""
+    """The facts about a model. A record with another network or other classes is that of another model: ignore it."""
     if record is not None and (record.spec != _stored(model.spec) or record.classes != model.classes):
         record = None
     p = model.preprocessing
@@ -74,15 +74,15 @@ def collect(model: Model, target: Target, license: str | None, record: RunRecord
         license=license,
         counts=count(on_meta(model.network), p.crop, p.channels),
         row=facts.trained_network(model.training),
-        data=facts.data_of(model.training.get("data"), len(model.classes)),
+        data=facts.data_facts(model.training.get("data"), len(model.classes)),
         results=facts.results(model.training),
         record=record,
-        start=facts.start_of(record) if record is not None else None,
+        start=facts.initial_weights(record) if record is not None else None,
     )
 
 
 def front_matter(content: Content) -> str:
-    """The card's YAML, by the Hub's own client."""
+    """The card's YAML, written by the Hub's own client."""
     library = client(NEEDS)
     data = content.data
     evaluations = [
@@ -115,7 +115,7 @@ def front_matter(content: Content) -> str:
 
 
 def recipe_toml(record: RunRecord) -> str:
-    """The settings of a run, without the network's own description and without places on a disk."""
+    """The settings of a run, without the network's description and without paths."""
     network = {key: value for key, value in record.recipe.get("network", {}).items() if key != "spec"}
     data = {key: value for key, value in record.recipe.get("data", {}).items() if key != "source"}
     name = facts.last_name(str(record.recipe.get("name", "")))
@@ -123,13 +123,13 @@ def recipe_toml(record: RunRecord) -> str:
 
 
 def _stored(spec: Any) -> Any:
-    """A description as run.toml gives it back: without what is None, as TOML has no word for that."""
+    """A description as run.toml gives it back: without None, which TOML cannot write."""
     return parse_toml(dumps({"spec": to_document(spec)}))["spec"]
 
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    """Markdown is not HTML: what comes from a file is made code by a filter and not escaped by itself."""
+    """No automatic escapes, as Markdown is not HTML: the filter `code` marks texts from files."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cardinet.report"),
         trim_blocks=True,
@@ -137,7 +137,11 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(
-        code=code, count=formats.count, short=formats.short, percent=formats.percent, significant=formats.significant
+        code=code,
+        count=number_text.count,
+        short=number_text.short,
+        percent=number_text.percent,
+        significant=number_text.significant,
     )
     environment.globals.update(
         fence=fence,
@@ -145,12 +149,12 @@ def _environment() -> jinja2.Environment:
         paper=facts.paper_link,
         deviations=facts.deviations,
         rewritten=facts.rewritten,
-        spec_of=facts.spec_of,
+        current_spec=facts.current_spec,
         preprocessing_words=facts.preprocessing_words,
         recipe_toml=recipe_toml,
         spec_toml=lambda spec: dumps(to_document(spec)),
         shown_classes=SHOWN_CLASSES,
         version=__version__,
-        plural=formats.plural,
+        plural=number_text.plural,
     )
     return environment

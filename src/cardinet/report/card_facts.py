@@ -1,6 +1,6 @@
-"""What a model card says of a classifier, found in its model file and its run, in words. What is not known is left out.
+"""The facts of a model card, in words. They come from the model file and the run; unknown facts are left out.
 
-Texts of the file stand in the words as code (`markdown.code`), so that they cannot be taken for anything else.
+Texts from a file are written as code (`markdown.code`), so that Markdown does not interpret them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.document import to_document
 from cardinet.networks.family import Named
 from cardinet.networks.registry import find, is_known_name
-from cardinet.report.formats import plural
 from cardinet.report.markdown import code
+from cardinet.report.number_text import plural
 from cardinet.rewrite.registry import Step
 from cardinet.runs.folder import RunRecord
 from cardinet.runs.model_file import Model
@@ -29,15 +29,15 @@ HUB_DATA = {
     "fashion-mnist": "zalando-datasets/fashion_mnist",
     "svhn": "ufldl-stanford/svhn",
 }
-"""The named sets that are data sets of the Hub."""
+"""The Hub's data sets for the named sources."""
 
 OF_CLASSES = ("num_classes", "in_channels")
-"""What a network takes from the data and not from its description in the papers."""
+"""The settings that a network takes from the data, not from its paper."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """The figures of one split, each picture counted once; `total` is how many pictures the split has."""
+    """The results of one split; each picture is counted once. `total` is the number of pictures in the split."""
 
     split: str
     count: int
@@ -57,7 +57,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Data:
-    """The pictures: in words, a plain name, and the Hub's data set, if it is one."""
+    """The source of the pictures: in words, as a plain name, and as the Hub's data set if it is one."""
 
     words: str
     name: str
@@ -65,7 +65,7 @@ class Data:
 
 
 def results(training: Mapping[str, Any]) -> tuple[Result, ...]:
-    """The results in a training summary, the test's first; what is no result, as in a file by another hand, is none."""
+    """The results in a training summary, the test split first. Invalid entries, as in foreign files, are ignored."""
     found = []
     for split in ("test", "validation"):
         row = training.get(split)
@@ -83,19 +83,19 @@ def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def spec_of(model: Model) -> Any:
-    """The description of a model's network as it is now: rewrites that change classes, depth or width change it too."""
+def current_spec(model: Model) -> Any:
+    """The current description of a model's network, after rewrites that change its classes, depth or width."""
     return getattr(model.network, "spec", model.spec)
 
 
 def trained_network(training: Mapping[str, Any]) -> Named | None:
-    """The named network that a training summary says it began with."""
+    """The named network of a training summary; None if it is unknown."""
     name = training.get("network")
     return find(name) if isinstance(name, str) and is_known_name(name) else None
 
 
 def deviations(spec: Any, row: Named) -> list[tuple[str, str]]:
-    """Where a description is not the named network's, as dotted path and value; classes and channels apart."""
+    """The settings that differ from the named network, as dotted path and value, without classes and channels."""
     own, named = dict(_leaves(to_document(spec))), dict(_leaves(to_document(row.spec)))
     changed = [path for path in own if path not in named or own[path] != named[path]]
     whole = {path.removesuffix(".part") for path in changed if path.endswith(".part")}
@@ -112,8 +112,8 @@ def _leaves(document: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, 
             yield f"{path}{key}", value
 
 
-def data_of(text: Any, classes: int) -> Data | None:
-    """The source of a training summary. Of a path only the last name is told: the rest is about somebody's disk."""
+def data_facts(text: Any, classes: int) -> Data | None:
+    """The data source of a training summary. Only the last name of a path is shown, to keep paths private."""
     if not isinstance(text, str) or not text:
         return None
     kind, colon, rest = text.partition(":")
@@ -130,7 +130,7 @@ def data_of(text: Any, classes: int) -> Data | None:
 
 
 def last_name(path: str) -> str:
-    """What of a path may be told."""
+    """The last name of a path, the only one that a card shows."""
     return PurePath(path).name
 
 
@@ -139,54 +139,56 @@ def _link(dataset: str) -> str:
 
 
 def paper_link(paper: str) -> str:
-    """A paper as it stands in a table of networks, its arXiv number as a link."""
+    """The paper of a network, with its arXiv number as a link."""
     return re.sub(r"arXiv (\d{4}\.\d{4,5})", r"[arXiv \1](https://arxiv.org/abs/\1)", paper)
 
 
 def rewritten(step: Step) -> str:
-    """What a rewrite has done to a network."""
+    """The change that a rewrite has made, as a sentence."""
     return f"`{step.name}`: {REWRITTEN[step.name](step.arguments)}."
 
 
 def _classes(arguments: Mapping[str, Any]) -> str:
     rows = arguments["rows"]
     kept = sum(row >= 0 for row in rows)
-    return f"the classifier is for {plural(len(rows), 'class')}, of which {kept} came with a row of the old one"
+    return f"the classifier is for {plural(len(rows), 'class')}; {kept} of them kept their row of the old classifier"
 
 
 def _wider(arguments: Mapping[str, Any]) -> str:
     widths = [f"{key} = {value}" for key, value in arguments.items() if key != "seed" and value is not None]
-    return f"channels were copied and what reads them was shared among the copies: {', '.join(map(code, widths))}"
+    return f"channels were copied, and the weights that read them were divided: {', '.join(map(code, widths))}"
 
 
 REWRITTEN: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "strip": lambda a: "dropout, drop-path and whatever else draws is gone, as it only acts in training",
+    "strip": lambda a: "dropout, drop-path and other random layers were removed, because they act only in training",
     "classes": _classes,
-    "in_channels": lambda a: f"it reads pictures of {plural(a['channels'], 'channel')}",
-    "deepen": lambda a: f"units that change nothing at first were added; the stages have {code(list(a['depths']))}",
+    "in_channels": lambda a: f"the input has {plural(a['channels'], 'channel')}",
+    "deepen": lambda a: (
+        f"units that start as the identity were added; the stages now have {code(list(a['depths']))} units"
+    ),
     "widen": _wider,
-    "form": lambda a: f"the aggregated transforms stand in the paper's form {code(a['form'])}",
-    "merge_branches": lambda a: "parallel linear branches are one convolution each",
-    "fold": lambda a: "batch normalisation is folded into the layers around it, wherever their order allows",
-    "compact": lambda a: "a compactor (ResRep) stands behind every convolution that can be pruned",
-    "narrow": lambda a: f"{plural(len(a['kept']), 'convolution')} have fewer channels: the network is pruned",
-    "pack": lambda a: f"groups of convolutions are joined until each has {code(a.get('width'))} channels",
-    "unfold": lambda a: "batch normalisation stands again where it was folded, with statistics of pictures",
-    "unpack": lambda a: "the groups of convolutions are those of the description again",
+    "form": lambda a: f"the aggregated transforms have the paper's form {code(a['form'])}",
+    "merge_branches": lambda a: "parallel linear branches were merged into one convolution each",
+    "fold": lambda a: "batch normalisation was folded into the layers next to it, where their order allows it",
+    "compact": lambda a: "a compactor (ResRep) was added after every convolution that can be pruned",
+    "narrow": lambda a: f"{plural(len(a['kept']), 'convolution')} have fewer channels: the network was pruned",
+    "pack": lambda a: f"groups of convolutions were joined until each has {code(a.get('width'))} channels",
+    "unfold": lambda a: "batch normalisation was restored where it was folded, with statistics of pictures",
+    "unpack": lambda a: "convolutions again have the groups of the description",
 }
-"""What each rewrite has done, by its arguments."""
+"""The change that each rewrite has made, from its arguments."""
 
 
 def preprocessing_words(p: Preprocessing) -> list[str]:
-    """What is done to a picture before it enters the network, step by step."""
+    """The preprocessing of a picture, step by step."""
     filtered = "with" if p.antialias else "without"
     colours = "grey" if p.channels == 1 else "RGB"
     return [
-        f"Decode to 8 bits {colours}, upright as its EXIF orientation says.",
+        f"Decode to 8 bits {colours}, turned upright by its EXIF orientation.",
         "Keep its size."
         if p.resize is None
         else f"Resize the shorter side to {p.resize} pixels, {p.interpolation}, {filtered} antialiasing.",
-        f"Crop the central {p.crop} x {p.crop} pixels; a smaller picture is put on black first.",
+        f"Crop the central {p.crop} x {p.crop} pixels; a smaller picture is first padded with black.",
         f"Scale to [0, 1], subtract {_numbers(p.mean)}, divide by {_numbers(p.std)}"
         + ("." if p.channels == 1 else " (red, green, blue)."),
     ]
@@ -197,32 +199,32 @@ def _numbers(values: tuple[float, ...]) -> str:
 
 
 @dataclass(frozen=True)
-class Start:
-    """Where the weights of a run began, in words, and the Hub's repository, if it is one."""
+class InitialWeights:
+    """The initial weights of a run in words, and the Hub's repository if they come from one."""
 
     words: str
     base_model: str | None = None
 
 
-def start_of(record: RunRecord) -> Start | None:
-    """The initial weights of a run, as its command names them; a file is told as such, without its name."""
+def initial_weights(record: RunRecord) -> InitialWeights | None:
+    """The initial weights that the command of a run names. The name of a file is not shown. None: unknown."""
     try:
         words = shlex.split(record.command)
     except ValueError:
         return None
     if "--prune" in words:
-        return Start("the weights of a trained model, which the run has pruned")
+        return InitialWeights("the weights of a trained model, which the run has pruned")
     pairs = zip(words, [*words[1:], ""], strict=True)
     given = [after if word == "--weights" else word.partition("=")[2] for word, after in pairs if _weights(word)]
     if not given:
-        return Start("drawn at random") if words[1:2] == ["train"] else None
+        return InitialWeights("drawn at random") if words[1:2] == ["train"] else None
     kind, colon, name = given[-1].partition(":")
     if not colon or kind not in ("hub", "timm", "torchvision"):
-        return Start("a file of weights")
+        return InitialWeights("a file of weights")
     if kind == "hub" and (found := re.match(r"[\w.-]+/[\w.-]+", name)):
-        return Start(code(given[-1]), found[0])
-    tagged = kind == "timm" and re.fullmatch(r"[\w-]+\.[\w.-]+", name)  # without its tag it is no repository's name
-    return Start(code(given[-1]), f"timm/{name}" if tagged else None)
+        return InitialWeights(code(given[-1]), found[0])
+    tagged = kind == "timm" and re.fullmatch(r"[\w-]+\.[\w.-]+", name)  # a name without a tag is not a repository
+    return InitialWeights(code(given[-1]), f"timm/{name}" if tagged else None)
 
 
 def _weights(word: str) -> bool:

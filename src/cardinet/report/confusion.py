@@ -1,4 +1,4 @@
-"""The confusion matrix to look at: shaded cells when it is small, a coarse picture when it is large."""
+"""The confusion matrix: shaded cells if it is small, a coarse picture if it is large."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Counts = npt.NDArray[np.int64]
 FULL = 30
 """The largest number of classes whose matrix is shown cell by cell."""
 RIGHT, WRONG = (11, 106, 168), (208, 90, 16)
-"""The colours of the coarse picture; they must be readable on light and dark paper alike."""
+"""The colours of the coarse picture; they must be readable on a light and on a dark page."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Cell:
 
 
 def shade(share: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Right answers: the share. Mistakes: its square root, so that a single one is seen."""
+    """The shade from 0 to 1. Right answers: the share. Mistakes: its square root, so that a single one is visible."""
     return np.where(right, 0.85 * share, np.where(share > 0, np.maximum(np.sqrt(share), 0.15), 0.0))
 
 
@@ -42,7 +42,7 @@ def cells(confusion: Counts) -> list[list[Cell]]:
 
 
 def coarse_picture(confusion: Counts, most: int = 200) -> bytes:
-    """A PNG of the matrix, one pixel a cell; above `most` classes, one pixel a block of neighbouring classes.
+    """A PNG of the matrix: a pixel is a cell, or with more than `most` classes a block of neighbouring cells.
 
     A block on the diagonal shows its right answers.
     """

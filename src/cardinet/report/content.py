@@ -1,4 +1,4 @@
-"""What a report says: plain data, filled from a run folder by the caller. No torch, nothing is computed here."""
+"""The content of a report as plain data. The caller fills it from a run folder. Nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
-    """An exact evaluation: every picture of (the evaluated part of) a split counted once.
+    """An exact evaluation: every picture of a split, or of its evaluated part, is counted once.
 
     Raises ValueError when the counts contradict the confusion matrix.
     """
@@ -28,7 +28,7 @@ class Outcome:
     wrong: int
     """Pictures whose most likely class is not the true one."""
     top5_wrong: int | None = None
-    """Pictures whose true class is not among the five most likely, or None where that was not counted."""
+    """Pictures whose true class is not among the five most likely; None if this was not counted."""
     loss: float | None = None
     """Mean cross-entropy per picture."""
     confusion: npt.NDArray[np.int64]
@@ -58,7 +58,7 @@ class Mistake:
     """A wrongly classified picture."""
 
     name: str
-    """Where it comes from: a file name or "test 1,234"."""
+    """Its origin: a file name or "test 1,234"."""
     truth: int
     predicted: int
     """Indices into `ReportContent.classes`."""
@@ -74,8 +74,8 @@ class Mistake:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """What check-data found of one kind."""
+class DataFinding:
+    """The pictures in which check-data found one kind of problem."""
 
     kind: str
     bad: bool
@@ -127,7 +127,7 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """Measured on the run's own hardware; None for what was not measured."""
+    """Speeds on the hardware of the run; None if not measured."""
 
     training: float | None = None
     """Images/s in training, the median of the step windows."""
@@ -141,7 +141,7 @@ class Speed:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReportContent:
-    """Everything a report shows. Parts that a run does not have (yet) are None or empty, and the page says so.
+    """The content of a report. Parts that a run does not have (yet) are None or empty, and the page says so.
 
     Raises ValueError when an outcome, a count or a mistake does not fit the classes.
     """
@@ -149,7 +149,7 @@ class ReportContent:
     network: str
     """The network's id, as in "resnext29_8x64d"."""
     name: str = ""
-    """Its name for humans, as in "ResNeXt-29, 8x64d"; the id where it is empty."""
+    """Its title, as in "ResNeXt-29, 8x64d"; the id if this is empty."""
     run: str = ""
     """The run folder's name; it tells two runs of one network apart in a comparison."""
     data: str
@@ -164,26 +164,26 @@ class ReportContent:
     status: str = "finished"
     """"finished" or "stopped at step n of m"."""
     result: Outcome | None = None
-    """The result of the run (on test data where there are any)."""
+    """The result of the run, on test data if there are any."""
     validation: Outcome | None = None
-    """The same checkpoint on the data it was chosen by."""
+    """The result of the same checkpoint on the data by which it was chosen."""
     history: tuple[Row, ...] = ()
     """The lines of metrics.jsonl; errors and `waiting` are shares from 0 to 1. Missing or null values are left out:
     {"kind": "train", "step", "epoch", "loss", "error", "lr", "images_per_second", "waiting"} and
     {"kind": "evaluation", "split", "step", "epoch", "count", "error", "loss", "best"}; the last evaluation
     with a true "best" is the chosen one."""
     mistakes: tuple[Mistake, ...] = ()
-    """The worst first; they are mistakes of `result` (of `validation` where there is no result)."""
+    """Mistakes of `result`, or of `validation` if there is no result; the worst first."""
     class_counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """The pictures of each class by split, training first, in the order of the classes; empty where not known."""
+    """The pictures of each class by split, training first, in the order of the classes; empty if unknown."""
     examined: int = 0
-    """Pictures that were looked at one by one before the run."""
-    found: tuple[Found, ...] = ()
-    """What was found in them."""
+    """The number of pictures that were checked before the run."""
+    found: tuple[DataFinding, ...] = ()
+    """The problems that were found in them."""
     samples: tuple[Sample, ...] = ()
     """Training pictures as the network sees them: augmented, before normalisation."""
     augmentation: str = ""
-    """How they are varied, in words."""
+    """Their augmentation, in words."""
     counts: Counts | None = None
     speed: Speed = Speed()
     recipe: str = ""
@@ -193,7 +193,7 @@ class ReportContent:
     versions: Mapping[str, str] = field(default_factory=dict)
     hardware: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    """What a reader must know to read the numbers right, one sentence each."""
+    """Facts that a reader needs to understand the numbers, one sentence each."""
 
     def __post_init__(self) -> None:
         size = len(self.classes)

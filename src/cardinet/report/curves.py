@@ -1,4 +1,4 @@
-"""Curves as inline SVG whose colours are the page's own (CSS classes `s0`, `s1`, ...), so that they follow its mode."""
+"""Curves as inline SVG. CSS classes (`s0`, `s1`, ...) colour them, so that they follow the mode of the page."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from cardinet.report import formats
+from cardinet.report import number_text
 from cardinet.report.history import Line
 from cardinet.report.scales import Scale, linear_ticks
 
 WIDTH, LEFT, TOP, BOTTOM = 480, 46, 20, 36
 LETTER = 7.7
-"""The mean width of a letter at the labels' font size of 12, a little too large on purpose."""
+"""The mean width of a letter at the font size of the labels, 12; a little too large on purpose."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A vertical hairline at x with its text, and a ring on a point (x, y) where y is given."""
+    """A vertical hairline at x with a text, and a ring at (x, y) if y is given."""
 
     x: float
     text: str
@@ -50,15 +50,15 @@ def chart(
     scale: Callable[[list[float]], Scale],
     *,
     describe: str,
-    tick_text: Callable[[float], str] = formats.number,
+    tick_text: Callable[[float], str] = number_text.number,
     mark: Mark | None = None,
     height: int = 300,
     room: int = 0,
 ) -> Markup:
-    """The lines over epochs, each named at its end where there are several; empty without any point.
+    """A chart of lines over epochs; several lines have names at their ends. Without any point it is empty.
 
-    `describe` is the text alternative. `room` letters are kept free at the right, so that charts below each
-    other have the same axis.
+    `describe` is the text alternative. `room` letters are kept free at the right, so that charts one below
+    another have the same axis.
     """
     lines = [line for line in lines if line.points]
     if not lines:
@@ -85,7 +85,7 @@ def _clipped(text: str, most: int = 24) -> str:
 
 
 def _axes(frame: Frame, tick_text: Callable[[float], str]) -> list[Markup]:
-    """Hairlines across at the ticks of y, small ticks along x, and the word "epoch"."""
+    """Horizontal hairlines at the ticks of y, small ticks along x, and the word "epoch"."""
     parts = []
     end, floor = LEFT + frame.width, TOP + frame.height
     for value in frame.y.ticks(6 if frame.height > 150 else 4):
@@ -97,7 +97,7 @@ def _axes(frame: Frame, tick_text: Callable[[float], str]) -> list[Markup]:
     for value in linear_ticks(frame.x.low, frame.x.high, 6):
         at = f"{frame.across(value):.1f}"
         parts.append(Markup('<path class="axis" d="M{},{}v4"/>').format(at, floor))
-        parts.append(_centred(at, floor + 17, formats.number(value)))
+        parts.append(_centred(at, floor + 17, number_text.number(value)))
     parts.append(_centred(f"{LEFT + frame.width / 2:.1f}", floor + 33, "epoch"))
     return parts
 
@@ -110,8 +110,8 @@ def _line(frame: Frame, line: Line, tick_text: Callable[[float], str]) -> list[M
     parts = []
     style = f"s{line.style}"
     if line.band:
-        around = [(x, high) for x, _, high in line.band] + [(x, low) for x, low, _ in reversed(line.band)]
-        parts.append(Markup('<path class="band {}" d="{}Z"/>').format(style, frame.path(around)))
+        outline = [(x, high) for x, _, high in line.band] + [(x, low) for x, low, _ in reversed(line.band)]
+        parts.append(Markup('<path class="band {}" d="{}Z"/>').format(style, frame.path(outline)))
     if len(line.points) > 1:
         parts.append(Markup('<path class="line {}" d="{}"/>').format(style, frame.path(line.points)))
     if line.dots or len(line.points) == 1:
@@ -123,7 +123,7 @@ def _line(frame: Frame, line: Line, tick_text: Callable[[float], str]) -> list[M
 
 
 def _mark_line(frame: Frame, mark: Mark | None) -> list[Markup]:
-    """The hairline of the mark; its text stands above the plot, on the side where there is room."""
+    """The hairline of the mark; its text stands above the plot, shifted to stay within it."""
     if mark is None:
         return []
     at = frame.across(mark.x)
@@ -143,7 +143,7 @@ def _mark_ring(frame: Frame, mark: Mark | None) -> list[Markup]:
 
 
 def _labels(frame: Frame, lines: Sequence[Line], gap: float = 15.0) -> list[Markup]:
-    """Each line's name at its end, moved apart where they would touch, within the plot."""
+    """The name of each line at its end. Names that would touch are moved apart, within the plot."""
     ends = sorted((frame.down(line.points[-1][1]), i) for i, line in enumerate(lines))
     places: list[float] = []
     for at, _ in ends:

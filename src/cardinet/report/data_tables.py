@@ -1,4 +1,4 @@
-"""The pictures of a run in tables: those of each class by split, and mistakes by what was taken for what."""
+"""Tables of the pictures of a run: the pictures of each class by split, and the mistakes by confusion."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ClassCounts:
 
 @dataclass(frozen=True)
 class Confused:
-    """The shown mistakes of one kind: `count` pictures of `truth` were taken for `predicted`, some are here."""
+    """Mistakes of one kind: `count` pictures of `truth` were taken for `predicted`; `mistakes` has some of them."""
 
     truth: int
     predicted: int
@@ -35,19 +35,19 @@ class Confused:
 
 
 def class_counts(counts: Counts, classes: Sequence[str]) -> list[ClassCounts]:
-    """The rows in the order of the classes; none where the pictures are not known."""
+    """The rows in the order of the classes; none if the counts are unknown."""
     if not counts:
         return []
     return [ClassCounts(name, tuple(split[k] for split in counts.values())) for k, name in enumerate(classes)]
 
 
 def smallest_first(rows: Iterable[ClassCounts]) -> list[ClassCounts]:
-    """The class with the fewest pictures to train on first."""
+    """The rows in order of their training pictures, the fewest first."""
     return sorted(rows, key=lambda row: row.trained_on)
 
 
 def by_confusion(mistakes: Iterable[Mistake], confusion: Confusion) -> list[Confused]:
-    """The mistakes by truth and prediction, the most frequent confusion first; of equal ones, the surest mistake."""
+    """The mistakes by truth and prediction, the most frequent confusion first; equal ones by confidence."""
     groups: dict[tuple[int, int], list[Mistake]] = {}
     for mistake in mistakes:
         groups.setdefault((mistake.truth, mistake.predicted), []).append(mistake)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cardinet.report.formats import MISSING
+from cardinet.report.number_text import MISSING
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One setting and its value in each run, as text; a dash where a run does not set it."""
+    """One setting and its value in each run, as text; a dash if a run does not have it."""
 
     name: str
     values: tuple[str, ...]
@@ -33,7 +33,7 @@ def _text(value: Any) -> str:
 
 
 def differences(settings: Sequence[Mapping[str, str]]) -> list[Difference]:
-    """The settings that are not the same in all runs, in the order of the first run that has each."""
+    """The settings whose values differ between runs, in the order in which they first appear."""
     names = dict.fromkeys(name for run in settings for name in run)
     rows = [Difference(name, tuple(run.get(name, MISSING) for run in settings)) for name in names]
     return [row for row in rows if len(set(row.values)) > 1]

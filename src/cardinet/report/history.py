@@ -31,7 +31,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Best:
-    """The chosen evaluation: where it stands and its values (None where not recorded)."""
+    """The chosen evaluation: its epoch and its values (None if not recorded)."""
 
     epoch: float
     error: float | None
@@ -91,6 +91,6 @@ def best(rows: Iterable[Row]) -> Best | None:
 
 
 def epochs(rows: Iterable[Row]) -> float | None:
-    """How far the run came."""
+    """The last epoch that the run reached."""
     reached = [e for row in rows if (e := _finite(row.get("epoch"))) is not None]
     return max(reached, default=None)

@@ -1,4 +1,4 @@
-"""The licences that the Hub knows by an identifier; any other is "other"."""
+"""The identifiers of the licences that the Hub knows. Use "other" for any other licence."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def license_named(name: str) -> str:
     if name.lower() in LICENSES:
         return name.lower()
     raise RequestError(
-        f'--license "{name}" is none that the Hub knows ({nearest(name, LICENSES)}); give its identifier, such as '
+        f'--license "{name}" is not a licence of the Hub ({nearest(name, LICENSES)}); give an identifier such as '
         'apache-2.0, or "other".'
     )

@@ -1,21 +1,21 @@
-"""Text from a file in Markdown, where it can be anything: in code, in which nothing of it has a meaning."""
+"""Text from a file in Markdown. It may contain anything, so it is written as code, which is not interpreted."""
 
 from __future__ import annotations
 
 import re
 
 LONGEST = 100
-"""Of a text within a line; what is longer is cut."""
+"""The largest length of a text within a line; a longer text is cut."""
 
 
 def visible(text: str, longest: int = LONGEST) -> str:
-    """One line of printable characters: line breaks, controls and marks that turn the direction as escapes."""
+    """One line of printable characters. Line breaks, control characters and direction marks become escapes."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
 def code(text: object, longest: int = LONGEST) -> str:
-    """A text as code within a line; it is not for cells of a table, which a "|" would end also there."""
+    """A text as code within a line. Do not use it in a table, where "|" ends a cell even in code."""
     shown = visible(str(text), longest)
     if not shown.strip():
         return f"`{shown!r}`".replace("'", '"')

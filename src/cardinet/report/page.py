@@ -14,14 +14,14 @@ from markupsafe import Markup, escape
 
 from cardinet.base.terminal_text import visible
 from cardinet.evaluate import scores
-from cardinet.report import confusion, curves, data_tables, differences, formats, history, scales, sentences
+from cardinet.report import confusion, curves, data_tables, differences, history, number_text, scales, sentences
 from cardinet.report.content import Mistake, Outcome, ReportContent, Sample
 
 ALL_CLASSES = 50
-"""Up to so many classes the table shows all; above, the hardest `HARDEST` and the best `EASIEST`, the rest folded."""
+"""The table shows up to this number of classes. With more it shows the `HARDEST` and `EASIEST`, and folds the rest."""
 HARDEST, EASIEST = 25, 5
 SIDE = 144
-"""Pixels that the longer side of a shown picture has."""
+"""The longer side of a shown picture in pixels."""
 
 
 @functools.cache
@@ -35,12 +35,12 @@ def _environment() -> jinja2.Environment:
         finalize=_shown,
     )
     environment.filters.update(
-        count=formats.count,
-        short=formats.short,
-        significant=formats.significant,
-        percent=formats.percent,
-        duration=formats.duration,
-        plural=formats.plural,
+        count=number_text.count,
+        short=number_text.short,
+        significant=number_text.significant,
+        percent=number_text.percent,
+        duration=number_text.duration,
+        plural=number_text.plural,
         data_uri=data_uri,
         toml=toml,
         breakable=breakable,
@@ -49,7 +49,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _shown(value: Any) -> Any:
-    """What stands in the page for a value: a text in one line, and of made HTML each line, without hidden signs."""
+    """The text of a value in the page: a text becomes one line, HTML keeps its lines. Hidden characters are escaped."""
     if isinstance(value, Markup):
         return Markup("\n".join(map(visible, value.split("\n"))))
     return visible(value) if isinstance(value, str) else value
@@ -77,7 +77,7 @@ def render(content: ReportContent) -> str:
 
 
 def comparison(contents: Sequence[ReportContent]) -> str:
-    """Several runs side by side: their results as a table, their curves over each other.
+    """A page that compares several runs: their results in a table, their curves in one chart.
 
     Raises ValueError when there is no run.
     """
@@ -98,7 +98,7 @@ def comparison(contents: Sequence[ReportContent]) -> str:
 
 
 def _data(content: ReportContent) -> dict[str, Any]:
-    """The table of the classes' pictures: all, or the smallest and largest with the rest folded."""
+    """The table of pictures per class: all classes, or the smallest and largest and the rest folded."""
     rows = data_tables.class_counts(content.class_counts, content.classes)
     folded = len(rows) > ALL_CLASSES
     ranked = data_tables.smallest_first(rows)
@@ -113,31 +113,31 @@ def _data(content: ReportContent) -> dict[str, Any]:
 
 
 def labels(contents: Sequence[ReportContent]) -> list[str]:
-    """A name for each run: the network where no other run has it, else the run folder, numbered where both agree."""
+    """A name for each run: its network, else its run folder, else with a number; the first that is unique."""
     titles = [c.title for c in contents]
     names = [c.title if titles.count(c.title) == 1 else c.run or c.title for c in contents]
     return [name if names.count(name) == 1 else f"{i}. {name}" for i, name in enumerate(names, start=1)]
 
 
 def data_uri(png: bytes) -> str:
-    """The bytes of a PNG as the address of a picture."""
+    """The bytes of a PNG as a data URI."""
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def enlarged(mistake: Mistake | Sample, side: int = SIDE) -> tuple[int, int, bool]:
-    """Width and height that a picture is shown in, at most `side`, and whether its pixels stay visible."""
+    """The width and height of a shown picture, at most `side`, and whether its pixels stay sharp."""
     longest = max(mistake.width, mistake.height, 1)
     factor = side / longest
     return max(1, round(mistake.width * factor)), max(1, round(mistake.height * factor)), longest < side // 2
 
 
 def breakable(text: str) -> Markup:
-    """A long path or name that may break after its separators."""
+    """A path or name that the page may break after its separators."""
     return Markup(re.sub(r"([/_\-.=:])(?=\w)", r"\1<wbr>", str(escape(visible(text)))))
 
 
 def toml(text: str) -> Markup:
-    """TOML with its section lines, keys and comments marked."""
+    """TOML as HTML, with marked section lines, keys and comments."""
     lines = []
     for line in text.strip("\n").split("\n"):
         if re.match(r"\s*\[", line):
@@ -152,7 +152,7 @@ def toml(text: str) -> Markup:
 
 
 def _tick_percent(value: float) -> str:
-    return formats.number(float(f"{100 * value:.6g}")) + formats.NBSP + "%"
+    return number_text.number(float(f"{100 * value:.6g}")) + number_text.NBSP + "%"
 
 
 def _scale_note(lines: Sequence[history.Line], scale: Any) -> str:
@@ -161,13 +161,13 @@ def _scale_note(lines: Sequence[history.Line], scale: Any) -> str:
 
 
 def _figures(content: ReportContent) -> list[dict[str, Any]]:
-    """The curves that the history has data for: title, note, SVG, and whether the figure is a small one."""
+    """The figures for which the history has data: title, note, SVG, and whether the figure is small."""
     rows = content.history
     chosen = history.best(rows)
     figures: list[dict[str, Any]] = []
     room = max((len(line.label) for line in history.evaluations(rows, "loss")), default=0)
     for key, title, scale, ticks in (
-        ("loss", "Loss", scales.for_loss, formats.number),
+        ("loss", "Loss", scales.for_loss, number_text.number),
         ("error", "Error", scales.for_error, _tick_percent),
     ):
         lines = [history.training(rows, key), *history.evaluations(rows, key)]
@@ -175,8 +175,8 @@ def _figures(content: ReportContent) -> list[dict[str, Any]]:
         value = getattr(chosen, key, None)
         mark = None
         if chosen is not None and lines:
-            shown = formats.percent(value) if key == "error" else formats.significant(value)
-            text = f"best, epoch {formats.number(round(chosen.epoch, 2))}"
+            shown = number_text.percent(value) if key == "error" else number_text.significant(value)
+            text = f"best, epoch {number_text.number(round(chosen.epoch, 2))}"
             mark = curves.Mark(chosen.epoch, text if value is None else f"{text}: {shown}", value)
         describe = f"{title} against epochs. " + " ".join(_end(line, ticks) for line in lines)
         drawing = curves.chart(lines, scale, describe=describe, tick_text=ticks, mark=mark, room=room)
@@ -186,20 +186,20 @@ def _figures(content: ReportContent) -> list[dict[str, Any]]:
         ("images_per_second", "Training speed, images/s", scales.from_zero),
     ):
         line = history.training(rows, key)
-        describe = f"{title} against epochs. {_end(line, formats.number)}" if line.points else ""
+        describe = f"{title} against epochs. {_end(line, number_text.number)}" if line.points else ""
         drawing = curves.chart([line], scale, describe=describe, height=150, room=room)
         figures.append({"title": title, "note": _scale_note([line], scale), "svg": drawing, "small": True})
     return [figure for figure in figures if figure["svg"]]
 
 
 def _end(line: history.Line, ticks: Any) -> str:
-    """A line in words, for those who do not see it."""
+    """A line in words, for readers who cannot see it."""
     first, last = (ticks(float(f"{line.points[i][1]:.3g}")) for i in (0, -1))
     return f"{line.label}: from {first} to {last} at epoch {line.points[-1][0]:.4g}."
 
 
 def _compared_figures(contents: Sequence[ReportContent]) -> list[dict[str, Any]]:
-    """Evaluated error, evaluated loss and training loss of all runs over each other."""
+    """Charts of all runs together: evaluated error, evaluated loss and training loss."""
     figures = []
     names = labels(contents)
     for title, key, trained in (
@@ -212,7 +212,7 @@ def _compared_figures(contents: Sequence[ReportContent]) -> list[dict[str, Any]]
             rows = content.history
             drawn = [history.training(rows, key)] if trained else history.evaluations(rows, key)[:1]
             lines += [history.Line(names[i], i % 8, d.points, (), d.dots) for d in drawn if d.points]
-        scale, ticks = (scales.for_error, _tick_percent) if key == "error" else (scales.for_loss, formats.number)
+        scale, ticks = (scales.for_error, _tick_percent) if key == "error" else (scales.for_loss, number_text.number)
         describe = f"{title} against epochs. " + " ".join(_end(line, ticks) for line in lines)
         drawing = curves.chart(lines, scale, describe=describe, tick_text=ticks)
         if drawing:

@@ -1,4 +1,4 @@
-"""The files of a model's repository: the model file as it is, its card, and its description for everybody else."""
+"""The files of a model's repository: the model file, its card, and its description as JSON."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ MODEL, CONFIG = "model.safetensors", "config.json"
 def repository_files(
     content: bytes, model: Model, target: Target, *, license: str | None = None, record: RunRecord | None = None
 ) -> dict[str, bytes]:
-    """The files by name; `content` is the model file's, byte for byte, and `model` what is in it.
+    """The files by name. `content` has the bytes of the model file, and `model` is the model in it.
 
-    Raises RequestError where huggingface_hub is not installed.
+    Raises RequestError if huggingface_hub is not installed.
     """
     card = model_card(model, target, license=license, record=record)
-    # a half of a surrogate pair, which UTF-8 has not, becomes the escape that JSON has for it
+    # UTF-8 cannot write half of a surrogate pair; it becomes the escape of JSON
     return {
         MODEL: content,
         CARD: card.encode("utf-8", "backslashreplace"),
@@ -36,7 +36,7 @@ def repository_files(
 
 
 def config(model: Model) -> str:
-    """The description of a model as JSON: what its file says, without what is about its training."""
+    """The description of a model as JSON, without its training summary."""
     document = {
         "format": "cardinet",
         "schema": SCHEMA,
@@ -50,7 +50,7 @@ def config(model: Model) -> str:
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Make a folder of these files, whole or not at all. Raises WorkError when it cannot be written."""
+    """Write the files to a new folder, all or none. Raises WorkError if they cannot be written."""
     with temporary_folder_beside(folder) as making:
         try:
             for name, content in files.items():

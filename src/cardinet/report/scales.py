@@ -1,4 +1,4 @@
-"""Axes: where a value stands between the ends of an axis, and which values are worth a tick."""
+"""Axes: the position of a value on an axis, and the values of its ticks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Kind = Literal["linear", "log", "sqrt"]
 
 @dataclass(frozen=True)
 class Scale:
-    """An axis from `low` to `high`, linear, logarithmic or square-root (which spreads the small errors and has a 0)."""
+    """An axis from `low` to `high`: linear, logarithmic, or square-root (which spreads small errors and includes 0)."""
 
     kind: Kind
     low: float
@@ -42,14 +42,14 @@ def _bend(kind: Kind, value: float) -> float:
 
 
 def _series(low: float, high: float, digits: tuple[int, ...]) -> list[float]:
-    """Digit times power of ten, the largest first."""
+    """The digits times powers of ten within the range, the largest first."""
     bottom = low if low > 0 else high / 1e4
     exponents = range(math.floor(math.log10(high)), math.floor(math.log10(bottom)) - 1, -1)
     return [v for e in exponents for d in digits if bottom <= (v := float(f"{d}e{e}")) <= high]
 
 
 def _spread(scale: Scale, candidates: list[float], gap: float) -> list[float]:
-    """The candidates from the largest down, leaving out those too near to the one before; a zero always stays."""
+    """The candidates without those too close to a larger one, in rising order. A zero is always kept."""
     kept: list[float] = []
     for value in candidates:
         at = scale.position(value)
@@ -72,13 +72,13 @@ def linear_ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def from_zero(values: Iterable[float], kind: Literal["linear", "sqrt"] = "linear") -> Scale:
-    """An axis from 0 that holds the values, with a little air above."""
+    """An axis from 0 to a little above the largest value."""
     top = max((v for v in values), default=0.0)
     return Scale(kind, 0.0, 1.06 * top if top > 0 else 1.0)
 
 
 def for_loss(values: list[float]) -> Scale:
-    """Logarithmic when the values span more than a factor of ten, else linear from 0 or around the values."""
+    """Logarithmic if the values span more than a factor of ten, else linear, from 0 unless values are negative."""
     low, high = min(values, default=0.0), max(values, default=1.0)
     if low > 0 and high > 10 * low:
         return Scale("log", low / 1.15, high * 1.15)
@@ -89,14 +89,14 @@ def for_loss(values: list[float]) -> Scale:
 
 
 def for_error(values: list[float]) -> Scale:
-    """From 0, square-root when the values span more than a factor of six."""
+    """From 0; square-root if the values span more than a factor of six."""
     positive = [v for v in values if v > 0]
     wide = bool(positive) and max(positive) > 6 * min(positive)
     return from_zero(values, "sqrt" if wide else "linear")
 
 
 def for_rate(values: list[float]) -> Scale:
-    """A learning rate: logarithmic when it moves in a few steps of large factors, else linear from 0."""
+    """For a learning rate: logarithmic if it changes in a few large steps, else linear from 0."""
     low, high = min(values, default=0.0), max(values, default=0.0)
     if low > 0 and high >= 9 * low and len(set(values)) <= 6:
         return Scale("log", low / 1.5, high * 1.5)

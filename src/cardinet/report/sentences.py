@@ -1,4 +1,4 @@
-"""What the report says in words: the headline and the sentences below it."""
+"""The sentences of a report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from cardinet.data.augmentations import Augmentation
 from cardinet.data.augmenting import in_order
 from cardinet.report.content import Outcome, ReportContent
-from cardinet.report.formats import NBSP, count, interval, percent, plural, significant
+from cardinet.report.number_text import NBSP, count, interval, percent, plural, significant
 
 
 def capital(text: str) -> str:
@@ -25,7 +25,7 @@ def headline(content: ReportContent) -> str:
 
 
 def counted(outcome: Outcome) -> str:
-    """What the headline rests on: "360 pictures, each counted once"."""
+    """The basis of the headline: "360 pictures, each counted once"."""
     part = f"{count(outcome.count)} of " if outcome.count < outcome.total else ""
     return f"{part}{plural(outcome.total if part else outcome.count, 'picture')}, each counted once"
 
@@ -59,7 +59,7 @@ def lede(content: ReportContent) -> str:
 
 
 def _so_far(content: ReportContent) -> list[str]:
-    """What is known of a run without an evaluation: its last training window."""
+    """The state of a run without an evaluation: its last training window."""
     windows = [row for row in content.history if row.get("kind") == "train" and row.get("loss") is not None]
     if not windows:
         return [] if content.history else ["No metrics were written either."]
@@ -70,23 +70,23 @@ def _so_far(content: ReportContent) -> list[str]:
 
 
 def augmentation(parts: Mapping[str, Augmentation]) -> str:
-    """How a training picture is varied, in words; "" where it is not."""
+    """The augmentation of training pictures, in words; "" if there is none."""
     return re.sub(r"(?<=\d) (?=%|pixel)", NBSP, "; ".join(part.words() for part in in_order(parts)))
 
 
 def samples(content: ReportContent) -> str:
     """The sentence above the training pictures; `content` has at least one."""
-    how = f": {content.augmentation}" if content.augmentation else "; nothing is varied"
+    how = f": {content.augmentation}" if content.augmentation else ", without augmentation"
     return f"The first {plural(len(content.samples), 'picture')} of the first batch, as the network sees them{how}."
 
 
-def looked_at(content: ReportContent) -> str:
-    """What was found in the pictures, in a sentence."""
+def inspected(content: ReportContent) -> str:
+    """The result of the check of the pictures, in a sentence."""
     if not content.examined:
-        return "The pictures are small and were all decoded into memory; cardinet check-data looks at each one."
+        return "The pictures are small and were all decoded into memory; cardinet check-data checks each one."
     if not content.found:
-        return f"All {plural(content.examined, 'picture')} were decoded before the run; nothing was found."
-    return f"All {plural(content.examined, 'picture')} were decoded before the run. What was found in them:"
+        return f"All {plural(content.examined, 'picture')} were decoded before the run; no problem was found."
+    return f"All {plural(content.examined, 'picture')} were decoded before the run. The problems found in them:"
 
 
 def mistakes(content: ReportContent, outcome: Outcome) -> str:

@@ -1,4 +1,4 @@
-"""What a named network or a model file is: its exact counts, and what else is known of it, as one document."""
+"""The facts about a named network or a model file, as one document: its exact counts, description and origin."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cardinet.rewrite.registry import apply, steps_from_document
 
 
 @dataclass(frozen=True)
-class About:
+class ModelFacts:
     """The counts, plain data about the network or the file, and sentences for the user."""
 
     counts: Counts
@@ -29,18 +29,19 @@ class About:
         return {**self.facts, **self.counts.to_document()}
 
 
-def about(name: str, words: Sequence[str] = (), input_size: int | None = None) -> About:
-    """A network by its name, changed by words as a user writes them ("cardinality=8"), or a run folder or model file.
+def model_facts(name: str, words: Sequence[str] = (), input_size: int | None = None) -> ModelFacts:
+    """The facts about a network, given its name, or about a run folder or model file, given its path.
 
-    Without an input size it is the paper's, or the model's own. Raises RequestError for what is neither, and where it
-    does not take such words or pictures, WorkError for a damaged file.
+    `words` are changes to a named network ("cardinality=8"). The default input size is that of the paper, or of the
+    model. Raises RequestError for an unknown name, wrong words, words for a model file, or a size that the network
+    cannot take, and WorkError for a damaged file.
     """
     path = model_path(name)
-    return _of_network(name, words, input_size) if path is None else _of_file(str(path), words, input_size)
+    return _facts_of_network(name, words, input_size) if path is None else _facts_of_file(str(path), words, input_size)
 
 
-def _of_network(name: str, words: Sequence[str], input_size: int | None) -> About:
-    """A network that papers count in another form than it is trained in (RepVGG, ResRep) is counted in both."""
+def _facts_of_network(name: str, words: Sequence[str], input_size: int | None) -> ModelFacts:
+    """If the paper counts another form than the trained one (RepVGG, ResRep), both are counted."""
     row = find(name)
     delta, side = parse_group(words, "network"), input_size or row.input_size
     spec = row.spec.but(**delta) if delta else row.spec
@@ -57,13 +58,13 @@ def _of_network(name: str, words: Sequence[str], input_size: int | None) -> Abou
         printed = count(rewritten, side, spec.in_channels)
         facts |= {"form": "printed", "forms": {"printed": _totals(printed), "built": _totals(counts)}}
         counts = printed
-    return About(counts, facts)
+    return ModelFacts(counts, facts)
 
 
-def _of_file(path: str, words: Sequence[str], input_size: int | None) -> About:
+def _facts_of_file(path: str, words: Sequence[str], input_size: int | None) -> ModelFacts:
     if words:
         raise RequestError(
-            "--set changes a network's description, and a trained model is what it is; name a network instead."
+            "--set changes the description of a named network, not a trained model; give the name of a network instead."
         )
     found = opened(AskedModel(model=path))
     model, pictures = found.model, found.model.preprocessing
@@ -71,7 +72,7 @@ def _of_file(path: str, words: Sequence[str], input_size: int | None) -> About:
     facts = {"id": model.training.get("network", "custom"), "file": path, "spec": to_document(model.spec)}
     facts |= {"rewrites": [step.to_document() for step in model.rewrites], "classes": list(model.classes)}
     facts |= {"preprocessing": pictures.as_settings(), "training": model.training, "version": model.version}
-    return About(counts, facts, found.notes)
+    return ModelFacts(counts, facts, found.notes)
 
 
 def _totals(counts: Counts) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From a run folder to its report.html."""
+"""The report.html of a run folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.base.files import write_atomic
 from cardinet.base.output_paths import check_new_file
 from cardinet.measure.counts import count
-from cardinet.report.content import Counts, Found, Mistake, Outcome, ReportContent, Sample, Speed, Stage
+from cardinet.report.content import Counts, DataFinding, Mistake, Outcome, ReportContent, Sample, Speed, Stage
 from cardinet.report.differences import flat
 from cardinet.report.page import comparison, render
 from cardinet.report.sentences import augmentation
@@ -26,15 +26,15 @@ from cardinet.runs.toml import dumps
 
 
 def write_report(folder: RunFolder) -> Path:
-    """Write the report of a run, finished or not, from the files in its folder alone. Returns its path."""
+    """Write the report of a run, finished or not, from the files in its folder. Return its path."""
     write_atomic(folder.report, render(collect(folder)))
     return folder.report
 
 
 def write_reports(runs: Sequence[Path], out: Path | None = None) -> Path:
-    """Write the report of one run, or one page that compares several, to its usual place or to `out`.
+    """Write the report of one run, or a page that compares several, to `out` or to its usual place. Return the path.
 
-    Raises RequestError and WorkError with everything that is wrong with the runs and the place.
+    Raises RequestError or WorkError with all faults of the runs and of the place.
     """
     findings, contents = Findings(), []
     for path in runs:
@@ -42,7 +42,7 @@ def write_reports(runs: Sequence[Path], out: Path | None = None) -> Path:
             contents.append(collect(RunFolder(path)))
     with findings:
         if out is not None and (out.suffix.lower() != ".html" or out.is_dir()):
-            raise RequestError(f"{out} cannot be the report; name a file that ends in .html.")
+            raise RequestError(f"{out} cannot be the report; give a file name that ends in .html.")
         if out is not None:
             check_new_file(out, replaces=True)
     findings.raise_if_any()
@@ -52,7 +52,7 @@ def write_reports(runs: Sequence[Path], out: Path | None = None) -> Path:
 
 
 def collect(folder: RunFolder) -> ReportContent:
-    """What the report says. Raises WorkError when a file of the run is damaged."""
+    """The content of a run's report. Raises WorkError if a file of the run is damaged."""
     record = folder.record()
     rows = folder.rows()
     try:
@@ -60,8 +60,7 @@ def collect(folder: RunFolder) -> ReportContent:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise WorkError(
-            f"{folder.path} is damaged: its metrics.jsonl, data.json or evaluation.json lack what a run writes "
-            f"({reason})."
+            f"{folder.path} is damaged: its metrics.jsonl, data.json or evaluation.json lacks a value ({reason})."
         ) from error
 
 
@@ -142,7 +141,7 @@ def _mistake(shown: ShownMistake, classes: tuple[str, ...]) -> Mistake:
 
 
 def _settings(record: RunRecord) -> dict[str, str]:
-    """The recipe's settings, and what the input came to where it left that open."""
+    """The recipe's settings, and the values of the input settings that the recipe left open."""
     recipe = {"recipe" if key == "name" else key: value for key, value in record.recipe.items()}
     input_ = {
         "size" if key == "crop" else key: value for key, value in record.preprocessing.model_dump(mode="json").items()
@@ -151,12 +150,12 @@ def _settings(record: RunRecord) -> dict[str, str]:
 
 
 def _pictures(sheet: DataSheet) -> dict[str, Any]:
-    """What the report says of the pictures themselves. Raises ValueError for a picture that is none."""
+    """The report's content about the pictures. Raises ValueError for an invalid picture."""
     shown = [(picture, picture.thumbnail()) for picture in sheet.shown]
     return {
         "class_counts": sheet.counts,
         "examined": sheet.examined,
-        "found": tuple(Found(kind=f.kind, bad=f.bad, count=f.count, examples=f.examples) for f in sheet.findings),
+        "found": tuple(DataFinding(kind=f.kind, bad=f.bad, count=f.count, examples=f.examples) for f in sheet.findings),
         "samples": tuple(
             Sample(name=p.name, label=p.label, png=small.png, width=small.width, height=small.height)
             for p, small in shown
@@ -165,7 +164,7 @@ def _pictures(sheet: DataSheet) -> dict[str, Any]:
 
 
 def _counts(folder: RunFolder, record: RunRecord) -> Counts:
-    """Of the network of the run; where it is rewritten, as by pruning, of the model that has come of it."""
+    """The counts of the run's network; if the run rewrites it, as pruning does, those of the resulting model."""
     if record.rewrites and folder.model.exists():
         network = empty_network(folder.model)
     else:
@@ -196,7 +195,7 @@ def _speed(rows: list[dict[str, Any]]) -> Speed:
 
 
 def _remarks(record: RunRecord) -> list[str]:
-    """What a reader has to know beside the run's own notes."""
+    """Facts that a reader needs beside the notes of the run."""
     remarks = []
     if record.skipped:
         some = ", ".join(record.skipped[:5]) + (", ..." if len(record.skipped) > 5 else "")

@@ -1,4 +1,4 @@
-"""Numbers for human eyes. The space before a unit is one that does not break (U+00A0)."""
+"""Numbers as text for people. The space before a unit is a no-break space (U+00A0)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def short(value: float | None) -> str:
 
 
 def significant(value: float | None, digits: int = 3) -> str:
-    """A number with so many significant digits, at least; whole digits are never rounded away: "1,234", "0.0312"."""
+    """A number with at least `digits` significant digits. Whole digits are never rounded: "1,234", "0.0312"."""
     if value is None or not math.isfinite(value):
         return MISSING
     if value == 0:
@@ -39,7 +39,7 @@ def significant(value: float | None, digits: int = 3) -> str:
 
 
 def percent(share: float | None, decimals: int = 2) -> str:
-    """A share from 0 to 1: "1.11 %". What is not exactly 0 or 1 is never printed as 0 or 100 %."""
+    """A share from 0 to 1: "1.11 %". Only exactly 0 and 1 are shown as 0 % and 100 %."""
     if share is None or not math.isfinite(share):
         return MISSING
     if share in (0, 1):
@@ -87,7 +87,7 @@ def plural(amount: int, noun: str) -> str:
 
 
 def interval(wrong: int, total: int, z: float = 1.96) -> tuple[float, float]:
-    """The Wilson score interval (Wilson 1927) of an error rate; z = 1.96 gives 95 %. NaN where nothing was counted."""
+    """The Wilson score interval (Wilson 1927) of an error rate; z = 1.96 gives 95 %. NaN if nothing was counted."""
     if total == 0:
         return math.nan, math.nan
     share, spread = wrong / total, z * z / total

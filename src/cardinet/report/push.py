@@ -1,4 +1,4 @@
-"""A push to the Hub as a job: a model file with its card and description, checked whole, uploaded in one commit."""
+"""Push a model to the Hub: the model file, its card and its description are checked and uploaded in one commit."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from cardinet.runs.model_file import Model
 from cardinet.weights.upload import Present, Target, check_branch, check_replacing, check_repo, inspect_target, upload
 
 COPIES = 2
-"""So many times the bytes of a model file are held beside its network: as they were read, and on their way."""
+"""The bytes of a model file are twice in memory beside its network: once as read, once for the upload."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A push of a run folder or model file; with `dry_run` the files go to a new folder and nothing is uploaded."""
+    """A push of a run folder or model file. With `dry_run` its files go to a new folder and nothing is uploaded."""
 
     model: str
     target: Target
@@ -36,7 +36,7 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """The model, the files of its repository, and what is there now (None: they go to a folder)."""
+    """The model, the files for its repository, and the present state of the repository (None in a dry run)."""
 
     opened: Opened
     files: Mapping[str, bytes]
@@ -49,14 +49,14 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Pushed:
-    """Where the files are: a page of the Hub, with the commit (None: they were there already), or a folder."""
+    """The place of the files: a page of the Hub with the commit (None: nothing was new), or a folder."""
 
     place: str
     commit: str | None = None
 
 
 def resolve(request: Request) -> Prepared:
-    """Everything that a push needs. Raises with everything that is wrong, before anything is written or uploaded."""
+    """Prepare a push. Raises RequestError or WorkError with all faults, before anything is written or uploaded."""
     target, path = request.target, _path(request.model)
     before = None if path is None else _state(path)
     content, files, chosen, named = b"", dict[str, bytes](), None, False
@@ -80,7 +80,7 @@ def resolve(request: Request) -> Prepared:
         require_bytes(COPIES * path.stat().st_size, "cpu", f"The push of {path}")
         content = path.read_bytes()
         if _state(path) != before:
-            raise WorkError(f"{path} changed while it was read, as a run is writing it; wait for its end.")
+            raise WorkError(f"{path} changed while it was read; wait for the end of the run that writes it.")
 
     def look_there(parts: Parts) -> None:
         nonlocal present, files
@@ -104,7 +104,7 @@ def resolve(request: Request) -> Prepared:
 
 
 def push(request: Request, prepared: Prepared) -> Pushed:
-    """Upload the files in one commit, or write them to the folder. Raises WorkError where that fails."""
+    """Upload the files in one commit, or write them to the folder. Raises WorkError on failure."""
     if prepared.present is None:
         assert request.dry_run is not None
         write_files(request.dry_run, prepared.files)
@@ -115,26 +115,26 @@ def push(request: Request, prepared: Prepared) -> Pushed:
 
 
 def warnings(request: Request, model: Model) -> list[str]:
-    """What the user should know before others read the files."""
+    """Warnings for the user before others read the files."""
     found = []
     if told := list(dict.fromkeys(_paths(model.training))):
         found.append(
-            f"The model file's own training summary, which is uploaded as it is, names the path {' and '.join(told)}."
+            f"The training summary in the model file is uploaded unchanged and contains the path {' and '.join(told)}."
         )
     if request.license is None:
-        found.append("The card says that the licence is unknown; name one with --license.")
+        found.append("The card says that the licence is unknown; give one with --license.")
     return found
 
 
 def _path(model: str) -> Path | None:
-    """The model file, None where there is none: the opener says why."""
+    """The model file, or None if there is none; the opener then gives the reason."""
     with suppress(CardinetError):
         return model_path(model)
     return None
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:
-    """What changes where a file is written."""
+    """Values that change when a file is written."""
     with suppress(OSError):
         state = path.stat()
         return state.st_ino, state.st_mtime_ns, state.st_size
@@ -142,13 +142,13 @@ def _state(path: Path) -> tuple[int, int, int] | None:
 
 
 def _message(model: Model) -> str:
-    """What the commit says where the user says nothing."""
+    """The default commit message."""
     row = trained_network(model.training)
     return f"{row.id if row is not None else 'A classifier'}, by Cardinet {__version__}"
 
 
 def _paths(summary: Mapping[str, Any]) -> Iterator[str]:
-    """The places on a disk that a training summary names, also that of the model which this one was made from."""
+    """The paths in a training summary, also in those of the models from which this one was made."""
     for key, value in summary.items():
         if isinstance(value, Mapping):
             yield from _paths(value)
