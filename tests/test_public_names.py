@@ -135,8 +135,8 @@ def test_what_is_of_another_kind_is_refused_in_words(model: Model, tmp_path: Pat
     network: Any = model.network
     wrong: Any = model
     calls: list[tuple[str, Callable[[], Any]]] = [
-        ("set is not a list, in whose order", lambda: model.predict(set())),
-        ("dict_keys is not a list, in whose order", lambda: model.predict({"a.png": 1}.keys())),
+        ("set has no order for the answers", lambda: model.predict(set())),
+        ("dict_keys has no order for the answers", lambda: model.predict({"a.png": 1}.keys())),
         ("dict is not a picture", lambda: model.predict({})),
         (r'no split "\[\]"', lambda: cardinet.evaluate(model, "digits", split=[])),  # type: ignore[arg-type]
         (r'no format "\[\]"', lambda: cardinet.export(model, tmp_path / "a.onnx", format=[])),

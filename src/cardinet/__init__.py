@@ -93,12 +93,12 @@ def create(
     Raises RequestError for an unknown name or setting, or feature maps that the network does not have.
     """
     from cardinet.build.builder import build
-    from cardinet.runs.environment import usable
+    from cardinet.runs.environment import check_device
 
     if out_indices is not None and not features_only:
         raise RequestError("out_indices chooses feature maps; give features_only=True with it.")
     spec = _spec(network)
-    built = build(spec.but(**delta) if delta else spec, init=init, device=usable(device))
+    built = build(spec.but(**delta) if delta else spec, init=init, device=check_device(device))
     if not features_only:
         return built
     from cardinet.blocks.features import FeatureNetwork
@@ -113,11 +113,11 @@ def load(path: str | Path, device: str = "cpu", *, compare: bool = True) -> Mode
     pattern. With `compare` the weights are compared with the checksums in the file (0.7 s a GB). Raises RequestError
     for a file that is no model file, WorkError for a damaged one.
     """
-    from cardinet.runs.environment import usable
+    from cardinet.runs.environment import check_device
     from cardinet.runs.model_file import load_model
     from cardinet.weights.weight_source import local_file
 
-    file, place = local_file(path), usable(device)
+    file, place = local_file(path), check_device(device)
     return load_model(file / "model.safetensors" if file.is_dir() else file, place, compare=compare)
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from cardinet.base.errors import Notice, RequestError, WorkError
 from cardinet.data import check as check_module
-from cardinet.data.admission import admitted, left_out
+from cardinet.data.admission import admitted, without_pictures
 from cardinet.data.check import CheckReport, bad_pictures, check
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
@@ -274,7 +274,7 @@ def test_skipped_pictures_are_known_again_however_the_source_is_typed(
     assert identities == ["train:train/bee/3.jpg", r"train:train/bee/\udcff.jpg", "validation:val/bee/0.jpg"]
     assert [text.encode() for text in identities]
     for typed in (str(photographs), f"{photographs}/", "./photographs/../photographs"):
-        again = left_out(open_source(typed, settings), frozenset(identities), settings)
+        again = without_pictures(open_source(typed, settings), frozenset(identities), settings)
         for name, count in (("train", 24), ("validation", 5)):
             split = again.splits[name]
             assert len(split) == count
@@ -291,7 +291,7 @@ def test_an_unknown_picture_cannot_be_left_out(photographs: Path) -> None:
     source = open_source(str(photographs), SETTINGS)
     for wrong in ("train:train/bee/99.jpg", "nowhere:train/bee/3.jpg", str(photographs / "train" / "bee" / "3.jpg")):
         with pytest.raises(WorkError, match="holds no such picture") as error:
-            left_out(source, {wrong, "train:train/bee/3.jpg"}, SETTINGS)
+            without_pictures(source, {wrong, "train:train/bee/3.jpg"}, SETTINGS)
         assert str(error.value).startswith(wrong)
 
 

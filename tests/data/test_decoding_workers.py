@@ -22,10 +22,10 @@ import torch
 from cardinet.base.errors import WorkError
 from cardinet.data import loading
 from cardinet.data.batches import evaluation_batches
-from cardinet.data.listing import Encoded
 from cardinet.data.loading import WorkerLost
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
+from cardinet.data.source_listing import Encoded
 from data.streams import COLOUR, VARIED, take, train_batches
 
 
@@ -75,7 +75,7 @@ def test_a_worker_that_cannot_hand_a_batch_over_is_a_sentence(
     monkeypatch.setattr(queues._ForkingPickler, "dumps", fails)  # type: ignore[attr-defined]
     split = open_source(str(photographs), DataSettings()).splits["train"]
     start = time.monotonic()
-    with pytest.raises(WorkerLost, match=r"could not hand its pictures over \(.+\); try fewer workers") as caught:
+    with pytest.raises(WorkerLost, match=r"could not pass its pictures on \(.+\); try fewer workers") as caught:
         list(evaluation_batches(split, COLOUR, batch_size=7, workers=2, device="cpu"))
     assert time.monotonic() - start < 8
     assert str(error) in str(caught.value)

@@ -11,7 +11,7 @@ import torch
 from torchvision import datasets
 
 from cardinet.base.errors import WorkError
-from cardinet.data.kinds.named import SETS
+from cardinet.data.kinds.named_sets import SETS
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
 

@@ -61,7 +61,7 @@ def test_names_that_training_does_not_have(tmp_path: Path) -> None:
 def test_names_in_one_file_only(tmp_path: Path) -> None:
     write(tmp_path / "train.parquet", [0, 1], ["ant", "bee"])
     write(tmp_path / "test.parquet", [0, 1])
-    with pytest.raises(WorkError, match=r"test\.parquet does not say the names of its classes, and .*train\.parquet"):
+    with pytest.raises(WorkError, match=r"test\.parquet does not state the names of its classes, but .*train\.parquet"):
         opened(tmp_path)
 
 

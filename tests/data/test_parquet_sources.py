@@ -16,7 +16,7 @@ import torch
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data import arrow
-from cardinet.data.admission import admitted, left_out
+from cardinet.data.admission import admitted, without_pictures
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.data.statistics import channel_statistics
@@ -111,7 +111,7 @@ def test_files_of_one_name_in_two_folders_are_told_apart(tmp_path: Path, monkeyp
     assert [(finding.name, finding.identity) for finding in findings] == [
         ("test/0000.parquet row 1", "test:test/0000.parquet row 1")
     ]
-    again = left_out(opened(tmp_path / "set"), {finding.identity for finding in findings}, settings)
+    again = without_pictures(opened(tmp_path / "set"), {finding.identity for finding in findings}, settings)
     for found in (source, again):
         assert list(found.splits["train"].names) == [f"train/0000.parquet row {i}" for i in range(4)]
         assert list(found.splits["test"].names) == ["test/0000.parquet row 0", "test/0000.parquet row 2"]
@@ -153,7 +153,7 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
             RequestError, match=f"{place} is not a regular file; give a parquet file or a folder of them"
         ):
             opened(tmp_path / place)
-    with pytest.raises(WorkError, match=r"train.parquet is not a regular file; take it away\."):
+    with pytest.raises(WorkError, match=r"train.parquet is not a regular file; remove it\."):
         opened(tmp_path)
 
 

@@ -100,7 +100,7 @@ def test_a_folder_with_the_name_of_a_built_in_source(tmp_path: Path, monkeypatch
     assert list_source("digits").problems == ()
     (tmp_path / "digits").mkdir()
     assert [problem.detail for problem in list_source("digits").problems] == [
-        "the built-in source is used, and not the folder digits/ that is here; for that write ./digits"
+        "the built-in source is used, not the folder digits/ here; to use the folder, write ./digits"
     ]
 
 

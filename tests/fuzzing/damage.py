@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from cardinet.runs.toml import dumps
+from cardinet.runs.toml_writer import dumps
 
 MARK = "@@raw@@"
 """Stands in a document for text that no writer would write."""

@@ -18,12 +18,12 @@ from cardinet.base.errors import WorkError
 from cardinet.data.augmentations import Augmentation
 from cardinet.data.augmentations.flip import Flip
 from cardinet.data.augmentations.pad_crop import PadCrop
-from cardinet.data.formats import AVAILABLE
 from cardinet.data.inspection import inspect
-from cardinet.data.listing import Numbered
 from cardinet.data.loading import Work
+from cardinet.data.picture_formats import AVAILABLE
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Split
+from cardinet.data.source_listing import Numbered
 
 LIMIT = 10_000_000
 SECONDS = 20.0

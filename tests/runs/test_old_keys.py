@@ -8,7 +8,7 @@ import pytest
 
 from cardinet.base.errors import RequestError
 from cardinet.base.settings import merge, setting_paths
-from cardinet.runs.old_keys import IDLE, RENAMED, SCHEDULES, renamed, renewed
+from cardinet.runs.old_keys import IDLE, RENAMED, SCHEDULES, renamed, with_current_keys
 from cardinet.train.recipe import SCHEDULES as PARTS
 from cardinet.train.recipe import Recipe, make_recipe, overrides
 
@@ -45,19 +45,19 @@ def test_an_old_key_reaches_its_setting(old: tuple[str, ...]) -> None:
     """From a document, and from the command line by its dotted and its short name."""
     value = 2 if old[1] == "pad" else 0.25
     document = {old[0]: {old[1]: value}}
-    found: Any = renewed(document)
+    found: Any = with_current_keys(document)
     for word in RENAMED[old]:
         found = found[word]
     assert found == value
     for name in (".".join(old), old[1]):
         delta, errors = overrides([(name, value)])
         assert not errors
-        assert delta == {word: group for word, group in renewed(document).items() if group}
+        assert delta == {word: group for word, group in with_current_keys(document).items() if group}
 
 
 def test_a_document_of_today_stays() -> None:
     document = Recipe().model_dump(mode="json")
-    assert renewed(document) == document
+    assert with_current_keys(document) == document
     backwards = {name: dict(reversed(v.items())) if isinstance(v, dict) else v for name, v in document.items()}
     assert make_recipe(backwards) == Recipe()
 
@@ -65,32 +65,32 @@ def test_a_document_of_today_stays() -> None:
 @pytest.mark.parametrize(("kind", "part"), SCHEDULES.items())
 def test_an_old_kind_of_schedule_keeps_the_other_settings(kind: str, part: str) -> None:
     document = {"schedule": {"warmup": "7 %", "kind": kind, "part": "Cosine"}}
-    assert renewed(document) == {"schedule": {"warmup": "7 %", "part": part}}
+    assert with_current_keys(document) == {"schedule": {"warmup": "7 %", "part": part}}
     assert str(make_recipe(document).schedule.warmup) == "7 %"
 
 
 def test_a_whole_recipe_loses_what_said_nothing() -> None:
     schedule = {"kind": "step", "drops": ["50 %"], "factor": 0.1, "final": 0.0, "warmup": "0 steps"}
     pruning = {"compactor_momentum": 0.99, "mask_from": "3 %", "mask_until": "60 %", "mask_every": "0.25 %"}
-    assert renewed({"schedule": schedule, "pruning": pruning}, whole=True) == {
+    assert with_current_keys({"schedule": schedule, "pruning": pruning}, whole=True) == {
         "schedule": {"drops": ["50 %"], "warmup": "0 steps", "part": "Step"}
     }
-    assert renewed({"pruning": pruning | {"keep_macs": 0.5, "mask_from": "4 %"}}, whole=True) == {
+    assert with_current_keys({"pruning": pruning | {"keep_macs": 0.5, "mask_from": "4 %"}}, whole=True) == {
         "methods": {"Pruning": {"mask_from": "4 %", "keep_macs": 0.5}}
     }
 
 
 @pytest.mark.parametrize("whole", [False, True])
 def test_old_keys_become_those_of_today_once_and_for_all(whole: bool) -> None:
-    assert renewed(OLD, whole=whole) == NEW
-    assert renewed(NEW, whole=whole) == NEW
+    assert with_current_keys(OLD, whole=whole) == NEW
+    assert with_current_keys(NEW, whole=whole) == NEW
     backwards = {name: dict(reversed(group.items())) for name, group in reversed(OLD.items())}
-    assert renewed(renewed(backwards, whole=whole)) == NEW
+    assert with_current_keys(with_current_keys(backwards, whole=whole)) == NEW
 
 
 def test_a_kind_of_schedule_keeps_what_lies_beneath() -> None:
     base = {"schedule": {"part": "Cosine", "warmup": "5 %"}}
-    assert renewed(merge(base, renamed({"schedule": {"kind": "constant"}}))) == {
+    assert with_current_keys(merge(base, renamed({"schedule": {"kind": "constant"}}))) == {
         "schedule": {"part": "Constant", "warmup": "5 %"}
     }
 
@@ -100,8 +100,8 @@ def test_what_was_idle_in_a_whole_recipe_is_left_out() -> None:
     for (group, name), value in IDLE.items():
         idle = merge(idle, {group: {name: value}})
     idle["augmentation"] |= {"pad_mode": "mean", "ratio": [1.0, 2.0]}
-    assert renewed(idle, whole=True) == {"schedule": {}, "augmentation": {}}
-    assert set(renewed(idle)["augmentation"]) == {"PadCrop", "Flip", "ResizedCrop", "ColorJitter"}
+    assert with_current_keys(idle, whole=True) == {"schedule": {}, "augmentation": {}}
+    assert set(with_current_keys(idle)["augmentation"]) == {"PadCrop", "Flip", "ResizedCrop", "ColorJitter"}
 
 
 @pytest.mark.parametrize("wrong", [{"training": 1}, {"objective": "x"}, {"methods": ["x"]}, {"augmentation": 3}])

@@ -17,7 +17,7 @@ from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.terminal_text import visible
 from cardinet.build.builder import build
 from cardinet.cli.main import outcome
-from cardinet.data.given import given
+from cardinet.data.picture_inputs import picture_inputs
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
@@ -26,7 +26,7 @@ from cardinet.evaluate.classification import evaluate
 from cardinet.networks.registry import find
 from cardinet.runs.answer_table import AnswerTable, check_table
 from cardinet.runs.model_file import Model, save_model
-from cardinet.runs.prediction import Prediction, Predictions, Unusable, best, predictions
+from cardinet.runs.prediction import Prediction, Predictions, Unusable, predictions, top_classes
 
 HOW = Preprocessing(channels=3, resize=20, crop=16, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
 CLASSES = ("a", "b", "c")
@@ -74,7 +74,7 @@ def test_a_folder_gets_the_answers_of_an_evaluation(model: Model, folder: Path) 
 
 
 def test_a_notebook_shows_hidden_signs_of_names_as_codes(folder: Path) -> None:
-    one = Prediction("x\n.png", ("a\x1b[1m\u202eb\nc",), (1.0,), given([folder / "a" / "0.png"])[0])
+    one = Prediction("x\n.png", ("a\x1b[1m\u202eb\nc",), (1.0,), picture_inputs([folder / "a" / "0.png"])[0])
     for html in (one._repr_html_(), Predictions([one])._repr_html_()):
         assert r"a\x1b[1m\u202eb\x0ac</bdi>" in html
         assert visible(html) == html
@@ -89,7 +89,7 @@ def test_a_network_is_left_in_the_mode_that_it_was_in(model: Model, folder: Path
     assert other.predict(path).probabilities == model.predict(path).probabilities
     with pytest.raises(WorkError):
         other.predict(b"no picture")
-    list(predictions(other, given([path]), 1))
+    list(predictions(other, picture_inputs([path]), 1))
     evaluate(network, open_source(str(folder), DataSettings(test=0.0, validation=0.0)).splits["train"], HOW, 3)
     assert not first.training
     assert [module.training for module in network.modules()] == before
@@ -102,7 +102,7 @@ def test_numbers_and_ways_that_are_refused(model: Model) -> None:
         assert list(error.value.findings) == [
             f"top = {top!r}: give a whole number from 1 on.",
             "batch_size = 0: give a whole number from 1 on.",
-            "on_bad_image = 'skipp': there is no such way (nearest: skip).",
+            "on_bad_image = 'skipp' is unknown (nearest: skip).",
             "There is no picture or folder nothere.png.",
         ]
     assert len(model.predict(np.zeros((20, 20), np.uint8), np.int64(2)).classes) == 2  # type: ignore[call-overload]
@@ -131,7 +131,7 @@ def test_bad_pictures_are_named_and_the_others_answered(model: Model, folder: Pa
     cut.write_bytes(good.read_bytes()[:-40])
     text.write_text("hello")
     mixed = [cut, good, text, folder / "b" / "4.png"]
-    found = list(predictions(model, given(mixed), 1, batch_size=2))
+    found = list(predictions(model, picture_inputs(mixed), 1, batch_size=2))
     assert [type(answer) for answer in found] == [Unusable, Prediction, Unusable, Prediction]
     assert [answer.path for answer in found] == [str(path) for path in mixed]
     with pytest.raises(WorkError) as error:
@@ -151,7 +151,7 @@ def test_bad_pictures_are_named_and_the_others_answered(model: Model, folder: Pa
 
 def test_of_equal_probabilities_the_first_class_comes_first() -> None:
     logs = torch.tensor([[0.2, 0.4, 0.4, 0.2], [0.25] * 4]).double().log()
-    order, chances = best(logs, 3)
+    order, chances = top_classes(logs, 3)
     assert order.tolist() == [[1, 2, 0], [0, 1, 2]]
     assert chances.tolist() == pytest.approx(np.array([[0.4, 0.4, 0.2], [0.25] * 3]))
 

@@ -19,7 +19,7 @@ from cardinet.data.augmentations.resized_crop import ResizedCrop
 from cardinet.data.draws import DRAWS_VERSION
 from cardinet.report.run_report import collect
 from cardinet.runs.folder import RunFolder
-from cardinet.runs.toml import dumps
+from cardinet.runs.toml_writer import dumps
 from cardinet.train.job import resume
 from cardinet.train.listener import Listener
 from cardinet.train.recipe import make_recipe, overrides, recipe_document

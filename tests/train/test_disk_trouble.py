@@ -112,7 +112,7 @@ def test_no_room_for_a_line(disk: Path, whole: Path) -> None:
     run = disk / "run"
     sentence = failure(run, At(2, lambda: fill(disk, leave=0)))
     file = run / "metrics.jsonl"
-    assert sentence == f"{file} could not be written: No space left on device. Resume when it can."
+    assert sentence == f"{file} could not be written: No space left on device. Resume the run when it can be written."
     (disk / "filler").unlink()
     resume(run, Listener())
     assert differences(whole, run) == []

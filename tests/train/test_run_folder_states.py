@@ -20,7 +20,7 @@ from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.cli.main import outcome
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import load_model
-from cardinet.runs.pictures import open_pictures
+from cardinet.runs.run_pictures import open_pictures
 from cardinet.train.job import resume
 from cardinet.train.listener import Listener
 from cardinet.weights import checksums

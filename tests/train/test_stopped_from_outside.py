@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from cardinet.data.batches import Batch, TrainBatches
-from cardinet.data.listing import Encoded
+from cardinet.data.source_listing import Encoded
 from cardinet.train.interrupt import Interrupted
 from train.runs_to_compare import DIGITS, PHOTOGRAPHS, differences, train
 

@@ -186,7 +186,7 @@ def _show(resolved: Resolved, as_json: bool) -> None:
     if as_json:
         print_json(document)
         return
-    from cardinet.runs.toml import dumps
+    from cardinet.runs.toml_writer import dumps
 
     show(*dumps(document, show_unset=True).split("\n"))
     time = "too large to be timed" if expected.seconds is None else f"{duration(expected.seconds)} of training"

@@ -1,5 +1,5 @@
 """Sources, decoding, preprocessing and batches: everything between a folder of pictures and a network's input.
 
-A sample's picture, its place in an epoch and its augmentation are functions of (source, seed, epoch, index)
-alone; the number of workers, the batch it stands in and where a run was resumed change nothing.
+A sample's picture, its position in an epoch and its augmentation are functions of (source, seed, epoch, index) alone.
+They do not depend on the number of workers, on the batch, or on the step at which a run was resumed.
 """

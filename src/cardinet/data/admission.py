@@ -1,4 +1,4 @@
-"""The gate before training: no damaged picture passes, and none is replaced by another."""
+"""Exclude bad pictures before training. None is replaced by another picture."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ MOST = 20  # findings in one message
 
 
 def admitted(source: Source, settings: DataSettings, progress: Progress | None = None) -> tuple[Source, list[Finding]]:
-    """The source with usable pictures only, and the findings on those that were left out.
+    """The source with only its usable pictures, and the findings on the others.
 
-    With `on_bad_image = "fail"` raises WorkError with the list if there is any; with "skip" raises it only where
-    a class has no training picture left.
+    With `on_bad_image = "fail"` it raises WorkError with the list if any picture is bad, with "skip" only if a class
+    loses all its training pictures.
     """
     return admit(source, settings, bad_pictures(source, settings, progress))
 
 
 def admit(source: Source, settings: DataSettings, findings: Sequence[Finding]) -> tuple[Source, list[Finding]]:
-    """As `admitted`, after these findings on its pictures."""
+    """As `admitted`, with given findings on the pictures."""
     findings = [finding for finding in findings if finding.bad]
     if not findings:
         return source, []
@@ -34,13 +34,13 @@ def admit(source: Source, settings: DataSettings, findings: Sequence[Finding]) -
         more = [f"... and {len(findings) - MOST} more."] if len(findings) > MOST else []
         advice = "Repair or remove them (cardinet check-data lists all), or leave them out: --on-bad-image skip."
         raise WorkError(*(finding.sentence() for finding in findings[:MOST]), *more, advice)
-    return left_out(source, {finding.identity for finding in findings}, settings), findings
+    return without_pictures(source, {finding.identity for finding in findings}, settings), findings
 
 
-def left_out(source: Source, identities: Set[str], settings: DataSettings) -> Source:
-    """The source without these pictures, given as `Finding.identity`; small ones are then put in memory.
+def without_pictures(source: Source, identities: Set[str], settings: DataSettings) -> Source:
+    """The source without the pictures of these identities (`Finding.identity`). Small pictures are put in memory then.
 
-    Raises WorkError for an identity that is not a picture's, and where a class has no training picture left.
+    Raises WorkError for an identity that no picture has, and if a class loses all its training pictures.
     """
     keys: dict[str, set[str]] = {name: set() for name in source.splits}
     for identity in identities:
@@ -49,7 +49,7 @@ def left_out(source: Source, identities: Set[str], settings: DataSettings) -> So
     splits = {name: split.without(keys[name]) for name, split in source.splits.items()}
     if sum(map(len, source.splits.values())) - sum(map(len, splits.values())) != len(identities):
         known = {f"{name}:{split.names.key(i)}" for name, split in source.splits.items() for i in range(len(split))}
-        raise WorkError(f"{min(identities - known)} is to be left out, but {source.text} holds no such picture.")
+        raise WorkError(f"{min(identities - known)} should be skipped, but {source.text} holds no such picture.")
     if "train" in splits:
         counts = np.bincount(splits["train"].labels, minlength=len(source.classes))
         before = np.bincount(source.splits["train"].labels, minlength=len(source.classes))

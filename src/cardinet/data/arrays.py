@@ -1,4 +1,4 @@
-"""Pictures in memory, on a device: stored once, and read a batch at a time by one gather."""
+"""Pictures in memory on a device: stored once, and read in batches by one gather."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cardinet.data.listing import Rows
 from cardinet.data.preprocessing import Preprocessing
+from cardinet.data.source_listing import Rows
 
 Chosen = npt.NDArray[np.bool_]
-"""Which samples of a batch, (N,)."""
+"""A mask of the samples of a batch, (N,)."""
 
 
 class ArrayPictures:
     """Pictures of one size on a device.
 
-    `images` is uint8 (N, C, H, W); they are brought to the input's channels and resized once.
+    `images` is uint8 (N, C, H, W). The pictures are converted to the input's channels and resized once.
     """
 
     def __init__(self, images: torch.Tensor, preprocessing: Preprocessing, device: torch.device) -> None:
@@ -24,13 +24,13 @@ class ArrayPictures:
         self.device = device
         pixels = staged(images, preprocessing)
         self.count, self.height, self.width, self.channels = pixels.shape
-        # All pixels and, behind the last one, the colour of what lies outside: the one gather then pads as well.
+        # The colour of the outside stands behind the last pixel, so that the one gather pads as well.
         colour = torch.zeros(1, self.channels, dtype=torch.uint8)
         self.pixels = torch.cat([pixels.view(-1, self.channels), colour]).to(device)
         self._colour = (0,) * self.channels
 
     def batch(self, rows: Rows) -> ArrayBatch:
-        """The pictures that stand at these rows, as their central crops until something else is shown."""
+        """The pictures at these rows, as central crops unless `show` changes that."""
         return ArrayBatch(self, rows)
 
     def picture(self, row: int) -> torch.Tensor:
@@ -52,7 +52,7 @@ class ArrayPictures:
             self.pixels[-1] = torch.tensor(colour, dtype=torch.uint8)
             self._colour = colour
         last = self.pixels.shape[0] - 1
-        # A line outside points behind the last picture, and all such places are brought to the colour there.
+        # A line outside points behind the last picture, at the colour.
         first, down, across = (
             torch.from_numpy(lines).to(self.device, non_blocking=True)
             for lines in (
@@ -69,8 +69,8 @@ class ArrayPictures:
 class ArrayBatch:
     """A batch of pictures in memory on its way into the network, (N, C, crop, crop).
 
-    First it says only which rows and columns of its pictures it shows. They are read when somebody asks for `pixels`,
-    all by one gather, so that crops and mirror images before that cost next to nothing.
+    At first it only holds the rows and columns to show. The first access to `pixels` reads them by one gather, so crops
+    and mirror images before it cost almost nothing.
     """
 
     def __init__(self, pictures: ArrayPictures, which: Rows) -> None:

@@ -1,4 +1,4 @@
-"""Encoded pictures in Arrow columns: in memory, or in a memory-mapped file where they are too many for it."""
+"""Encoded pictures in Arrow columns: in memory, or in a memory-mapped file if they are too large for memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from cardinet.base.errors import WorkError
 from cardinet.data.cache import cache_folder
 from cardinet.data.decode import PictureError
-from cardinet.data.listing import Names
+from cardinet.data.source_listing import Names
 
 IN_MEMORY = 2 << 30  # bytes of encoded pictures in one split
 
@@ -39,7 +39,7 @@ class ArrowBytes:
 
 
 class MappedBytes:
-    """Encoded pictures in an Arrow file, mapped into memory by each process that reads."""
+    """Encoded pictures in an Arrow file, which each reading process maps into memory."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -81,10 +81,10 @@ class RowNames(Names):
 
 
 def read_pictures(files: Sequence[Path], column: str, key: str) -> ArrowBytes | MappedBytes:
-    """The encoded pictures of parquet files, in order; above 2 GiB through an Arrow file in the cache.
+    """The encoded pictures of parquet files, in order. Above 2 GiB they go through an Arrow file in the cache.
 
-    `column` is the picture's column (a struct with `bytes`, or binary). `key` names the Arrow file, which is
-    made once. Raises WorkError when the disk has no room for it.
+    `column` is the column of pictures (a struct with `bytes`, or binary). `key` names the Arrow file, which is made
+    once. Raises WorkError if the disk has no room for it.
     """
     size = sum(_column_bytes(file, column) for file in files)
     if size <= IN_MEMORY:
@@ -106,7 +106,7 @@ def _column_bytes(file: Path, column: str) -> int:
 
 
 def _batches(file: Path, column: str) -> Iterator[list[pa.Array]]:
-    """The column's bytes in pieces of some hundred rows, so that no piece comes near Arrow's 2 GiB."""
+    """The bytes of the column in pieces of some hundred rows, far below Arrow's limit of 2 GiB."""
     with pq.ParquetFile(file) as opened:
         for batch in opened.iter_batches(batch_size=512, columns=[column]):
             values = batch.column(0)

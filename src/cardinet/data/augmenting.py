@@ -1,4 +1,4 @@
-"""Augmentations at work: on one photograph, in a worker, and on a batch in memory, in the order of their places."""
+"""Apply augmentations in order, to one photograph in a worker or to a batch in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def in_order(augmentation: Mapping[str, Augmentation]) -> list[Augmentation]:
-    """Those that change anything, in the order in which they act: it does not depend on how they were written."""
+    """The augmentations that change anything, in the order in which they act, however they were written."""
     return sorted(
         (part for part in augmentation.values() if part.acts), key=lambda part: (part.PLACE, type(part).__name__)
     )

@@ -23,7 +23,7 @@ from cardinet.data.source import Split
 class Batch:
     """`pixels` float32 (B, C, crop, crop) in channels_last and `labels` int64 (B,), both on the device.
 
-    `index` int64 (B,) says which samples of the split these are.
+    `index` int64 (B,) holds the positions of the samples in the split.
     """
 
     pixels: torch.Tensor
@@ -34,9 +34,8 @@ class Batch:
 class TrainBatches:
     """The training batches of a split: a function of (split, preprocessing, augmentation, seed, batch size).
 
-    The order of an epoch is a permutation by (seed, epoch); the last incomplete batch is left out, and a split
-    smaller than a batch is one batch. The number of workers changes the speed and nothing else; for pictures
-    in memory it has no effect.
+    The order of an epoch is a permutation by (seed, epoch). The last incomplete batch is dropped; a split smaller than
+    a batch is one batch. The number of workers changes only the speed; for pictures in memory it has no effect.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class TrainBatches:
         self._open: list[Iterator[torch.Tensor]] = []
 
     def requests(self, start_step: int) -> Iterator[Request]:
-        """(epoch, indices) of each batch from a step on, without end."""
+        """(epoch, indices) of each batch from `start_step` on, without end."""
         epoch, first = divmod(start_step, self.steps_per_epoch)
         while True:
             order = permutation(self.seed, epoch, len(self.split))
@@ -70,9 +69,9 @@ class TrainBatches:
             epoch, first = epoch + 1, 0
 
     def stream(self, start_step: int = 0) -> Iterator[Batch]:
-        """The batches from a step on, without end: the same ones as a stream from step 0 gives there.
+        """The batches from `start_step` on, without end: the same ones that a stream from step 0 gives from there.
 
-        Raises WorkError that names a picture that cannot be decoded, and when a worker process has died.
+        Raises WorkError that names a picture that cannot be decoded, and if a worker process has died.
         """
         if self.split.images is not None:
             pictures = ArrayPictures(self.split.images, self.preprocessing, self.device)
@@ -83,14 +82,14 @@ class TrainBatches:
         work = Work(self.split, self.preprocessing, self.augmentation, self.seed)
         photographs = decoded(work, lambda: self.requests(start_step), workers=self.workers, device=self.device)
         self._open.append(photographs)
-        # The loader keeps the order of its requests, so asking for them again tells which batch has come.
+        # The loader keeps the order of its requests, so the same requests say which batch has come.
         for (_, index), pixels in zip(self.requests(start_step), photographs, strict=False):
             yield _batch(pixels, self.split, index, self.preprocessing, self.device)
 
     def first(self, count: int) -> tuple[torch.Tensor, npt.NDArray[np.int64]]:
-        """The first pictures of the first batch, at most `count`, as uint8 before normalisation, and which they are.
+        """The first pictures of the first batch, at most `count`, as uint8 before normalisation, and their positions.
 
-        Decoded in this process. Raises WorkError that names a picture that cannot be decoded.
+        They are decoded in this process. Raises WorkError that names a picture that cannot be decoded.
         """
         epoch, index = next(self.requests(0))
         index = index[:count]
@@ -111,10 +110,10 @@ class TrainBatches:
 def evaluation_pixels(
     split: Split, preprocessing: Preprocessing, *, batch_size: int, workers: int, device: torch.device | str
 ) -> Iterator[tuple[torch.Tensor, npt.NDArray[np.int64]]]:
-    """The pixels of every sample exactly once, in order, uint8 (B, C, crop, crop), and which samples they are.
+    """The pixels of every sample exactly once, in order, uint8 (B, C, crop, crop), and the samples' positions.
 
-    The last batch may be smaller. Raises WorkError that names a picture that cannot be decoded, and when a worker
-    process has died.
+    The last batch may be smaller. Raises WorkError that names a picture that cannot be decoded, and if a worker process
+    has died.
     """
     device = torch.device(device)
     chunks = [np.arange(i, min(i + batch_size, len(split))) for i in range(0, len(split), batch_size)]
@@ -132,7 +131,7 @@ def evaluation_pixels(
 def evaluation_batches(
     split: Split, preprocessing: Preprocessing, *, batch_size: int, workers: int, device: torch.device | str
 ) -> Iterator[Batch]:
-    """Every sample of the split exactly once, in order, as `evaluation_pixels` gives them, but normalised."""
+    """Every sample of the split exactly once, in order: the batches of `evaluation_pixels`, normalised."""
     device = torch.device(device)
     for pixels, index in evaluation_pixels(split, preprocessing, batch_size=batch_size, workers=workers, device=device):
         yield _batch(pixels, split, index, preprocessing, device)

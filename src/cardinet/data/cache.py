@@ -1,4 +1,4 @@
-"""The folder for what can be made again: downloads, converted files, results of check-data."""
+"""The cache folder: downloads, converted files and results of check-data, all of which can be made again."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from cardinet.base.errors import Notice, WorkError
 
 
 def cache_folder(name: str) -> Path:
-    """`$XDG_CACHE_HOME/cardinet/NAME` (or `~/.cache/...`), made if need be; else a temporary one, with a Notice.
+    """The folder `$XDG_CACHE_HOME/cardinet/NAME` (or `~/.cache/...`), which is made if it is missing.
 
-    Raises WorkError where that cannot be made either.
+    If it cannot be made, a temporary folder is used, with a Notice. Raises WorkError if that fails too.
     """
     try:
         return _made(_base() / "cardinet" / name)
-    except RuntimeError:  # how Python says that the user has no home
+    except RuntimeError:  # the user has no home folder
         why = "There is no home folder for a cache"
     except OSError as error:
         why = f"The cache folder {error.filename} cannot be written to ({error.strerror})"
@@ -26,7 +26,7 @@ def cache_folder(name: str) -> Path:
         folder = _made(_own_temporary() / name)
     except OSError as error:
         raise WorkError(f"{why}, nor can {error.filename}; set XDG_CACHE_HOME to a writable folder.") from error
-    warnings.warn(Notice(f"{why}; {folder.parent} is used. XDG_CACHE_HOME names another."), stacklevel=2)
+    warnings.warn(Notice(f"{why}; {folder.parent} is used. To use another folder, set XDG_CACHE_HOME."), stacklevel=2)
     return folder
 
 
@@ -42,10 +42,10 @@ def _made(folder: Path) -> Path:
 
 
 def _own_temporary() -> Path:
-    """A temporary folder that nobody else can write to, the same one the next time."""
+    """A temporary folder that nobody else can write to. Its name is always the same."""
     folder = Path(tempfile.gettempdir()) / f"cardinet-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     state = folder.lstat()
     if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or state.st_mode & 0o022:
-        raise PermissionError(1, "it is somebody else's", str(folder))
+        raise PermissionError(1, "it belongs to another user", str(folder))
     return folder

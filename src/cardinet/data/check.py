@@ -1,4 +1,4 @@
-"""check-data: every picture of a source decoded fully, and everything that is wrong with it by name."""
+"""check-data: decode every picture of a source fully, and report everything that is wrong, by name."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from cardinet.data.decode import PictureError
 from cardinet.data.findings import Finding
 from cardinet.data.inspection import Inspection, Remark, inspect
 from cardinet.data.kinds import absolute, list_source
-from cardinet.data.listing import Encoded, Labels, Names
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source
+from cardinet.data.source_listing import Encoded, Labels, Names
 from cardinet.data.splitting import divided
 
 Progress = Callable[[int, int], None]
-_CHUNK = 32  # pictures a thread takes at once: a hand-over costs as much as decoding a small one
+_CHUNK = 32  # pictures for each task of a thread: starting a task costs as much as decoding a small picture
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What check-data found. `splits` counts the pictures of each split, `from_cache` those not decoded again."""
+    """The result of check-data. `splits` counts the pictures of each split, `from_cache` those not decoded again."""
 
     source: str
     pictures: int
@@ -53,7 +53,7 @@ class CheckReport:
 
 @dataclass(frozen=True)
 class _Picture:
-    """One picture to look at: where it stands, and how to read it."""
+    """One picture to inspect: its split and position, and how to read it."""
 
     split: str
     index: int
@@ -77,11 +77,11 @@ class _Picture:
 def check(
     text: str, settings: DataSettings, *, workers: int | None = None, progress: Progress | None = None
 ) -> CheckReport:
-    """Look at every picture of a source, whatever the limit, and at its class folders.
+    """Inspect every picture of a source, regardless of `limit`, and its class folders.
 
-    `workers` threads decode (None: as many as cores); `progress(done, total)` is called in this thread. Results
-    are kept by path, size and time. What a training would refuse is a finding here: raises RequestError for an
-    unknown kind or a missing path, WorkError only where a source cannot be read at all.
+    `workers` threads decode (None: one for each core). `progress(done, total)` is called in this thread. Results are
+    cached by path, size and time. Everything that a training would refuse is a finding. Raises RequestError for an
+    unknown kind or a missing path, WorkError only if a source cannot be read at all.
     """
     start = time.monotonic()
     listing = list_source(text)
@@ -114,21 +114,21 @@ def check(
 def bad_pictures(
     source: Source, settings: DataSettings, progress: Progress | None = None, *, workers: int | None = None
 ) -> list[Finding]:
-    """The pictures of an opened source that cannot be used; [] where all are decoded already, in memory."""
-    return [finding for finding in examined(source, settings, progress, workers=workers) if finding.bad]
+    """Findings on the unusable pictures of an opened source; [] if all pictures are decoded in memory already."""
+    return [finding for finding in findings_on_pictures(source, settings, progress, workers=workers) if finding.bad]
 
 
-def examined(
+def findings_on_pictures(
     source: Source, settings: DataSettings, progress: Progress | None = None, *, workers: int | None = None
 ) -> list[Finding]:
-    """What `check` finds in the pictures of an opened source; [] where all are decoded already, in memory."""
+    """The findings of `check` on the pictures of an opened source; [] if all are decoded in memory already."""
     pictures = [
         _Picture(split.name, index, split.names, split.encoded)
         for split in source.splits.values()
         if split.encoded is not None
         for index in range(len(split))
     ]
-    # A small source that is not in memory holds a bad picture: it has just been decoded, whatever the cache says.
+    # A small source that is not in memory holds a bad picture: it was just decoded, so the cache does not matter.
     key = None if source.small else absolute(source.text)
     inspections, _ = _inspect_all(pictures, key, settings.pixel_limit, workers, progress)
     labels = {split.name: split.labels for split in source.splits.values()}
@@ -141,7 +141,7 @@ def examined(
 def _inspect_all(
     pictures: list[_Picture], key: str | None, pixel_limit: int, workers: int | None, progress: Progress | None
 ) -> tuple[list[Inspection], int]:
-    """Each picture's inspection, in order, and how many came from the cache (of this key; None: from no cache)."""
+    """The inspection of each picture, in order, and the number from the cache. `key` None means no cache."""
     if not pictures:
         return [], 0
     cache = None if key is None else CheckCache(key, pixel_limit)
@@ -160,7 +160,7 @@ def _inspect_all(
             done += 1
             if done % _CHUNK == 0 or done == len(pictures):
                 report(done, len(pictures))
-    finally:  # also when the user stops it: what is known need not be done again
+    finally:  # also if the user stops it, so that finished work is not repeated
         if missing and cache is not None:
             cache.save()
     return [inspection for inspection in found if inspection is not None], from_cache
@@ -190,7 +190,7 @@ def _findings(pictures: list[_Picture], inspections: Iterable[Inspection]) -> li
 
 
 def _without_common_grey(findings: list[Finding], pictures: int) -> list[Finding]:
-    """In a source of grey pictures it is worth no remark that each one is grey."""
+    """Drop the remark "grey" if all pictures of a source are grey."""
     usable = pictures - sum(finding.bad for finding in findings)
     if sum(finding.kind == "grey" for finding in findings) < usable:
         return findings
@@ -200,7 +200,7 @@ def _without_common_grey(findings: list[Finding], pictures: int) -> list[Finding
 def _duplicates(
     pictures: list[_Picture], inspections: list[Inspection], labels: Mapping[str, Labels], classes: tuple[str, ...]
 ) -> list[Finding]:
-    """Pictures with the same bytes as an earlier one, with what their places mean for training."""
+    """Findings on pictures with the same bytes as an earlier one, and what that means for training."""
     first: dict[str, _Picture] = {}
     found = []
     for picture, inspection in zip(pictures, inspections, strict=True):
@@ -211,7 +211,7 @@ def _duplicates(
             continue
         detail = f"the same bytes as {twin.names.key(twin.index)}"
         if twin.split != picture.split:
-            detail += f", which is in the {twin.split} split, so that it measures what was learnt by heart"
+            detail += f", which is in the {twin.split} split, so it would measure memorised pictures"
         label, other = (int(labels[p.split][p.index]) for p in (picture, twin))
         if label != other:
             detail += f", and the two are of different classes ({classes[label]} and {classes[other]})"

@@ -1,4 +1,4 @@
-"""What check-data found, kept by file: a file of the same size and time is not decoded again."""
+"""The cache of check-data, by file: a file with the same size and time is not decoded again."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cardinet.base.errors import WorkError
 from cardinet.base.files import write_atomic
 from cardinet.base.schemas import Document, conform
 from cardinet.data.cache import cache_folder
-from cardinet.data.formats import reader
 from cardinet.data.inspection import Inspection, Remark
+from cardinet.data.picture_formats import reader
 
 VERSION = 3
 
 
 class _Head(Document):
-    """The first line of the file; the other holds the files, of which the digest is."""
+    """The first line of the cache file. `digest` is that of the second line, which holds the files."""
 
     version: int
     reader: str
@@ -29,7 +29,7 @@ class _Head(Document):
 
 
 class _File(Document):
-    """A file's state, and of each row in it the digest and the remarks (kind, detail, bad)."""
+    """The state of a file, and the digest and remarks (kind, detail, bad) of each row in it."""
 
     size: int
     time: int
@@ -37,7 +37,7 @@ class _File(Document):
 
 
 class CheckCache:
-    """The inspections of one source, by absolute path and row. Without a folder to write to it forgets them."""
+    """The inspections of one source, by absolute path and row. Without a writable folder they are not kept."""
 
     def __init__(self, source: str, pixel_limit: int) -> None:
         self.pixel_limit = pixel_limit
@@ -61,7 +61,7 @@ class CheckCache:
         return None if entry is None else Inspection(entry[0], tuple(Remark(*remark) for remark in entry[1]))
 
     def put(self, place: tuple[str, int], inspection: Inspection) -> None:
-        """Keep an inspection under the state that the file had when it was asked for."""
+        """Keep an inspection, with the state that the file had at the time of `get`."""
         file, row = place
         state = self._state(file)
         if state is None:
@@ -73,7 +73,7 @@ class CheckCache:
         found["rows"][str(row)] = [inspection.digest, remarks]
 
     def save(self) -> None:
-        """Write the file. A cache that cannot be written costs time later, and nothing else."""
+        """Write the file. Errors are ignored: a missing cache only costs time later."""
         if self.path is None:
             return
         body = to_json(self._files).encode()
@@ -92,7 +92,7 @@ class CheckCache:
         return self._states[file]
 
     def _read(self, path: Path) -> dict[str, dict[str, Any]]:
-        """What the file holds; nothing where it is absent, damaged or of another version or reader."""
+        """The content of the file; empty if it is missing, damaged, or of another version or reader."""
         try:
             first, _, body = read_bytes(path).partition(b"\n")
             head: _Head = conform(_Head, parse_json(first))

@@ -1,4 +1,4 @@
-"""From the bytes of one picture to 8-bit pixels, with one plain reason where that is not possible."""
+"""Decode the bytes of one picture to pixels, or give one plain reason why that is not possible."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from contextlib import contextmanager, suppress
 
 from PIL import Image, UnidentifiedImageError, _imaging
 
-from cardinet.data import formats, tiff
-from cardinet.data.modes import PictureError, not_read, note_samples, orientation, to_mode
+from cardinet.data import picture_formats, tiff
+from cardinet.data.modes import PictureError, note_samples, orientation, storage_error, to_mode
 
 __all__ = ["PictureError", "decode", "load_picture", "open_picture", "orientation", "to_mode"]
 
-# What Pillow has to say of a file (odd metadata, palettes) is said by check-data, in the user's words.
+# check-data reports odd metadata and palettes in the user's words, so Pillow's warnings are not needed.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-if formats.HEIF:
+if picture_formats.HEIF:
     import pillow_heif
 
     pillow_heif.register_heif_opener()
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Python prints what Pillow logs
-# libtiff prints what it has to say of damaged data, without a file's name; Pillow raises as well. The library that
-# Pillow has loaded is told once, for all threads; where it is built into Pillow itself it cannot be told.
+# libtiff prints messages on damaged data without the file's name, although Pillow raises an error as well. They are
+# switched off once for all threads, which is not possible if libtiff is built into Pillow itself.
 with suppress(AttributeError, OSError):
     ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
@@ -50,7 +50,7 @@ def open_picture(data: bytes, pixel_limit: int) -> Image.Image:
         raise PictureError("empty", "the file is empty")
     try:
         with _no_pixel_limit():
-            image: Image.Image = Image.open(io.BytesIO(data), formats=formats.FORMATS)
+            image: Image.Image = Image.open(io.BytesIO(data), formats=picture_formats.FORMATS)
     except UnidentifiedImageError:
         raise _unidentified(data) from None
     except Exception as error:  # a decoder may raise anything at damaged bytes
@@ -59,12 +59,12 @@ def open_picture(data: bytes, pixel_limit: int) -> Image.Image:
     if width * height > pixel_limit:
         size = f"{width}x{height} = {width * height:,} pixels"
         raise PictureError("over-large", f"{size}; the limit is {pixel_limit:,} (data.pixel_limit)")
-    note_samples(image)  # now, as decoding forgets how the values are stored
+    note_samples(image)  # before decoding, which forgets how the values are stored
     return image
 
 
 def load_picture(data: bytes, pixel_limit: int) -> Image.Image:
-    """Decode fully; of an animation the first frame. Raises PictureError as `open_picture` does."""
+    """Decode a picture fully; of an animation only the first frame. Raises PictureError as `open_picture` does."""
     image = open_picture(data, pixel_limit)
     decode(image)
     return image
@@ -79,20 +79,22 @@ def decode(image: Image.Image) -> None:
 
 
 def _unidentified(data: bytes) -> PictureError:
-    """Why Pillow does not know what the bytes are."""
-    name = formats.format_of(data)
+    """The error for bytes that Pillow does not recognise."""
+    name = picture_formats.format_of(data)
     if name is None:
         return PictureError("wrongly-typed", f"it is not a picture; it begins with {data[:12]!r}")
-    if name not in formats.FORMATS:
-        return PictureError("wrongly-typed", f"it is a {name} picture, which is not read; {formats.REASONS[name]}")
+    if name not in picture_formats.FORMATS:
+        return PictureError(
+            "wrongly-typed", f"it is a {name} picture, which is not read; {picture_formats.REASONS[name]}"
+        )
     if name == "TIFF" and (how := tiff.unread(data)) is not None:
-        return not_read(how)
+        return storage_error(how)
     return PictureError("damaged", "its header cannot be read")
 
 
 def _damage(error: Exception) -> PictureError:
     text = str(error) or type(error).__name__
-    if text.startswith("unknown raw mode"):  # Pillow knows how the values are stored, and has nothing to read them
-        return not_read(text)
+    if text.startswith("unknown raw mode"):  # Pillow recognises the storage of the values but cannot read it
+        return storage_error(text)
     cut = "truncated" in text.lower() or isinstance(error, EOFError)
     return PictureError("truncated" if cut else "damaged", text)

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from cardinet.base.randomness import uniforms
 
 DRAWS_VERSION = 2
-"""How augmentations draw, as run.toml records it. It grows when the same recipe comes to draw other numbers.
+"""The version of the augmentations' draws; run.toml records it. It grows if the same recipe would draw other numbers.
 
-1 were draws by their position, 2 are draws by their name.
+In version 1 a draw depends on its position, in version 2 on its name.
 """
 
 Uniforms = npt.NDArray[np.float64]
@@ -21,9 +21,9 @@ Whole = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """What is drawn for some samples in an epoch.
+    """The random draws for some samples in an epoch.
 
-    Every draw has a name, "Class.what", and is independent of all others: one more shifts none of them.
+    Every draw has a name, "Class.what", and is independent of all others: a new draw shifts no other.
     """
 
     seed: int
@@ -35,10 +35,10 @@ class Draws:
         return uniforms(self.seed, self.epoch, name, self.index)[:, 0]
 
     def uniform_rows(self, name: str, count: int) -> Uniforms:
-        """`count` draws in [0, 1) for each sample, (N, count). More of them change none of the first."""
+        """`count` draws in [0, 1) for each sample, (N, count). A larger `count` does not change the first ones."""
         return uniforms(self.seed, self.epoch, name, self.index, count)
 
 
 def whole_number(u: npt.ArrayLike, count: int) -> Whole:
-    """A draw in [0, 1) as one that is uniform over 0 .. count - 1."""
+    """Turn draws in [0, 1) into whole numbers that are uniform over 0 .. count - 1."""
     return np.asarray(np.floor(np.asarray(u) * count), dtype=np.int64)

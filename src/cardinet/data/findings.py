@@ -1,4 +1,4 @@
-"""What was found wrong or worth knowing about one picture or folder."""
+"""Findings: what is wrong with a picture or folder, or worth knowing about it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """One picture or folder by name, the split it stands in, the kind of finding and the reason.
+    """One picture or folder by name, its split, the kind of finding and the reason.
 
-    `bad` findings keep a picture (or the whole source) from being used; the others are notes. `key` is the
-    picture's place within the source (see `Names.key`), "" where the finding is not on one picture.
+    A `bad` finding makes a picture (or the whole source) unusable; the others are notes. `key` is the picture's place
+    in the source (see `Names.key`); it is empty if the finding is not about one picture.
     """
 
     name: str
@@ -22,10 +22,10 @@ class Finding:
 
     @property
     def identity(self) -> str:
-        """`SPLIT:KEY`, such as `train:ant/3.jpg`: the picture, however the source is typed when it is opened again.
+        """`SPLIT:KEY`, such as `train:ant/3.jpg`. It does not depend on how the user types the source.
 
-        No two pictures of a source share it, and it can always be written down: bytes of a name that are no UTF-8
-        stand escaped.
+        No two pictures of a source share it. It can always be written down, as bytes of a name that are not UTF-8 are
+        escaped.
         """
         return f"{self.split}:{self.key}"
 

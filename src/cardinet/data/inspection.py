@@ -1,4 +1,4 @@
-"""Everything that can be said of one picture's bytes."""
+"""Inspect the bytes of one picture: everything that a training would meet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PLAIN = ("L", "RGB")
 
 @dataclass(frozen=True)
 class Remark:
-    """A kind of finding with its reason; `bad` keeps the picture from being used."""
+    """A kind of finding with its reason. A `bad` remark makes the picture unusable."""
 
     kind: str
     detail: str
@@ -24,16 +24,17 @@ class Remark:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A picture's remarks and the digest of its bytes ("" where they could not be read)."""
+    """The remarks on a picture and the digest of its bytes, which is empty if they could not be read."""
 
     digest: str
     remarks: tuple[Remark, ...]
 
 
 def inspect(data: bytes, pixel_limit: int) -> Inspection:
-    """Read a picture as a training does, in the same order, and say what it met.
+    """Read a picture as a training does, in the same order, and collect remarks.
 
-    The header, its size against the limit, all pixels, then grey and RGB: what is not bad here is not refused there.
+    The order is header, size limit, all pixels, then grey and RGB. A picture without a bad remark is never refused
+    later.
     """
     digest = hashlib.sha256(data).hexdigest()[:32]
     try:
@@ -73,10 +74,10 @@ def _remarks(image: Image.Image, mode: str, raw: str, transparent: bool) -> list
 
 
 def _frames(image: Image.Image) -> int:
-    """How many frames or pages a decoded picture has; 0 where they cannot be read to the end."""
+    """The number of frames or pages of a decoded picture; 0 if not all of them can be read."""
     try:
         return int(getattr(image, "n_frames", 1))
-    except Exception:  # a damaged later frame, of which nothing is used
+    except Exception:  # a later frame is damaged, which is not used
         return 0
 
 

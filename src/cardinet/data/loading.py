@@ -1,4 +1,4 @@
-"""Photographs decoded and augmented in worker processes, whole batches at a time."""
+"""Decode and augment photographs in worker processes, a whole batch at a time."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ Request = tuple[int, npt.NDArray[np.int64]]
 Pixels = npt.NDArray[np.uint8]
 
 AHEAD = 2
-"""Batches that a worker makes before they are asked for."""
+"""The number of batches that a worker makes in advance."""
 
 PATIENCE = 2.0
-"""Seconds for the workers to stop by themselves."""
+"""Seconds that the workers get to stop by themselves."""
 
 REASON = 400
-"""Bytes of the reason why a worker gave up."""
+"""The most bytes of the reason that a worker gives when it fails."""
 
 LOSSES = ("DataLoader worker", "Pin memory thread", "Too many open files", "ancdata", "shared memory", "mmap")
-"""With these torch says that a worker has gone, or that what it made cannot be taken over."""
+"""Words in torch's errors for a worker that has died, or whose batch cannot be received."""
 
 
 class WorkerLost(WorkError):
-    """A worker process has ended, or could not hand a batch over, or could not be started."""
+    """A worker process has died, could not pass a batch on, or could not be started."""
 
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What a worker does: decode, then augment (without augmentations: resize and crop) each picture."""
+    """The work of a worker: decode each picture, then augment it (without augmentations: resize and crop it)."""
 
     split: Split
     preprocessing: Preprocessing
@@ -66,7 +66,7 @@ class Work:
     def pixels(self, request: Request, stopped: Callable[[], bool] = lambda: False) -> Pixels:
         """uint8 (B, crop, crop, C). Raises WorkError that names the picture.
 
-        Once it is `stopped`, the pictures that are left are not decoded.
+        Once `stopped()` is true, the remaining pictures are not decoded.
         """
         epoch, indices = request
         side, channels = self.preprocessing.crop, self.preprocessing.channels
@@ -78,11 +78,11 @@ class Work:
         return pixels
 
     def batch(self, request: Request) -> torch.Tensor:
-        """The same as a tensor (B, C, crop, crop), stored with the channels last."""
+        """The pixels as a tensor (B, C, crop, crop), stored with the channels last."""
         return channels_first(torch.from_numpy(self.pixels(request)))
 
     def bytes(self, request: Request) -> int:
-        """How large a batch is."""
+        """The size of a batch in bytes."""
         return len(request[1]) * self.preprocessing.crop**2 * self.preprocessing.channels
 
     def _picture(self, epoch: int, index: int) -> Pixels:
@@ -100,15 +100,15 @@ def channels_first(pixels: torch.Tensor) -> torch.Tensor:
 
 
 class _Requests(Dataset[Any]):
-    """The data set that torch's workers see: its keys are whole requests, its items whole batches.
+    """The data set that torch's workers see. Its keys are whole requests, its items whole batches.
 
-    A batch is a tensor, which torch hands over in shared memory, or an array, which goes through a pipe. A picture that
-    cannot be decoded comes back as its error: raised there, it would arrive as a traceback.
+    A batch is a tensor, which torch passes in shared memory, or an array, which goes through a pipe. For a picture that
+    cannot be decoded the item is the error itself: an error raised in a worker would arrive as a traceback.
     """
 
     def __init__(self, work: Work, *, shared: bool) -> None:
         self.work, self.shared = work, shared
-        # Shared with the workers, without a lock that a dead one may hold
+        # Shared with the workers, without a lock: a dead worker might hold it.
         self.stop = multiprocessing.RawValue("b", 0)
         self.failure = multiprocessing.RawArray("c", REASON)
 
@@ -120,27 +120,27 @@ class _Requests(Dataset[Any]):
         return torch.from_numpy(pixels) if self.shared else pixels
 
     def give_up(self, error: Exception, item: object) -> None:
-        """End this worker, as what it has made cannot be handed over: its parent would wait for it without end."""
+        """End this worker, as its batch cannot be passed on: its parent would wait forever."""
         text = str(error) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}"
         self.failure.value = text.encode("utf-8", "backslashreplace")[: REASON - 1]
         os._exit(1)
 
     def lost(self) -> WorkerLost:
-        """What is said of a worker that has ended."""
+        """The error for a worker that has died."""
         reason = self.failure.value.decode("utf-8", "ignore")
         if reason:
             return WorkerLost(
-                f"A worker process could not hand its pictures over ({reason}); try fewer workers (--workers), or "
-                "0, which decodes without them."
+                f"A worker process could not pass its pictures on ({reason}); try fewer workers (--workers), or 0, "
+                "which decodes without them."
             )
         return WorkerLost(
-            "A worker process that decodes pictures was ended from outside, most often because the memory "
-            "(or shared memory, /dev/shm) was used up; try fewer workers (--workers)."
+            "A worker process that decodes pictures was killed, most often because the memory (or shared memory, "
+            "/dev/shm) was full; try fewer workers (--workers)."
         )
 
 
 class _Again:
-    """An iterable that starts anew each time, as a sampler must."""
+    """An iterable that starts from the beginning each time, as a sampler must."""
 
     def __init__(self, start: Callable[[], Iterable[Request]]) -> None:
         self.start = start
@@ -152,17 +152,17 @@ class _Again:
 def decoded(
     work: Work, requests: Callable[[], Iterable[Request]], *, workers: int, device: torch.device
 ) -> Iterator[torch.Tensor]:
-    """The requested batches, in order: uint8 (B, C, crop, crop). With 0 workers in this process.
+    """The requested batches, in order: uint8 (B, C, crop, crop). With 0 workers this process makes them.
 
-    The workers live until the iterator is closed, over epochs, and end with this process, however it ends.
-    Raises WorkError that names a picture that cannot be decoded, and WorkerLost when a worker process has died.
+    The workers live over epochs, until the iterator is closed. They always end with this process, however it ends.
+    Raises WorkError that names a picture that cannot be decoded, and WorkerLost if a worker process has died.
     """
     if workers == 0:
         for request in requests():
             yield work.batch(request)
         return
     first = next(iter(requests()), None)
-    needed = 0 if first is None else work.bytes(first) * (AHEAD * workers + 2)  # two are in the hands of the parent
+    needed = 0 if first is None else work.bytes(first) * (AHEAD * workers + 2)  # the parent holds two
     data, batches = _start(work, _Again(requests), workers, device, shared=needed <= free_shared_memory())
     try:
         while (item := _next(batches, data)) is not None:
@@ -174,7 +174,7 @@ def decoded(
 
 
 def free_shared_memory() -> int:
-    """Bytes that batches in shared memory can still take: in a container of Docker 64 MB at most, if nobody asks."""
+    """Bytes left for batches in shared memory. A Docker container has 64 MB unless it is told otherwise."""
     if sys.platform != "linux":
         return sys.maxsize
     try:
@@ -185,27 +185,27 @@ def free_shared_memory() -> int:
 
 
 def _next(batches: Iterator[Any], data: _Requests) -> Any:
-    """What the workers have made next; None at the end. Raises WorkerLost."""
+    """The next batch of the workers; None at the end. Raises WorkerLost."""
     try:
         with _Deaths.heard():
             return next(batches, None)
     except (RuntimeError, OSError, EOFError) as error:
-        # Which one it is depends on whether the worker died while it handed a batch over, and on what ran short.
+        # The kind of error depends on the moment at which the worker died, and on the resource that was missing.
         if isinstance(error, RuntimeError) and not any(sign in str(error) for sign in LOSSES):
             raise
         _stop(batches, data)
         if "Too many open files" in str(error) or "ancdata" in str(error):
             raise WorkerLost(
-                "The pictures of the worker processes could not be taken over: too many files are open (`ulimit -n`); "
+                "The pictures of the worker processes could not be received: too many files are open (`ulimit -n`); "
                 "try 0 workers (--workers 0)."
             ) from error
         raise data.lost() from error
 
 
 class _Deaths:
-    """Lets torch say that a worker has died only where a batch is waited for.
+    """Let torch report a dead worker only while a batch is awaited.
 
-    Its handler of SIGCHLD raises in whatever the main thread does, such as an update of the parameters.
+    Torch's handler of SIGCHLD would raise anywhere in the main thread, for example inside an update of parameters.
     """
 
     waiting = False
@@ -213,7 +213,7 @@ class _Deaths:
 
     @classmethod
     def hold(cls) -> None:
-        """Take the place of torch's handler."""
+        """Replace torch's handler."""
         handler = signal.getsignal(signal.SIGCHLD)
         if callable(handler) and handler != cls._hear and threading.current_thread() is threading.main_thread():
             cls.torch = handler
@@ -236,10 +236,10 @@ class _Deaths:
 
 
 def _stop(batches: Any, data: _Requests) -> None:
-    """Tell the workers to stop, after the picture at hand, and wait for them; end those that do not."""
+    """Tell the workers to stop after their current picture, and wait for them. Kill those that do not stop."""
     data.stop.value = 1
     timer = threading.Timer(PATIENCE, lambda: [worker.kill() for worker in batches._workers])
-    if ends := not sys.is_finalizing():  # a thread would not start any more
+    if ends := not sys.is_finalizing():  # else no thread can start
         timer.start()
     try:
         batches._shutdown_workers()
@@ -255,13 +255,13 @@ def _stop(batches: Any, data: _Requests) -> None:
 def _start(
     work: Work, requests: _Again, workers: int, device: torch.device, *, shared: bool
 ) -> tuple[_Requests, Iterator[Any]]:
-    """Start the workers. Raises WorkerLost where the system refuses."""
+    """Start the workers. Raises WorkerLost if the system refuses."""
     try:
         data = _Requests(work, shared=shared)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores: a user's choice
-            # From Python 3.12 on every fork beside a thread warns, and torch has threads. A worker takes none of the
-            # locks that they may hold: it decodes with Pillow and NumPy, and torch is told to use one thread there.
+            # From Python 3.12 on, a fork in a process with threads warns, and torch has threads. A worker takes none of
+            # their locks: it decodes with Pillow and NumPy, and torch uses one thread there.
             warnings.filterwarnings(
                 "ignore", r"This process \(pid=\d+\) is multi-threaded, use of fork", DeprecationWarning
             )
@@ -271,17 +271,17 @@ def _start(
                 sampler=requests,
                 num_workers=workers,
                 collate_fn=_as_it_is,
-                # Forked workers share the source and have this process as their parent. From Python 3.14 on the default
-                # on Linux is another process that forks; elsewhere the default (spawn) is the one that is safe.
+                # Forked workers share the source and are children of this process. From Python 3.14 on, Linux forks
+                # from another process by default; on other systems only the default (spawn) is safe.
                 multiprocessing_context="fork" if sys.platform == "linux" else None,
                 pin_memory=device.type == "cuda",
                 prefetch_factor=AHEAD,
                 worker_init_fn=partial(_begin, os.getpid(), data),
-                generator=torch.Generator(),  # else the loader advances the global one, which the network may draw from
+                generator=torch.Generator(),  # else the loader advances the global generator, which the network may use
             )
             with _blocked_signals():
                 batches = iter(loader)
-    except (OSError, ImportError) as error:  # no processes, files or semaphores are left, or this system has none
+    except (OSError, ImportError) as error:  # the system has no processes, files or semaphores left, or none at all
         reason = getattr(error, "strerror", None) or str(error)
         raise WorkerLost(
             f"The worker processes that decode pictures could not be started ({reason}); try fewer workers "
@@ -297,7 +297,7 @@ def _as_it_is(item: Any) -> Any:
 
 @contextmanager
 def _blocked_signals() -> Iterator[None]:
-    """Let SIGINT and SIGTERM wait. A worker inherits that, so that none ends it before it runs `_follow_parent`."""
+    """Block SIGINT and SIGTERM. A worker inherits that, so that neither ends it before it runs `_follow_parent`."""
     if sys.platform != "linux":  # a spawned worker would keep them blocked
         yield
         return
@@ -310,17 +310,17 @@ def _blocked_signals() -> Iterator[None]:
 
 def _begin(parent: int, data: _Requests, _: int) -> None:
     """Set a worker up before its first batch."""
-    # torch puts what is made into a queue whose thread turns it into bytes; by default an error there is printed, and
-    # the worker lives on.
+    # A thread of torch's queue turns batches into bytes. By default an error there is printed and the worker lives on.
     Queue._on_queue_feeder_error = staticmethod(data.give_up)  # type: ignore[attr-defined]
     sys.excepthook = _unless_hung_up
     _follow_parent(parent)
 
 
 def _unless_hung_up(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print an error of a worker, but for the one of a parent that has hung up while it took a batch over.
+    """Print an error of a worker, except if the parent has closed the connection while it received a batch.
 
-    It does so where a signal ends its wait. Python has a thread here that gives the batches in shared memory away.
+    The parent closes it if a signal ends its wait. A Python thread in the worker passes on the batches in shared
+    memory.
     """
     if not issubclass(kind, (ConnectionError, EOFError, AuthenticationError)):
         sys.__excepthook__(kind, error, trace)
@@ -329,19 +329,19 @@ def _unless_hung_up(kind: type[BaseException], error: BaseException, trace: Trac
 def _follow_parent(parent: int) -> None:
     """Make this worker live exactly as long as its parent wants.
 
-    Ctrl-C, and the SIGTERM of a scheduler (scancel, timeout, systemd), reach the whole process group, and the parent
-    may still finish its step and save: here they do nothing. The parent's own SIGTERM ends the worker; Python sends
-    it to those that are left when it exits, and then waits for them. When the parent is gone the worker ends:
-    torch's own watch may wait for a queue that nobody reads any more.
+    Ctrl-C, and the SIGTERM of a scheduler (scancel, timeout, systemd), reach the whole process group. The worker
+    ignores them, as the parent may still finish its step and save. The parent's own SIGTERM ends the worker: Python
+    sends it at exit to the remaining workers and waits for them. If the parent has died, the worker ends itself:
+    torch's own watch may wait for a queue that nobody reads.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:
-            if sys.platform != "linux":  # elsewhere a signal's sender cannot be asked for; torch's handler stays
+            if sys.platform != "linux":  # other systems do not tell the sender of a signal; torch's handler stays
                 time.sleep(1.0)
                 continue
-            # It is blocked in all threads (`_blocked_signals`), so that it waits here until it is taken.
+            # The signal is blocked in all threads (`_blocked_signals`), so it stays pending until this call takes it.
             received = signal.sigtimedwait({signal.SIGTERM}, 1.0)
             if received is not None and received.si_pid == parent:
                 os._exit(0)

@@ -1,4 +1,4 @@
-"""From a decoded picture in any mode to 8-bit grey or RGB, upright."""
+"""Convert a decoded picture of any mode to upright 8-bit grey or RGB."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 from cardinet.data.tiff import FORMS, WHITE_IS_ZERO, storage
 
 _SAMPLES = "cardinet.samples"
-"""The key under which a picture's `info` keeps how its values are stored."""
+"""The key of a picture's `info` that holds its `Samples`."""
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -24,11 +24,11 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _ON_THE_WAY = {"P": "RGBA", "PA": "RGBA", "La": "LA", "RGBa": "RGBA", "LAB": "RGB"}
-"""Modes that Pillow brings to grey or RGB over another one only; from P straight to RGB it warns of transparency."""
+"""Modes that need a step in between on the way to grey or RGB. From P straight to RGB Pillow warns of transparency."""
 
 
 class PictureError(Exception):
-    """A picture that cannot be used: its kind (as in check-data's findings) and the reason, without the name."""
+    """A picture that cannot be used: the kind of the finding (as in check-data) and the reason, without the name."""
 
     def __init__(self, kind: str, detail: str) -> None:
         super().__init__(kind, detail)
@@ -38,7 +38,7 @@ class PictureError(Exception):
 
 @dataclass(frozen=True)
 class Samples:
-    """How a file stores one value: its bits, what makes its range unknown (a sign), whether 0 is white."""
+    """The storage of one value in a file: its bits, a reason for an unknown range (a sign), whether 0 is white."""
 
     bits: int
     form: str = ""
@@ -46,23 +46,23 @@ class Samples:
 
 
 def note_samples(image: Image.Image) -> None:
-    """Keep how the values of an opened, not yet decoded picture are stored; for modes of more than 8 bits.
+    """Note how the values of an opened, not yet decoded picture are stored, for modes with more than 8 bits.
 
-    Raises PictureError for values of no known range, and for those of which Pillow makes others.
+    Raises PictureError for values of unknown range, and for values that Pillow misreads.
     """
     wide = _wide(image.mode)
     if not wide and image.format != "TIFF":
         return
-    samples = _of_tiff(image) if image.format == "TIFF" else _of_data(image)
+    samples = _tiff_samples(image) if image.format == "TIFF" else _raw_samples(image)
     _check_range(image.mode, samples)
     if wide:
         image.info[_SAMPLES] = samples
 
 
 def note_opened(image: Image.Image) -> None:
-    """The same for a picture that someone else opened from a file, and may have decoded since.
+    """As `note_samples`, for a picture that the caller has opened from a file and perhaps decoded.
 
-    A picture that was made, and not read from a file, has no format; its mode says how it is stored.
+    A picture that was not read from a file has no format; its mode tells its storage.
     """
     undecoded = bool(getattr(image, "tile", None))
     if image.format is not None and (undecoded or _SAMPLES not in image.info):
@@ -70,9 +70,9 @@ def note_opened(image: Image.Image) -> None:
 
 
 def samples_of(image: Image.Image) -> Samples | None:
-    """How the values of a picture of more than 8 bits are stored; None for one of 8 bits.
+    """The storage of the values of a picture with more than 8 bits; None for 8 bits.
 
-    A picture that was not opened here is taken by its mode.
+    For a picture that was not opened here its mode decides.
     """
     if not _wide(image.mode):
         return None
@@ -84,24 +84,24 @@ def _wide(mode: str) -> bool:
     return mode == "F" or mode.startswith("I")
 
 
-def _of_tiff(image: Image.Image) -> Samples:
+def _tiff_samples(image: Image.Image) -> Samples:
     found = storage(getattr(image, "tag_v2", {}))
     if found is None:
         raise PictureError("damaged", "its tags do not say how its values are stored")
     if found.misread(image.mode):
-        raise not_read(found.in_words)
+        raise storage_error(found.in_words)
     return Samples(found.bits, FORMS[found.form], found.photometric == WHITE_IS_ZERO)
 
 
-def not_read(how: str) -> PictureError:
-    """The error for a whole picture that is stored in this way."""
+def storage_error(how: str) -> PictureError:
+    """The error for an undamaged picture with a kind of storage that is not read."""
     return PictureError(
         "wrongly-typed", f"it is stored in a way that is not read ({how}); save it as grey or RGB with 8 bits"
     )
 
 
-def _of_data(image: Image.Image) -> Samples:
-    """By the raw mode of the data, such as I;16B; what that does not say by the mode."""
+def _raw_samples(image: Image.Image) -> Samples:
+    """The storage by the raw mode of the data, such as I;16B, and otherwise by the mode."""
     if image.format == "PPM":  # Pillow stretches the values to 16 bits
         return Samples(32 if image.mode == "F" else 16)
     tiles = getattr(image, "tile", None) or []
@@ -114,7 +114,7 @@ def _of_data(image: Image.Image) -> Samples:
 
 
 def _check_range(mode: str, samples: Samples) -> None:
-    """Raise PictureError for values whose range nobody knows: with a sign, floating-point, of 32 bits."""
+    """Raise PictureError for values of unknown range: with a sign, floating-point or 32 bits."""
     kind = "floating-point" if mode == "F" else samples.form
     if not kind and _wide(mode) and not 8 < samples.bits <= 16:
         kind = f"{samples.bits}-bit"
@@ -126,13 +126,13 @@ def _check_range(mode: str, samples: Samples) -> None:
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) to 8; 1 where there is none or it cannot be read.
+    """The EXIF orientation, 1 (upright) to 8; 1 if it is missing or cannot be read.
 
-    The picture has to be decoded: to look for it in what follows the pixels, Pillow would decode it here.
+    The picture must be decoded before: otherwise Pillow would decode it here to search behind the pixels.
     """
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # damaged EXIF data says nothing about the pixels
+    except Exception:  # the pixels may be good although the EXIF data is damaged
         return 1
 
 

@@ -1,4 +1,4 @@
-"""What is done to every picture before it enters a network; a part of the model file."""
+"""The preprocessing of every picture before it enters a network. It is part of the model file."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from PIL import Image
 
 LARGEST_SIDE = 8192
-"""Pixels of the longest side that a network's input may have."""
+"""The largest side of a network's input, in pixels."""
 
 
 Box = tuple[int, int, int, int]
 
 WHOLE = 16 << 20
-"""Pixels up to which a picture is resized as a whole."""
+"""A picture with at most this many pixels after resizing is resized as a whole."""
 CROPS = 4
-"""Or up to so many times what the crop shows, for large crops of usual pictures."""
+"""So is one with at most this many times the pixels of the crop: usual pictures with large crops."""
 
 
 class Preprocessing(Settings):
     """Resize the shorter side, crop the centre, scale to [0, 1], subtract the mean and divide by the deviation.
 
-    `resize` is the length of the shorter side (None: as it is), `crop` the side of the square input. It gives
-    the same pixels as torchvision's `resize` and `center_crop` on a Pillow picture, which includes the black
-    border where a picture is smaller than the crop. `antialias = False` samples without a filter that grows
-    with the reduction. How colours, transparency, 16 bits and EXIF orientation are read: `decode.to_mode`.
+    `resize` is the length of the shorter side (None: unchanged), `crop` the side of the square input. The pixels are
+    the same as those of torchvision's `resize` and `center_crop` on a Pillow picture, with a black border around a
+    picture that is smaller than the crop. `antialias = False` samples without a filter that grows with the reduction.
+    For colours, transparency, 16 bits and EXIF orientation see `modes.to_mode`.
     """
 
     channels: Literal[1, 3]
@@ -51,14 +51,14 @@ class Preprocessing(Settings):
         return self
 
     def as_settings(self) -> dict[str, Any]:
-        """As plain data by the names of the settings: what files keep as `crop` is `size` there."""
+        """Plain data by the names of the settings: `crop` in files is called `size` there."""
         document = self.model_dump(mode="json")
         return {"size" if name == "crop" else name: value for name, value in document.items()}
 
     def picture(self, image: Image.Image) -> torch.Tensor:
         """A decoded picture as the input's pixels: uint8, (C, crop, crop), contiguous.
 
-        Raises PictureError for a mode that cannot be brought to 8 bits.
+        Raises PictureError for a mode that cannot be converted to 8 bits.
         """
         import numpy as np
         import torch
@@ -76,18 +76,18 @@ class Preprocessing(Settings):
         return self.window(image, (left, top, left + self.crop, top + self.crop))
 
     def _middle(self, width: int, height: int) -> Box:
-        """The part of a resized picture, smaller than the crop on one side, that a central crop of it can show."""
+        """The part of a resized picture that a central crop shows, if one side is smaller than the crop."""
         left, top = (max(0, round((side - self.crop) / 2.0)) for side in (width, height))
         return left, top, min(width, left + self.crop), min(height, top + self.crop)
 
     def to_mode(self, image: Image.Image) -> Image.Image:
-        """A decoded picture upright and in the input's mode (L or RGB), in its own size."""
+        """A decoded picture, upright and in the input's mode (L or RGB), in its own size."""
         from cardinet.data.decode import to_mode
 
         return to_mode(image, self.channels)
 
     def resized_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The (width, height) of a picture whose shorter side is as `resize` says; the longer one is rounded down."""
+        """The (width, height) after resizing the shorter side to `resize`; the longer side is rounded down."""
         width, height = size
         short, long = min(width, height), max(width, height)
         if self.resize is None or short == self.resize:
@@ -96,15 +96,15 @@ class Preprocessing(Settings):
         return (self.resize, new_long) if width <= height else (new_long, self.resize)
 
     def resized(self, image: Image.Image) -> Image.Image:
-        """The picture with its shorter side as `resize` says."""
+        """The picture, resized so that its shorter side is `resize`."""
         size = self.resized_size(image.size)
         return image if size == image.size else self.scale(image, size)
 
     def window(self, image: Image.Image, box: Box) -> Image.Image:
         """The part (left, top, right, bottom) of the resized picture.
 
-        Of a long strip only that part is made, as the whole would take gigabytes; its pixels may then differ by a
-        rounding from those of the whole.
+        Of a long strip only this part is computed, as the whole would take gigabytes. Its pixels may then differ from
+        those of the whole by rounding.
         """
         size = self.resized_size(image.size)
         if size == image.size:
@@ -118,7 +118,7 @@ class Preprocessing(Settings):
     def scale(
         self, image: Image.Image, size: tuple[int, int], seen: tuple[float, float, float, float] | None = None
     ) -> Image.Image:
-        """The picture, or the part of it that is `seen`, in the given (width, height), by the interpolation."""
+        """The picture, or its part `seen`, interpolated to the given (width, height)."""
         from PIL import Image
 
         method = Image.Resampling[self.interpolation.upper()]
@@ -127,7 +127,7 @@ class Preprocessing(Settings):
         return image.transform(size, Image.Transform.EXTENT, seen or (0, 0, *image.size), method)
 
     def centre_crop(self, image: Image.Image) -> Image.Image:
-        """The central square of the input's side; a smaller picture is put on black first."""
+        """The central square with the input's side. A smaller picture gets a black border first."""
         from PIL import Image
 
         width, height = image.size
@@ -151,10 +151,10 @@ class Preprocessing(Settings):
 def _constants(
     mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and deviation as float32 (1, C, 1, 1) on the device, made once: copying them there stops the host."""
+    """Mean and deviation as float32 (1, C, 1, 1) on the device. They are cached, as a copy makes the host wait."""
     import torch
 
-    with torch.inference_mode(False):  # whoever asks first, the tensors serve in every mode
+    with torch.inference_mode(False):  # the cached tensors must work in every mode
         first, second = (
             torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, 1, 1) for values in (mean, std)
         )

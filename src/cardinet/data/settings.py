@@ -45,14 +45,14 @@ class DataSettings(Settings):
 
 
 AUGMENTATIONS = Table(Augmentation, "cardinet.data.augmentations", "augmentation")
-"""Every augmentation by its name."""
+"""All augmentations by name."""
 
 
 def _one_framing(parts: Mapping[str, Augmentation]) -> Mapping[str, Augmentation]:
     framing = [name for name, part in parts.items() if isinstance(part, Framing) and part.acts]
     if len(framing) > 1:
         raise ValueError(
-            f"{' and '.join(framing)} are both random crops; leave one of them out, by "
+            f"{' and '.join(framing)} are both random crops; remove one of them by "
             f"{' or '.join(f'augmentation.{name}=none' for name in framing)}"
         )
     return parts
@@ -61,9 +61,9 @@ def _one_framing(parts: Mapping[str, Augmentation]) -> Mapping[str, Augmentation
 _SOME = SomeOf(AUGMENTATIONS)
 
 Augmentations = Annotated[Mapping[str, Augmentation], _SOME, AfterValidator(_one_framing)]
-"""How training pictures are varied: augmentations by their names, of which at most one chooses the crop."""
+"""The augmentations of training pictures, by name. At most one of them chooses the crop."""
 
 
 def named_augmentations(document: Any) -> Collection[str]:
-    """The names of the augmentations that a valid document of `Augmentations` holds, however it is written."""
+    """The names of the augmentations in a valid document of `Augmentations`, in any of its notations."""
     return tuple(_SOME.documents(document))

@@ -13,9 +13,9 @@ from cardinet.base.errors import WorkError
 from cardinet.data.decode import PictureError, load_picture
 from cardinet.data.findings import Finding
 from cardinet.data.kinds import list_source
-from cardinet.data.listing import ChosenEncoded, ChosenNames, Encoded, Labels, Listing, Names
-from cardinet.data.memory import in_memory
 from cardinet.data.settings import DataSettings
+from cardinet.data.small_pictures import decode_small
+from cardinet.data.source_listing import ChosenEncoded, ChosenNames, Encoded, Labels, Listing, Names
 from cardinet.data.splitting import WHOLE, divided, limited
 
 if TYPE_CHECKING:
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 
 ONLY_IN_TRAINING = ("one-class", "empty-class")
-"""Findings for which no training is possible, and an evaluation of all pictures is."""
+"""Findings that make training impossible, but not the evaluation of all pictures."""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """The pictures of one split: decoded in memory (`images`) or `encoded`, never both.
 
-    `labels` int64 (N,); `images` uint8 (N, C, H, W); `names` says for each picture where it stands; `total`
-    counts the pictures before the limit.
+    `labels` int64 (N,); `images` uint8 (N, C, H, W); `names` holds the place of each picture; `total` counts the
+    pictures before the limit.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Split:
             raise WorkError(f"{self.names[index]}: {error.kind}: {error.detail}.") from error
 
     def without(self, keys: Set[str]) -> Split:
-        """The split without the pictures of these keys (`names.key(i)`, a picture's place within the source)."""
+        """The split without the pictures of these keys (`names.key(i)`, a picture's place in the source)."""
         if not keys:
             return self
         return self.chosen(np.array([i for i in range(len(self)) if self.names.key(i) not in keys], dtype=np.int64))
@@ -80,13 +80,17 @@ class Split:
 class Source:
     """An opened source.
 
-    `text` is the source as typed, `classes` are the names in index order, `splits` holds "train" and, where they exist,
-    "validation" and "test"; or "all" alone, where it was left whole. `fingerprint` is the sha256 of the data as it is
-    on disk (sorted names, sizes and classes), whatever the limit and the division. `small` says that the pictures that
-    can be decoded are small and of one size, `size` is then (H, W), else None: they are in memory, all or, as long as
-    there is a bad one among them, none (`admitted` sees to that). `flips` says whether a mirrored picture keeps its
-    class, `ignored` how many files are not pictures by their name. `notes` are findings on the source that keep nothing
-    from being used; `unsplit` says that it had no splits of its own.
+    - `text`: the source as typed;
+    - `classes`: the names in index order;
+    - `splits`: "train" and, if they exist, "validation" and "test"; or "all" alone if it was not divided;
+    - `fingerprint`: the sha256 of the data on disk (sorted names, sizes and classes), before limit and division;
+    - `small`: whether the decodable pictures are small and of one size. They are then all in memory, or none of them
+      while there is a bad one (`admitted` removes it);
+    - `size`: their (H, W), else None;
+    - `flips`: whether a mirrored picture keeps its class;
+    - `ignored`: the number of files whose names are not those of pictures;
+    - `notes`: findings that do not make anything unusable;
+    - `unsplit`: whether the source had no splits of its own.
     """
 
     text: str
@@ -107,10 +111,10 @@ def open_source(
 ) -> Source:
     """Open `digits`, a folder of class folders, `imagenet:PATH`, `parquet:PATH` or a named set.
 
-    A source without splits is divided as the settings say, or as those do that `division` gives for its listing; None
-    leaves it whole, as the one split "all". Small pictures are decoded into memory; one that cannot be decoded leaves
-    them encoded, though the source is `small`, so that `bad_pictures` can name it. Raises RequestError for an unknown
-    kind and a missing path, WorkError with every reason for data that cannot be used.
+    A source without splits is divided by `settings`, or by the settings that `division` returns for its listing; if it
+    returns None, the source stays undivided as the one split "all". Small pictures are decoded into memory. If one
+    cannot be decoded, all stay encoded although the source is `small`, so that `bad_pictures` can name it. Raises
+    RequestError for an unknown kind and a missing path, WorkError with every reason for data that cannot be used.
     """
     listing = list_source(text)
     shares = settings if division is None or not listing.unsplit else division(listing)
@@ -140,12 +144,12 @@ def open_source(
 
 
 def in_memory_splits(source: Source, settings: DataSettings) -> Source:
-    """The source with its pictures decoded into memory where they are small, of one size and none is bad."""
+    """The source with its pictures decoded into memory if they are small, of one size and all good."""
     encoded = {name: split.encoded for name, split in source.splits.items() if split.encoded is not None}
     splits = dict(source.splits)
     if encoded:
         counts = {name: len(splits[name]) for name in encoded}
-        found = in_memory(encoded, counts, settings.pixel_limit)
+        found = decode_small(encoded, counts, settings.pixel_limit)
         if found is None:
             return source
         if found.pixels is None:

@@ -1,4 +1,4 @@
-"""Dividing a source's pictures: the splits that it does not have itself, and the limit."""
+"""Divide the pictures of a source into the splits that it lacks, and apply the limit."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import math
 import numpy as np
 
 from cardinet.base.randomness import permutation
-from cardinet.data.listing import Labels, Listing, Part, Rows
 from cardinet.data.settings import DataSettings
+from cardinet.data.source_listing import Labels, Listing, Part, Rows
 
 UNSPLIT_VALIDATION = 0.1
 WHOLE = "all"
-"""The split of a source that has none and is not divided."""
-_LIMIT_STREAM = 1_000_003  # apart from the class numbers, which choose the split's streams
+"""The only split of a source that has no splits and is not divided."""
+_LIMIT_STREAM = 1_000_003  # differs from the class numbers, which are the streams of the splits
 
 
 def divided(listing: Listing, settings: DataSettings) -> dict[str, Part]:
-    """The parts train, validation and test as the settings divide them, the limit not yet applied.
+    """The parts train, validation and test by the settings, before the limit.
 
-    A part that would be empty (very few pictures) is left out.
+    A part that would be empty (very few pictures) is omitted.
     """
     parts = dict(listing.parts)
     if listing.unsplit:
@@ -38,7 +38,7 @@ def divided(listing: Listing, settings: DataSettings) -> dict[str, Part]:
 
 
 def hold_out(labels: Labels, shares: list[float], seed: int) -> list[Rows]:
-    """Rows for each share and, last, the rows that are left; each class is divided alike, rows stay in order.
+    """The rows for each share and, last, the remaining rows. Each class is divided in the same way; rows stay in order.
 
     Of a class with n pictures a share s takes n * s, rounded to the nearest.
     """

@@ -13,8 +13,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 def channel_statistics(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel over all pixels of a split in memory, of values in [0, 1].
 
-    Exact: from counts of the 256 values. A channel that never varies has the deviation 1, so that dividing by it
-    is harmless. Raises ValueError for a split that is not in memory (photographs take ImageNet's constants).
+    The result is exact, from counts of the 256 values. A constant channel gets the deviation 1, so that division by it
+    is harmless. Raises ValueError for a split that is not in memory (photographs use ImageNet's constants).
     """
     if split.images is None:
         raise ValueError(f"the {split.name} split is not in memory")

@@ -1,4 +1,4 @@
-"""A picture made small, to be looked at."""
+"""Thumbnails: small pictures for a page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIDE = 160
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A PNG; `width` and `height` are those of the picture that it was made of."""
+    """A PNG. `width` and `height` are those of the original picture."""
 
     png: bytes
     width: int
@@ -25,7 +25,7 @@ class Thumbnail:
 def thumbnail(image: Image.Image, side: int = SIDE) -> Thumbnail:
     """The picture as a network reads it (upright, 8 bits), at most `side` pixels wide and high.
 
-    Raises PictureError for a mode that cannot be brought to 8 bits.
+    Raises PictureError for a mode that cannot be converted to 8 bits.
     """
     image = to_mode(image, 1 if image.mode in ("1", "L") else 3)
     width, height = image.size

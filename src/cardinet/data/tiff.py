@@ -1,4 +1,4 @@
-"""How a TIFF says that its values are stored, and which of these ways are not read."""
+"""The storage of values in a TIFF, by its tags, and the kinds of storage that are not read."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _BIG_ENDIAN_BIGTIFF = b"MM\0+"
 
 @dataclass(frozen=True)
 class Storage:
-    """How a file stores its values: the bits of one, the channels, and the tags that say the rest."""
+    """The storage of a file's values: bits of a value, channels, and further tags."""
 
     bits: int
     channels: int
@@ -53,7 +53,7 @@ class Storage:
 
     @property
     def in_words(self) -> str:
-        """Bits, channels and colours, and what is not usual."""
+        """Bits, channels, colours and everything unusual, as text."""
         said = [f"{self.bits} bits", f"{self.channels} channel{'s' if self.channels > 1 else ''}"]
         said.append(f"photometric {self.photometric} ({COLOURS[self.photometric]})")
         said += [FORMS[self.form]] if FORMS[self.form] else []
@@ -63,10 +63,10 @@ class Storage:
         return ", ".join(said)
 
     def misread(self, mode: str) -> bool:
-        """Whether Pillow, which opens the picture in this mode, makes other values of it without a word.
+        """Whether Pillow, which opens the picture in this mode, would silently read wrong values.
 
-        Of channels that lie one after the other it reads those of RGB and CMYK alone. Where they are not compressed it
-        reads plain bytes, whatever their bits, their order and what is white.
+        It reads separate planes of RGB and CMYK only. Uncompressed planes it reads as plain bytes, without regard to
+        their bits, their order and whether 0 is white.
         """
         if self.planes != _APART:
             return False
@@ -82,7 +82,7 @@ class Storage:
 
 
 def storage(tags: Tags) -> Storage | None:
-    """What the tags of a picture say; None where they say nothing that makes sense."""
+    """The storage that the tags of a picture state; None if the tags make no sense."""
     values = [
         _first(tags.get(tag, usual))
         for tag, usual in (
@@ -103,7 +103,7 @@ def storage(tags: Tags) -> Storage | None:
 
 
 def unread(data: bytes) -> str | None:
-    """How a whole TIFF that Pillow refuses stores its picture, in words; None where its first directory is damaged."""
+    """The storage of an undamaged TIFF that Pillow refuses, as text; None if its first directory is damaged."""
     if data.startswith(_BIG_ENDIAN_BIGTIFF):
         return "as a big-endian BigTIFF"
     try:
@@ -113,7 +113,7 @@ def unread(data: bytes) -> str | None:
         tags.load(file)
         sides = tags.get(WIDTH), tags.get(HEIGHT)
         found = storage(tags) if all(isinstance(side, int) and side > 0 for side in sides) else None
-    except Exception:  # damaged bytes may make it raise anything
+    except Exception:  # it may raise anything for damaged bytes
         return None
     return None if found is None else found.in_words
 

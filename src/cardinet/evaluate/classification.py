@@ -21,7 +21,7 @@ from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Split
 from cardinet.evaluate.scores import mean, pairs, scores
 from cardinet.evaluate.ten_crop import CROPS, ten_crop_batches
-from cardinet.runs.prediction import BATCH_SIZE, as_input, best, log_probabilities
+from cardinet.runs.prediction import BATCH_SIZE, as_input, log_probabilities, top_classes
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class _Tally:
     def add(self, batch: Batch, logs: Tensor) -> None:
         """The logarithms of the probabilities, float64 (B, classes), of one batch."""
         labels, kept = batch.labels, self.top.shape[1]
-        order, probabilities = best(logs, max(kept, 5))
+        order, probabilities = top_classes(logs, max(kept, 5))
         self.seen[batch.index] += 1
         self.top[batch.index], self.chances[batch.index] = order[:, :kept].numpy(), probabilities[:, :kept].numpy()
         self.of_truth[batch.index] = logs.gather(1, labels[:, None])[:, 0].exp().cpu().numpy()

@@ -12,9 +12,9 @@ from cardinet.evaluate.classification import Evaluation, evaluate
 from cardinet.evaluate.opening import Opened
 from cardinet.evaluate.request import Request, resolve
 from cardinet.measure.available_memory import require_confusion
+from cardinet.runs.memory_checks import require_batch
 from cardinet.runs.model_file import Model
 from cardinet.runs.prediction import BATCH_SIZE
-from cardinet.runs.room import require_batch
 
 
 def measure(request: Request, opened: Opened, progress: Callable[[int, int], None] | None = None) -> Evaluation:

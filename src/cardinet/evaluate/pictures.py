@@ -10,14 +10,14 @@ from cardinet.base.errors import RequestError
 from cardinet.base.settings import validate
 from cardinet.data.admission import admitted
 from cardinet.data.check import Progress
-from cardinet.data.listing import Listing
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, Split, open_source
+from cardinet.data.source_listing import Listing
 from cardinet.data.splitting import WHOLE
 from cardinet.evaluate.matching import by_name, choose_split, some
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model
-from cardinet.runs.pictures import open_pictures as pictures_of_run
+from cardinet.runs.run_pictures import open_pictures as pictures_of_run
 
 HOW_READ = ("on_bad_image", "pixel_limit")
 """Settings that do not change which pictures a run has."""

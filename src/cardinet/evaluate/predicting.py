@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from cardinet.base.errors import Findings, RequestError
 from cardinet.base.settings import parse_group, validate
-from cardinet.data.given import Given, given
+from cardinet.data.picture_inputs import PictureInput, picture_inputs
 from cardinet.data.settings import DataSettings
 from cardinet.evaluate.opening import AskedModel, Opened, Parts, opened
 from cardinet.runs.answer_table import check_table
 
 if TYPE_CHECKING:
-    from cardinet.data.given import Pictures
+    from cardinet.data.picture_inputs import Pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Prepared:
     """A model, the pictures that it is asked about, and how many pixels one of them may have."""
 
     opened: Opened
-    pictures: list[Given]
+    pictures: list[PictureInput]
     pixel_limit: int
 
 
@@ -41,7 +41,7 @@ def resolve(
     table of the answers. Raises RequestError or WorkError with everything that is wrong.
     """
     limit = DataSettings().pixel_limit
-    found: list[Given] = []
+    found: list[PictureInput] = []
 
     def check_settings() -> None:
         nonlocal limit
@@ -50,7 +50,7 @@ def resolve(
     def check_places(parts: Parts) -> None:
         findings = Findings()
         with findings:
-            found.extend(given(pictures))
+            found.extend(picture_inputs(pictures))
         with findings:
             if out is not None:
                 check_table(out)

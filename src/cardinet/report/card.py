@@ -23,7 +23,7 @@ from cardinet.report import number_text
 from cardinet.report.markdown import code, fence, visible
 from cardinet.runs.folder import RunRecord
 from cardinet.runs.model_file import Model
-from cardinet.runs.toml import dumps
+from cardinet.runs.toml_writer import dumps
 from cardinet.weights.hub import client
 from cardinet.weights.upload import NEEDS, Target
 

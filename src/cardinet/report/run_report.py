@@ -22,7 +22,7 @@ from cardinet.runs.data_sheet import DataSheet, read_data_sheet
 from cardinet.runs.folder import RunFolder, RunRecord
 from cardinet.runs.model_file import empty_network, structure
 from cardinet.runs.results import Results, ShownMistake, read_results
-from cardinet.runs.toml import dumps
+from cardinet.runs.toml_writer import dumps
 
 
 def write_report(folder: RunFolder) -> Path:

@@ -19,8 +19,8 @@ from cardinet.rewrite.registry import folded
 from cardinet.rewriting.request import Request, Training
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model, empty_network
-from cardinet.runs.pictures import open_pictures
 from cardinet.runs.results import final_results
+from cardinet.runs.run_pictures import open_pictures
 from cardinet.train.interrupt import Interrupted
 from cardinet.train.job import start
 from cardinet.train.listener import Listener

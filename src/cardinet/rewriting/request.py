@@ -14,8 +14,8 @@ from cardinet.rewrite.registry import Step, tried
 from cardinet.rewriting.kinds import KINDS, SEED
 from cardinet.rewriting.kinds.kind import Kind
 from cardinet.rewriting.pictures import PROOF, TYPICAL, RealPictures, real_pictures
+from cardinet.runs.memory_checks import require_proof
 from cardinet.runs.model_file import Model
-from cardinet.runs.room import require_proof
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The answers to pictures as a CSV file, one row a picture."""
+"""Predictions as a CSV file, one row for each picture."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from cardinet.base.terminal_text import visible
 
 
 def check_table(path: Path) -> None:
-    """Raise RequestError where the file cannot be such a table: another name, there already, or no place for it."""
+    """Raise RequestError if `path` does not end in .csv, exists already or cannot be written."""
     if path.suffix.lower() != ".csv":
         raise RequestError(f"--out {path}: the table of answers is a CSV file; give a name that ends in .csv.")
     check_new_file(path)
 
 
 class AnswerTable:
-    """The rows in the making. A cell that is not known stays empty.
+    """The rows of the table. Unknown cells stay empty.
 
-    The columns: `path`; `truth` and `probability_of_truth` where the truth is known; `predicted` and `probability`;
-    `class_2`, `probability_2`, ... for the next most probable classes; `problem` where the truth is not known, which
-    says why a picture could not be used. Probabilities have all their digits. A program joins by the paths and classes,
-    so they are the very names, quoted where CSV needs it; only bytes that are no UTF-8 are written as \\udcff.
+    The columns are `path`; with `truth` also `truth` and `probability_of_truth`; `predicted` and `probability`;
+    `class_2`, `probability_2`, ... for the next classes; without `truth` also `problem`, the reason why a picture could
+    not be used. Probabilities have all their digits. Paths and classes are the exact names, so that programs can join
+    tables by them; only bytes that are not UTF-8 are written as \\udcff.
     """
 
     def __init__(self, top: int, *, truth: bool) -> None:
@@ -39,17 +39,17 @@ class AnswerTable:
         self.writer.writeheader()
 
     def add(self, path: str, classes: Sequence[str], probabilities: Sequence[float]) -> None:
-        """A picture whose truth is not known."""
+        """Add a picture of unknown class."""
         self._row(path, classes, probabilities, {})
 
     def judge(
         self, path: str, classes: Sequence[str], probabilities: Sequence[float], truth: str, of_truth: float
     ) -> None:
-        """A picture whose truth is known, and the probability that the true class was given."""
+        """Add a picture of the class `truth`, to which the model gave the probability `of_truth`."""
         self._row(path, classes, probabilities, {"truth": _encodable(truth), "probability_of_truth": repr(of_truth)})
 
     def refuse(self, path: str, problem: str) -> None:
-        """A picture that could not be used."""
+        """Add a picture that could not be used."""
         self.writer.writerow({"path": _encodable(path), "problem": visible(problem)})
 
     def _row(self, path: str, classes: Sequence[str], probabilities: Sequence[float], more: dict[str, str]) -> None:
@@ -60,15 +60,15 @@ class AnswerTable:
         self.writer.writerow(row)
 
     def write(self, path: Path) -> None:
-        """Write the file, whole or not at all. Raises WorkError."""
+        """Write the file atomically. Raises WorkError if it cannot be written."""
         write_atomic(path, self.text.getvalue())
 
 
 class _Lines(io.StringIO):
     """Rows that end in a line feed.
 
-    The writer ends them by both signs: before Python 3.13 a cell is quoted only for the signs that end the writer's
-    rows.
+    The writer itself ends them with both characters, as before Python 3.13 it quotes a cell only if the cell has a
+    character of its line ending.
     """
 
     END = "\r\n"

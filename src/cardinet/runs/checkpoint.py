@@ -17,13 +17,16 @@ KEY = "cardinet_checkpoint"
 
 
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Write tensors and plain loop state to `path`, whole or not at all. Raises WorkError when the disk refuses."""
+    """Write tensors and plain loop state to `path` atomically. Raises WorkError if the disk refuses."""
     plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
     write_atomic(path, with_checksums(plain, {KEY: to_json({"schema": 1, **state})}))
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the loop state of a checkpoint. Raises WorkError when it is damaged, RequestError if none."""
+    """The tensors and the loop state of a checkpoint.
+
+    Raises WorkError if it is damaged, RequestError if it is missing.
+    """
     header = read_header(path)
     if KEY not in header:
         raise WorkError(f"{path} is not a checkpoint of Cardinet.")

@@ -1,4 +1,4 @@
-"""data.json of a run folder: what its pictures are, as they were when it began."""
+"""data.json of a run folder: a description of the run's pictures at its beginning."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cardinet.data.thumbnail import Thumbnail
 
 
 class FindingGroup(Document):
-    """What check-data found of one kind: how many pictures, and the first of them as sentences."""
+    """The findings of one kind from check-data: their number, and the first of them as sentences."""
 
     kind: str
     bad: bool
@@ -33,9 +33,10 @@ class ShownPicture(Document):
 
 
 class DataSheet(Document):
-    """The pictures of each class by split, in the order of the classes; what was found in them; some of them.
+    """The number of pictures by split and class (in the order of the classes), the findings, and some pictures.
 
-    `examined` counts the pictures that were looked at one by one, 0 where they are small and were decoded at once.
+    `examined` counts the pictures that were inspected one by one; it is 0 for small pictures, which are decoded at
+    once.
     """
 
     counts: dict[str, tuple[Count, ...]]
@@ -45,5 +46,5 @@ class DataSheet(Document):
 
 
 def read_data_sheet(path: Path) -> DataSheet | None:
-    """The sheet in a file; None where there is none, as of runs of before. Raises WorkError for a damaged one."""
+    """The sheet in a file; None if the file is missing, as in runs of earlier versions. Raises WorkError if damaged."""
     return read_document(path, DataSheet) if path.exists() else None

@@ -1,4 +1,4 @@
-"""What a run's bits and speed depend on beside its recipe: versions and hardware."""
+"""Versions and hardware: beside the recipe, the bits and the speed of a run depend on them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cardinet.base.errors import RequestError
 from cardinet.base.version import __version__
 
 EXACT = ("cardinet", "torch", "torchvision", "numpy", "pillow")
-"""The packages whose version must be the same for a resumed run to give the same bits."""
+"""The packages whose versions must not change, or a resumed run may give other bits."""
 
 
 def versions() -> dict[str, str]:
@@ -26,7 +26,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware(device: str) -> dict[str, str]:
-    """The machine in words."""
+    """The processor, the number of cores, the system and, for CUDA, the GPU, as text."""
     about = {"cpu": _cpu_name(), "cores": str(os.cpu_count()), "system": f"{platform.system()} {platform.machine()}"}
     if device.startswith("cuda"):
         about["gpu"] = torch.cuda.get_device_name(device)
@@ -42,14 +42,14 @@ def _cpu_name() -> str:
 
 
 def has_bfloat16(device: str) -> bool:
-    """Whether the hardware multiplies bfloat16 natively, so that autocast gains."""
+    """Whether the hardware multiplies bfloat16 natively, so that autocast is faster."""
     if device.startswith("cuda"):
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def device_of(name: str) -> str:
-    """The device that a name means; "auto" is the GPU where there is one. Raises RequestError for another."""
+    """The device that a name means; "auto" is the GPU if there is one. Raises RequestError for an unusable name."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, index = name.partition(":")
@@ -60,19 +60,19 @@ def device_of(name: str) -> str:
     return name
 
 
-def usable(device: Any) -> str:
-    """A device as torch names it, or "auto", in Python. Raises RequestError where torch cannot put a tensor on it."""
+def check_device(device: Any) -> str:
+    """The name of a device that a Python caller gives. Raises RequestError if torch cannot put a tensor on it."""
     if device == "auto":
         return device_of("auto")
     try:
         return str(torch.empty(0, device=device if isinstance(device, str | torch.device) else "none").device)
-    except (RuntimeError, AssertionError) as error:  # AssertionError: torch is built without it
+    except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without this device
         reason = str(error).splitlines()[0]
         raise RequestError(f"device = {device!r}: it cannot be used ({reason:.80}); give auto, cpu or cuda.") from None
 
 
 def precision_of(name: str, device: str) -> str:
-    """The precision that a name means. Raises RequestError for bfloat16 where the hardware has none."""
+    """The precision that a name means. Raises RequestError for bfloat16 if the hardware lacks it."""
     if name == "auto":
         return "bfloat16" if has_bfloat16(device) else "float32"
     if name == "bfloat16" and not has_bfloat16(device):
@@ -81,20 +81,20 @@ def precision_of(name: str, device: str) -> str:
 
 
 def require_one_process() -> None:
-    """Raise RequestError where torchrun, or another launcher, has started several processes for one run."""
+    """Raise RequestError if torchrun, or another launcher, has started several processes for one run."""
     count = os.environ.get("WORLD_SIZE", "1")
     if count not in ("", "1"):
         raise RequestError(
-            f"WORLD_SIZE = {count}: a run is one process in this version, and several would each train the same model. "
+            f"WORLD_SIZE = {count}: this version trains in one process, and several would each train the same model. "
             "Start it without torchrun."
         )
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to keep what a training step frees for the next one; elsewhere nothing is done.
+    """Tell glibc to keep the memory that a training step frees for the next step. Without glibc nothing happens.
 
-    By default it gives the memory of a step's activations back to the system after each step, and every page of
-    it has to be faulted in and cleared again: 33,000 faults a step of ResNeXt-29 at batch 64 on a CPU.
+    By default glibc returns the memory of the activations to the system after each step, and the system must map and
+    clear every page again: 33,000 page faults a step of ResNeXt-29 at batch 64 on a CPU.
     """
     trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD in malloc.h
     try:

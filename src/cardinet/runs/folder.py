@@ -26,8 +26,8 @@ from cardinet.data.augmentations import Augmentation
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import Augmentations, DataSettings
 from cardinet.runs.metrics import read_rows
-from cardinet.runs.old_keys import renewed
-from cardinet.runs.toml import dumps
+from cardinet.runs.old_keys import with_current_keys
+from cardinet.runs.toml_writer import dumps
 
 PATIENCE = 2.0  # seconds
 
@@ -38,7 +38,7 @@ _MAKING = re.compile(r"\.cardinet-new-\d+-[0-9a-f]{8}")
 
 
 class RecordedRecipe(Document, extra="allow"):
-    """What of a run's recipe other rooms read than the one that trains, to which all of it belongs."""
+    """The entries of a run's recipe that rooms other than `train` read."""
 
     name: str = ""
     network: dict[str, Any] = {}
@@ -48,16 +48,16 @@ class RecordedRecipe(Document, extra="allow"):
 
 
 class RunRecord(Document):
-    """run.toml: the complete, resolved description of a run; with the data it determines every bit of it.
+    """run.toml: the complete, resolved description of a run. Together with the data it determines every bit of the run.
 
-    `draws` says how its augmentations draw (`data.draws.DRAWS_VERSION`); runs of before do not say it.
+    `draws` is the version of the augmentations' draws (`data.draws.DRAWS_VERSION`); the first runs do not state it.
     """
 
     created: str
     command: str
     network: str
     spec: dict[str, Any]
-    recipe: Annotated[dict[str, Any], AfterValidator(partial(renewed, whole=True))]
+    recipe: Annotated[dict[str, Any], AfterValidator(partial(with_current_keys, whole=True))]
     source: str
     fingerprint: str
     classes: tuple[str, ...]
@@ -78,18 +78,18 @@ class RunRecord(Document):
 
     @property
     def augmentation(self) -> Mapping[str, Augmentation]:
-        """How its training pictures are varied."""
+        """The augmentations of its training pictures."""
         recipe: RecordedRecipe = conform(RecordedRecipe, self.recipe, "recipe.")
         return recipe.augmentation
 
     def moved(self, source: str) -> RunRecord:
-        """The same with its pictures in another place."""
+        """The record with `source` as the new place of its pictures."""
         data = {**self.recipe.get("data", {}), "source": source}
         return self.model_copy(update={"source": source, "recipe": {**self.recipe, "data": data}})
 
 
 class RunFolder:
-    """The files of one run by name; whoever writes holds the operating system's lock on the folder."""
+    """The files of one run by name. Only the holder of the folder's lock may write."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -103,7 +103,7 @@ class RunFolder:
         self.report = path / "report.html"
 
     def record(self) -> RunRecord:
-        """What run.toml says. Raises RequestError when the folder is not a run, WorkError when the file is damaged."""
+        """The content of run.toml. Raises RequestError if the folder is not a run, WorkError if the file is damaged."""
         if not self.path.is_dir():
             raise RequestError(f"There is no run folder {self.path}.")
         try:
@@ -120,10 +120,10 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder's lock. Raises WorkError when another process is writing this run.
+        """Hold the folder's lock. Raises WorkError if another process is writing this run.
 
-        The worker processes of a run that was killed hold it until they notice, about a second; so it is asked
-        for again for a while.
+        The worker processes of a killed run hold the lock for about a second, until they notice. So this method tries
+        again for a while.
         """
         message = f"{self.path} is being written by another process; wait for it or stop it."
         end = time.monotonic() + PATIENCE
@@ -141,16 +141,16 @@ class RunFolder:
             yield
 
     def rows(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; a last line that a killed run left unfinished is not counted."""
+        """The lines of metrics.jsonl, without a last line that a killed run left unfinished."""
         return read_rows(self.metrics)
 
 
 @contextmanager
 def new_run(out: Path | None, name: str) -> Iterator[tuple[RunFolder, RunFolder]]:
-    """A locked folder in the making, and the folder that it will be.
+    """A locked temporary folder, and the run folder that it will become.
 
-    The caller fills the first and calls `publish`; so a run folder that exists always has its run.toml and a
-    checkpoint, whenever a process is killed. What was not published is removed.
+    The caller fills the first and calls `publish`. So every existing run folder has its run.toml and a checkpoint, no
+    matter when a process is killed. A folder that is not published is removed.
     """
     parent = out.parent if out is not None else Path("runs")
     making = parent / f".cardinet-new-{os.getpid()}-{secrets.token_hex(4)}"
@@ -169,9 +169,9 @@ def new_run(out: Path | None, name: str) -> Iterator[tuple[RunFolder, RunFolder]
 
 
 def publish(making: RunFolder, target: RunFolder, numbered: bool) -> RunFolder:
-    """Give a folder in the making its name; a `numbered` one takes the first free `-1`, `-2`, ...
+    """Give a temporary folder its final name; with `numbered` the first free `-1`, `-2`, ... is added.
 
-    Raises RequestError when the name is taken.
+    Raises RequestError if the name is taken.
     """
     number = 0
     while True:
@@ -192,10 +192,10 @@ def publish(making: RunFolder, target: RunFolder, numbered: bool) -> RunFolder:
 
 
 def _remove_abandoned(parent: Path) -> None:
-    """Remove what processes that were killed while they started have left.
+    """Remove the folders of processes that were killed while they started.
 
-    That is a folder with the name that `new_run` gives, nothing but its files in it, a minute old (a younger one
-    may be about to be locked) and not locked.
+    Such a folder has a name of `new_run`, holds only files of a run, is not locked, and is at least a minute old: a
+    younger one may be about to be locked.
     """
     for folder in parent.glob(".cardinet-new-*"):
         with suppress(WorkError, OSError):

@@ -1,4 +1,4 @@
-"""metrics.jsonl of a run folder: a line for each window of steps and for each evaluation."""
+"""metrics.jsonl of a run folder: one line for each window of steps and for each evaluation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Rate = Annotated[float, Field(ge=0)]
 
 
 class TrainRow(Document, extra="allow"):
-    """A window of steps; `error` and `waiting` are shares."""
+    """A window of steps. `error` and `waiting` (for data) are shares."""
 
     kind: Literal["train"]
     step: Count
@@ -32,7 +32,7 @@ class TrainRow(Document, extra="allow"):
 
 
 class EvaluationRow(Document, extra="allow"):
-    """An evaluation; `error` is a share, `best` whether it is the best so far, `seconds` what it took."""
+    """An evaluation. `error` is a share, `best` says whether it is the best so far, `seconds` is its duration."""
 
     kind: Literal["evaluation"]
     split: str
@@ -50,9 +50,9 @@ Row = Annotated[TrainRow | EvaluationRow, Field(discriminator="kind")]
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics.jsonl as plain data; a last one that a killed run left unfinished is not counted.
+    """The lines of a metrics.jsonl as plain data, without a last line that a killed run left unfinished.
 
-    Raises WorkError for a damaged line, by its number.
+    Raises WorkError for a damaged line and names its number.
     """
     rows: list[dict[str, Any]] = []
     try:
@@ -70,10 +70,10 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 class Metrics:
-    """The metrics.jsonl of a run that goes on.
+    """The metrics.jsonl of a running training.
 
-    What has been written is remembered, so that it is written again where the file is changed or removed meanwhile;
-    `said` is told so. Every method raises WorkError when the disk refuses.
+    It remembers the written text. If something else changes or removes the file, it writes the file again and calls
+    `said` with a sentence. Every method raises WorkError if the disk refuses.
     """
 
     def __init__(self, path: Path, said: Callable[[str], None] = lambda sentence: None) -> None:
@@ -93,7 +93,7 @@ class Metrics:
         self.text += line
 
     def length(self) -> int:
-        """How many bytes there are, flushed to disk, so that a checkpoint can refer to them."""
+        """Flush the file to disk, and return its length in bytes, which a checkpoint records."""
         self.keep()
         if not self.text:
             return 0
@@ -105,16 +105,16 @@ class Metrics:
         return len(self.text)
 
     def keep(self) -> None:
-        """Write the file again where it is not as long as what was written."""
+        """Write the file again if its length is not that of the written text."""
         if self._size() == len(self.text):
             return
         write_atomic(self.path, bytes(self.text))
         self.said(f"{self.path} was changed or removed by something else; it is written again.")
 
     def cut(self, length: int) -> None:
-        """Cut the file back to a checkpoint's length.
+        """Cut the file back to the length that a checkpoint records.
 
-        Raises WorkError also where it is shorter than that, and where no line ends there.
+        Raises WorkError also if the file is shorter, or if no line ends there.
         """
         if length > len(self.text):
             raise WorkError(f"{self.path} is shorter than its checkpoint says; the run cannot be continued.")
@@ -136,4 +136,4 @@ class Metrics:
             return 0
 
     def _failed(self, error: OSError) -> WorkError:
-        return WorkError(f"{self.path} could not be written: {error.strerror}. Resume when it can.")
+        return WorkError(f"{self.path} could not be written: {error.strerror}. Resume the run when it can be written.")

@@ -30,15 +30,15 @@ from cardinet.weights.read_file import into_a_network, read_header, read_tensors
 if TYPE_CHECKING:
     from PIL import Image
 
-    from cardinet.data.given import Pictures
+    from cardinet.data.picture_inputs import Pictures
 
 
 @dataclass(frozen=True)
 class Model:
     """A classifier: a network in eval mode with the names of its classes and its preprocessing.
 
-    `spec` is the description before the `rewrites` that were applied to it, in order. `checksums` says whether the
-    tensors were compared with those of the file that they come from; one of before has none.
+    `spec` is the description before the `rewrites`, which were applied in order. `checksums` says whether the tensors
+    match the checksums of their file; files of earlier versions have none.
     """
 
     network: nn.Module
@@ -70,19 +70,19 @@ class Model:
         batch_size: int = BATCH_SIZE,
         on_bad_image: OnBad = "fail",
     ) -> Prediction | Predictions:
-        """The `top` most probable classes of one picture, or a list of answers for several, in batches.
+        """The `top` most probable classes of one picture, or a list of predictions for several pictures, in batches.
 
-        A picture is a path, the bytes of a file, a Pillow picture, an array (H, W) or (H, W, C), or a tensor
-        (C, H, W), of uint8 or from 0 to 1 (`data.given`); several are a list, a folder, a pattern such as "*.jpg", or
-        an array or tensor with one dimension more. Raises RequestError for what is not there or is not a picture by its
-        type, WorkError with every picture that cannot be decoded; with `on_bad_image="skip"` these are left out of
-        a list, whose `unusable` names them.
+        One picture is a path, the bytes of a file, a Pillow picture, an array (H, W) or (H, W, C), or a tensor (C, H,
+        W), of uint8 or from 0 to 1 (`data.picture_inputs`). Several pictures are a list, a folder, a pattern such as
+        "*.jpg", or an array or tensor with one more dimension. Raises RequestError for a missing file and for a value
+        that cannot be a picture, WorkError with every picture that cannot be decoded. With `on_bad_image="skip"` the
+        list omits these pictures and names them in `unusable`.
         """
         return predict(self, pictures, top, batch_size, on_bad_image)
 
 
 def save_model(path: Path, model: Model) -> None:
-    """Write a model file, whole or not at all: contiguous NCHW tensors and the description as JSON metadata.
+    """Write a model file atomically: contiguous NCHW tensors, and the description as JSON metadata.
 
     Raises RequestError if `model` is not a model or the name does not end in .safetensors, WorkError if the file cannot
     be written.
@@ -104,7 +104,7 @@ def save_model(path: Path, model: Model) -> None:
 
 
 def load_model(path: Path, device: str = "cpu", *, compare: bool = True) -> Model:
-    """Build the spec, apply the rewrites, load the tensors; with `compare` these are compared with their checksums.
+    """Build the spec, apply the rewrites and load the tensors. With `compare` the tensors are compared with checksums.
 
     Raises RequestError for a file that is not a model file or has a newer schema, and for weights that need more memory
     than the device has, before such memory is allocated. Raises WorkError for a damaged file.
@@ -147,7 +147,7 @@ def empty_network(path: Path) -> nn.Module:
 def structure(path: Path, spec: Mapping[str, Any], rewrites: Iterable[Any] = ()) -> tuple[nn.Module, tuple[Step, ...]]:
     """The network that a file describes, on the meta device, and the rewrites that made it.
 
-    Raises WorkError where no network can be built of that.
+    Raises WorkError if no such network can be built.
     """
     described = network_of(path, spec)
     try:

@@ -1,4 +1,4 @@
-"""Recipes as they were written before: what their keys are called today. Old files and --set are read by it."""
+"""Recipes in the keys of earlier versions: the current key for each old one. Old files and --set need it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RENAMED: dict[Path, Path] = {
 }
 
 SCHEDULES = {"step": "Step", "cosine": "Cosine", "constant": "Constant"}
-"""The words of `schedule.kind` and the parts that they are now."""
+"""The old values of `schedule.kind` and the parts that replace them."""
 
 IDLE: dict[Path, Any] = {
     ("schedule", "drops"): [],
@@ -46,18 +46,18 @@ IDLE: dict[Path, Any] = {
     ("augmentation", "pad"): 0,
     **{("augmentation", name): 0.0 for name in ("flip", "brightness", "contrast", "saturation", "hue")},
 }
-"""Old values that said nothing: a run.toml of before holds all settings, also those of what it does not use."""
+"""Old values without effect: an old run.toml holds all settings, also those of parts that it does not use."""
 
 
 SWITCHES = {"PadCrop": "pad", "ResizedCrop": "area"}
-"""The settings that were idle where the augmentation had no part in a run."""
+"""The setting of each augmentation that switched it on in old recipes."""
 
 
-def renewed(document: Mapping[str, Any], *, whole: bool = False) -> dict[str, Any]:
-    """A recipe in today's keys. What is written in these stays as it is, right or wrong.
+def with_current_keys(document: Mapping[str, Any], *, whole: bool = False) -> dict[str, Any]:
+    """A recipe in current keys. Entries that use current keys stay unchanged, whether they are valid or not.
 
-    A `whole` one has every setting, as in a run.toml of before: its idle ones are left out. An old `schedule.kind` says
-    which part the schedule is, and its other settings stay.
+    A `whole` recipe has every setting, as in an old run.toml; its settings without effect are omitted. An old
+    `schedule.kind` becomes the name of the schedule's part; the schedule's other settings stay.
     """
     found = renamed(document, whole=whole)
     varied, schedule = found.get("augmentation"), found.get("schedule")
@@ -70,9 +70,9 @@ def renewed(document: Mapping[str, Any], *, whole: bool = False) -> dict[str, An
 
 
 def renamed(document: Mapping[str, Any], *, whole: bool = False) -> dict[str, Any]:
-    """A recipe, or a part of one that lies over another, with every setting where it stands today.
+    """A recipe, or a delta to one, with every setting at its current place.
 
-    `schedule.kind` stays: which settings the schedule keeps depends on what lies beneath.
+    `schedule.kind` stays: the recipe below the delta decides which settings the schedule keeps.
     """
     old = {(name, key) for name, group in document.items() if isinstance(group, Mapping) for key in group} & {*RENAMED}
     found = {name: copy.deepcopy(group) for name, group in document.items()}
@@ -87,7 +87,7 @@ def renamed(document: Mapping[str, Any], *, whole: bool = False) -> dict[str, An
 
 
 def _is_free(document: Mapping[str, Any], path: Path) -> bool:
-    """Whether a setting can be put at a path: all that it stands in are groups, or are not there yet."""
+    """Whether a setting can be put at a path: every entry above it is a group or missing."""
     for name in path[:-1]:
         group = document.get(name, {})
         if not isinstance(group, dict):
@@ -97,17 +97,17 @@ def _is_free(document: Mapping[str, Any], path: Path) -> bool:
 
 
 def _switched_off(name: str, part: Any) -> bool:
-    """Whether an augmentation of an old run only has the settings of how it would act, and not the one that made it."""
+    """Whether an augmentation of an old run lacks the setting that switched it on."""
     return name in SWITCHES and isinstance(part, Mapping) and SWITCHES[name] not in part
 
 
 def new_place(path: Path) -> Path:
-    """Where a setting stands now; the same where nothing has changed."""
+    """The current place of a setting."""
     return RENAMED.get(path, path)
 
 
 def old_place(key: str, value: Any) -> Path | None:
-    """The place of a setting whose name of before, in short or dotted, the command line gives; None for no old name."""
+    """The old place of a setting that the command line names by an old key, short or dotted; None for other keys."""
     words = tuple(key.split("."))
     if words == ("schedule", "kind") or (words == ("kind",) and isinstance(value, str) and value in SCHEDULES):
         return ("schedule", "kind")

@@ -1,4 +1,4 @@
-"""What a model says of pictures, in batches."""
+"""Predict the classes of pictures, in batches."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from cardinet.base.errors import Findings, RequestError, WorkError, nearest
 from cardinet.base.whole_numbers import require_whole
 from cardinet.blocks.training_mode import eval_mode
 from cardinet.data.decode import PictureError
-from cardinet.data.given import Given, given, is_one
+from cardinet.data.picture_inputs import PictureInput, is_single, picture_inputs
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import DataSettings
-from cardinet.runs import display
-from cardinet.runs.room import require_batch
+from cardinet.runs import notebook_html
+from cardinet.runs.memory_checks import require_batch
 
 if TYPE_CHECKING:
-    from cardinet.data.given import Pictures
+    from cardinet.data.picture_inputs import Pictures
 
 OnBad = Literal["fail", "skip"]
 BATCH_SIZE = 128
 AHEAD = 2
-"""So many batches are decoded before they are asked for."""
+"""The number of batches that are decoded in advance."""
 
 
-class Answering(Protocol):
-    """What a prediction asks of a model: its network, its input from pictures, and the names of its output."""
+class Predictor(Protocol):
+    """What a prediction needs of a model: the network, the preprocessing, and the names of the classes."""
 
     @property
     def network(self) -> nn.Module: ...
@@ -46,13 +46,13 @@ class Answering(Protocol):
 class Prediction:
     """The classes of one picture, most probable first, with their probabilities.
 
-    `path` is the picture's as it was given, or its place ("picture 3") where it was not a file.
+    `path` is the picture's path as it was given, or its position ("picture 3") if it was not a file.
     """
 
     path: str
     classes: tuple[str, ...]
     probabilities: tuple[float, ...]
-    picture: Given | None = field(default=None, repr=False, compare=False)
+    picture: PictureInput | None = field(default=None, repr=False, compare=False)
 
     def to_document(self) -> dict[str, Any]:
         """The prediction as plain data."""
@@ -60,41 +60,41 @@ class Prediction:
         return {"path": self.path, "class": self.classes[0], "probability": self.probabilities[0], "top": top}
 
     def _repr_html_(self) -> str:
-        return display.answer(self.classes, self.probabilities, self.picture)
+        return notebook_html.prediction_html(self.classes, self.probabilities, self.picture)
 
 
 @dataclass(frozen=True)
 class Unusable:
-    """A picture that cannot be used, and why, as one sentence."""
+    """A picture that cannot be used, and the reason as one sentence."""
 
     path: str
     reason: str
 
 
 class Predictions(list[Prediction]):
-    """The predictions of several pictures, in order, and those that were left out."""
+    """The predictions of several pictures, in order; `unusable` are the omitted pictures."""
 
     def __init__(self, found: Sequence[Prediction] = (), unusable: Sequence[Unusable] = ()) -> None:
         super().__init__(found)
         self.unusable = tuple(unusable)
 
     def _repr_html_(self) -> str:
-        return display.answers([(p.path, p.classes, p.probabilities, p.picture) for p in self])
+        return notebook_html.predictions_html([(p.path, p.classes, p.probabilities, p.picture) for p in self])
 
 
 def predict(
-    model: Answering, pictures: Pictures, top: int, batch_size: int, on_bad_image: OnBad
+    model: Predictor, pictures: Pictures, top: int, batch_size: int, on_bad_image: OnBad
 ) -> Prediction | Predictions:
     """As `Model.predict` says."""
-    findings, handed = Findings(), list[Given]()
+    findings, handed = Findings(), list[PictureInput]()
     with findings:
         require_whole(1, top=top, batch_size=batch_size)
     with findings:
         if on_bad_image not in get_args(OnBad):
             choice = nearest(str(on_bad_image), get_args(OnBad))
-            raise RequestError(f"on_bad_image = {on_bad_image!r}: there is no such way ({choice}).")
+            raise RequestError(f"on_bad_image = {on_bad_image!r} is unknown ({choice}).")
     with findings:
-        handed = given(pictures)
+        handed = picture_inputs(pictures)
     findings.raise_if_any()
     found: list[Prediction] = []
     unusable: list[Unusable] = []
@@ -103,30 +103,30 @@ def predict(
             unusable.append(answer)
         else:
             found.append(answer)
-    if unusable and (on_bad_image == "fail" or is_one(pictures)):
+    if unusable and (on_bad_image == "fail" or is_single(pictures)):
         raise WorkError(*(picture.reason for picture in unusable))
-    return found[0] if is_one(pictures) else Predictions(found, unusable)
+    return found[0] if is_single(pictures) else Predictions(found, unusable)
 
 
 def predictions(
-    model: Answering,
-    pictures: Sequence[Given],
+    model: Predictor,
+    pictures: Sequence[PictureInput],
     top: int,
     *,
     batch_size: int = BATCH_SIZE,
     workers: int | None = None,
     pixel_limit: int | None = None,
 ) -> Iterator[Prediction | Unusable]:
-    """The answer to each picture, in order.
+    """The prediction for each picture, in order.
 
-    `workers` threads decode (None: as many as cores, at most 8) while the network is at work on a batch. A batch goes
-    through the same steps as one of an evaluation, so that the same pictures in the same order get the same answers.
-    The network is in eval mode until the last answer, and then in the mode that it was in.
+    `workers` threads decode (None: one for each core, at most 8) while the network computes a batch. A batch passes the
+    same steps as in an evaluation, so the same pictures in the same order get the same predictions. The network is in
+    eval mode until the last prediction; then its mode is restored.
     """
     network, preprocessing = model.network, model.preprocessing
     limit = DataSettings().pixel_limit if pixel_limit is None else pixel_limit
 
-    def decoded(picture: Given) -> Tensor | Unusable:
+    def decoded(picture: PictureInput) -> Tensor | Unusable:
         try:
             return preprocessing.picture(picture.image(limit))
         except PictureError as error:
@@ -141,7 +141,7 @@ def predictions(
             answers: list[tuple[list[int], list[float]]] = []
             if pixels:
                 batch = as_input(network, preprocessing.normalise(torch.stack(pixels).to(device)))
-                order, chances = best(log_probabilities(network, batch, len(model.classes)), top)
+                order, chances = top_classes(log_probabilities(network, batch, len(model.classes)), top)
                 answers = list(zip(order.tolist(), chances.tolist(), strict=True))[::-1]
             for picture, item in zip(chunk, items, strict=True):
                 if isinstance(item, Unusable):
@@ -152,33 +152,33 @@ def predictions(
 
 
 def as_input(network: nn.Module, pixels: Tensor) -> Tensor:
-    """Normalised pixels in the precision of a network's parameters, as after `network.half()`."""
+    """Normalised pixels in the precision of a network's parameters, which may be float16 after `network.half()`."""
     first = next((parameter for parameter in network.parameters() if parameter.is_floating_point()), None)
     return pixels if first is None else pixels.to(first.dtype)
 
 
 @torch.inference_mode()
 def log_probabilities(network: nn.Module, pixels: Tensor, classes: int) -> Tensor:
-    """(pictures, classes) in float64, of normalised pixels; outputs beyond the classes are left out."""
+    """Log probabilities of normalised pixels: float64 (pictures, classes). Outputs beyond the classes are dropped."""
     logs: Tensor = network(pixels)[:, :classes].double().log_softmax(1)
     return logs
 
 
-def best(logs: Tensor, top: int) -> tuple[Tensor, Tensor]:
+def top_classes(logs: Tensor, top: int) -> tuple[Tensor, Tensor]:
     """The `top` most probable classes of each picture, int64 (N, top), and their probabilities.
 
-    Of equally probable ones the first in the order of the classes comes first.
+    Equally probable classes keep their order.
     """
     values, order = logs.sort(stable=True, dim=1, descending=True)
     return order[:, :top].cpu(), values[:, :top].exp().cpu()
 
 
 def _ahead(
-    pictures: Sequence[Given], decoded: Any, batch_size: int, workers: int | None
-) -> Iterator[tuple[Sequence[Given], list[Tensor | Unusable]]]:
-    """Batches of pictures with their pixels, in order; the next ones are decoded meanwhile."""
+    pictures: Sequence[PictureInput], decoded: Any, batch_size: int, workers: int | None
+) -> Iterator[tuple[Sequence[PictureInput], list[Tensor | Unusable]]]:
+    """Batches of pictures with their pixels, in order. The next batches are decoded in the meantime."""
     threads = min(8, os.cpu_count() or 1) if workers is None else max(1, workers)
-    pending: deque[tuple[Sequence[Given], list[Future[Tensor | Unusable]]]] = deque()
+    pending: deque[tuple[Sequence[PictureInput], list[Future[Tensor | Unusable]]]] = deque()
     pool = ThreadPoolExecutor(min(threads, max(1, len(pictures))))
     try:
         for start in range(0, len(pictures), batch_size):

@@ -1,4 +1,4 @@
-"""evaluation.json of a run folder: the results of a finished run, and the mistakes that its report shows."""
+"""evaluation.json of a run folder: the results of a finished run, and the mistakes in its report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cardinet.weights.metadata import Figures, Share
 
 
 class ShownMistake(Document, extra="allow"):
-    """A wrongly classified picture, small, as PNG in base64; `width` and `height` are the original's."""
+    """A wrongly classified picture as a small PNG in base64. `width` and `height` are those of the original."""
 
     name: str
     truth: str
@@ -24,7 +24,7 @@ class ShownMistake(Document, extra="allow"):
 
 
 class Results(Document, extra="allow"):
-    """The file: figures and confusion matrix (rows are the truth) by split, the step of the model, the mistakes."""
+    """The content of the file: figures and confusion matrix (rows: true class) by split, the model's step, mistakes."""
 
     results: dict[str, Figures]
     step: Count
@@ -37,15 +37,15 @@ class Results(Document, extra="allow"):
 
 
 def final_results(path: Path) -> Results:
-    """The results of a finished run. Raises WorkError where there are none, or they are damaged."""
+    """The results of a finished run. Raises WorkError if they are missing or damaged."""
     found = read_results(path)
     if found is None:
-        raise WorkError(f"There is no {path}: the run has not come to its end, or the file was removed.")
+        raise WorkError(f"There is no {path}: the run is not finished, or the file was removed.")
     return found
 
 
 def read_results(path: Path) -> Results | None:
-    """The results in a file; None where the run has none yet. Raises WorkError for a damaged one."""
+    """The results in a file; None if the run has none yet. Raises WorkError if they are damaged."""
     if not path.exists():
         return None
     found: Results = read_document(path, Results)

@@ -17,8 +17,8 @@ from cardinet.build.builder import build
 from cardinet.measure.available_memory import available_memory, require_confusion, require_memory
 from cardinet.measure.memory import Memory, network_bytes, training_memory
 from cardinet.rewrite.registry import apply
+from cardinet.runs.memory_checks import batch_memory, memory_bound
 from cardinet.runs.prediction import BATCH_SIZE
-from cardinet.runs.room import batch_memory, roomy
 from cardinet.train.recipe import Recipe
 from cardinet.train.step import NonFinite, forward_backward, update
 from cardinet.train.task import Task
@@ -84,7 +84,7 @@ def evaluation_batch(task: Task, network: nn.Module) -> int:
     batch = task.clock.batch_size
     if (
         batch // task.recipe.training.accumulate >= BATCH_SIZE
-        or roomy(network, task.preprocessing.crop, BATCH_SIZE) <= ALWAYS
+        or memory_bound(network, task.preprocessing.crop, BATCH_SIZE) <= ALWAYS
     ):
         return BATCH_SIZE
     step = step_memory(meta_network(task), task.recipe, task.preprocessing.crop, batch, task.precision).of(batch)

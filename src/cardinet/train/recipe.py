@@ -22,7 +22,7 @@ from cardinet.networks.document import from_document
 from cardinet.networks.part import PARTS
 from cardinet.networks.registry import find
 from cardinet.networks.spec import NetworkSpec
-from cardinet.runs.old_keys import new_place, old_place, renamed, renewed
+from cardinet.runs.old_keys import new_place, old_place, renamed, with_current_keys
 from cardinet.train.clock import TrainingSettings
 from cardinet.train.methods import Method
 from cardinet.train.objectives import Objective
@@ -275,4 +275,4 @@ def _place(key: str, value: Any) -> tuple[str, ...]:
 
 def make_recipe(document: Mapping[str, Any]) -> Recipe:
     """The recipe in a document. Raises RequestError with every wrong setting at once."""
-    return validate(Recipe, renewed(document))
+    return validate(Recipe, with_current_keys(document))

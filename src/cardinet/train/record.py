@@ -13,7 +13,7 @@ from cardinet.networks.spec import NetworkSpec
 from cardinet.rewrite.registry import steps_from_document
 from cardinet.runs.environment import EXACT, device_of, hardware, precision_of, require_one_process, versions
 from cardinet.runs.folder import RunFolder, RunRecord
-from cardinet.runs.pictures import open_pictures
+from cardinet.runs.run_pictures import open_pictures
 from cardinet.train.clock import make_clock
 from cardinet.train.recipe import make_recipe
 from cardinet.train.request import Resolved

@@ -13,7 +13,7 @@ from cardinet.base.output_paths import check_new_folder
 from cardinet.base.settings import merge, parse_assignments, validate
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.admission import admit
-from cardinet.data.check import examined
+from cardinet.data.check import findings_on_pictures
 from cardinet.data.findings import Finding
 from cardinet.data.settings import DataSettings, named_augmentations
 from cardinet.data.source import Source, open_source
@@ -95,7 +95,9 @@ def resolve(request: Request, listener: Listener) -> Resolved:
         recipe = with_network(recipe, stated.delta.get("network", {}), weights)
         recipe, network, said = with_weights(recipe, stated.preprocessing, source, weights)
     found = check(recipe, source, network)
-    findings = examined(source, recipe.data, lambda done, total: listener.progress("checking pictures", done, total))
+    findings = findings_on_pictures(
+        source, recipe.data, lambda done, total: listener.progress("checking pictures", done, total)
+    )
     source, left_out = admit(source, recipe.data, findings)
     if left_out:
         found = check(recipe, source, found.draft)

@@ -1,4 +1,4 @@
-"""Augmentations: how training pictures are varied. Each is one class in one file of this folder."""
+"""Augmentations: random variations of training pictures. Each is one class in one file of this folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Place(IntEnum):
-    """When an augmentation acts; those of one place act in the order of their names."""
+    """The order of the augmentations. Those with the same place act in the order of their names."""
 
     FRAME = 0
     MIRROR = 1
@@ -25,19 +25,19 @@ class Place(IntEnum):
 
 
 class Augmentation(Part):
-    """One way to vary a picture. Its file imports what computes (torch, torchvision, NumPy, Pillow) in its methods.
+    """One way to vary a picture. Its file imports heavy libraries (torch, torchvision, NumPy, Pillow) inside methods.
 
-    It acts on one picture in a worker and on a batch in memory, by the same draws: both give the same picture, up to
-    the rounding of the operations. A new one takes draws of its own names, `draws.uniform("Class.what")`.
+    It acts on one picture in a worker and on a batch in memory with the same draws. Both give the same picture, except
+    for rounding. A new augmentation uses its own names of draws, `draws.uniform("Class.what")`.
     """
 
     PLACE: ClassVar[Place]
     MIRRORS: ClassVar[bool] = False
-    """Whether it shows mirror images, which change what some pictures mean, such as those of digits."""
+    """Whether it mirrors pictures, which changes the meaning of some, such as digits."""
 
     @property
     def acts(self) -> bool:
-        """Whether it changes anything with these settings."""
+        """Whether it changes pictures with these settings."""
         return True
 
     def on_picture(self, image: Image.Image, preprocessing: Preprocessing, draws: Draws) -> Image.Image:
@@ -49,14 +49,14 @@ class Augmentation(Part):
         raise NotImplementedError
 
     def words(self) -> str:
-        """What it does, for a sentence of the report: "mirrored with probability 0.5"."""
+        """What it does, as part of a sentence in the report: "mirrored with probability 0.5"."""
         raise NotImplementedError
 
 
 class Framing(Augmentation):
-    """What chooses the part of a picture that is shown: `on_picture` gets one of any size and returns (crop, crop).
+    """An augmentation that chooses the crop: `on_picture` gets a picture of any size and returns (crop, crop).
 
-    At most one framing acts; without one the picture is cropped at its centre.
+    A recipe has at most one framing. Without one the central crop is used.
     """
 
     PLACE = Place.FRAME

@@ -1,4 +1,4 @@
-"""Varied brightness, contrast, saturation and hue, as torchvision's ColorJitter."""
+"""Random changes of brightness, contrast, saturation and hue, as in torchvision's ColorJitter."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ColorJitter(Augmentation):
 
     @property
     def varied(self) -> tuple[str, ...]:
-        """The names of what is varied."""
+        """The names of the properties that change."""
         return tuple(name for name in COLOURS if getattr(self, name) > 0)
 
     @property
@@ -76,7 +76,7 @@ class ColorJitter(Augmentation):
                 pixels[rows] = adjusted(pixels[rows], name, by)
 
     def factors(self, draws: Draws) -> dict[str, Uniforms]:
-        """By the names of what is varied: uniform in [max(0, 1 - s), 1 + s], the hue's shift in [-s, s]; (N,) each."""
+        """The factor of each property, (N,): uniform in [max(0, 1 - s), 1 + s]; for the hue a shift in [-s, s]."""
         found = {}
         for name in self.varied:
             strength = float(getattr(self, name))
@@ -96,7 +96,7 @@ class ColorJitter(Augmentation):
 def adjusted(pixels: torch.Tensor, name: str, factors: torch.Tensor) -> torch.Tensor:
     """torchvision's `adjust_*` on uint8 (N, C, H, W) with one factor for each sample, float32 (N,).
 
-    `factors` in the processor's memory spare the device a wait.
+    `factors` should be in CPU memory, so that the device need not wait.
     """
     import torch
     from torchvision.transforms import functional

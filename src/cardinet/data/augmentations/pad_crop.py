@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from cardinet.data.arrays import ArrayBatch
     from cardinet.data.draws import Draws, Uniforms
-    from cardinet.data.listing import Rows
     from cardinet.data.preprocessing import Preprocessing
+    from cardinet.data.source_listing import Rows
 
 
 class PadCrop(Framing):
@@ -36,7 +36,7 @@ class PadCrop(Framing):
         return f"shifted by up to {self.pad} pixel{'s' if self.pad != 1 else ''}"
 
     def on_picture(self, image: Image.Image, preprocessing: Preprocessing, draws: Draws) -> Image.Image:
-        """A crop of the resized and padded picture; only what it shows is resized."""
+        """A crop of the resized and padded picture. Only the visible part is resized."""
         import numpy as np
         from PIL import Image
 
@@ -66,13 +66,13 @@ class PadCrop(Framing):
         batch.show(rows, columns, self.colour(pictures.preprocessing))
 
     def corner(self, draws: Draws) -> Uniforms:
-        """Where the crops begin, down and across, (N, 2) in [0, 1)."""
+        """The top left corners of the crops, (N, 2) in [0, 1), vertical first."""
         return draws.uniform_rows("PadCrop.corner", 2)
 
     def lines(self, length: int, side: int, u: Uniforms) -> Rows:
-        """For each sample the rows (or columns) that its crop shows, (N, side); -1 where that is the pad.
+        """For each sample the rows (or columns) of its crop, (N, side); -1 inside the pad.
 
-        The picture has `length` of them. `reflect` does not repeat the edge.
+        The picture has `length` rows. `reflect` does not repeat the edge.
         """
         import numpy as np
 

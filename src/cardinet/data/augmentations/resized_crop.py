@@ -64,10 +64,10 @@ class ResizedCrop(Framing):
         batch.pixels = torch.stack(crops)
 
     def boxes(self, draws: Draws, height: int, width: int) -> Iterator[Box]:
-        """The part of each sample's picture of this size.
+        """The box of each sample, for pictures of this size.
 
-        The distribution of torchvision's RandomResizedCrop: ten tries of an area share and a log-uniform aspect
-        ratio, a uniform place for the first that fits, else the largest central crop with an allowed ratio.
+        It has the distribution of torchvision's RandomResizedCrop: ten tries of an area share and a log-uniform aspect
+        ratio, a uniform position for the first that fits, else the largest central crop with an allowed ratio.
         """
         corners = draws.uniform_rows("ResizedCrop.corner", 2)
         areas = draws.uniform_rows("ResizedCrop.area", TRIES)
@@ -82,7 +82,7 @@ class ResizedCrop(Framing):
                 yield int(corner[0] * (height - h + 1)), int(corner[1] * (width - w + 1)), h, w
 
     def _size(self, area_draw: float, ratio_draw: float, height: int, width: int) -> tuple[int, int]:
-        """(height, width) of a try."""
+        """The (height, width) of one try."""
         (low, high), (narrow, wide) = self.area, map(math.log, self.ratio)
         area = height * width * (low + (high - low) * area_draw)
         ratio = math.exp(narrow + (wide - narrow) * ratio_draw)

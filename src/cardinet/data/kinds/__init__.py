@@ -1,4 +1,4 @@
-"""The kinds of sources: one file each, and one row in this table."""
+"""The kinds of sources: each is one file and one row in this table."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from pathlib import Path
 
 from cardinet.base.errors import RequestError, nearest
 from cardinet.data.findings import Finding
-from cardinet.data.listing import Listing
+from cardinet.data.source_listing import Listing
 
-# Word before the colon (or the whole text) -> module and function, as text: a kind imports what only it needs.
+# The word before the colon (or the whole text) -> module and function, as text: a kind imports its own needs only.
 KINDS = {
     "digits": "digits:list_digits",
     "imagenet": "imagenet:list_imagenet",
     "tiny-imagenet": "tiny_imagenet:list_tiny_imagenet",
     "parquet": "parquet:list_parquet",
-    "cifar10": "named:list_named",
-    "cifar100": "named:list_named",
-    "mnist": "named:list_named",
-    "fashion-mnist": "named:list_named",
-    "svhn": "named:list_named",
-    "webdataset": "later:refuse",
-    "hf": "later:refuse",
+    "cifar10": "named_sets:list_named",
+    "cifar100": "named_sets:list_named",
+    "mnist": "named_sets:list_named",
+    "fashion-mnist": "named_sets:list_named",
+    "svhn": "named_sets:list_named",
+    "webdataset": "streams:refuse",
+    "hf": "streams:refuse",
 }
 WITH_PATH = ("imagenet", "tiny-imagenet", "parquet", "webdataset", "hf")
 
 
 def list_source(text: str) -> Listing:
-    """What the source holds, without decoding it.
+    """The listing of a source, without decoding a picture.
 
-    Raises RequestError for an unknown kind (with the nearest ones) and for a path that does not exist, and
-    WorkError where the source cannot be read at all; what is wrong inside it stands in `Listing.problems`.
+    Raises RequestError for an unknown kind (with the nearest ones) and for a path that does not exist, WorkError if the
+    source cannot be read at all. Faults inside the source stand in `Listing.problems`.
     """
     word, colon, rest = text.partition(":")
     if word in KINDS and bool(colon) == (word in WITH_PATH):
@@ -54,13 +54,13 @@ def list_source(text: str) -> Listing:
 
 
 def _beside_a_folder(listing: Listing, word: str) -> Listing:
-    """The listing of a built-in source with a note that a folder here has its name."""
-    detail = f"the built-in source is used, and not the folder {word}/ that is here; for that write ./{word}"
+    """The listing of a built-in source, with a note if a folder here has the same name."""
+    detail = f"the built-in source is used, not the folder {word}/ here; to use the folder, write ./{word}"
     return replace(listing, problems=(*listing.problems, Finding(word, "", "same-name", detail, bad=False)))
 
 
 def absolute(text: str) -> str:
-    """The source with its path, if it has one, made absolute, so that it means the same from any folder."""
+    """The source with an absolute path, if it has a path, so that it means the same in any folder."""
     word, colon, rest = text.partition(":")
     if word in KINDS and not (colon and rest):
         return text

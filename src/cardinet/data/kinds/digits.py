@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cardinet.data.listing import Listing, Numbered, Part, fingerprint
+from cardinet.data.source_listing import Listing, Numbered, Part, fingerprint
 
 TEST = 360
 VALIDATION = 180
@@ -13,8 +13,8 @@ VALIDATION = 180
 def list_digits(_: str) -> Listing:
     """The scans in their order: train, then 180 for validation, then 360 for test.
 
-    The set's order follows its writers, so that the cuts keep the writers of one side off the other; a random
-    split would not. Values 0..16 are scaled to 0..255. Mirrored digits are not digits.
+    The set is sorted by writer, so these cuts separate the writers of the splits; a random split would not. Values
+    0..16 are scaled to 0..255. Mirrored digits are not digits.
     """
     from sklearn.datasets import load_digits
 

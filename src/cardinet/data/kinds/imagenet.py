@@ -1,4 +1,4 @@
-"""ImageNet as it is published: synset folders for training, and a flat or a foldered validation set."""
+"""ImageNet as it is published: synset folders for training, and a validation set with or without folders."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import re
 from pathlib import Path
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.data.kinds.folder import TINY_IMAGENET, Scan, from_scans, scan, visible
+from cardinet.data.kinds.class_folders import TINY_IMAGENET, Scan, from_scans, scan, visible_entries
 from cardinet.data.kinds.imagenet_labels import validation_synsets
 from cardinet.data.kinds.split_names import split_of
-from cardinet.data.listing import Listing
+from cardinet.data.source_listing import Listing
 
 _KAGGLE = Path("ILSVRC/Data/CLS-LOC")
 _NUMBERED = re.compile(r"ILSVRC2012_val_(\d{8})\.jpe?g", re.IGNORECASE)
 
 
 def list_imagenet(text: str) -> Listing:
-    """`PATH/train` with a folder for each synset and `PATH/val`, foldered likewise or flat (also Kaggle's layout).
+    """`PATH/train` with a folder for each synset, and `PATH/val`, with such folders or flat (also Kaggle's layout).
 
-    Both may be called in any way that `split_of` knows.
+    Both may have any name that `split_of` knows.
 
     The pictures of a flat val/ (ILSVRC2012_val_00000001.JPEG ...) get their synsets from a file beside them; see
     `validation_synsets` for which files do. The published test pictures have no labels and are not read.
-    Raises RequestError for a missing path or train/, WorkError for two folders of one split and
-    where the labels of val/ cannot be known.
+    Raises RequestError for a missing path or train/, WorkError for two folders of one split and if the labels of val/
+    are unknown.
     """
     typed = Path(text).expanduser()
     if not typed.is_dir():
@@ -36,7 +36,7 @@ def list_imagenet(text: str) -> Listing:
         raise RequestError(f"{root} has no folder train/; give the folder that holds ImageNet's train/ and val/.")
     scans = {"train": scan(root, folders["train"])}
     if val := folders.get("validation"):
-        foldered = any(entry.is_dir() for entry in visible(val))
+        foldered = any(entry.is_dir() for entry in visible_entries(val))
         scans["validation"] = scan(root, val) if foldered else flat_scan(root, val, typed)
     return from_scans(root, scans, unsplit=False)
 
@@ -44,7 +44,7 @@ def list_imagenet(text: str) -> Listing:
 def _split_folders(root: Path) -> dict[str, Path]:
     """The folders for training and validation by split. Raises WorkError for two folders of one split."""
     found: dict[str, Path] = {}
-    for entry in visible(root):
+    for entry in visible_entries(root):
         split = split_of(entry.name)
         if split is None or split == "test" or not entry.is_dir():  # the test pictures have no labels
             continue
@@ -55,11 +55,11 @@ def _split_folders(root: Path) -> dict[str, Path]:
 
 
 def flat_scan(root: Path, val: Path, typed: Path) -> Scan:
-    """The pictures of a flat val/ by synset. Raises WorkError where one's synset cannot be known."""
+    """The pictures of a flat val/ by synset. Raises WorkError if the synset of a picture is unknown."""
     synsets = validation_synsets([root, val, typed, typed.parent])
     result = Scan(val)
     unknown = []
-    for entry in visible(val, result.system):
+    for entry in visible_entries(val, result.system):
         match = _NUMBERED.fullmatch(entry.name)
         if match is None:
             result.ignore(entry.name)

@@ -1,4 +1,4 @@
-"""Which synset each of ImageNet's flat validation pictures shows, from the files that are published for it.
+"""The synsets of ImageNet's flat validation pictures, from the files that are published for them.
 
 Three numberings of the 1,000 classes are in use (the devkit's ids, the sorted synsets from 0, the sorted
 synsets from 1), and a file of bare numbers does not say which it uses. Bare numbers are therefore read from the
@@ -26,7 +26,7 @@ _ID = re.compile(r"[0-9]{1,7}")
 
 @dataclass(frozen=True)
 class Synsets:
-    """The synset of each validation picture by its number, and the file that says so."""
+    """The synset of each validation picture by its number, and the file that states it."""
 
     file: Path
     by_number: dict[int, str]
@@ -39,7 +39,7 @@ def validation_synsets(folders: Iterable[Path]) -> Synsets:
     2. the devkit's ILSVRC2012_validation_ground_truth.txt (line n: the id of picture n) with the devkit's
        meta.mat, or with a table of lines `n02119789 1 kit_fox` (map_clsloc.txt), which give each id's synset.
 
-    Raises WorkError, with what was found and what is missing, when neither is there.
+    Raises WorkError, with the files found and missing, if neither exists.
     """
     places = [place for folder in dict.fromkeys(folders) for place in _with_devkits(folder)]
     for place in places:

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.arrow import RowNames, read_pictures
 from cardinet.data.findings import Finding
-from cardinet.data.kinds.folder import count_problems
+from cardinet.data.kinds.class_folders import count_problems
 from cardinet.data.kinds.parquet_labels import FileLabels, in_common, read_labels, read_schema
 from cardinet.data.kinds.split_names import beginning, split_of, split_of_file
-from cardinet.data.listing import Listing, Part, fingerprint
+from cardinet.data.source_listing import Listing, Part, fingerprint
 
 PICTURES = ("image", "img")
 
@@ -23,11 +23,11 @@ PICTURES = ("image", "img")
 def list_parquet(text: str) -> Listing:
     """The rows of `PATH`, a parquet file or a folder of them (also in data/ or in one folder a split).
 
-    A file belongs to the split that its name begins with, or that its folder is named; a single file and files
-    without such names are divided as a class folder without splits is. Every file has its own class names, and all are
-    brought to the same order (`in_common`). A split without labels, as test pictures are published, is left out with a
+    A file belongs to the split at the beginning of its name, or in the name of its folder. A single file, and files
+    without such names, are divided like class folders without splits. Every file has its own class names; all are
+    brought into one order (`in_common`). A split without labels, such as published test pictures, is left out with a
     note. Raises RequestError for a missing path, WorkError for files that cannot be read or lack the columns, and for
-    numbers whose class names are not known.
+    numbers without known class names.
     """
     root = Path(text).expanduser()
     if not root.exists():
@@ -61,8 +61,8 @@ def list_parquet(text: str) -> Listing:
 def split_files(root: Path) -> dict[str, list[Path]]:
     """The parquet files by split.
 
-    Raises WorkError when there are none, no train files, files of no split, two names of one split, or what is named as
-    a file and is none, such as a pipe, which would be waited for without end.
+    Raises WorkError if there are no files, no train files, files of no split, two names of one split, or entries that
+    are not regular files, such as a pipe, which would make the program wait forever.
     """
     if root.is_file():
         return {"train": [root]}
@@ -71,7 +71,7 @@ def split_files(root: Path) -> dict[str, list[Path]]:
     if not files:
         raise WorkError(f"{root} holds no .parquet files.")
     if odd := [file for file in files if not file.is_file()]:
-        raise WorkError(f"{odd[0]} is not a regular file; take it away.")
+        raise WorkError(f"{odd[0]} is not a regular file; remove it.")
     found: dict[str, list[Path]] = {}
     names: dict[str, str] = {}
     without: list[Path] = []
@@ -95,7 +95,7 @@ def split_files(root: Path) -> dict[str, list[Path]]:
 
 
 def picture_column(file: Path) -> str:
-    """The column of pictures by the schema of a file. Raises WorkError where it is missing or of another type."""
+    """The column of pictures in the schema of a file. Raises WorkError if it is missing or has another type."""
     schema = read_schema(file)
     picture = next((name for name in PICTURES if name in schema.names), None)
     if picture is None:
@@ -109,7 +109,7 @@ def picture_column(file: Path) -> str:
 
 
 def class_problems(split: str, part: Part, classes: tuple[str, ...], unknown: Sequence[str]) -> list[Finding]:
-    """Classes that the training does not have, labels that are no class, and classes without a picture."""
+    """Findings on classes that the train files lack, labels outside the classes, and classes without a picture."""
     labels = part.labels
     if unknown:
         some = ", ".join(unknown[:5]) + (f", ... ({len(unknown):,})" if len(unknown) > 5 else "")

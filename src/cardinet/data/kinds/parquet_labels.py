@@ -1,4 +1,4 @@
-"""Labels of parquet files: numbers with class names of their own, or the names themselves, brought to one order."""
+"""Labels of parquet files: numbers with class names in each file, or the names themselves, brought into one order."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import pyarrow.parquet as pq
 from cardinet.base.documents import DocumentError, parse_json
 from cardinet.base.errors import WorkError
 from cardinet.base.schemas import Document, conform
-from cardinet.data.listing import Labels
+from cardinet.data.source_listing import Labels
 
 LABELS = ("label", "labels", "fine_label")
 
 
 @dataclass(frozen=True, eq=False)
 class FileLabels:
-    """The labels of one file's rows, -1 where there is none, and the names of the classes that the numbers mean.
+    """The labels of one file's rows (-1 for a row without a label), and the class names of the numbers.
 
-    `names` is None where the file does not say them. `sorted_names` says that they are the values found in the rows, in
-    the order of text, and not a list that the file states.
+    `names` is None if the file does not state them. `sorted_names` says that they are the sorted values of the rows,
+    not a list in the file.
     """
 
     file: Path
@@ -33,7 +33,7 @@ class FileLabels:
 
 
 def read_schema(file: Path) -> pa.Schema:
-    """The columns of a file. Raises WorkError where it is not a parquet file."""
+    """The columns of a file. Raises WorkError if it is not a parquet file."""
     try:
         return pq.read_schema(file)
     except (pa.ArrowInvalid, OSError) as error:
@@ -43,7 +43,8 @@ def read_schema(file: Path) -> pa.Schema:
 def read_labels(file: Path, *, needed: bool) -> FileLabels:
     """The labels of a file: integers of any width, true and false, or text.
 
-    Without the column all are -1, unless they are `needed`. Raises WorkError where they are missing or of another type.
+    Without the column all labels are -1, unless they are `needed`. Raises WorkError if they are missing or have another
+    type.
     """
     schema = read_schema(file)
     column = next((name for name in LABELS if name in schema.names), None)
@@ -75,7 +76,7 @@ def _named(file: Path, values: pa.ChunkedArray) -> FileLabels:
 
 
 class _Feature(Document, extra="ignore"):
-    """A column of labels, or of lists of them, in that description."""
+    """The description of a column of labels, or of lists of labels."""
 
     names: tuple[str | int, ...] | None = None
     feature: _Feature | None = None
@@ -95,7 +96,7 @@ def _stated_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
 def in_common(
     read: Mapping[str, Sequence[FileLabels]],
 ) -> tuple[tuple[str, ...], dict[str, Labels], dict[str, tuple[str, ...]]]:
-    """The classes of the train files, the labels of each split as places among them, and names that are not among them.
+    """The classes of the train files, the labels of each split as indices of them, and names that are not among them.
 
     The names of a file apply to its own numbers, as another file may number its classes in another order. If no file
     has names, the numbers are the classes. A number without a name stays a number that is not a class. Raises WorkError
@@ -109,8 +110,8 @@ def in_common(
     if len(named) < len(files):
         without = next(one for one in files if one.names is None)
         raise WorkError(
-            f"{without.file} does not say the names of its classes, and {named[0].file} does; the numbers alone cannot "
-            "be compared. Write the names into both, or into none."
+            f"{without.file} does not state the names of its classes, but {named[0].file} does; the numbers alone "
+            "cannot be compared. Write the names into both, or into none."
         )
     classes = _classes(read["train"])
     labels: dict[str, Labels] = {}
@@ -123,14 +124,14 @@ def in_common(
 
 
 def _classes(train: Sequence[FileLabels]) -> tuple[str, ...]:
-    """The names that the files state, in the order of the first, then what only others use; values in their order."""
+    """The names that the files state: those of the first file, then names that only others use; values are sorted."""
     stated = [one.names for one in train if one.names is not None and not one.sorted_names]
     used = [name for one in train for name in _used(one)]
     return tuple(dict.fromkeys([*stated[0], *used]) if stated else sorted({*used}))
 
 
 def _used(one: FileLabels) -> list[str]:
-    """The names that rows of a file have."""
+    """The names that occur in the rows of a file."""
     names = one.names or ()
     return [names[i] for i in np.unique(one.labels) if 0 <= i < len(names)]
 

@@ -1,4 +1,4 @@
-"""What folders and files of a split are called."""
+"""The usual names of folders and files of a split."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ WORDS = {
     "test": ("test", "testing", "tst", "testset", "holdout"),
 }
 FILLERS = {"set", "images", "image", "imgs", "img", "pictures", "data", "dataset", "split", "seg", "jpg", "png"}
-"""Words that stand beside them and say nothing: seg_train, test_set, Training-Images."""
+"""Words beside the split's name that mean nothing: seg_train, test_set, Training-Images."""
 _SPLITS = {word: split for split, words in WORDS.items() for word in words}
 
 
 def split_of(name: str) -> str | None:
-    """The split ("train", "validation" or "test") that a folder is named for, in any case; None for another name."""
+    """The split ("train", "validation" or "test") in a folder's name, in upper or lower case; None without one."""
     words = [word for word in re.split(r"[-_ .]+", name.casefold()) if word and word not in FILLERS]
     if words == ["hold", "out"]:
         words = ["holdout"]
@@ -23,11 +23,11 @@ def split_of(name: str) -> str | None:
 
 
 def split_of_file(name: str) -> str | None:
-    """The split that the name of a file begins with, as train-00000-of-00004.parquet does; None for another name."""
+    """The split at the beginning of a file name such as train-00000-of-00004.parquet; None without one."""
     return _SPLITS.get(beginning(name).casefold())
 
 
 def beginning(name: str) -> str:
-    """The letters with which a name begins."""
+    """The letters at the beginning of a name."""
     found = re.match(r"[^\W\d_]+", name)
     return found[0] if found else ""

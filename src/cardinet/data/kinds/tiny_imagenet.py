@@ -6,15 +6,15 @@ from pathlib import Path
 
 from cardinet.base.documents import read_lines
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.data.kinds.folder import TINY_IMAGENET, Scan, from_scans, scan
-from cardinet.data.listing import Listing
+from cardinet.data.kinds.class_folders import TINY_IMAGENET, Scan, from_scans, scan
+from cardinet.data.source_listing import Listing
 
 
 def list_tiny_imagenet(text: str) -> Listing:
     """`PATH/train/SYNSET/images/*.JPEG`, and `PATH/val/images/*.JPEG` with their synsets in val_annotations.txt.
 
-    The published test pictures have no labels and are not read. Raises RequestError where the path is not laid out
-    like this, WorkError where a picture of val/ has no synset.
+    The published test pictures have no labels and are not read. Raises RequestError if the path does not have this
+    layout, WorkError if a picture of val/ has no synset.
     """
     root = Path(text).expanduser()
     if not (root / "train").is_dir() or not (root / "val" / TINY_IMAGENET).is_file():

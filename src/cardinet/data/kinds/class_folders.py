@@ -1,4 +1,4 @@
-"""Class folders: one folder a class, with or without train/, val/ and test/ above them."""
+"""Class folders: one folder for each class, with or without train/, val/ and test/ above them."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ import numpy as np
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.findings import Finding
-from cardinet.data.formats import EXTENSIONS, KINDS, system_kind, system_sentence, unread_sentences
 from cardinet.data.kinds.split_names import split_of
-from cardinet.data.listing import Listing, Part, Paths, fingerprint
+from cardinet.data.picture_formats import EXTENSIONS, KINDS, system_kind, system_sentence, unread_sentences
+from cardinet.data.source_listing import Listing, Part, Paths, fingerprint
 
 TINY_IMAGENET = "val_annotations.txt"
-"""The file in val/ by which Tiny ImageNet is known, whose val/ has no class folders."""
+"""The file in val/ that marks Tiny ImageNet, whose val/ has no class folders."""
 
 UNLABELLED = ("unknown", "images", "unlabeled", "unlabelled")
-"""What the one folder of pictures without labels is called."""
+"""Usual names of a single folder of pictures without labels."""
 
 
 @dataclass
 class Scan:
     """The pictures below one split's folder, by class: (path relative to the source, bytes).
 
-    `ignored` counts the files that are no pictures by their names; of these `unread` counts pictures in formats that
-    are not read, by suffix. `system` counts the files and folders that systems make or that are hidden, by kind.
+    `ignored` counts the files whose names are not those of pictures. `unread` counts those of them that are pictures in
+    formats that are not read, by suffix. `system` counts hidden files and folders and those of systems, by kind.
     """
 
     folder: Path
@@ -38,14 +38,14 @@ class Scan:
     system: Counter[str] = field(default_factory=Counter)
 
     def ignore(self, name: str) -> None:
-        """Count a file that is not a picture by its name."""
+        """Count a file whose name is not that of a picture."""
         self.ignored += 1
         suffix = os.path.splitext(name)[1].lower()
         if suffix in KINDS:
             self.unread[suffix] += 1
 
     def notes(self, split: str) -> list[Finding]:
-        """What was passed over, by kind."""
+        """Findings on the files that were left out, by kind."""
         details = [("not-read", sentence) for sentence in unread_sentences(self.unread)]
         if self.system:
             details.append(("system-files", system_sentence(self.system)))
@@ -55,11 +55,10 @@ class Scan:
 def list_folder(text: str) -> Listing:
     """The class folders below a path.
 
-    Classes are sorted as Python sorts text, so that "10" comes before "2", as in torchvision. Folders within a
-    class are read too; hidden files and folders and those of the system are left out and counted, as are files whose
-    name is not a picture's.
-    Raises RequestError when the path is not a folder or Tiny ImageNet's, WorkError when it holds no class folder at all
-    or splits under names that are not known.
+    Classes are sorted as Python sorts text, so "10" comes before "2", as in torchvision. Folders inside a class are
+    read too. Hidden files and folders, those of the system, and files whose names are not those of pictures are left
+    out and counted. Raises RequestError when the path is not a folder or Tiny ImageNet's, WorkError when it holds no
+    class folder at all or splits under names that are not known.
     """
     root = Path(text).expanduser()
     if not root.is_dir():
@@ -80,11 +79,11 @@ def list_folder(text: str) -> Listing:
 def split_folders(root: Path) -> dict[str, Path]:
     """The folders of the splits by the split's name, {} where there is no train/ of class folders.
 
-    A folder may be called in any way that `split_of` knows, and may hold just another one of its split, which then
-    counts (seg_train/seg_train/CLASS). Raises WorkError for two folders of one split.
+    A folder may have any name that `split_of` knows. If it holds only another folder of the same split, that one counts
+    (seg_train/seg_train/CLASS). Raises WorkError for two folders of one split.
     """
     found: dict[str, Path] = {}
-    for entry in visible(root):
+    for entry in visible_entries(root):
         split = split_of(entry.name)
         if split is None or not entry.is_dir() or not _holds_classes(entry):  # "train" may be a class: bus, car, train
             continue
@@ -97,7 +96,7 @@ def split_folders(root: Path) -> dict[str, Path]:
 
 
 def _holds_classes(folder: Path | str | os.DirEntry[str]) -> bool:
-    """Whether a folder holds class folders, and not a single one of loose pictures, as Kaggle's test/test/ does."""
+    """Whether a folder holds class folders, and not only one folder of loose pictures, as in Kaggle's test/test/."""
     folders = _folders(folder)
     if len(folders) != 1:
         return bool(folders)
@@ -107,7 +106,7 @@ def _holds_classes(folder: Path | str | os.DirEntry[str]) -> bool:
 
 
 def _innermost(folder: Path, split: str) -> Path:
-    inside = visible(folder)
+    inside = visible_entries(folder)
     if len(inside) == 1 and inside[0].is_dir() and split_of(inside[0].name) == split and _folders(inside[0]):
         return _innermost(Path(inside[0].path), split)
     return folder
@@ -115,11 +114,11 @@ def _innermost(folder: Path, split: str) -> Path:
 
 def _folders(folder: Path | str | os.DirEntry[str]) -> frozenset[str]:
     """The names of the folders in a folder."""
-    return frozenset(entry.name for entry in visible(os.fspath(folder)) if entry.is_dir())
+    return frozenset(entry.name for entry in visible_entries(os.fspath(folder)) if entry.is_dir())
 
 
 def _unused(root: Path, used: Mapping[str, Path]) -> list[Finding]:
-    """Notes on what lies beside the folders of the splits: nothing of it is read."""
+    """Notes on files and folders beside the splits' folders; they are not read."""
     tops = {folder.relative_to(root).parts[0] for folder in used.values()}
     details = {
         name: "it holds no class folders, so it is not used"
@@ -128,15 +127,15 @@ def _unused(root: Path, used: Mapping[str, Path]) -> list[Finding]:
         for name in sorted(_folders(root) - tops)
     }
     found = [Finding(str(root / name), "", "unused-folder", detail, bad=False) for name, detail in details.items()]
-    visible(root, system := Counter[str]())
+    visible_entries(root, system := Counter[str]())
     if system:
         found.append(Finding(str(root), "", "system-files", system_sentence(system), bad=False))
     return found
 
 
 def _check_no_splits(root: Path) -> None:
-    """Raise WorkError where the folders are not classes but splits: by their names, or as all hold the same folders."""
-    inside = {entry.name: _folders(entry) for entry in visible(root) if entry.is_dir()}
+    """Raise WorkError if the folders are splits and not classes: by their names, or if all hold the same folders."""
+    inside = {entry.name: _folders(entry) for entry in visible_entries(root) if entry.is_dir()}
     splits = [name for name, folders in inside.items() if folders and split_of(name)]
     if splits:
         raise WorkError(
@@ -147,15 +146,15 @@ def _check_no_splits(root: Path) -> None:
         same = ", ".join(sorted(next(iter(inside.values())))[:4])
         raise WorkError(
             f"{root} holds {', '.join(f'{name}/' for name in list(inside)[:4])}, and each holds the same folders "
-            f"({same}), as splits do; call them train/, val/ and test/. If they are classes, take the pictures out of "
-            "these folders."
+            f"({same}), as splits do; call them train/, val/ and test/. If they are classes, move the pictures out of "
+            "these inner folders."
         )
 
 
-def visible(folder: Path | str, system: Counter[str] | None = None) -> list[os.DirEntry[str]]:
-    """The entries that are neither hidden nor the system's, sorted by name; `system` counts the others by kind.
+def visible_entries(folder: Path | str, system: Counter[str] | None = None) -> list[os.DirEntry[str]]:
+    """The entries that are neither hidden nor made by a system, sorted by name. `system` counts the others by kind.
 
-    Raises WorkError when the folder cannot be read.
+    Raises WorkError if the folder cannot be read.
     """
     try:
         with os.scandir(folder) as entries:
@@ -171,7 +170,7 @@ def visible(folder: Path | str, system: Counter[str] | None = None) -> list[os.D
 def scan(root: Path, folder: Path) -> Scan:
     """The pictures of each class folder in `folder`; loose files beside the class folders are counted as ignored."""
     result = Scan(folder)
-    for entry in visible(folder, result.system):
+    for entry in visible_entries(folder, result.system):
         if not entry.is_dir():
             result.ignore(entry.name)
             continue
@@ -187,15 +186,15 @@ def scan(root: Path, folder: Path) -> Scan:
 def files_below(
     folder: str, above: frozenset[tuple[int, int]], system: Counter[str] | None = None
 ) -> Iterator[tuple[str, int]]:
-    """All files below a folder with their sizes, by name. `above` holds the folders on the way, for link loops.
+    """All files below a folder with their sizes, by name. `above` holds the folders above it, to stop loops of links.
 
-    Hidden ones and those of the system are left out, and counted where `system` is given.
+    Hidden files and those of the system are left out, and counted in `system` if it is given.
     """
     status = os.stat(folder)
     identity = (status.st_dev, status.st_ino)
     if identity in above:
         return
-    for entry in visible(folder, system):
+    for entry in visible_entries(folder, system):
         if entry.is_dir():
             yield from files_below(entry.path, above | {identity}, system)
         else:
@@ -203,7 +202,7 @@ def files_below(
 
 
 def from_scans(root: Path, scans: dict[str, Scan], *, unsplit: bool, problems: Iterable[Finding] = ()) -> Listing:
-    """The listing of scanned splits, with what is wrong in them beside the `problems` that are known."""
+    """The listing of scanned splits, with their faults added to the known `problems`."""
     classes = tuple(sorted(scans["train"].pictures))
     number = {name: i for i, name in enumerate(classes)}
     parts, problems, entries = {}, list(problems), []
@@ -228,14 +227,14 @@ def from_scans(root: Path, scans: dict[str, Scan], *, unsplit: bool, problems: I
 def _class_problems(split: str, found: Scan, classes: tuple[str, ...]) -> list[Finding]:
     problems = []
     for name, pictures in sorted(found.pictures.items()):
-        if any("\ud800" <= sign <= "\udfff" for sign in name):  # how bytes that are no UTF-8 arrive
+        if any("\ud800" <= sign <= "\udfff" for sign in name):  # bytes that are not UTF-8
             detail = f"the class's name {name!r} is not UTF-8 and cannot be written down; rename the folder"
             problems.append(Finding(repr(str(found.folder / name)), split, "unreadable-name", detail, bad=True))
         elif name not in classes:
-            detail = "the class has no folder in train/, so it cannot be learnt; add one or take this one away"
+            detail = "the class has no folder in train/, so it cannot be learnt; add one or remove this one"
             problems.append(Finding(str(found.folder / name), split, "unknown-class", detail, bad=True))
         elif not pictures and split == "train":
-            detail = "the class folder holds no pictures; add some or take the folder away"
+            detail = "the class folder holds no pictures; add some or remove the folder"
             problems.append(Finding(str(found.folder / name), split, "empty-class", detail, bad=True))
         elif not pictures:
             detail = "the class folder holds no pictures, so the class is not measured"

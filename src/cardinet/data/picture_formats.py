@@ -1,4 +1,4 @@
-"""Which files are pictures by their names, what Pillow is asked to read, and what is said of the others."""
+"""Picture formats: which file names are pictures, which formats are read, and the advice for the others."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
     "JPEG2000": (".jp2", ".j2k", ".jpf", ".jpx"),
     "HEIF": (".heic", ".heif", ".hif"),
 }
-"""The formats by Pillow's names. They are named one by one, as Pillow knows some (EPS) that start other programs.
+"""The formats that are read, by Pillow's names. The list is explicit, as some formats of Pillow (EPS) start programs.
 
-An MPO file, of several pictures as cameras make them, begins as a JPEG.
+An MPO file, in which cameras store several pictures, begins like a JPEG.
 """
 
 AVAILABLE = {"AVIF": bool(features.check("avif")), "JPEG2000": bool(features.check("jpg_2000")), "HEIF": HEIF}
-"""Whether the formats that need a library are read here."""
+"""For each format that needs a library, whether it can be read."""
 
 FORMATS = tuple(name for name in SUFFIXES if AVAILABLE.get(name, True))
 EXTENSIONS = tuple(suffix for name in FORMATS for suffix in SUFFIXES[name])
@@ -53,7 +53,7 @@ BRANDS: dict[str, tuple[bytes, ...]] = {
     "AVIF": (b"avif", b"avis"),
     "HEIF": (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"),
 }
-"""What those of one family, which begin with a box of the type `ftyp`, name in it: the first that is named counts."""
+"""The brands in the `ftyp` box of formats that begin with one. The first known brand counts."""
 OTHERS: dict[str, tuple[str, ...]] = {
     "JPEG XL": (".jxl",),
     "camera RAW": (".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".srw", ".pef"),
@@ -66,7 +66,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "video": (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".3gp"),
     "array": (".npy", ".npz", ".mat", ".h5"),
 }
-"""Files that hold pictures in a form that is not read here, by kind."""
+"""Suffixes of picture files that are not read, by kind."""
 
 KINDS: dict[str, str] = {
     suffix: kind
@@ -83,19 +83,19 @@ SYSTEM_FOLDERS = {
     "system volume information",
     "lost+found",
 }
-"""What network drives and systems keep beside pictures: thumbnails, deleted files. In lower case."""
+"""Folders that network drives and systems keep beside pictures: thumbnails, deleted files. In lower case."""
 
 SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"}
 """Files of the same kind that are not hidden by their names. In lower case."""
 
 
 def reader() -> str:
-    """What reads pictures here: another one may find something else in the same file."""
+    """The name and version of the library that reads pictures; another one may read the same file differently."""
     return f"Pillow {PIL.__version__}: {' '.join(FORMATS)}"
 
 
 def format_of(data: bytes) -> str | None:
-    """The format that the bytes of a file begin as, by Pillow's name, whether or not it is read here; None: another."""
+    """The format of a file's first bytes, by Pillow's name, even if it is not read; None for an unknown format."""
     if data[4:8] == b"ftyp":
         box = data[8 : max(12, min(int.from_bytes(data[:4]), 256))]
         named = {box[i : i + 4] for i in range(0, len(box), 4)}
@@ -104,9 +104,9 @@ def format_of(data: bytes) -> str | None:
 
 
 def system_kind(name: str, is_folder: Callable[[], bool]) -> str | None:
-    """What is said of a file or folder that a system made or a user has hidden; None for one of the user's.
+    """The kind of a hidden file or folder, or of one that a system made; None for the user's own.
 
-    Those of AppleDouble (`._1.png`, the attributes of 1.png) are one kind; of the others the name is the kind.
+    AppleDouble files (`._1.png`, the attributes of 1.png) are one kind. Otherwise the name is the kind.
     """
     if name.startswith("._"):
         return "._*"
@@ -119,7 +119,7 @@ def system_kind(name: str, is_folder: Callable[[], bool]) -> str | None:
 
 
 def system_sentence(counts: Mapping[str, int], most: int = 8) -> str:
-    """What was left out as the system's or hidden, by kind with how many of each; at most so many kinds by name."""
+    """A sentence on the files that were left out as hidden or made by a system; at most `most` kinds are named."""
     kinds = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     named = [f"{name.encode('utf-8', 'backslashreplace').decode()} ({count:,})" for name, count in kinds[:most]]
     rest = sum(count for _, count in kinds[most:])
@@ -127,7 +127,7 @@ def system_sentence(counts: Mapping[str, int], most: int = 8) -> str:
 
 
 def unread_sentences(counts: Mapping[str, int]) -> list[str]:
-    """A sentence for each suffix of picture files that are not read, from how many there are of each."""
+    """A sentence for each suffix of picture files that are not read, with their number."""
     found = []
     for suffix, count in sorted(counts.items()):
         kind = KINDS[suffix]

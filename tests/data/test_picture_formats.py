@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from cardinet.data import formats
+from cardinet.data import picture_formats
 from cardinet.data.check import check
 from cardinet.data.decode import PictureError, load_picture, to_mode
 from cardinet.data.inspection import inspect
@@ -80,7 +80,7 @@ def test_formats_that_are_read(tmp_path: Path) -> None:
     read = {"AVIF": "a.avif", "JPEG2000": "a.jp2", "MPO": "a.mpo", "HEIF": "a.heic"}
     image = noise(64, 48, seed=1)
     for format, name in read.items():
-        if formats.AVAILABLE.get(format, True):
+        if picture_formats.AVAILABLE.get(format, True):
             more = {"save_all": True, "append_images": [image]} if format == "MPO" else {}
             (tmp_path / "ant").mkdir(exist_ok=True)
             image.save(tmp_path / "ant" / name, format, **more)
@@ -127,17 +127,17 @@ def test_system_files_beside_the_splits_and_many_hidden_ones(tmp_path: Path, mak
 
 
 def test_bytes_are_named_by_what_they_begin_as() -> None:
-    whole = {name: io.BytesIO() for name in formats.FORMATS}
+    whole = {name: io.BytesIO() for name in picture_formats.FORMATS}
     for name, file in whole.items():
         noise(64, 48).save(file, name)
-    found = {name: formats.format_of(file.getvalue()) for name, file in whole.items()}
+    found = {name: picture_formats.format_of(file.getvalue()) for name, file in whole.items()}
     assert len(found) == 10
     assert found == {name: name for name in found}
     for name, file in whole.items():  # a header with nothing behind it
         with pytest.raises(PictureError) as caught:
             load_picture(file.getvalue()[:12], LIMIT)
         assert caught.value.kind in ("damaged", "truncated"), name
-    assert [formats.format_of(data) for data in (b"\0\0\0\x18ftypisom\0\0\0\0mp42", b"P9 ", b"hello", b"")] == [
+    assert [picture_formats.format_of(data) for data in (b"\0\0\0\x18ftypisom\0\0\0\0mp42", b"P9 ", b"hello", b"")] == [
         None
     ] * 4
 
@@ -154,7 +154,7 @@ def test_a_format_whose_library_is_missing_is_named_whatever_the_suffix(
     column = pa.array([{"bytes": file.getvalue(), "path": None}, {"bytes": b"", "path": None}])
     pq.write_table(pa.table({"image": column, "label": [0, 1]}), tmp_path / "train.parquet")
     before = {source: check(source, DataSettings()) for source in (str(tmp_path / "set"), f"parquet:{tmp_path}")}
-    monkeypatch.setattr(formats, "FORMATS", tuple(name for name in formats.FORMATS if name != "HEIF"))
+    monkeypatch.setattr(picture_formats, "FORMATS", tuple(name for name in picture_formats.FORMATS if name != "HEIF"))
     words = 'wrongly-typed: it is a HEIF picture, which is not read; install the extra: pip install "cardinet[heic]"'
     for source, report in before.items():
         assert "HEIF" not in " ".join(finding.detail for finding in report.bad())
@@ -163,6 +163,6 @@ def test_a_format_whose_library_is_missing_is_named_whatever_the_suffix(
 
 
 def test_the_message_names_the_extra() -> None:
-    assert formats.REASONS["HEIF"].endswith('pip install "cardinet[heic]"')
-    assert len(formats.KINDS) == 50
-    assert not formats.KINDS.keys() & set(formats.EXTENSIONS)
+    assert picture_formats.REASONS["HEIF"].endswith('pip install "cardinet[heic]"')
+    assert len(picture_formats.KINDS) == 50
+    assert not picture_formats.KINDS.keys() & set(picture_formats.EXTENSIONS)

@@ -9,12 +9,12 @@ import numpy as np
 
 from cardinet.base.errors import WorkError
 from cardinet.data.cache import cache_folder
-from cardinet.data.listing import Listing, Numbered, Part, fingerprint
+from cardinet.data.source_listing import Listing, Numbered, Part, fingerprint
 
 
 @dataclass(frozen=True)
 class Named:
-    """torchvision's class, how it is told the split, and whether mirrored pictures keep their class."""
+    """torchvision's class, its arguments for each split, and whether mirrored pictures keep their class."""
 
     dataset: str
     flips: bool

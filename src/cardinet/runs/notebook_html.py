@@ -1,4 +1,4 @@
-"""What a notebook shows of predictions: the picture, small, and the probabilities as bars."""
+"""The HTML that a notebook shows for predictions: a small picture, and the probabilities as bars."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from html import escape
 
 from cardinet.base.terminal_text import visible
 from cardinet.data.decode import PictureError
-from cardinet.data.given import Given
+from cardinet.data.picture_inputs import PictureInput
 from cardinet.data.settings import DataSettings
 from cardinet.data.thumbnail import thumbnail
 
 SIDE = 128
 MOST = 24
-"""So many answers are shown of a list."""
+"""The most predictions that are shown for a list."""
 
-Answer = tuple[str, Sequence[str], Sequence[float], Given | None]
+Answer = tuple[str, Sequence[str], Sequence[float], PictureInput | None]
 
 
-def answer(classes: Sequence[str], probabilities: Sequence[float], picture: Given | None) -> str:
-    """One prediction as HTML; it takes the colours of the page around it."""
+def prediction_html(classes: Sequence[str], probabilities: Sequence[float], picture: PictureInput | None) -> str:
+    """One prediction as HTML in the colours of the surrounding page."""
     name = "" if picture is None else picture.name
     return f'<div style="font:14px/1.4 system-ui,sans-serif">{_card(name, classes, probabilities, picture)}</div>'
 
 
-def answers(found: Sequence[Answer]) -> str:
-    """Several predictions, the first of them, beside each other."""
+def predictions_html(found: Sequence[Answer]) -> str:
+    """Several predictions side by side as HTML, at most the first `MOST`."""
     cards = "".join(_card(*one) for one in found[:MOST])
     more = f"<p>... and {len(found) - MOST:,} more.</p>" if len(found) > MOST else ""
     return (
@@ -36,7 +36,7 @@ def answers(found: Sequence[Answer]) -> str:
     )
 
 
-def _card(name: str, classes: Sequence[str], probabilities: Sequence[float], picture: Given | None) -> str:
+def _card(name: str, classes: Sequence[str], probabilities: Sequence[float], picture: PictureInput | None) -> str:
     rows = "".join(
         f'<div style="display:flex;gap:8px;{"font-weight:600" if place == 0 else "opacity:.75"}">'
         f'<bdi style="flex:1;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">{escape(visible(label))}</bdi>'
@@ -53,8 +53,8 @@ def _card(name: str, classes: Sequence[str], probabilities: Sequence[float], pic
     )
 
 
-def _small(picture: Given) -> str:
-    """The picture as an element, "" where it is not at hand any more."""
+def _small(picture: PictureInput) -> str:
+    """The picture as an HTML element; empty if the picture can no longer be read."""
     with suppress(PictureError):
         small = thumbnail(picture.image(DataSettings().pixel_limit), SIDE)
         longest = max(small.width, small.height)

@@ -1,4 +1,4 @@
-"""Writing TOML (the standard library only reads it): scalars, lists and nested tables, as run.toml needs."""
+"""Write TOML, which the standard library only reads: scalars, lists and nested tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def dumps(document: Mapping[str, Any], path: tuple[str, ...] = (), *, show_unset: bool = False) -> str:
-    """A document as TOML text. TOML has no null: keys whose value is None are left out, or stand in a comment."""
+    """A document as TOML text. As TOML has no null, keys with None are omitted, or shown as comments (`show_unset`)."""
     present = {k: v for k, v in document.items() if v is not None}
     lines = [
         f"# {_key(k)} is not set" if v is None else f"{_key(k)} = {_value(v)}"

@@ -1,4 +1,4 @@
-"""What a source holds, found without decoding a picture: names, labels and how to read the bytes."""
+"""The contents of a source, without decoding a picture: names, labels and how to read the bytes."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ Rows = npt.NDArray[np.int64]
 
 
 class Encoded(Protocol):
-    """Encoded pictures, read one by one; safe to fork and to pickle, so that worker processes can hold it."""
+    """Encoded pictures, read one by one. It can be forked and pickled, so that worker processes can hold it."""
 
     def read(self, index: int) -> bytes:
-        """The bytes of one picture. Raises PictureError when they cannot be read."""
+        """The bytes of one picture. Raises PictureError if they cannot be read."""
 
 
 class Names(Sequence[str]):
-    """Names as text by position, computed when asked for: a million names must not be a million objects."""
+    """Names by position, computed on demand: a million names must not be a million objects."""
 
     @abstractmethod
     def at(self, index: int) -> str:
         """The name of one picture."""
 
     def inside(self, index: int) -> str:
-        """The picture's place within the source, however the source was typed."""
+        """The picture's place in the source; it does not depend on how the user typed the source."""
         return self.at(index)
 
     def key(self, index: int) -> str:
-        """The place within the source as text that can be encoded; it differs from all others' keys."""
+        """The place in the source as text that can be encoded. No two pictures share it."""
         return writable(self.inside(index))
 
     def place(self, index: int) -> tuple[str, int]:
-        """The absolute path of the picture's file and its row there (0 where a file is one picture)."""
+        """The absolute path of the picture's file, and its row in the file (0 if the file is one picture)."""
         return os.path.abspath(self.at(index)), 0
 
     @overload
@@ -79,7 +79,9 @@ class Paths(Names):
     def read(self, index: int) -> bytes:
         """The bytes of the file (this makes the paths an `Encoded`)."""
         try:
-            handle = os.open(self.at(index), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would be waited for
+            handle = os.open(
+                self.at(index), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+            )  # reading a pipe could wait forever
             with open(handle, "rb") as file:
                 if not stat.S_ISREG(os.fstat(handle).st_mode):
                     raise PictureError("damaged", "it is not a file, but a device or pipe")
@@ -160,9 +162,9 @@ class Part:
 class Listing:
     """A source as it is on disk.
 
-    `problems` keep it from being used (a class folder without pictures, one class only); `unsplit` says that
-    its one part has still to be divided into train, validation and test; `flips` that a mirrored picture keeps
-    its class; `ignored` counts the files that are no pictures by their name.
+    `problems` make it unusable (a class folder without pictures, only one class). `unsplit` says that its one part must
+    still be divided into train, validation and test, `flips` that a mirrored picture keeps its class. `ignored` counts
+    the files whose names are not those of pictures.
     """
 
     classes: tuple[str, ...]
@@ -175,8 +177,9 @@ class Listing:
 
 
 def writable(name: str) -> str:
-    """A file's name as text that can be encoded: what is not UTF-8 is escaped, and so that no two names become one,
-    backslashes are doubled.
+    """A file name as text that can be encoded: bytes that are not UTF-8 are escaped.
+
+    Backslashes are doubled, so that two names never become the same.
     """
     return name.replace("\\", "\\\\").encode("utf-8", "backslashreplace").decode("utf-8")
 

@@ -15,17 +15,17 @@ from PIL import Image
 
 from cardinet.base.errors import RequestError
 from cardinet.data.decode import PictureError, to_mode
-from cardinet.data.given import given, is_one
+from cardinet.data.picture_inputs import is_single, picture_inputs
 
 if TYPE_CHECKING:
-    from cardinet.data.given import One, Pictures
+    from cardinet.data.picture_inputs import One, Pictures
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
 LIMIT = 10_000
 
 
 def values(pictures: Any) -> list[Any]:
-    return [np.asarray(picture.image(LIMIT)).tolist() for picture in given(pictures)]
+    return [np.asarray(picture.image(LIMIT)).tolist() for picture in picture_inputs(pictures)]
 
 
 def png(pixels: Any = PIXELS) -> bytes:
@@ -54,7 +54,7 @@ KINDS: dict[str, Any] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_gives_the_same_pixels(kind: str) -> None:
-    assert is_one(KINDS[kind])
+    assert is_single(KINDS[kind])
     assert values(KINDS[kind]) == [PIXELS.tolist()]
 
 
@@ -76,10 +76,10 @@ def test_paths_folders_and_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     }
     for text, names in expected.items():
         for path in (text, Path(text)):
-            found = given(path)
+            found = picture_inputs(path)
             assert [os.path.normpath(p.name) for p in found] == [os.path.normpath(name) for name in names]
-            assert is_one(path) == (text in ("a.png", "[1].png"))
-    assert [p.name for p in given(["b/9.PNG", "a", PIXELS])] == ["b/9.PNG", "a/deep/x.png", "picture 3"]
+            assert is_single(path) == (text in ("a.png", "[1].png"))
+    assert [p.name for p in picture_inputs(["b/9.PNG", "a", PIXELS])] == ["b/9.PNG", "a/deep/x.png", "picture 3"]
 
 
 def test_several_in_one_array() -> None:
@@ -87,17 +87,17 @@ def test_several_in_one_array() -> None:
     apart: list[One] = [PIXELS, Image.fromarray(PIXELS[::-1])]
     ways: list[Pictures] = [two, torch.from_numpy(two).permute(0, 3, 1, 2), apart, iter(two)]
     for several in ways:
-        assert not is_one(several)
+        assert not is_single(several)
         assert values(several) == two.tolist()
-    assert given([]) == []
+    assert picture_inputs([]) == []
 
 
 def test_grey_and_transparent() -> None:
     grey = PIXELS[:, :, 0]
     for one in (grey, grey[:, :, None], torch.from_numpy(grey), torch.from_numpy(grey)[None]):
         assert values(one) == [grey.tolist()]
-    assert given(np.dstack([PIXELS, grey]))[0].image(LIMIT).mode == "RGBA"
-    assert given(grey.astype(np.uint16) * 257)[0].image(LIMIT).mode.startswith("I;16")
+    assert picture_inputs(np.dstack([PIXELS, grey]))[0].image(LIMIT).mode == "RGBA"
+    assert picture_inputs(grey.astype(np.uint16) * 257)[0].image(LIMIT).mode.startswith("I;16")
 
 
 def test_a_tensor_of_bfloat16() -> None:
@@ -107,12 +107,12 @@ def test_a_tensor_of_bfloat16() -> None:
 
 def test_an_open_file_is_one_picture_and_not_its_lines(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png())
-    assert is_one(io.BytesIO(png()))
+    assert is_single(io.BytesIO(png()))
     assert values(io.BytesIO(png())) == [PIXELS.tolist()]
     with open(tmp_path / "a.png", "rb") as file:
         assert values([file, io.BytesIO(png())]) == [PIXELS.tolist()] * 2
     with pytest.raises(RequestError, match="open it in binary mode"):
-        given(file)  # it is closed
+        picture_inputs(file)  # it is closed
 
 
 def wide_file(kind: str) -> bytes:
@@ -141,7 +141,7 @@ def test_a_picture_that_the_user_opened_has_the_values_of_its_file(
     if decoded:
         opened.load()
     for one in (wide_file(kind), opened, opened):
-        grey = to_mode(given(one)[0].image(LIMIT), 1)
+        grey = to_mode(picture_inputs(one)[0].image(LIMIT), 1)
         assert np.asarray(grey)[0] == pytest.approx(expected, abs=1)
 
 
@@ -149,7 +149,7 @@ def test_a_picture_that_the_user_opened_has_the_values_of_its_file(
     ("wrong", "message"),
     [
         ("nothere.png", "There is no picture or folder nothere.png"),
-        ("no*.png", "has a name like no\\*.png"),
+        ("no*.png", "matches no\\*.png"),
         ("/dev/null", "/dev/null is not a file"),
         (3, "int is not a picture"),
         ({"a": PIXELS}, "dict is not a picture"),
@@ -173,13 +173,13 @@ def test_a_picture_that_the_user_opened_has_the_values_of_its_file(
 )
 def test_what_is_no_picture_is_named(wrong: Any, message: str) -> None:
     with pytest.raises(RequestError, match=message):
-        given(wrong)
+        picture_inputs(wrong)
 
 
 def test_all_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(RequestError) as error:
-        given(["nothere.png", tmp_path / "empty", PIXELS, 3])  # type: ignore[list-item]
+        picture_inputs(["nothere.png", tmp_path / "empty", PIXELS, 3])  # type: ignore[list-item]
     assert len(error.value.findings) == 3
     assert "empty holds no pictures" in error.value.findings[1]
 
@@ -197,4 +197,4 @@ def test_what_cannot_be_decoded(tmp_path: Path) -> None:
         (png(np.zeros((101, 100), np.uint8)), "the limit is 10,000"),
     ):
         with pytest.raises(PictureError, match=reason):
-            given(pictures)[0].image(LIMIT)
+            picture_inputs(pictures)[0].image(LIMIT)

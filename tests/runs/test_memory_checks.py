@@ -21,7 +21,7 @@ from cardinet.measure.memory import FORWARD, FORWARD_ROOM, network_bytes
 from cardinet.networks.registry import find
 from cardinet.rewrite.proof import proven
 from cardinet.rewrite.registry import Step, tried
-from cardinet.runs import model_file, room
+from cardinet.runs import memory_checks, model_file
 from cardinet.runs.model_file import Model, load_model, save_model
 from cardinet.weights import read_file as weights_file
 from measure.machine import with_memory
@@ -108,9 +108,9 @@ def test_a_proof_needs_what_torch_allocates(
 ) -> None:
     whole = build(find(network).spec.but(num_classes=10)).eval()
     found: list[int] = []
-    monkeypatch.setattr(room, "available_memory", lambda device: 0)
-    monkeypatch.setattr(room, "require_bytes", lambda needed, device, work: found.append(needed))
-    room.require_proof(tried(whole, steps), side, batch)
+    monkeypatch.setattr(memory_checks, "available_memory", lambda device: 0)
+    monkeypatch.setattr(memory_checks, "require_bytes", lambda needed, device, work: found.append(needed))
+    memory_checks.require_proof(tried(whole, steps), side, batch)
     pixels = torch.randn(batch, whole.spec.in_channels, side, side)
 
     def proofs() -> None:
@@ -127,20 +127,20 @@ def test_a_proof_that_does_not_fit_is_refused(tmp_path: Path, monkeypatch: pytes
     forms = tried(a_model().network, [Step("widen", {"widths": [256, 512, 1024]})])
     with_memory(monkeypatch, tmp_path, 1_000_000_000)
     with pytest.raises(RequestError, match=r"^The proof of these rewrites needs about 2\.\d GB, and 1\.0 GB of mem"):
-        room.require_proof(forms, 8, 16)
+        memory_checks.require_proof(forms, 8, 16)
     with cardinet.no_bounds():
-        room.require_proof(forms, 8, 16)
+        memory_checks.require_proof(forms, 8, 16)
 
 
 def test_a_batch_has_the_precision_of_its_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = {}
     for dtype in (torch.float16, torch.float32, torch.float64):
         network = a_model().network.to(dtype)
-        found[dtype] = room.batch_memory(network, GREY, 64)
+        found[dtype] = memory_checks.batch_memory(network, GREY, 64)
         assert next(network.parameters()).dtype == dtype
-        with_memory(monkeypatch, tmp_path, room.roomy(network, GREY.crop, 64))
+        with_memory(monkeypatch, tmp_path, memory_checks.memory_bound(network, GREY.crop, 64))
         with pytest.raises(RequestError, match=r"^Work needs about 0\.\d GB for batches of 64 pictures of 8 x 8 pix"):
-            room.require_batch(network, GREY, 64, "Work")
+            memory_checks.require_batch(network, GREY, 64, "Work")
     half, single, double = found.values()
     assert half == single  # as a CPU computes it in float32
     assert double.fixed - FORWARD_ROOM * FORWARD == pytest.approx(2 * (single.fixed - FORWARD_ROOM * FORWARD), rel=0.01)
@@ -149,7 +149,7 @@ def test_a_batch_has_the_precision_of_its_network(tmp_path: Path, monkeypatch: p
         with torch.inference_mode():
             taken = peak(partial(network, pixels))
         assert taken < 64 * memory.per_picture < 1.6 * taken
-        assert taken < room.roomy(network, 8, 64)
+        assert taken < memory_checks.memory_bound(network, 8, 64)
 
 
 def test_a_double_network_predicts_only_where_twice_as_much_fits(
@@ -157,8 +157,8 @@ def test_a_double_network_predicts_only_where_twice_as_much_fits(
 ) -> None:
     model = a_model()
     pictures = torch.zeros(512, 1, 8, 8, dtype=torch.uint8)
-    monkeypatch.setattr(room, "roomy", lambda network, side, batch: 10**12)
-    needed = room.batch_memory(model.network, GREY, 512).of(512)
+    monkeypatch.setattr(memory_checks, "memory_bound", lambda network, side, batch: 10**12)
+    needed = memory_checks.batch_memory(model.network, GREY, 512).of(512)
     with_memory(monkeypatch, tmp_path, needed + 1024)
     assert len(model.predict(pictures, batch_size=512)) == 512
     model.network.double()

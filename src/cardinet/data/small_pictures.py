@@ -1,4 +1,4 @@
-"""Small pictures (up to 64x64, all of one size) decoded once into memory."""
+"""Decode small pictures (up to 64x64, all of one size) once into memory."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ import numpy.typing as npt
 from PIL import Image
 
 from cardinet.data.decode import PictureError, load_picture, to_mode
-from cardinet.data.listing import Encoded
+from cardinet.data.source_listing import Encoded
 
 SIDE = 64
-BYTES = 2 << 30  # more than this stays encoded, whatever the size of a picture
+BYTES = 2 << 30  # larger sets stay encoded
 
-_CHUNK = 512  # pictures a thread takes at once: a hand-over costs more than decoding a small one
+_CHUNK = 512  # pictures for each task of a thread: starting a task costs more than decoding a small picture
 
 Pixels = npt.NDArray[np.uint8]
 
 
 class _Sizes(Exception):
-    """The pictures are not of one size."""
+    """The pictures differ in size."""
 
 
 @dataclass(frozen=True, eq=False)
-class Small:
-    """Small pictures of one size (H, W), and their `pixels` by split, uint8 (N, C, H, W); None where one is bad."""
+class SmallPictures:
+    """Small pictures of one size (H, W). `pixels` by split are uint8 (N, C, H, W); None if a picture is bad."""
 
     size: tuple[int, int]
     channels: int
     pixels: dict[str, Pixels] | None
 
 
-def in_memory(encoded: Mapping[str, Encoded], counts: Mapping[str, int], pixel_limit: int) -> Small | None:
-    """The pictures decoded; None where they are large or differ in size.
+def decode_small(encoded: Mapping[str, Encoded], counts: Mapping[str, int], pixel_limit: int) -> SmallPictures | None:
+    """The decoded pictures; None if they are large or differ in size.
 
-    The pictures that can be decoded decide: one bad picture must not turn a set of icons into one of photographs.
-    One channel if each of them, in every split, is grey, else three.
+    Only pictures that can be decoded count: one bad picture must not turn a set of icons into a set of photographs.
+    There is one channel if every picture in every split is grey, else three.
     """
     size = _common_size(encoded, counts, pixel_limit)
     if size is None or sum(counts.values()) * 3 * size[0] * size[1] > BYTES:
@@ -54,11 +54,11 @@ def in_memory(encoded: Mapping[str, Encoded], counts: Mapping[str, int], pixel_l
             return None
         grey, whole = grey and all_grey, whole and all_whole
     pixels = {name: pixels[:, :1] if grey else pixels for name, pixels in decoded.items()}
-    return Small((size[1], size[0]), 1 if grey else 3, pixels if whole else None)
+    return SmallPictures((size[1], size[0]), 1 if grey else 3, pixels if whole else None)
 
 
 def _common_size(encoded: Mapping[str, Encoded], counts: Mapping[str, int], pixel_limit: int) -> tuple[int, int] | None:
-    """(width, height) of the first picture of each split that can be decoded; None where large or not the same."""
+    """The common (width, height) of each split's first decodable picture; None if it is large or not common."""
     sizes = set()
     for name, source in encoded.items():
         for i in range(counts[name]):
@@ -78,9 +78,9 @@ def _upright(data: bytes, pixel_limit: int) -> tuple[Image.Image, bool]:
 
 
 def _decode_all(source: Encoded, count: int, size: tuple[int, int], pixel_limit: int) -> tuple[Pixels, bool, bool]:
-    """Pixels (count, 3, H, W), stored with the channels last, and whether every picture is grey and every one whole.
+    """Pixels (count, 3, H, W), stored with the channels last; whether all pictures are grey; whether all are good.
 
-    A bad picture is neither grey nor coloured, and its pixels are left open. Raises _Sizes.
+    A bad picture counts as neither grey nor coloured, and its pixels are undefined. Raises _Sizes.
     """
     pixels = np.empty((count, size[1], size[0], 3), dtype=np.uint8)
 
@@ -90,7 +90,7 @@ def _decode_all(source: Encoded, count: int, size: tuple[int, int], pixel_limit:
             try:
                 upright, grey = _upright(source.read(i), pixel_limit)
             except PictureError:
-                all_whole = False  # check-data names it
+                all_whole = False  # check-data reports the picture
                 continue
             if upright.size != size:
                 raise _Sizes

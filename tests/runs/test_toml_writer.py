@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 
-from cardinet.runs.toml import dumps
+from cardinet.runs.toml_writer import dumps
 from cardinet.train.recipe import Recipe
 
 DOCUMENT = {"a b": None, "c": 1, "d": {"e": None, "f": {"g": None, "h": "x\n\x7fé"}}, "i": [{"j": None, "k": True}]}

@@ -1,4 +1,4 @@
-"""Pictures as someone hands them over: a path, a folder, a pattern, bytes, a Pillow picture, an array, a tensor."""
+"""Pictures that a caller gives: a path, a folder, a pattern, bytes, a Pillow picture, an array or a tensor."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from PIL import Image
 
 from cardinet.base.errors import CardinetError, Findings, RequestError
 from cardinet.data.decode import PictureError, decode, load_picture
-from cardinet.data.formats import EXTENSIONS
-from cardinet.data.kinds.folder import files_below
+from cardinet.data.kinds.class_folders import files_below
 from cardinet.data.modes import note_opened
+from cardinet.data.picture_formats import EXTENSIONS
 
 if TYPE_CHECKING:
     import torch
@@ -30,14 +30,14 @@ _PATTERN = frozenset("*?[")
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
-    """One picture and the name that it goes by: its path as it was given, else its place ("picture 3")."""
+class PictureInput:
+    """One picture and its name: the path as it was given, else the position ("picture 3")."""
 
     name: str
     content: Path | bytes | Image.Image | npt.NDArray[Any]
 
     def image(self, pixel_limit: int) -> Image.Image:
-        """The picture, decoded. Raises PictureError where there is none in it."""
+        """The decoded picture. Raises PictureError if it cannot be decoded."""
         if isinstance(self.content, Path):
             return load_picture(_read(self.content), pixel_limit)
         if isinstance(self.content, bytes):
@@ -49,8 +49,8 @@ class Given:
         return Image.fromarray(self.content)
 
 
-def is_one(pictures: Pictures) -> bool:
-    """Whether this is one picture, and not several: a list, a folder, a pattern, an array of four dimensions."""
+def is_single(pictures: Pictures) -> bool:
+    """Whether this is one picture. Several are a list, a folder, a pattern or an array of four dimensions."""
     if isinstance(pictures, str | Path):
         return not os.path.isdir(pictures) and not _is_pattern(pictures)
     if _is_encoded(pictures) or isinstance(pictures, Image.Image):
@@ -59,22 +59,24 @@ def is_one(pictures: Pictures) -> bool:
     return ndim < 4
 
 
-def given(pictures: Pictures) -> list[Given]:
-    """The pictures one by one, those of a folder or a pattern in the order of an evaluation: by name.
+def picture_inputs(pictures: Pictures) -> list[PictureInput]:
+    """The pictures one by one. Those of a folder or a pattern are sorted by name, as in an evaluation.
 
-    Paths, folders and patterns (`*`, `?`, `[...]`, `**`) are text or Path; bytes are an encoded picture, and so is what
-    an open file holds from where it stands; an array is (H, W) or (H, W, C), a tensor (C, H, W) with 1, 3 or 4
-    channels, or several of them with a first dimension more: uint8, or floating-point numbers from 0 to 1. Raises
-    RequestError with everything that is not there or is not a picture by its type.
+    Paths, folders and patterns (`*`, `?`, `[...]`, `**`) are text or Path. Bytes are an encoded picture, and so is the
+    rest of an open file. An array is (H, W) or (H, W, C), a tensor (C, H, W), with 1, 3 or 4 channels, of uint8 or
+    floating-point numbers from 0 to 1; one more first dimension means several pictures. Raises RequestError with every
+    missing file and every value that cannot be a picture.
     """
     findings = Findings()
-    found: list[Given] = []
+    found: list[PictureInput] = []
     for one in _each(pictures):
         with findings:
             if isinstance(one, str | Path):
-                found += [Given(str(path), path) for path in _paths(one)]
+                found += [PictureInput(str(path), path) for path in _paths(one)]
             else:
-                found += [Given(f"picture {len(found) + i}", content) for i, content in enumerate(_contents(one), 1)]
+                found += [
+                    PictureInput(f"picture {len(found) + i}", content) for i, content in enumerate(_contents(one), 1)
+                ]
     findings.raise_if_any()
     return found
 
@@ -85,14 +87,14 @@ def _each(pictures: Pictures) -> Iterable[Any]:
     if _is_encoded(pictures):
         return [pictures]
     if isinstance(pictures, Set):
-        raise RequestError(f"{type(pictures).__name__} is not a list, in whose order the answers are; give a list.")
+        raise RequestError(f"{type(pictures).__name__} has no order for the answers; give a list.")
     if isinstance(pictures, Mapping) or not isinstance(pictures, Iterable):
         raise _no_picture(pictures)
     return pictures
 
 
 def _is_encoded(one: Any) -> bool:
-    """Whether this is the content of a picture file: bytes, or an open file that is read."""
+    """Whether this is the content of a picture file: bytes, or an open file."""
     return isinstance(one, bytes | bytearray | memoryview) or hasattr(one, "read")
 
 
@@ -101,13 +103,13 @@ def _is_pattern(path: str | Path) -> bool:
 
 
 def _paths(path: str | Path) -> Iterator[Path]:
-    """The file, or the pictures (by their names) in the folder, or those that the pattern matches."""
+    """The file, the pictures (by name) in the folder, or the pictures that match the pattern."""
     if _is_pattern(path):
         matches = sorted(glob.glob(str(path), recursive=True))
         found = [file for match in matches for file in ([match] if os.path.isfile(match) else _below(match))]
         files = dict.fromkeys(file for file in found if file.lower().endswith(EXTENSIONS))
         if not files:
-            raise RequestError(f"No picture ({', '.join(EXTENSIONS)}) has a name like {path}.")
+            raise RequestError(f"No picture ({', '.join(EXTENSIONS)}) matches {path}.")
         yield from map(Path, files)
     elif os.path.isdir(path):
         files = dict.fromkeys(file for file in _below(str(path)) if file.lower().endswith(EXTENSIONS))
@@ -150,7 +152,7 @@ def _contents(one: Any) -> Iterator[bytes | Image.Image | npt.NDArray[Any]]:
 
 
 def _bytes(one: Any) -> bytes:
-    """What bytes of any kind, or an open file from where it stands, hold. Raises RequestError for a file of text."""
+    """The content of bytes of any kind, or the rest of an open file. Raises RequestError for a file in text mode."""
     if not hasattr(one, "read"):
         return bytes(one)
     try:
@@ -163,7 +165,7 @@ def _bytes(one: Any) -> bytes:
 
 
 def _values(tensor: Any) -> npt.NDArray[Any]:
-    """The values of a tensor; NumPy has no bfloat16, so floating-point ones are float32. Raises RequestError."""
+    """The values of a tensor; floats become float32, as NumPy has no bfloat16. Raises RequestError."""
     if getattr(tensor, "is_meta", False):
         raise RequestError("a tensor on the meta device has no values; give one on a real device.")
     if str(getattr(tensor, "layout", "torch.strided")) != "torch.strided":
