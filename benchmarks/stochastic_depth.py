@@ -32,7 +32,7 @@ from cardinet.networks.residual import Residual
 from cardinet.runs.environment import device_of, hardware, keep_freed_memory, versions
 from cardinet.train.objectives.cross_entropy import CrossEntropy
 from cardinet.train.optimizers.sgd import SGD
-from cardinet.train.step import forward_backward, make_optimizer, update
+from cardinet.train.training_step import forward_backward, make_optimizer, update
 
 NETWORK, BATCH, SIDE = "sd110_cifar", 128, 32
 MOST_RATIO = 0.80

@@ -44,8 +44,8 @@ from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.runs.environment import hardware, versions
 from cardinet.runs.folder import RunFolder
-from cardinet.train import loop, step
-from cardinet.train.fitting import check, fit, kind_of
+from cardinet.train import loop, training_step
+from cardinet.train.fitting import check, fit, picture_kind
 from cardinet.train.interrupt import Interrupt
 from cardinet.train.job import prepare_machine
 from cardinet.train.listener import Listener
@@ -175,7 +175,7 @@ def synchroniser(device: str) -> Callable[[], None]:
 def task_on(source: Source, changes: dict[str, Any]) -> Task:
     """The recipe quick on a source, without an end and evaluations, with a checkpoint in each slice of 20 s."""
     endless = {"training": {"length": "10000000 steps", "evaluate_every": "10000000 steps", "checkpoint_seconds": 15}}
-    recipe = make_recipe(merge(merge(recipe_document("quick", kind_of(source)), endless), changes))
+    recipe = make_recipe(merge(merge(recipe_document("quick", picture_kind(source)), endless), changes))
     return fit(recipe, source, check(recipe, source))[0]
 
 
@@ -210,8 +210,8 @@ def timed_parts(device: str) -> Iterator[dict[str, float]]:
                 totals["batches"] = 1
 
     with (
-        mock.patch.object(loop, "forward_backward", timed("forward_backward", step.forward_backward)),
-        mock.patch.object(loop, "update", timed("update", step.update)),
+        mock.patch.object(loop, "forward_backward", timed("forward_backward", training_step.forward_backward)),
+        mock.patch.object(loop, "update", timed("update", training_step.update)),
         mock.patch.object(TrainBatches, "stream", timed_stream),
     ):
         yield totals

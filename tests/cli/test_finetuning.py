@@ -93,7 +93,7 @@ def test_a_rewritten_model_trains_on_as_it_is(words: list[str], cli: Cli, digits
     before = cardinet.load("rewritten.safetensors")
     said = cli("train", "--weights", "rewritten.safetensors", "--epochs", "1", "--lr", "1e-30", "--out", "more")
     assert said.code == 0, said.err
-    assert ("This model has no BN" in said.err) == (words == ["--fold"])
+    assert ("batch normalisation of this model was folded" in said.err) == (words == ["--fold"])
     after = cardinet.load("more")
     assert (after.spec, after.rewrites) == (before.spec, before.rewrites)
     own, learnt = dict(before.network.named_parameters()), dict(after.network.named_parameters())
@@ -110,4 +110,4 @@ def test_what_a_rewritten_model_is_not_trained_on(cli: Cli, digits_run: Path) ->
     assert "The model has 3 classes and two 2; give it those first" in refused.err
     refused = cli("train", "--weights", "three.safetensors", "--set", "order=e", "--out", "more")
     assert refused.code == 2
-    assert "order: a rewritten model's network is as it is; leave its settings out." in refused.err
+    assert "order: the network of a rewritten model cannot be changed; remove these settings." in refused.err

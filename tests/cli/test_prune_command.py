@@ -100,7 +100,7 @@ WRONG = {
     "unknown setting": (["--set", "lassso=3"], 'no setting "lassso"'),
     "no such data": (["--data", "nothere"], 'The source "nothere"'),
     "other classes": (["--data", "two"], "The model was trained on the classes 0, 1, 2, 3, 4, ... (10)"),
-    "too little": (["--keep-macs", "0.001"], "of its MACs remain; give more than that."),
+    "too little": (["--keep-macs", "0.001"], "of its MACs remain; give a larger share."),
 }
 
 
@@ -132,7 +132,7 @@ def test_a_stopped_pruning_says_where_the_model_will_be(
     cli: Cli, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stopped(*_: object) -> None:
-        raise Interrupted("Stopped after step 3 of 9; saved. Go on with: cardinet train --resume runs/a")
+        raise Interrupted("Stopped after step 3 of 9; saved. Continue with: cardinet train --resume runs/a")
 
     monkeypatch.setattr("cardinet.rewriting.pruning.start", stopped)
     done = cli("rewrite", trained, "--prune", "--out", "small.safetensors")

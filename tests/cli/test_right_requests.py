@@ -209,7 +209,7 @@ def test_a_dry_run_shows_the_batch_that_is_used_and_the_run_stores_what_was_aske
     shown: dict[str, Any] = document(said)
     assert shown["recipe"]["training"]["batch_size"] == shown["pictures"]["train"] == 20
     assert shown["recipe"]["training"]["accumulate"] == 20
-    assert "A batch has 20 pictures, as there are no more for training." in said.err
+    assert "A batch has 20 pictures, as the training split has no more." in said.err
     assert "A batch passes in 20 parts of one picture, as it has no more." in said.err
     assert "batch_size = 20\n" in cli("train", *words, "--dry-run").out
     fewer = (*words[:2], "--set", "accumulate=3", *words[4:])

@@ -174,7 +174,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("train --out two", 2, ["two exists; give --out a folder that does not"]),
     ("train --out file", 2, ["file exists; give --out a folder that does not"]),
     ("train --weights two", 2, ["two is a folder; name a file"]),
-    ("train --weights other.pth --dry-run", 2, ["does not say which network its weights are of"]),
+    ("train --weights other.pth --dry-run", 2, ["does not say to which network its weights belong"]),
     ("train --weights no-tensors.pth", 2, ["holds no state dict"]),
     ("train --weights half.pth", 1, ["half.pth is damaged or truncated"]),
     ("train --weights half.safetensors", 1, ["half.safetensors is damaged or truncated"]),

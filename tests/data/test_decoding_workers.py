@@ -120,7 +120,7 @@ def test_the_death_of_a_worker_is_told_where_a_batch_is_waited_for(photographs: 
     os.kill(worker.pid or 0, signal.SIGKILL)
     worker.join()
     time.sleep(0.05)  # the signal has come, and nothing was raised
-    with pytest.raises(WorkerLost, match="ended from outside"):
+    with pytest.raises(WorkerLost, match="was killed, most often"):
         next(stream)
     batches.close()
 

@@ -178,7 +178,7 @@ def test_a_run_of_before_is_read_and_goes_on_only_without_augmentation(
         assert list(stopped.record().augmentation.values()) == parts
         assert collect(stopped).augmentation.replace("\u00a0", " ") == words
         if parts:
-            with pytest.raises(RequestError, match="augmentation of this version draws otherwise") as caught:
+            with pytest.raises(RequestError, match="augmentation of this version draws other numbers") as caught:
                 resume(stopped.path, Listener())
             assert f"--weights {stopped.model}" in str(caught.value)
         else:

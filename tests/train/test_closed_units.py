@@ -17,8 +17,8 @@ from cardinet.networks.residual import Residual
 from cardinet.train.objectives.cross_entropy import CrossEntropy
 from cardinet.train.optimizers.sgd import SGD
 from cardinet.train.state import capture, restore
-from cardinet.train.step import forward_backward, make_optimizer, update
 from cardinet.train.trainee import Trainee
+from cardinet.train.training_step import forward_backward, make_optimizer, update
 from inside import inside
 
 RATES, DECAY = (0.5, 0.25, 0.125), 0.2

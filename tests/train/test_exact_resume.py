@@ -110,7 +110,9 @@ def test_a_signal_saves_its_own_step_and_says_how_to_go_on(tmp_path: Path) -> No
     with pytest.raises(Interrupted) as caught:
         train(out, DIGITS, Stopper(7, "signal"))
     assert caught.value.exit_code == 130
-    assert caught.value.findings == (f"Stopped after step 7 of 50; saved. Go on with: cardinet train --resume {out}",)
+    assert caught.value.findings == (
+        f"Stopped after step 7 of 50; saved. Continue with: cardinet train --resume {out}",
+    )
     assert saved_step(out) == 7
     assert len(rows(out)) == 1
     assert load_checkpoint(out / "checkpoints" / "last.safetensors")[1]["window"]["steps"] == 3
@@ -137,7 +139,7 @@ def test_stopped_at_once(digits: Path, tmp_path: Path, where: str, saved: int) -
     out = tmp_path / "run"
     with pytest.raises(Interrupted) as caught:
         train(out, DIGITS, Impatient(where))
-    assert str(caught.value).endswith(f"saved before is intact. Go on with: cardinet train --resume {out}")
+    assert str(caught.value).endswith(f"saved before is intact. Continue with: cardinet train --resume {out}")
     assert saved_step(out) == saved
     resume(out, Listener())
     assert differences(digits, out) == []

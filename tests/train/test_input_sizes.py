@@ -10,7 +10,7 @@ from cardinet.base.errors import RequestError
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
-from cardinet.train.inputs import check_size, choose_preprocessing, choose_size
+from cardinet.train.input_preprocessing import check_size, choose_preprocessing, choose_size
 from cardinet.train.listener import Listener
 from cardinet.train.recipe import PreprocessingSettings
 from cardinet.train.request import Request, resolve

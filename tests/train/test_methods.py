@@ -134,7 +134,7 @@ def test_the_average_by_its_formula() -> None:
 
 def test_the_model_file_has_the_average(tmp_path: Path) -> None:
     folder = train(tmp_path / "run", SHORT | RUNS["WeightAverage"])
-    assert any("have the average of the weights" in note for note in folder.record().notes)
+    assert any("use the average of the weights" in note for note in folder.record().notes)
     tensors = load_checkpoint(folder.best)[0]
     kept = load_model(folder.model).network.state_dict()
     assert len(kept) == 44
@@ -161,8 +161,8 @@ def test_methods_and_optimizers_that_do_not_go_together() -> None:
     with pytest.raises(RequestError) as caught:
         task_with("Pruning(keep_macs=0.9), WeightAverage", optimizer="AdamW")
     assert [finding.partition(":")[0] for finding in caught.value.findings] == [
-        "Pruning counts on the momentum of SGD, and the optimizer is AdamW; take SGD.",
-        "Pruning goes without WeightAverage",
+        "Pruning needs the momentum of SGD, but the optimizer is AdamW; use SGD.",
+        "Pruning cannot be combined with WeightAverage",
     ]
 
 

@@ -70,7 +70,7 @@ def test_bn_in_a_unit_that_is_skipped_by_chance() -> None:
 def test_a_picture_that_convolutions_without_padding_use_up(network: str, least: int) -> None:
     """The strides alone (32) would leave one pixel; the side that the refusal names is the smallest that works."""
     stride = find(network).spec.stride
-    with pytest.raises(RequestError, match=rf"uses up pictures of {least - 1} x {least - 1}.*--set size={least}\."):
+    with pytest.raises(RequestError, match=rf"shrinks pictures of {least - 1} x {least - 1}.*--set size={least}\."):
         asked(network, f"size={least - 1}")
     with pytest.raises(RequestError, match=rf"--set size={least}\."):
         asked(network, f"size={stride}")

@@ -19,7 +19,7 @@ from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.train.job import resume, start
 from cardinet.train.listener import Listener
 from cardinet.train.request import Request, resolve
-from cardinet.train.step import update
+from cardinet.train.training_step import update
 from train.runs_to_compare import DIGITS, differences, train
 
 

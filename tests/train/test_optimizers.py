@@ -21,8 +21,8 @@ from cardinet.train.optimizers.adamw import AdamW
 from cardinet.train.optimizers.sgd import SGD
 from cardinet.train.recipe import OPTIMIZERS
 from cardinet.train.state import capture, restore
-from cardinet.train.step import forward_backward, make_optimizer, update
 from cardinet.train.trainee import Trainee
+from cardinet.train.training_step import forward_backward, make_optimizer, update
 from train.runs_to_compare import DIGITS, differences, train
 from train.test_exact_resume import stop_and_resume
 

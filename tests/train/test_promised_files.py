@@ -14,7 +14,7 @@ from cardinet.runs.folder import RunFolder
 from cardinet.train.job import resume
 from cardinet.train.listener import Listener, Tick
 from cardinet.train.loop import Loop
-from cardinet.train.promised import keep_model
+from cardinet.train.missing_files import keep_model
 from train.runs_to_compare import DIGITS, differences, train
 
 FILES = ("run.toml", "metrics.jsonl", "data.json", "model.safetensors", "checkpoints/last.safetensors")

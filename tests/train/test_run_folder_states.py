@@ -196,7 +196,7 @@ def test_the_exit_codes(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_a_folder_that_exists_is_not_touched(run: Path) -> None:
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    with pytest.raises(RequestError, match=r"exists; give --out a folder that does not \(or go on with --resume"):
+    with pytest.raises(RequestError, match=r"exists; give --out a folder that does not \(or continue with --resume"):
         train(run, SHORT)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 

@@ -99,5 +99,5 @@ def test_a_folder_with_two_splits(tmp_path: Path, name: str, split: str) -> None
     sentences += run.record().notes
     assert {row["split"] for row in evaluations(run)} == {split}
     assert run.best.exists() == (split == "validation")
-    assert any("nothing is selected" in note for note in sentences) == (split == "test")
+    assert any("results select nothing" in note for note in sentences) == (split == "test")
     assert model(run) == parameters(run.best if split == "validation" else run.last)

@@ -78,7 +78,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, whole: Path, numbe
     assert shown == ""
     last = said.splitlines()[-1]
     assert last.startswith("Stopped after step ")
-    assert last.endswith(f" of 130; saved. Go on with: cardinet train --resume {out}")
+    assert last.endswith(f" of 130; saved. Continue with: cardinet train --resume {out}")
     step = int(last.removeprefix("Stopped after step ").split()[0])
     if number == signal.SIGINT:
         assert f"Resuming {out} after step {step} of 130." in finish(out)
@@ -95,7 +95,7 @@ def test_a_signal_to_the_whole_group(tmp_path: Path, two_workers: dict[str, Any]
     said = process.communicate()[1]
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    assert "saved. Go on with: cardinet train --resume" in said
+    assert "saved. Continue with: cardinet train --resume" in said
 
 
 def test_killed_twice_with_two_workers(tmp_path: Path, two_workers: dict[str, Any]) -> None:
@@ -144,7 +144,9 @@ def test_a_signal_ends_the_wait_for_pictures_that_do_not_come(
 
     monkeypatch.setattr(TrainBatches, "stream", stuck)
     began = time.monotonic()
-    with pytest.raises(Interrupted, match=r"^Stopped after step \d+ of 36; saved. Go on with: cardinet train --resume"):
+    with pytest.raises(
+        Interrupted, match=r"^Stopped after step \d+ of 36; saved. Continue with: cardinet train --resume"
+    ):
         train(tmp_path / "run", settings)
     assert time.monotonic() - began < 12
     assert (tmp_path / "run" / "checkpoints" / "last.safetensors").exists()

@@ -19,7 +19,7 @@ from cardinet.networks.registry import find
 from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.train.objectives.cross_entropy import CrossEntropy
 from cardinet.train.optimizers.sgd import SGD
-from cardinet.train.step import NonFinite, forward_backward, make_optimizer, update
+from cardinet.train.training_step import NonFinite, forward_backward, make_optimizer, update
 from train.runs_to_compare import train
 
 SPEC = find("resnext11_8x16d_digits").spec

@@ -156,13 +156,13 @@ def _show(resolved: Resolved, as_json: bool) -> None:
     """What a run would be: its settings, counts, expected memory and time."""
     from cardinet.measure.counts import count
     from cardinet.train.estimate import estimate
-    from cardinet.train.starting import what_weights_become
+    from cardinet.train.initial_weights import weights_sentences
     from cardinet.train.threads import kept_choice
 
     task, threads_said = kept_choice(resolved.task)
     if threads_said:
         say(threads_said)
-    for sentence in what_weights_become(task, resolved.network, resolved.weights):
+    for sentence in weights_sentences(task, resolved.network, resolved.weights):
         say(sentence)
     counts = count(resolved.network, task.preprocessing.crop, task.preprocessing.channels)
     expected = estimate(task, resolved.memory)

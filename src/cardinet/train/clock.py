@@ -1,4 +1,4 @@
-"""How long a run is, and what every duration within it comes to in steps."""
+"""The length of a run, and its durations in steps."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Clock:
     evaluate_every: int
 
     def steps(self, duration: Duration) -> int:
-        """A duration within the run in steps."""
+        """The number of steps of a duration in this run."""
         return duration.steps(steps_per_epoch=self.steps_per_epoch, batch_size=self.batch_size, whole=self.length)
 
     def epoch(self, step: int) -> float:
@@ -65,7 +65,7 @@ class Clock:
 
 
 def make_clock(settings: TrainingSettings, pictures: int) -> Clock:
-    """The clock of a run on so many pictures. Raises RequestError where a duration is shorter than a step."""
+    """The clock of a run on so many pictures. Raises RequestError if a duration is shorter than a step."""
     batch_size = min(settings.batch_size, pictures)
     units = {"steps_per_epoch": pictures // batch_size, "batch_size": batch_size}
     length = settings.length.steps(**units)

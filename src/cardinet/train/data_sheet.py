@@ -1,4 +1,4 @@
-"""What the report shows of a run's pictures, found before the run begins."""
+"""Describe a run's pictures for the report, before the run begins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network of a run before it has values: on the meta device, where every check looks at it."""
+"""The network of a run without values, on the meta device, for all checks of a request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cardinet.weights.printable import first_names
 class Draft:
     """A description, and its network on the meta device after the rewrites that the recipe names.
 
-    What looks at the network leaves it as it was, so that one draft serves every check of a request.
+    Checks must leave the network unchanged, so that one draft serves all of them.
     """
 
     spec: Any
@@ -26,7 +26,7 @@ class Draft:
 
 
 def draft(recipe: Recipe, source: Source) -> Draft:
-    """The network of a recipe for the classes and channels of a source, or those that are asked for.
+    """The network of a recipe for the classes and channels of a source, unless the recipe asks for others.
 
     Raises RequestError for an unknown network and for settings that do not fit.
     """
@@ -37,9 +37,9 @@ def draft(recipe: Recipe, source: Source) -> Draft:
 
 
 def check_rewritten(count: int, source: Source, classes: tuple[str, ...] = ()) -> None:
-    """Raise RequestError where a rewritten model has other classes than the source; a plain network follows this.
+    """Raise RequestError if a rewritten model has other classes than the source. A plain network adapts to the source.
 
-    The model has `count` classes; their names are compared too, in order, where they are known.
+    The model has `count` classes. Their names are compared too, in order, if they are known.
     """
     if count != len(source.classes):
         have = f"has {count} classes and {source.text} {len(source.classes)}"
@@ -52,14 +52,16 @@ def check_rewritten(count: int, source: Source, classes: tuple[str, ...] = ()) -
 
 def _description(recipe: Recipe, source: Source) -> Any:
     spec, delta = recipe.network.described(), recipe.network.delta
-    if recipe.network.rewrites:  # by steps that know its classes and channels, and may have changed them
+    if recipe.network.rewrites:  # its rewrites depend on its classes and channels
         if delta:
-            raise RequestError(f"{', '.join(delta)}: a rewritten model's network is as it is; leave its settings out.")
+            raise RequestError(
+                f"{', '.join(delta)}: the network of a rewritten model cannot be changed; remove these settings."
+            )
         return spec
     made = spec.but(**{"num_classes": len(source.classes), "in_channels": source.channels, **delta})
     if made.num_classes != len(source.classes):
         raise RequestError(
-            f"num_classes = {made.num_classes}: the data has {len(source.classes)} classes; leave the setting out."
+            f"num_classes = {made.num_classes}: the data has {len(source.classes)} classes; remove the setting."
         )
     if made.in_channels not in (1, 3):
         raise RequestError(f"in_channels = {made.in_channels}: pictures have 1 (grey) or 3 (colour) channels.")

@@ -1,4 +1,4 @@
-"""What a run will cost on this machine: memory, before any is taken, and time, from some real steps."""
+"""Estimate the cost of a run on this machine: its memory in advance, and its time from some real steps."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from cardinet.rewrite.registry import apply
 from cardinet.runs.memory_checks import batch_memory, memory_bound
 from cardinet.runs.prediction import BATCH_SIZE
 from cardinet.train.recipe import Recipe
-from cardinet.train.step import NonFinite, forward_backward, update
 from cardinet.train.task import Task
 from cardinet.train.trainee import trainee
+from cardinet.train.training_step import NonFinite, forward_backward, update
 
 TIMED_STEPS, TIMED_SECONDS = 3, 2.0
-"""So many steps of one size are timed after the first; larger ones only until so many seconds are spent."""
+"""The number of timed steps of one size after the first, and the seconds after which no larger size is timed."""
 
 FEW = 2
-"""The pictures of the first step that is timed: BN has no variance over a single value."""
+"""The number of pictures in the first timed step: BN has no variance over a single value."""
 
 ALWAYS = 1_000_000_000
-"""Bytes that an evaluation may take even where a training step takes less."""
+"""Bytes that an evaluation may always take, even if a training step takes less."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Expected memory of a training step in GB, and seconds of training (evaluations and decoding apart).
+    """Expected memory of a training step in GB, and seconds of training without evaluations and decoding.
 
-    Nothing is timed (None) where the memory is more than there is.
+    The time is None if the memory exceeds what is available.
     """
 
     gigabytes: float
@@ -50,7 +50,7 @@ class Estimate:
 
 
 def step_memory(network: nn.Module, recipe: Recipe, side: int, batch: int, precision: str) -> Memory:
-    """What a training step of a network on the meta device takes."""
+    """The memory of a training step of a network on the meta device."""
     spec: Any = network.spec
     parts = min(recipe.training.accumulate, batch)
     found = training_memory(network, side, spec.in_channels, batch, parts=parts, bfloat16=precision == "bfloat16")
@@ -59,9 +59,9 @@ def step_memory(network: nn.Module, recipe: Recipe, side: int, batch: int, preci
 
 
 def require_step(network: nn.Module, recipe: Recipe, side: int, batch: int, device: str, precision: str) -> Memory:
-    """What a training step of a network on the meta device takes, before any work.
+    """The memory of a training step of a network on the meta device.
 
-    Raises RequestError where that, or the confusion matrix, is more memory than there is.
+    Raises RequestError if the step, or the confusion matrix, needs more memory than is available.
     """
     spec: Any = network.spec
     require_confusion(spec.num_classes)
@@ -72,14 +72,14 @@ def require_step(network: nn.Module, recipe: Recipe, side: int, batch: int, devi
 
 
 def meta_network(task: Task) -> nn.Module:
-    """The network of a task on the meta device, as the recipe names it: without the rewrites of its method."""
+    """The network of a task on the meta device, without the rewrites that its methods add."""
     return apply(build(task.spec, device="meta"), task.recipe.network.steps())
 
 
 def evaluation_batch(task: Task, network: nn.Module) -> int:
-    """The pictures in a batch of a run's evaluations: fewer than elsewhere where these would take more than a step.
+    """The batch size of a run's evaluations: smaller than usual if these would take more memory than a training step.
 
-    It follows from the task alone, so that the same run has the same figures on every machine.
+    It depends on the task alone, so that a run has the same figures on every machine.
     """
     batch = task.clock.batch_size
     if (
@@ -94,7 +94,7 @@ def evaluation_batch(task: Task, network: nn.Module) -> int:
 
 
 def estimate(task: Task, memory: Memory) -> Estimate:
-    """The memory of a step, which is known, and the time of one at the task's batch size."""
+    """The memory and the time of a step at the task's batch size."""
     batch = task.clock.batch_size
     available = available_memory(task.device)
     if available is not None and memory.of(batch) > available:  # the bounds are lifted
@@ -110,9 +110,9 @@ def part_of_batch(task: Task) -> int:
 
 
 def made_up_step(task: Task) -> Callable[[int], None]:
-    """A real training step of the task's network, drawn anew, on so many made-up pictures at once, to be timed.
+    """A real training step to be timed: the task's network with new random weights, on random pictures.
 
-    It raises WorkError where the loss is not finite.
+    The step raises WorkError if the loss is not finite.
     """
     subject = trainee(task, build(task.spec, init=task.recipe.network.init))
     side, recipe = task.preprocessing.crop, task.recipe
@@ -137,9 +137,7 @@ def made_up_step(task: Task) -> Callable[[int], None]:
 
 
 def _seconds_of_step(task: Task) -> float:
-    """About how long a step takes: on more and more pictures, and where a whole batch takes long, on the line through
-    the last two.
-    """
+    """The approximate time of a step. More and more pictures are timed; a long batch is extrapolated from two sizes."""
     torch.set_num_threads(task.recipe.machine.threads or torch.get_num_threads())
     step, part = made_up_step(task), part_of_batch(task)
     parts = task.clock.batch_size / part
@@ -154,7 +152,7 @@ def _seconds_of_step(task: Task) -> float:
 
 
 def _timed(step: Callable[[int], None], pictures: int) -> tuple[float, float]:
-    """The seconds that it took to time a step, and those of one: the median of some, or the first where it is long."""
+    """The seconds spent on timing, and the seconds of one step: a median, or the first step if it is long."""
     times: list[float] = []
     while len(times) <= TIMED_STEPS and sum(times) < TIMED_SECONDS / 4:
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The end of a run: what was kept is evaluated, and what the report shows is written down."""
+"""The end of a run: evaluate the kept model, and write the files that the report shows."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ PAIRS, OF_A_PAIR = 8, 3
 def finish(task: Task, folder: RunFolder, listener: Listener) -> None:
     """Evaluate the kept model on validation and test, and write the model file and evaluation.json.
 
-    Methods make of the network what they promise first. Raises WorkError where that is less than was asked.
+    Methods finish the network first. Raises WorkError if a method has missed its target.
     """
-    with no_bounds():  # what was trained is finished, whatever memory is left
+    with no_bounds():  # a trained run is finished, however little memory is left
         model = load_model(folder.model, task.device)
     about: dict[str, Any] = {}
-    if model.rewrites == task.rewrites:  # not yet finished, as it is where this is done again
+    if model.rewrites == task.rewrites:  # a resumed end may have finished it already
         for method in task.recipe.methods.values():
             made = method.finish(cast(Classifier, model.network), task.recipe.network.steps(), task.conditions)
             if made is not None:
@@ -65,9 +65,9 @@ def finish(task: Task, folder: RunFolder, listener: Listener) -> None:
 
 
 def shown_mistakes(source: Source, result: Evaluation) -> list[dict[str, Any]]:
-    """The mistakes that a report shows, the one of which the network was most sure first, as small pictures.
+    """The mistakes for the report as small pictures, with the network's most confident ones first.
 
-    Of each of the most frequent confusions some, then whatever it was most sure of.
+    They are some of each of the most frequent confusions, then the most confident mistakes.
     """
     split = source.splits[result.split]
     wrong = [i for i in range(len(split)) if result.predicted[i] != result.truth[i]]

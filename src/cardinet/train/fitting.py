@@ -1,4 +1,4 @@
-"""Fitting a recipe to the pictures: what is left open is chosen, what has no meaning on them is refused."""
+"""Fit a recipe to the pictures: choose the open settings, and refuse those that make no sense for the pictures."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from cardinet.runs.environment import device_of, precision_of
 from cardinet.train.clock import Clock, make_clock
 from cardinet.train.draft import Draft, check_rewritten, draft
 from cardinet.train.estimate import require_step
-from cardinet.train.inputs import check_size, choose_preprocessing, choose_size
+from cardinet.train.input_preprocessing import check_size, choose_preprocessing, choose_size
 from cardinet.train.recipe import Recipe
 from cardinet.train.task import Task, conditions_of
 
 TINY = 16
 ROOMY = 3
-"""With so many strides on a side no picture is used up by convolutions that lose a border (Inception: 75 / 32)."""
+"""A picture with this many strides on a side is large enough for convolutions without padding (Inception: 75 / 32)."""
 BN = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
-def kind_of(source: Source) -> str:
+def picture_kind(source: Source) -> str:
     """tiny (sides up to 16 pixels), small (in memory) or photographs."""
     if not source.small:
         return "photographs"
@@ -41,7 +41,7 @@ def kind_of(source: Source) -> str:
 
 @dataclass(frozen=True)
 class Fit:
-    """What a recipe comes to on a source, as far as that is known without decoding its pictures.
+    """The result of a recipe on a source, as far as it is known without decoding the pictures.
 
     `memory` is that of a training step on a whole batch.
     """
@@ -56,10 +56,10 @@ class Fit:
 
 
 def check(recipe: Recipe, source: Source, given: Draft | None = None) -> Fit:
-    """Choose the network, device, precision and steps; `given` is the network where it was drafted already.
+    """Choose the network, device, precision and steps. `given` is the network if there is a draft already.
 
     Raises RequestError with everything that does not fit, all at once: the recipe, the network and its size, the
-    classes, the device, the precision, the schedule; and then a step that takes more memory than there is.
+    classes, the device, the precision, the schedule. Then it raises one for a step that needs too much memory.
     """
     findings = Findings()
     with findings:
@@ -96,21 +96,21 @@ def check(recipe: Recipe, source: Source, given: Draft | None = None) -> Fit:
 
 
 def fit(recipe: Recipe, source: Source, found: Fit, asked: Collection[str] = ()) -> tuple[Task, list[str]]:
-    """The task of a recipe on a source whose pictures can all be used, and notes on what was chosen.
+    """The task of a recipe on a source with usable pictures only, and notes on the choices.
 
-    `asked` are the augmentations that the user has named, and which therefore stay.
+    `asked` are the augmentations that the user has named; they stay.
     """
     notes = _notes(source)
     source = replace(source, text=absolute(source.text))  # what is stored must not depend on the working folder
     preprocessing = choose_preprocessing(recipe.preprocessing, source, found.draft.network.spec.in_channels)
     if found.clock.batch_size < recipe.training.batch_size:
-        notes.append(f"A batch has {found.clock.batch_size} pictures, as there are no more for training.")
+        notes.append(f"A batch has {found.clock.batch_size} pictures, as the training split has no more.")
     if found.clock.batch_size < recipe.training.accumulate:
         notes.append(f"A batch passes in {found.clock.batch_size} parts of one picture, as it has no more.")
     if folded(recipe.network.steps()):
         notes.append(
-            "This model has no BN, which was folded; without it only a small learning rate, as 0.0001, will do. "
-            "`cardinet rewrite --unfold` puts it back."
+            "The batch normalisation of this model was folded; without it only a small learning rate such as 0.0001 "
+            "works. `cardinet rewrite --unfold` restores it."
         )
     kept = {
         name: part for name, part in recipe.augmentation.items() if source.flips or name in asked or not part.MIRRORS
@@ -126,10 +126,10 @@ def fit(recipe: Recipe, source: Source, found: Fit, asked: Collection[str] = ())
 
 
 def _check_step(name: str, found: Draft, size: int, batch_size: int, parts: int) -> None:
-    """Pass the smallest part of a batch through the network without its numbers, where that can fail.
+    """Pass the smallest part of a batch through the network on the meta device, if that can fail.
 
-    Raises RequestError where BN sees a single value of a channel, which has no variance (behind a global pool that is
-    any part of one picture), and where the picture is used up before the last feature map.
+    Raises RequestError if BN sees a single value of a channel, which has no variance (after a global pool this is any
+    part with one picture), and if the picture shrinks to nothing before the last feature map.
     """
     pictures, roomy = batch_size // parts, ROOMY * found.spec.stride
     if pictures > 1 and size >= roomy:
@@ -148,21 +148,22 @@ def _check_step(name: str, found: Draft, size: int, batch_size: int, parts: int)
     if not passes(size) and passes(roomy):
         least = size + bisect_left(range(size, roomy), True, key=passes)
         raise RequestError(
-            f'"{name}" uses up pictures of {size} x {size} pixels before its last feature map; enlarge them with '
+            f'"{name}" shrinks pictures of {size} x {size} pixels to nothing before its last feature map; enlarge them '
+            "with "
             f"--set size={least}."
         )
     if pictures > 1:
         return
     with torch.no_grad(), eval_mode(network):
         for module in network.modules():
-            module.training = isinstance(module, BN)  # no other, so that no unit is skipped by chance
+            module.training = isinstance(module, BN)  # only BN, so that no unit is skipped by chance
         try:
             network(torch.empty(1, channels, size, size, device="meta"))
         except ValueError:
             fewer = " or a smaller training.accumulate" if parts > 1 else ""
             raise RequestError(
-                "BN has no variance over a single value, and a part of a batch with one picture comes down to "
-                f"one; give --batch-size {2 * parts} or more{fewer}."
+                "BN has no variance over a single value, and a part of a batch with one picture gives only one value; "
+                f"give --batch-size {2 * parts} or more{fewer}."
             ) from None
 
 
@@ -170,7 +171,7 @@ def _notes(source: Source) -> list[str]:
     notes = [note.sentence() for note in source.notes]
     if "validation" not in source.splits:
         if "test" in source.splits:
-            notes.append("No validation split: nothing is selected, the last weights are kept; test only watches.")
+            notes.append("No validation split: the last weights are kept, and test results select nothing.")
         else:
             notes.append("Nothing is evaluated: there is no validation or test split; see --set data.validation=0.1.")
     for name, split in source.splits.items():
@@ -180,12 +181,12 @@ def _notes(source: Source) -> list[str]:
 
 
 def _check_kind(recipe: Recipe, source: Source) -> None:
-    kind = kind_of(source)
+    kind = picture_kind(source)
     if kind not in recipe.fits:
         size = "" if source.size is None else f" of {source.size[1]} x {source.size[0]} pixels"
         raise RequestError(
-            f'The recipe "{recipe.name}" is made for {" or ".join(recipe.fits)} pictures, and {source.text} holds '
-            f"{kind} ones{size}; use --recipe quick, which fits itself to the pictures."
+            f'The recipe "{recipe.name}" is made for {" or ".join(recipe.fits)} pictures, but {source.text} holds '
+            f"{kind} ones{size}; use --recipe quick, which adapts to the pictures."
         )
 
 
@@ -193,5 +194,5 @@ def _too_deep(name: str, stride: int, size: int) -> str:
     fits = ", ".join(networks_that_fit(size)[:4]) or "no named network"
     return (
         f'"{name}" is too deep for pictures of {size} x {size} pixels: it divides each side by {stride}, which leaves '
-        f"less than a pixel. What fits: {fits}; or enlarge the pictures with --set size={2 * stride}."
+        f"less than a pixel. Networks that fit: {fits}; or enlarge the pictures with --set size={2 * stride}."
     )

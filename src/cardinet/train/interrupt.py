@@ -1,4 +1,4 @@
-"""Stopping a run from outside: the step is finished, everything is saved, and the user is told how to go on."""
+"""Stop a run from outside: finish the step, save everything, and tell the user how to continue."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Interrupted(CardinetError):
 
 
 class _WaitEnded(BaseException):
-    """Ends a wait. No Exception, so that nothing on the way takes it for an error of its own."""
+    """Ends a wait. It is not an Exception, so that no other code catches it as its own error."""
 
 
 class Interrupt:
-    """Turns Ctrl-C and SIGTERM into a request that the loop looks at after each step.
+    """Turns Ctrl-C and SIGTERM into a request that the loop checks after each step.
 
-    Where the loop waits for pictures (`awaited`), nothing is half done, and the wait ends at once: they may never come.
-    A second Ctrl-C stops anywhere; the last checkpoint is then what a resume starts from.
+    While the loop waits for pictures (`awaited`), no step is in progress, so the wait ends at once: the pictures may
+    never come. A second Ctrl-C stops anywhere; a resume then starts from the last checkpoint.
     """
 
     def __init__(self, say: Callable[[str], None] = lambda text: None) -> None:
@@ -56,13 +56,13 @@ class Interrupt:
             (before if callable(before) else signal.default_int_handler)(number, frame)
             return
         self.asked = True
-        with suppress(RuntimeError):  # a signal may come while something else is being written
+        with suppress(RuntimeError):  # the signal may come during another write
             self.say("Stopping after this step; Ctrl-C again stops at once.")
         if self._waits:
             raise _WaitEnded
 
     def awaited(self, stream: Iterator[T]) -> T | None:
-        """The next item of a stream; None where the user asks to stop before it is there."""
+        """The next item of a stream; None if the user asks to stop before it arrives."""
         try:
             self._waits = True
             item = next(stream)
@@ -74,6 +74,6 @@ class Interrupt:
         return item
 
     def leave(self, folder: Path, step: int, length: int) -> None:
-        """Leave the run, which has been saved at `step`."""
+        """Raise Interrupted for a run that has been saved at `step`."""
         go_on = f"cardinet train --resume {shlex.quote(str(folder))}"
-        raise Interrupted(f"Stopped after step {step} of {length}; saved. Go on with: {go_on}")
+        raise Interrupted(f"Stopped after step {step} of {length}; saved. Continue with: {go_on}")

@@ -19,13 +19,13 @@ from cardinet.runs.metrics import Metrics
 from cardinet.train.data_sheet import make_data_sheet
 from cardinet.train.estimate import meta_network, require_step
 from cardinet.train.finish import finish
+from cardinet.train.initial_weights import initial_network
 from cardinet.train.interrupt import Interrupt, Interrupted
 from cardinet.train.listener import Listener
 from cardinet.train.loop import Loop
-from cardinet.train.promised import folder_gone, keep_model, keep_rest
+from cardinet.train.missing_files import folder_gone, keep_model, keep_rest
 from cardinet.train.record import make_record, other_hardware, task_of
 from cardinet.train.request import Resolved
-from cardinet.train.starting import initial_network
 from cardinet.train.state import Progress, read_state, restore, save_state
 from cardinet.train.task import Task
 from cardinet.train.threads import with_threads
@@ -50,15 +50,15 @@ def start(resolved: Resolved, listener: Listener) -> RunFolder:
         save_state(making.last, subject, Progress())
         folder = publish(making, target, numbered=out is None)
         listener.said(f"Run folder: {folder.path}")
-        work(task, subject, Progress(), folder, record, listener)
+        train_and_finish(task, subject, Progress(), folder, record, listener)
     return folder
 
 
 def resume(path: Path, listener: Listener, data: str | None = None) -> RunFolder:
-    """Continue a run from its last checkpoint, bit for bit; `data` says where its pictures are now, if they moved.
+    """Continue a run from its last checkpoint, bit for bit. `data` is the new place of its pictures, if they moved.
 
-    run.toml then names the new place. Raises RequestError or WorkError, with all that is wrong at once, when versions,
-    device, precision or data are not those of the run; of another processor it only tells.
+    run.toml then records the new place. Raises RequestError or WorkError, with all findings at once, if versions,
+    device, precision or data differ from those of the run. Another processor only gives a notice.
     """
     folder = RunFolder(path)
     record = folder.record()
@@ -87,11 +87,11 @@ def resume(path: Path, listener: Listener, data: str | None = None) -> RunFolder
             )
             return folder
         listener.said(f"Resuming {path} after step {progress.step} of {task.clock.length}.")
-        work(task, subject, progress, folder, moved, listener)
+        train_and_finish(task, subject, progress, folder, moved, listener)
     return folder
 
 
-def work(
+def train_and_finish(
     task: Task,
     subject: Trainee,
     progress: Progress,
@@ -99,9 +99,9 @@ def work(
     record: RunRecord,
     listener: Listener,
 ) -> None:
-    """Train to the last step, then evaluate what was kept. In the end all files of a run are there.
+    """Train to the last step, then evaluate the kept model. At the end all files of a run exist.
 
-    Raises Interrupted also where the user stops it at once: by a second Ctrl-C, or in the last evaluation.
+    Raises Interrupted also if the user stops it at once: by a second Ctrl-C, or in the last evaluation.
     """
     again = f"cardinet train --resume {quote(str(folder.path))}"
     sheet = folder.data.read_bytes() if folder.data.is_file() else None
@@ -116,14 +116,14 @@ def work(
         if gone := folder_gone(folder):
             raise gone from error
         if isinstance(error, WorkerLost):
-            raise WorkerLost(*error.findings, f"What was saved before is intact. Go on with: {again}") from error
+            raise WorkerLost(*error.findings, f"What was saved before is intact. Continue with: {again}") from error
         raise
     except KeyboardInterrupt:
-        raise Interrupted(f"Stopped at once; what was saved before is intact. Go on with: {again}") from None
+        raise Interrupted(f"Stopped at once; what was saved before is intact. Continue with: {again}") from None
 
 
 def prepare_machine(task: Task) -> None:
-    """Set what a run's bits depend on: device, seed, threads, deterministic kernels; and keep memory at hand."""
+    """Set what a run's bits depend on (device, seed, threads, deterministic kernels), and keep freed memory."""
     machine = task.recipe.machine
     keep_freed_memory()
     if task.device != "cpu":

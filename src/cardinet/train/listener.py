@@ -1,4 +1,4 @@
-"""What a training run tells whoever watches it; the command line draws a bar or prints lines from it."""
+"""The events of a training run for its observers. The command line draws a bar or prints lines from them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Tick:
 
 
 class Listener:
-    """Hears nothing by default; a subclass overrides what it wants to show."""
+    """Ignores all events. A subclass overrides the methods for the events that it shows."""
 
     def said(self, text: str) -> None:
         """A sentence for the user."""

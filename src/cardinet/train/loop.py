@@ -20,19 +20,19 @@ from cardinet.train.estimate import evaluation_batch
 from cardinet.train.interrupt import Interrupt
 from cardinet.train.listener import Listener, Tick
 from cardinet.train.state import Progress, Window, capture, save_state
-from cardinet.train.step import NonFinite, forward_backward, update
 from cardinet.train.task import Task
 from cardinet.train.trainee import Trainee
+from cardinet.train.training_step import NonFinite, forward_backward, update
 
 SECONDS_TO_SHOW = {"cpu": 0.1, "cuda": 1.0}
-"""How often the state of things is shown; on a GPU it has to be waited for."""
+"""The seconds between two updates of the display. On a GPU each update waits for the device."""
 
 
 class Loop:
-    """Runs a task from where `progress` stands to its last step.
+    """Runs a task from the step in `progress` to the last step.
 
-    Batches, learning rates and draws are functions of the step, so a loop that starts from a checkpoint goes
-    on as if it had never stopped. The best checkpoint is chosen on validation data only.
+    Batches, learning rates and draws are functions of the step, so a loop that starts from a checkpoint continues as if
+    it had never stopped. The best checkpoint is chosen on validation data only.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Loop:
     def run(self, interrupt: Interrupt) -> None:
         """Train to the last step.
 
-        Raises Interrupted after saving when the user asks to stop, WorkError when the numbers are none any more.
+        Raises Interrupted, after saving, if the user asks to stop, and WorkError if a number becomes NaN or infinite.
         """
         task = self.task
         if self.progress.step >= task.clock.length:
@@ -90,7 +90,7 @@ class Loop:
             batches.close()
 
     def _step(self, batch: Batch, waited: float) -> None:
-        """Train on a batch, for which `waited` seconds have passed."""
+        """Train on a batch, after a wait of `waited` seconds for it."""
         task, progress, network = self.task, self.progress, self.subject.network
         training, autocast = task.recipe.training, task.precision == "bfloat16"
         hooks = self.subject.hooks.values()
@@ -120,14 +120,14 @@ class Loop:
         self._count_time()
 
     def _count_time(self) -> None:
-        """Add what has passed since the last call to the time of training."""
+        """Add the time since the last call to the time of training."""
         now = time.perf_counter()
         self.progress.window.seconds += now - self.counted
         self.progress.seconds += now - self.counted
         self.counted = now
 
     def _read_losses(self) -> None:
-        """Bring the losses of the last steps to the host; on a GPU this waits for it, so it is done seldom."""
+        """Copy the losses of the last steps to the host. On a GPU this waits for the device, so it happens rarely."""
         window = self.progress.window
         first = self.progress.step - len(self.unread) + 1
         for step, (loss, wrong, images) in enumerate(self.unread, first):
@@ -146,7 +146,7 @@ class Loop:
         mean, std = self.task.preprocessing.mean, self.task.preprocessing.std
         cause = f"the learning rate ({lr:g}) is too high; start again with --lr {recipe.optimizer.lr / 10:g}"
         if batch is not None and not batch.pixels.isfinite().all():
-            cause = f"the batch holds values that are no numbers; look at mean {mean} and std {std}"
+            cause = f"the batch holds NaN or infinite values; check mean {mean} and std {std}"
         elif self.task.precision != "float32" and window.steps and window.loss / window.steps < 1:
             cause = "low precision; start again with --set precision=float32"
         return WorkError(
@@ -155,7 +155,7 @@ class Loop:
         )
 
     def _check_finite(self) -> None:
-        """Raise WorkError where a finite loss has left parameters, statistics or momenta that are no numbers."""
+        """Raise WorkError if parameters, statistics or momenta are NaN or infinite although the loss is finite."""
         tensors = {n: t for n, t in capture(self.subject).items() if t.is_floating_point()}
         finite = torch.stack([tensor.isfinite().all() for tensor in tensors.values()]).tolist()
         wrong = [name for name, good in zip(tensors, finite, strict=True) if not good]
@@ -248,12 +248,15 @@ class Loop:
         return row, time.perf_counter() - started
 
     def _is_best(self, row: dict[str, Any]) -> bool:
-        """The lowest error so far; of equal ones the later, as the loss is biased by label smoothing."""
+        """Whether this is the lowest error so far.
+
+        Of equal errors the later counts: label smoothing biases the loss.
+        """
         before = self.progress.best
         return before is None or row["error"] <= before["error"]
 
     def model(self, progress: Progress | None = None) -> Model:
-        """The classifier as it stands, at some `progress`."""
+        """The present classifier, at some `progress`."""
         task, progress = self.task, progress or self.progress
         step = progress.step
         training = {

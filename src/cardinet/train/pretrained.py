@@ -1,4 +1,4 @@
-"""A named network with weights from elsewhere, as a classifier of the classes of a source."""
+"""A named network with given weights, as a classifier of a source's classes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cardinet.evaluate.opening import Make, model_path
 from cardinet.networks.family import Named
 from cardinet.networks.registry import find
 from cardinet.runs.model_file import Model
-from cardinet.train.inputs import choose_preprocessing
+from cardinet.train.initial_weights import channels_of, in_words, preprocessing_settings, shorter_side
+from cardinet.train.input_preprocessing import choose_preprocessing
 from cardinet.train.recipe import PreprocessingSettings
-from cardinet.train.starting import channels_of, in_words, preprocessing_settings, shorter_side
 from cardinet.weights.contents import Weights
 from cardinet.weights.hidden_settings import given_settings
 from cardinet.weights.match import fixed_settings, load
@@ -26,9 +26,9 @@ from cardinet.weights.weight_source import read_weights
 def pretrained(
     row: Named, delta: Mapping[str, Any], weights: Weights, source: Source, device: str
 ) -> tuple[Model, tuple[str, ...]]:
-    """The network of a row with a delta and the settings that the weights fix, and what became of every tensor.
+    """The network of a row with a delta and the settings that the weights fix, and sentences on every tensor.
 
-    Raises RequestError for weights that do not fit, or have no classifier for the source's classes.
+    Raises RequestError for weights that do not fit, or that have no classifier for the source's classes.
     """
     given = given_settings(delta)
     spec = row.spec.but(**{"num_classes": len(source.classes), "in_channels": source.channels, **delta})
@@ -45,7 +45,7 @@ def pretrained(
             f"nothing to evaluate; train one first: cardinet train {row.id} --weights {shlex.quote(weights.source)} "
             "--data ..."
         )
-    asked = PreprocessingSettings(size=None if source.small else row.input_size)  # the paper's, whatever these pictures
+    asked = PreprocessingSettings(size=None if source.small else row.input_size)  # the paper's size, for any pictures
     if (own := weights.preprocessing) is not None:
         asked = PreprocessingSettings(**preprocessing_settings(own, {}, spec.in_channels))
     preprocessing = choose_preprocessing(asked, source, spec.in_channels)
@@ -66,14 +66,14 @@ def prepared(device: str, *, network: str, weights: str, words: Sequence[str] = 
         delta = parse_group(words, "network")
     with findings:
         if model_path(network) is not None:
-            raise RequestError(f"--weights is for a network by its name; {network} has its own parameters.")
+            raise RequestError(f"--weights needs the name of a network; the file {network} has its own parameters.")
         row = find(network)
         row.spec.but(**delta)
     with findings:
         found = read_weights(weights, network, compare)
         if found.model_file:
             raise RequestError(
-                f"{weights} is a model file, which knows its network and classes; cardinet eval {weights}."
+                f"{weights} is a model file, which has its network and classes; write cardinet eval {weights}."
             )
     findings.raise_if_any()
     return lambda source: pretrained(row, delta, found, source, device)

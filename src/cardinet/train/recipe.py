@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Positive = Annotated[float, Field(gt=0)]
 Kind = Literal["tiny", "small", "photographs"]
 BOUNDS = Bounds(size=2**20, finite=False)
-"""How much of a recipe is read; what is not a finite number is refused by the name of its setting."""
+"""Bounds of a recipe file. inf and nan pass here, so that the schema can refuse them by name."""
 KINDS: tuple[Kind, ...] = ("tiny", "small", "photographs")
 
 
@@ -67,13 +67,15 @@ class NetworkSettings(Settings):
     """The rewrites that made the network, in order, where weights of a rewritten one are given."""
 
     def steps(self) -> tuple[Step, ...]:
-        """The rewrites. Raises RequestError for one that is not known."""
-        from cardinet.rewrite.registry import steps_from_document  # it imports torch, and a list of recipes needs none
+        """The rewrites. Raises RequestError for an unknown one."""
+        from cardinet.rewrite.registry import (
+            steps_from_document,  # it imports torch, which a list of recipes does not need
+        )
 
         return steps_from_document(self.rewrites)
 
     def described(self) -> Any:
-        """The description before the delta. Raises RequestError for an unknown network, or a description of none."""
+        """The description before the delta. Raises RequestError for an unknown network or a wrong description."""
         if self.spec is None:
             return find(self.id).spec
         spec = from_document(self.spec)
@@ -163,7 +165,7 @@ class Recipe(Settings):
     machine: MachineSettings = MachineSettings()
 
     def but(self, group: str, **changes: Any) -> Recipe:
-        """The same recipe with some settings of one group changed."""
+        """The recipe with some settings of one group changed."""
         return self.model_copy(update={group: getattr(self, group).model_copy(update=changes)})
 
 
@@ -176,7 +178,7 @@ def recipe_names() -> list[str]:
 def recipe_text(name: str) -> str:
     """The text of a recipe: a built-in one by name, or a file by its path ending in .toml.
 
-    Raises RequestError when there is none.
+    Raises RequestError if there is none.
     """
     if name in recipe_names():
         return (resources.files("cardinet.train") / "recipes" / f"{name}.toml").read_text()
@@ -191,7 +193,7 @@ def recipe_text(name: str) -> str:
 
 
 def recipe_document(name: str, kind: str | None = None, seen: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A recipe with its bases beneath it, and with its `[for.KIND]` delta when the kind of pictures is known."""
+    """A recipe merged into its bases, and with its `[for.KIND]` delta if the kind of pictures is known."""
     if name in seen:
         raise RequestError(f'The recipe "{name}" is its own base ({" -> ".join((*seen, name))}).')
     try:
@@ -210,7 +212,7 @@ def recipe_document(name: str, kind: str | None = None, seen: tuple[str, ...] = 
     if base is None:
         own = expanded(Recipe, own, named=True)
     else:
-        beside = Path(name).parent / str(base)  # a file's base is looked for beside it
+        beside = Path(name).parent / str(base)  # the base of a file may stand beside it
         document = recipe_document(str(beside) if beside.is_file() else str(base), kind, (*seen, name))
     document = merge(document, {"name": name.removesuffix(".toml"), **own})
     return merge(document, deltas.get(kind, {})) if kind is not None else document

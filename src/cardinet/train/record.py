@@ -1,4 +1,4 @@
-"""From a task to the run.toml that determines every bit of it, and back."""
+"""Convert a task to the run.toml that determines every bit of the run, and back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cardinet.train.task import Task
 
 
 def make_record(resolved: Resolved) -> RunRecord:
-    """What run.toml will say."""
+    """The record for run.toml."""
     task = resolved.task
     splits = task.source.splits
     return RunRecord(
@@ -51,7 +51,7 @@ def make_record(resolved: Resolved) -> RunRecord:
 
 
 def task_of(record: RunRecord, folder: RunFolder) -> Task:
-    """The task of a run.toml, on the data as it is now. Raises with everything that would make it another run."""
+    """The task of a run.toml, on the present data. Raises an error with everything that would change the run."""
     findings = Findings()
     if record.draws != DRAWS_VERSION and in_order(record.augmentation):
         weights = (
@@ -59,8 +59,8 @@ def task_of(record: RunRecord, folder: RunFolder) -> Task:
         )
         findings.errors.append(
             RequestError(
-                "The augmentation of this version draws otherwise than that of the run, which therefore cannot go on "
-                f"in the same bits; start a new run{weights}."
+                "The augmentation of this version draws other numbers than that of the run, so the run cannot continue "
+                f"with the same bits; start a new run{weights}."
             )
         )
     for name, version in versions().items():
@@ -96,10 +96,10 @@ def task_of(record: RunRecord, folder: RunFolder) -> Task:
 
 
 def other_hardware(record: RunRecord) -> list[str]:
-    """What to say where the machine is not the one that began the run."""
+    """Sentences for a machine that differs from the one that began the run."""
     now = hardware(record.device)
     return [
-        f"The run began on {was}, this is {now[name]}: it goes on, but the bits may differ from there."
+        f"The run began on {was}, this is {now[name]}: it continues, but its bits may differ from here on."
         for name, was in record.hardware.items()
         if name in ("cpu", "gpu") and now.get(name, was) != was
     ]

@@ -1,4 +1,4 @@
-"""From what the user asked for to a task that can start: every check before any work, all findings at once."""
+"""Turn a user's request into a task that can start: all checks before any work, all findings at once."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from cardinet.data.source import Source, open_source
 from cardinet.measure.memory import Memory
 from cardinet.runs.environment import device_of, require_one_process
 from cardinet.train.draft import Draft
-from cardinet.train.fitting import check, fit, kind_of
-from cardinet.train.inputs import check_size
+from cardinet.train.fitting import check, fit, picture_kind
+from cardinet.train.initial_weights import with_network, with_weights
+from cardinet.train.input_preprocessing import check_size
 from cardinet.train.listener import Listener
 from cardinet.train.recipe import (
     NetworkSettings,
@@ -31,7 +32,6 @@ from cardinet.train.recipe import (
     overrides,
     recipe_document,
 )
-from cardinet.train.starting import with_network, with_weights
 from cardinet.train.task import Task
 from cardinet.weights.contents import Weights
 from cardinet.weights.weight_source import read_weights
@@ -39,9 +39,9 @@ from cardinet.weights.weight_source import read_weights
 
 @dataclass(frozen=True)
 class Request:
-    """A training run as asked for. `settings` are (key, value) pairs, by dotted path or short name.
+    """A request for a training run. `settings` are (key, value) pairs, by dotted path or short name.
 
-    `assignments` are more of them as text, KEY=VALUE.
+    `assignments` are further settings as text, KEY=VALUE.
     """
 
     network: str | None = None
@@ -55,10 +55,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A request with nothing left open: its task, the initial weights, what was skipped and chosen on the way.
+    """A complete request: its task, the initial weights, and notes on skipped pictures and choices.
 
-    `network` is the one that starts, on the meta device; `memory` that of a step. `findings` are what the pictures were
-    found to be, bad ones and others.
+    `network` is the initial network on the meta device, `memory` that of a step. `findings` are all findings on the
+    pictures.
     """
 
     request: Request
@@ -73,9 +73,9 @@ class Resolved:
 
 @dataclass(frozen=True)
 class Stated:
-    """What a request says: its recipe for the kind of its pictures, its own settings, its pictures and weights.
+    """The contents of a request: its recipe for the kind of its pictures, its own settings, its pictures and weights.
 
-    `preprocessing` are the settings of that group that the recipe or the request names.
+    `preprocessing` are the settings of this group in the recipe or the request.
     """
 
     recipe: Recipe
@@ -86,7 +86,7 @@ class Stated:
 
 
 def resolve(request: Request, listener: Listener) -> Resolved:
-    """Check everything and choose what was left open. Raises CardinetError with every finding at once."""
+    """Check everything and choose all open settings. Raises CardinetError with all findings at once."""
     stated = _state(request)
     recipe, source, weights = stated.recipe, stated.source, stated.weights
     network: Draft | None = None
@@ -115,9 +115,9 @@ def resolve(request: Request, listener: Listener) -> Resolved:
 
 
 def _state(request: Request) -> Stated:
-    """What a request says, before weights and pictures are brought together.
+    """The contents of a request, before weights and pictures are combined.
 
-    Raises CardinetError with everything that is wrong with its recipe, settings, source, weights and output folder.
+    Raises CardinetError with all faults of its recipe, settings, source, weights and output folder.
     """
     findings, of_source = Findings(), Findings()
     delta = _delta(request, findings)
@@ -128,12 +128,12 @@ def _state(request: Request) -> Stated:
     with of_source:
         settings = validate(DataSettings, document.get("data", {}), "data.")
         source = open_source(settings.source, settings)
-        if request.weights is None:  # else they may bring a size, and `check` sees to that
+        if request.weights is None:  # weights may bring a size, which `check` checks
             check_size(validate(PreprocessingSettings, document.get("preprocessing", {}), "preprocessing."), source)
     recipe, fitted = Recipe(), document
     with findings:
         if source is not None:
-            fitted = merge(recipe_document(request.recipe, kind_of(source)), delta)
+            fitted = merge(recipe_document(request.recipe, picture_kind(source)), delta)
         recipe = make_recipe(fitted)
     with findings:
         _check_device(document.get("machine"))
@@ -149,7 +149,7 @@ def _state(request: Request) -> Stated:
         weights = None if request.weights is None else read_weights(request.weights, _named(document))
         if weights is None and document.get("from_weights") is True:
             raise RequestError(
-                f'The recipe "{request.recipe}" starts from weights; name them with --weights, or train anew with '
+                f'The recipe "{request.recipe}" starts from weights; name them with --weights, or start new with '
                 "--recipe quick."
             )
     findings.raise_if_any()
@@ -158,7 +158,7 @@ def _state(request: Request) -> Stated:
 
 
 def _delta(request: Request, findings: Findings) -> dict[str, Any]:
-    """The settings that a request gives beside its recipe; what is wrong with any is added to the findings."""
+    """The settings that a request gives beside its recipe. Their faults are added to the findings."""
     pairs: list[tuple[str, Any]] = [("network.id", request.network)] if request.network is not None else []
     pairs += request.settings
     with findings:
@@ -176,7 +176,7 @@ def _named(asked: Mapping[str, Any]) -> str | None:
 
 
 def _check_device(asked: Any) -> None:
-    """Apart from the other settings, so that a wrong one among these does not hide a device that is not there."""
+    """Check the device separately, so that another wrong setting does not hide a missing device."""
     if isinstance(asked, Mapping) and isinstance(asked.get("device"), str):
         device_of(asked["device"])
 
@@ -190,8 +190,8 @@ def _check_network(asked: Any) -> None:
 
 
 def check_out(out: Path | None) -> None:
-    """Raise RequestError when the folder for a new run is there already, or cannot be made."""
+    """Raise RequestError if the folder for a new run exists already or cannot be made."""
     if out is None:
         return
-    go_on = f" (or go on with --resume {quote(str(out))})" if (out / "run.toml").is_file() else ""
+    go_on = f" (or continue with --resume {quote(str(out))})" if (out / "run.toml").is_file() else ""
     check_new_folder(out, parents=True, hint=go_on)

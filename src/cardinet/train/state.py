@@ -1,4 +1,4 @@
-"""Everything that an exact resume needs, captured as tensors and plain values and put back again."""
+"""Save and restore everything that an exact resume needs, as tensors and plain values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cardinet.weights.printable import printable
 
 @dataclass
 class Window:
-    """What has been added up since the last line of metrics.jsonl."""
+    """The sums since the last line of metrics.jsonl."""
 
     loss: float = 0.0
     wrong: int = 0
@@ -33,7 +33,7 @@ class Window:
 
 @dataclass
 class Progress:
-    """Where a run stands: steps done, the open window, the best evaluation on validation data, seconds worked."""
+    """The progress of a run: steps done, the open window, the best evaluation on validation data, seconds worked."""
 
     step: int = 0
     window: Window = field(default_factory=Window)
@@ -54,7 +54,7 @@ class _SavedWindow(Document):
 
 
 class _SavedState(Document):
-    """What a checkpoint says beside its tensors. `best` is a line of metrics.jsonl."""
+    """The plain values of a checkpoint. `best` is a line of metrics.jsonl."""
 
     format: Literal[1] = Field(alias="schema")
     step: Count
@@ -92,9 +92,9 @@ def capture(subject: Trainee) -> dict[str, Tensor]:
 
 
 def restore(subject: Trainee, tensors: dict[str, Tensor]) -> None:
-    """Put back what `capture` took; every tensor of a parameter's shape is copied into the parameter's layout.
+    """Restore the result of `capture`. A tensor with the shape of a parameter gets the parameter's memory layout.
 
-    Raises WorkError when the tensors are not those of this network.
+    Raises WorkError if the tensors do not belong to this network.
     """
     network = subject.network
     put_weights(network, tensors)
@@ -113,13 +113,13 @@ def restore(subject: Trainee, tensors: dict[str, Tensor]) -> None:
         if "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"], next(network.parameters()).device)
     except (KeyError, TypeError, RuntimeError) as error:
-        raise WorkError("The checkpoint has not the state of torch's random generators.") from error
+        raise WorkError("The checkpoint lacks the state of torch's random generators.") from error
 
 
 def _slot(parameter: Tensor, value: Tensor, key: str) -> Tensor:
-    """A tensor that an optimizer keeps of a parameter: of its shape and layout, or a number such as a count of steps.
+    """A tensor of the optimizer's state for a parameter: of its shape and layout, or a number such as a step count.
 
-    Raises WorkError for one that could belong to no optimizer.
+    Raises WorkError for a tensor that no optimizer could have.
     """
     if value.shape == parameter.shape:
         return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
@@ -129,7 +129,7 @@ def _slot(parameter: Tensor, value: Tensor, key: str) -> Tensor:
 
 
 def put_weights(network: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Put back the parameters and statistics alone. Raises WorkError when they are not those of this network."""
+    """Restore parameters and statistics only. Raises WorkError if they do not belong to this network."""
     own = network.state_dict()
     saved = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
     if own.keys() != saved.keys() or any(own[name].shape != saved[name].shape for name in own):
@@ -140,14 +140,14 @@ def put_weights(network: nn.Module, tensors: dict[str, Tensor]) -> None:
 
 
 def save_state(path: Path, subject: Trainee, progress: Progress, metrics_bytes: int = 0) -> None:
-    """Write a checkpoint of a run to `path`; it says how long metrics.jsonl is. Raises WorkError if it cannot."""
+    """Write a checkpoint of a run, with the length of metrics.jsonl, to `path`. Raises WorkError if that fails."""
     save_checkpoint(path, capture(subject), {**progress.to_document(), "metrics_bytes": metrics_bytes})
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], Progress, int]:
-    """The tensors of a checkpoint, where the run stood, and how long metrics.jsonl was.
+    """The tensors of a checkpoint, the progress of the run, and the length of metrics.jsonl.
 
-    Raises WorkError for a damaged one.
+    Raises WorkError if the checkpoint is damaged.
     """
     tensors, document = load_checkpoint(path)
     try:

@@ -1,4 +1,4 @@
-"""What a run trains on what."""
+"""The task of a run: a network, a source and a recipe, with everything resolved."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from cardinet.train.recipe import Recipe
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained on what: all that stays the same during a run.
+    """Everything that stays the same during a run.
 
-    `rewrites` are applied to the network of `spec` before it trains.
+    `rewrites` are applied to the network of `spec` before training.
     """
 
     recipe: Recipe
@@ -31,15 +31,16 @@ class Task:
 
     @property
     def in_use(self) -> Recipe:
-        """The recipe as it is used: where there are fewer pictures than a batch was asked to have, a batch has these,
-        and passes in no more parts. A run stores what was asked for.
+        """The recipe in use: a batch, and the number of its parts, is never larger than the training split.
+
+        A run stores the recipe as it was requested.
         """
         batch = self.clock.batch_size
         return self.recipe.but("training", batch_size=batch, accumulate=min(self.recipe.training.accumulate, batch))
 
     @property
     def conditions(self) -> Conditions:
-        """What of the run its methods may know."""
+        """The conditions of the run for its methods."""
         return conditions_of(self.recipe, self.clock, self.preprocessing.crop)
 
     def learning_rate(self, step: int) -> float:
@@ -48,15 +49,15 @@ class Task:
 
     @property
     def judge(self) -> str | None:
-        """The split that is evaluated during training: validation, or test where there is no other."""
+        """The split that is evaluated during training: validation, or test if there is no validation split."""
         return next((name for name in ("validation", "test") if name in self.source.splits), None)
 
     @property
     def selects(self) -> bool:
-        """Whether the best weights are kept and not the last: on validation data, and where all methods allow it."""
+        """Whether the best weights are kept instead of the last: with validation data, if all methods allow it."""
         return self.judge == "validation" and all(method.SELECTS for method in self.recipe.methods.values())
 
 
 def conditions_of(recipe: Recipe, clock: Clock, side: int) -> Conditions:
-    """What the methods of a recipe may know of a run whose input has `side` pixels a side."""
+    """The conditions for the methods of a recipe, in a run whose input has sides of `side` pixels."""
     return Conditions(clock, side, recipe.optimizer, recipe.machine.seed, tuple(recipe.methods.values()))

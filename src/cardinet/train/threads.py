@@ -1,5 +1,6 @@
-"""How many threads a run trains with: the fastest of a short measurement, which is kept, so that the same command on
-the same machine gives the same bits again.
+"""The number of threads of a run: the fastest in a short measurement.
+
+The result is kept, so that the same command on the same machine gives the same bits again.
 """
 
 from __future__ import annotations
@@ -30,24 +31,25 @@ from cardinet.train.estimate import FEW, made_up_step, meta_network, part_of_bat
 from cardinet.train.task import Task
 
 SECONDS, MOST = 1.0, 8
-"""For about how long the candidates take turns, and how often at most."""
+"""The approximate seconds, and the most rounds, in which the candidates run in turn."""
 
 MACS = 1_000_000_000
-"""A measured step is of so many pictures that its forward pass has about so many: less than 0.1 s on one core."""
+"""The approximate MACs of a measured forward pass, which set its number of pictures: less than 0.1 s on one core."""
 
 HOPELESS = 3
-"""A candidate whose first step takes so many times as long as the best one does not go on: on a busy machine threads
-that wait for each other take seconds.
+"""A candidate stops after its first step if that takes this many times as long as the best candidate's.
+
+On a busy machine, threads that wait for each other take seconds.
 """
 
 CLEARLY = 0.95
-"""More threads are taken where a step then needs less than this share of the time."""
+"""More threads are chosen only if a step then needs less than this share of the time."""
 
 VERSION = 1
 
 
 class Choice(Document):
-    """The file of a choice: what it was measured for, the median milliseconds of a step by threads, and the fastest."""
+    """The file of a choice: its conditions, the median milliseconds of a step by threads, and the fastest number."""
 
     version: int
     measured_for: dict[str, Any]
@@ -56,9 +58,9 @@ class Choice(Document):
 
 
 def with_threads(task: Task, said: Callable[[str], None]) -> Task:
-    """The task with a number of threads: the one asked for, or the kept choice, or that of a measurement now.
+    """The task with a number of threads: the requested one, the kept choice, or the result of a measurement now.
 
-    On a GPU it is torch's own number. What is chosen is said, and how to measure again.
+    On a GPU it is torch's own number. `said` gets a sentence on the choice and how to measure again.
     """
     if task.recipe.machine.threads:
         return task
@@ -72,14 +74,14 @@ def with_threads(task: Task, said: Callable[[str], None]) -> Task:
             said(f"{torch.get_num_threads()} threads: with made-up pictures no step could be measured.")
             return _with(task, torch.get_num_threads())
         if file is not None:
-            with suppress(WorkError):  # measured again the next time, and nothing worse
+            with suppress(WorkError):  # then the next run measures again
                 write_atomic(file, to_json(choice.model_dump(mode="json")))
     said(_sentence(choice, file))
     return _with(task, choice.threads)
 
 
 def kept_choice(task: Task) -> tuple[Task, str]:
-    """The task as far as its threads are known without a measurement, and a sentence on them, for a dry run."""
+    """The task with its threads, if they are known without a measurement, and a sentence on them, for a dry run."""
     if task.recipe.machine.threads or task.device != "cpu":
         return with_threads(task, lambda sentence: None), ""
     file = _file(task)
@@ -90,7 +92,7 @@ def kept_choice(task: Task) -> tuple[Task, str]:
 
 
 def measured(task: Task) -> Choice | None:
-    """A choice from some real steps with each number of threads in turn; None where a step has no finite loss."""
+    """A choice from some real steps with each number of threads in turn; None if a loss is not finite."""
     before, state = torch.get_num_threads(), torch.get_rng_state()
     try:
         network = meta_network(task)
@@ -114,7 +116,7 @@ def candidates() -> list[int]:
 
 
 def fastest(milliseconds: dict[str, float]) -> int:
-    """The fewest threads that no larger number beats clearly: what is as fast with fewer leaves cores to the loader."""
+    """The smallest number of threads that no larger one clearly beats, as unused cores help the data loader."""
     best, *others = sorted(milliseconds, key=int)
     for threads in others:
         if milliseconds[threads] < CLEARLY * milliseconds[best]:
@@ -123,7 +125,7 @@ def fastest(milliseconds: dict[str, float]) -> int:
 
 
 def _times(step: Callable[[], object]) -> dict[int, list[float]]:
-    """Milliseconds of steps with each number of threads, in turn; a first step warms up and counts for nothing else."""
+    """Milliseconds of steps with each number of threads, in turn. The first step only warms up."""
     times: dict[int, list[float]] = {}
     rivals, end = [], time.perf_counter() + SECONDS
     for threads in candidates():
@@ -160,7 +162,7 @@ def _sentence(choice: Choice, file: Path | None) -> str:
 
 
 def _key(task: Task) -> dict[str, Any]:
-    """What a choice holds for: the machine, the network, the size, the batch, the precision and the versions."""
+    """The conditions of a choice: machine, network, size, batch, precision and versions."""
     about = hardware("cpu")
     network = to_json([to_document(task.spec), [step.to_document() for step in task.rewrites]])
     return {
@@ -176,7 +178,7 @@ def _key(task: Task) -> dict[str, Any]:
 
 
 def _file(task: Task) -> Path | None:
-    """Where the choice is kept; None without a cache."""
+    """The file of the choice; None without a cache."""
     try:
         return cache_folder("threads") / f"{hashlib.sha256(to_json(_key(task)).encode()).hexdigest()[:32]}.json"
     except WorkError:
@@ -184,7 +186,7 @@ def _file(task: Task) -> Path | None:
 
 
 def _read(file: Path, task: Task) -> Choice | None:
-    """The choice in a file; None where it is absent or damaged: it is made again."""
+    """The choice in a file; None if the file is missing or damaged, so that it is made again."""
     try:
         choice: Choice = conform(Choice, parse_json(read_bytes(file)))
     except (OSError, DocumentError):

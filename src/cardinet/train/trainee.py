@@ -1,4 +1,4 @@
-"""What changes while a run trains: the network, its optimizer, and what the methods of the recipe keep."""
+"""Everything that changes during training: the network, its optimizer, and the state of the methods."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import torch
 from cardinet.blocks.classifier import Classifier
 from cardinet.rewrite.registry import apply
 from cardinet.train.methods import Hooks
-from cardinet.train.step import make_optimizer
 from cardinet.train.task import Task
+from cardinet.train.training_step import make_optimizer
 
 
 @dataclass
 class Trainee:
-    """`hooks` stand under the names of their methods, and are called in this order."""
+    """The changing parts of a run. `hooks` have the names of their methods and are called in this order."""
 
     network: Classifier
     optimizer: torch.optim.Optimizer
     hooks: dict[str, Hooks] = field(default_factory=dict)
 
     def judged(self) -> Classifier:
-        """The network that evaluations see and model files hold."""
+        """The network for evaluations and model files."""
         network = self.network
         for hooks in self.hooks.values():
             network = hooks.judged(network)
         return network
 
     def figures(self) -> Mapping[str, float]:
-        """What the methods say in a training line of metrics.jsonl."""
+        """The entries of the methods in a training line of metrics.jsonl."""
         return {name: value for hooks in self.hooks.values() for name, value in hooks.figures().items()}
 
 

@@ -44,7 +44,7 @@ def list_source(text: str) -> Listing:
     if word in WITH_PATH and not Path(text).exists():
         raise RequestError(f'The source "{text}" needs a path; write {word}:PATH.')
     if Path(text).expanduser().exists():
-        return _function("folder:list_folder")(text)
+        return _function("class_folders:list_folder")(text)
     known = [f"{kind}:PATH" if kind in WITH_PATH else kind for kind in KINDS]
     if colon:
         raise RequestError(f'There is no kind of source "{word}" ({nearest(word, KINDS)}).')

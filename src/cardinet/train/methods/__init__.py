@@ -1,7 +1,7 @@
-"""What happens around the steps of a run beside the plain step; one file for each method.
+"""Training methods: additions to the plain steps of a run; one file for each method.
 
-A method is a part of the recipe (`Method`), and what it does in one run is an object of its own (`Hooks`). The loop
-knows these two and no method.
+A method is a part of the recipe (`Method`). Its work in one run is a separate object (`Hooks`). The loop knows these
+two classes and no method.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What of a run a method may need to know, and what stays the same to its end.
+    """The constant facts of a run that a method may need.
 
-    `side` is the input's, in pixels; `methods` are all that the run has.
+    `side` is the side of the input in pixels; `methods` are all methods of the run.
     """
 
     clock: Clock
@@ -39,7 +39,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Finished:
-    """What a method makes of the trained network: the network, the rewrites that give its structure, and figures."""
+    """A method's result from the trained network: a network, the rewrites that give its structure, and figures."""
 
     network: Classifier
     rewrites: tuple[Step, ...]
@@ -47,10 +47,10 @@ class Finished:
 
 
 class Hooks:
-    """What a method does in one run. Every hook does nothing; a subclass has those that it needs.
+    """The work of a method in one run. Every hook does nothing by default; a subclass overrides those that it needs.
 
-    What it keeps from step to step is either in buffers of the network, which a checkpoint has anyway, or in `state`: a
-    resumed run has to give the same bits (a test kills every method at a step and looks).
+    State must be in buffers of the network, which checkpoints save anyway, or in `state`: a resumed run must give the
+    same bits. A test kills every method at a step and compares.
     """
 
     def see(self, batch: Batch, step: int) -> Batch:
@@ -66,53 +66,53 @@ class Hooks:
         """After the optimizer has moved the parameters in that step."""
 
     def judged(self, network: Classifier) -> Classifier:
-        """The network that evaluations see and model files hold."""
+        """The network for evaluations and model files."""
         return network
 
     def figures(self) -> Mapping[str, float]:
-        """What a training line of metrics.jsonl says beside the loss."""
+        """Further entries for a training line of metrics.jsonl."""
         return {}
 
     def state(self) -> Mapping[str, Tensor]:
-        """What a checkpoint needs to know."""
+        """The tensors that a checkpoint must save."""
         return {}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Put back what `state` gave. Raises WorkError where it is not that of this run."""
+        """Restore the tensors of `state`. Raises WorkError if they do not belong to this run."""
 
 
 class Method(Part):
     """A method as a recipe names it, with its settings.
 
-    `SELECTS` says whether the best weights of the run may be kept; else it is the last ones. `REPLACES` says whether
-    evaluations and model files have another network than the one that trains, which then takes memory too.
+    `SELECTS` says whether the run may keep its best weights; else it keeps the last ones. `REPLACES` says whether
+    evaluations and model files use another network than the trained one; that network then needs memory too.
     """
 
     SELECTS: ClassVar[bool] = True
     REPLACES: ClassVar[bool] = False
 
     def check(self, network: Classifier, conditions: Conditions) -> None:
-        """Raise RequestError where the method cannot work on a network, which is on the meta device."""
+        """Raise RequestError if the method cannot work on a network, which is on the meta device."""
 
     def rewrites(self) -> tuple[Step, ...]:
-        """What is done to the network before it trains."""
+        """The rewrites of the network before training."""
         return ()
 
     def groups(self, network: Classifier) -> Sequence[dict[str, Any]]:
-        """Parameters that the optimizer treats otherwise: groups as torch takes them, each with its "weight_decay"."""
+        """Groups of parameters that the optimizer treats differently, in torch's form, each with its "weight_decay"."""
         return ()
 
     def notes(self) -> Sequence[str]:
-        """What the user and the report are told of it, in sentences."""
+        """Sentences on the method for the user and the report."""
         return ()
 
     def hooks(self, network: Classifier, optimizer: torch.optim.Optimizer, conditions: Conditions) -> Hooks:
-        """What the method does in a run that trains this network by this optimizer."""
+        """The hooks of the method in a run that trains this network with this optimizer."""
         return Hooks()
 
     def finish(self, network: Classifier, before: tuple[Step, ...], conditions: Conditions) -> Finished | None:
-        """What becomes of the trained network, whose description had the rewrites `before`; None: it stays.
+        """The final network, from the trained one with the rewrites `before`; None if it stays unchanged.
 
-        Raises WorkError where what was asked for is not reached.
+        Raises WorkError if the method's target is missed.
         """
         return None

@@ -1,10 +1,9 @@
 """Pruning by ResRep: Ding et al. 2020, Sections 3.3 and 3.4 (arXiv 2007.03260).
 
-Compactors stand behind the convolutions that can be narrowed. The other parameters learn from the task as ever. A
-compactor's row also feels a penalty on its length, and the shortest rows of the whole network forget the task, so that
-nothing keeps them from going to zero; in the end `merge_compactors` drops them. Two things are ours, for runs that are
-shorter than the authors': a row that begins to forget loses its momentum as well, and one that has passed zero stays
-there.
+Compactors follow the convolutions that can be narrowed. The other parameters learn the task as usual. A penalty acts on
+the length of a compactor's rows, and the shortest rows of the whole network forget the task, so that the penalty takes
+them to zero. At the end `merge_compactors` drops them. Two details are ours, for runs shorter than the authors': a row
+that begins to forget loses its momentum too, and a row that passes zero stays there.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ if TYPE_CHECKING:  # the settings are listed without torch, which takes seconds 
     from cardinet.rewrite.registry import Step
 
 PAPERS_LASSO, WITHIN = 1e-4, 0.05
-"""The paper's strength of the penalty, and the part of a run within which a row is to reach zero."""
+"""The paper's strength of the penalty, and the share of a run in which a row should reach zero."""
 
 LOST = 1e-3
-"""By how much the logits of the smaller network may differ, relative to the largest: it lacks rows near zero."""
+"""The largest relative difference of the smaller network's logits, which comes from dropped rows near zero."""
 
 PICTURES = 8
 TINY = 1e-30
-"""Below this length a row has no direction."""
+"""A row shorter than this has no direction."""
 
 
 class Pruning(Method):
@@ -80,10 +79,12 @@ class Pruning(Method):
         with findings:
             if not isinstance(conditions.optimizer, SGD):
                 kind = type(conditions.optimizer).__name__
-                raise RequestError(f"Pruning counts on the momentum of SGD, and the optimizer is {kind}; take SGD.")
+                raise RequestError(f"Pruning needs the momentum of SGD, but the optimizer is {kind}; use SGD.")
         with findings:
             if others := [type(method).__name__ for method in conditions.methods if method.REPLACES]:
-                raise RequestError(f"Pruning goes without {others[0]}: where a row goes to zero, its average does not.")
+                raise RequestError(
+                    f"Pruning cannot be combined with {others[0]}: a row goes to zero, but its average does not."
+                )
         with findings:
             check_target(self, network, conditions.side)
         with findings:
@@ -96,7 +97,7 @@ class Pruning(Method):
         return (Step("compact"),)
 
     def groups(self, network: Classifier) -> Sequence[dict[str, Any]]:
-        """Compactors do not decay, and have a momentum of their own, without Nesterov's look ahead (Section 4.1)."""
+        """Compactors have no decay, their own momentum, and no Nesterov step (Section 4.1)."""
         from cardinet.rewrite.narrow import compactors
 
         weights = [compactor.weight for compactor in compactors(network).values()]
@@ -110,9 +111,9 @@ class Pruning(Method):
 
 
 class Pruner(Hooks):
-    """Changes the gradients of compactors before every update, and now and then which rows forget.
+    """Changes the gradients of compactors before every update, and from time to time the rows that forget.
 
-    What it has decided stands in the compactors' masks, which are buffers of the network: a checkpoint has them.
+    Its decisions stand in the compactors' masks, which are buffers of the network, so checkpoints save them.
     """
 
     def __init__(
@@ -145,18 +146,18 @@ class Pruner(Hooks):
         for compactor in self.compactors.values():
             rows = compactor.weight.detach()
             lengths = compactor.norms().clamp_min(TINY).view(-1, 1, 1, 1)
-            if compactor.weight.grad is None:  # of a unit that stochastic depth closed
+            if compactor.weight.grad is None:  # stochastic depth dropped its unit
                 compactor.weight.grad = torch.zeros_like(compactor.weight)
             compactor.weight.grad.mul_(compactor.mask.view(-1, 1, 1, 1))
             compactor.weight.grad.add_(rows / lengths, alpha=self.lasso)
         self.rows = {name: compactor.weight.detach().clone() for name, compactor in self.compactors.items()}
 
     def after_update(self, step: int) -> None:
-        """Stop every row that forgets at zero where its step has carried it past that.
+        """Set every forgetting row to zero if its step has passed zero.
 
-        Nothing but the penalty moves such a row, along itself, as its momentum has forgotten the task too. It would
-        swing around zero until the learning rate is gone, as it does in the authors' code, whose runs are hundreds of
-        epochs long; a short one would end with rows that are not small enough to be dropped.
+        Only the penalty moves such a row, along itself. Without this the row would swing around zero until the learning
+        rate is gone, as in the authors' code, whose runs have hundreds of epochs. A short run would end with rows that
+        are too large to be dropped.
         """
         for name, compactor in self.compactors.items():
             weight = compactor.weight.detach()
@@ -168,7 +169,7 @@ class Pruner(Hooks):
     def choose(self) -> None:
         """Mask the shortest rows of the whole network until the target is met.
 
-        At most so many more rows than now, as long as it is not met yet; at least one row of a compactor stays.
+        It masks at most `mask_rows` more rows than now, and leaves at least one row of every compactor.
         """
         masked = sum(int((compactor.mask == 0).sum()) for compactor in self.compactors.values())
         met = self.budget.macs(self.widths()) <= self.target
@@ -196,17 +197,16 @@ class Pruner(Hooks):
         return {name: int(compactor.mask.sum()) for name, compactor in self.compactors.items()}
 
     def _still(self, compactor: Compactor, rows: Tensor) -> None:
-        """Take the momentum from some rows of a compactor."""
+        """Set the momentum of some rows of a compactor to zero."""
         momentum = self.optimizer.state[compactor.weight].get("momentum_buffer")
         if momentum is not None:
             momentum[rows] = 0
 
 
 def check_target(settings: Pruning, empty: nn.Module, side: int) -> None:
-    """Raise RequestError where a network (on the meta device) cannot lose what is asked, for pictures of `side` pixels.
+    """Raise RequestError if a network (on the meta device) cannot reach the target, for pictures of `side` pixels.
 
-    That is where no convolution can be narrowed, where too few can, or where the smaller network could not be loaded
-    again.
+    That happens if no convolution can be narrowed, or too few, or if the smaller network could not be loaded again.
     """
     from cardinet.rewrite.narrow import compactors
     from cardinet.rewrite.prunable import Budget, prunable
@@ -219,12 +219,12 @@ def check_target(settings: Pruning, empty: nn.Module, side: int) -> None:
     if least > settings.keep_macs:
         raise RequestError(
             f"keep_macs = {settings.keep_macs:g}: with one channel left in each of the {len(kept)} convolutions of "
-            f"this network that can be narrowed, {least:.3f} of its MACs remain; give more than that."
+            f"this network that can be narrowed, {least:.3f} of its MACs remain; give a larger share."
         )
 
 
 def check_masking(settings: Pruning, clock: Clock) -> None:
-    """Raise RequestError where rows would be masked too late or never."""
+    """Raise RequestError if rows would be masked too late or never."""
     first, last, _ = masking_steps(settings, clock)
     if not first < last <= clock.length:
         raise RequestError(
@@ -234,7 +234,7 @@ def check_masking(settings: Pruning, clock: Clock) -> None:
 
 
 def narrowing(plain: nn.Module, kept: dict[str, int]) -> tuple[Step, ...]:
-    """The steps that give a network the structure that `merge_compactors` leaves."""
+    """The rewrites that give a network its structure after `merge_compactors`."""
     from cardinet.rewrite.narrow import has_norms
     from cardinet.rewrite.registry import Step
 
@@ -244,8 +244,8 @@ def narrowing(plain: nn.Module, kept: dict[str, int]) -> tuple[Step, ...]:
 def lasso_of(settings: Pruning, conditions: Conditions) -> float:
     """The strength of the penalty.
 
-    A row of length 1 that nothing else moves loses lr * lasso / (1 - momentum) at every step once its momentum is
-    there, which takes some 1 / (1 - momentum) steps: in a short run most of the way is gone before.
+    With full momentum, a row of length 1 that nothing else moves loses lr * lasso / (1 - momentum) at every step. The
+    momentum needs about 1 / (1 - momentum) steps to build up, which is a large part of a short run.
     """
     if settings.lasso is not None:
         return settings.lasso
@@ -255,15 +255,15 @@ def lasso_of(settings: Pruning, conditions: Conditions) -> float:
 
 
 def masking_steps(settings: Pruning, clock: Clock) -> tuple[int, int, int]:
-    """The first and the last step at which rows may be masked, and how many lie between two of them."""
+    """The first and the last step at which rows may be masked, and the interval in steps."""
     first, last, every = map(clock.steps, (settings.mask_from, settings.mask_until, settings.mask_every))
-    return max(1, first), last, max(1, every)  # before the first step all rows are of one length
+    return max(1, first), last, max(1, every)  # before the first step all rows have the same length
 
 
 def narrowed(settings: Pruning, network: Classifier, before: tuple[Step, ...], conditions: Conditions) -> Finished:
-    """A trained network with compactors as the smaller one, and the share of MACs that is left ("macs_kept").
+    """The smaller network from a trained one with compactors, and the share of MACs that is left ("macs_kept").
 
-    Raises WorkError where too few rows have gone to zero for the target.
+    Raises WorkError if too few rows have gone to zero for the target.
     """
     from cardinet.build.meta import on_meta
     from cardinet.measure.counts import count
@@ -288,7 +288,7 @@ def narrowed(settings: Pruning, network: Classifier, before: tuple[Step, ...], c
 
 
 def _check_merged(network: Classifier, small: nn.Module, side: int) -> None:
-    """Raise WorkError where the smaller network is not the function of the one with compactors."""
+    """Raise WorkError if the smaller network does not compute the function of the network with compactors."""
     import torch
 
     from cardinet.rewrite.proof import difference

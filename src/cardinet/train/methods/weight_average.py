@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class WeightAverage(Method):
     """After each step a <- d * a + (1 - d) * w for every parameter and running statistic.
 
-    d is `decay`, or (1 + n) / (10 + n) after n steps, while that is less, so that a short run does not keep its random
-    beginning. Evaluations and model files have the average; training goes on from the weights.
+    d is `decay`, or (1 + n) / (10 + n) after n steps while that is less, so that a short run forgets its random initial
+    weights. Evaluations and model files use the average; training continues with the weights.
     """
 
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.9999
@@ -32,14 +32,14 @@ class WeightAverage(Method):
     REPLACES: ClassVar[bool] = True
 
     def notes(self) -> Sequence[str]:
-        return ("Evaluations and the model file have the average of the weights over the steps (WeightAverage).",)
+        return ("Evaluations and the model file use the average of the weights over the steps (WeightAverage).",)
 
     def hooks(self, network: Classifier, optimizer: torch.optim.Optimizer, conditions: Conditions) -> Hooks:
         return Averaging(self.decay, network)
 
 
 class Averaging(Hooks):
-    """The average of one run. It begins as the weights are when the run begins."""
+    """The average of one run. It starts with the initial weights of the run."""
 
     def __init__(self, decay: float, network: Classifier) -> None:
         import copy
@@ -54,7 +54,7 @@ class Averaging(Hooks):
         ]
 
     def after_update(self, step: int) -> None:
-        """Move the average; counters, which are whole numbers, are those of the network."""
+        """Update the average. Counters, which are whole numbers, are copied from the network."""
         weight = 1 - min(self.decay, (2 + step) / (11 + step))
         for mine, theirs in self.pairs:
             if mine.is_floating_point():

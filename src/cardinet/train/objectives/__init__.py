@@ -1,4 +1,4 @@
-"""What training makes small; one file for each objective."""
+"""Objectives: losses that training minimises; one file for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the parameters follow their gradients; one file for each optimizer."""
+"""Optimizers; one file for each."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ Decay = Annotated[float, Field(ge=0)]
 
 
 class Optimizer(Part):
-    """An optimizer with its settings: one of torch, in `make`, or a rule of its own for one parameter, in `move`.
+    """An optimizer with its settings: a torch optimizer (`make`), or an update rule for one parameter (`move`).
 
-    What an optimizer keeps of a parameter (`state`) has to be tensors: a checkpoint saves each by its name, in its own
-    shape.
+    Its state for a parameter must be tensors: a checkpoint saves each by name, in its own shape.
     """
 
     lr: Positive = 0.1
@@ -36,10 +35,13 @@ class Optimizer(Part):
 
     def make(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
         """The optimizer of groups of parameters, each with its own "weight_decay" and perhaps more."""
-        from cardinet.train.moving import Moving
+        from cardinet.train.rule_optimizer import RuleOptimizer
 
-        return Moving(groups, self.lr, self.move)
+        return RuleOptimizer(groups, self.lr, self.move)
 
     def move(self, parameter: Tensor, gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> None:
-        """Move one parameter in place. `state` is its own and empty at first; `group` has "lr" and "weight_decay"."""
+        """Update one parameter in place.
+
+        `state` belongs to it and starts empty; `group` has "lr" and "weight_decay".
+        """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""How the learning rate moves; one file for each rule."""
+"""Schedules of the learning rate; one file for each."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cardinet.train.clock import Clock
 
 
 class Schedule(Part):
-    """A rule for the learning rate after a warm-up, which is linear.
+    """A rule for the learning rate after a linear warm-up.
 
-    A rule is a subclass with `after_warmup`; what has no meaning in its own settings it adds to `problems`.
+    A subclass gives the rule in `after_warmup`, and adds to `problems` what makes no sense in its settings.
     """
 
     warmup: Duration = Duration("0 steps")
@@ -33,11 +33,11 @@ class Schedule(Part):
         return self.after_warmup(step, warmup, clock)
 
     def after_warmup(self, step: int, warmup: int, clock: Clock) -> float:
-        """The same for a step after the `warmup` first ones."""
+        """The share for a step after the first `warmup` steps."""
         raise NotImplementedError
 
     def problems(self, clock: Clock) -> Iterator[str]:
-        """What would do nothing in a run, or not what was meant, one sentence each."""
+        """Sentences on settings that would have no effect in a run, or not the intended one."""
         if clock.steps(self.warmup) >= clock.length and not within(self.warmup):
             yield f'schedule.warmup = "{self.warmup}" is as long as the run or longer; shorten it.'
 
@@ -48,5 +48,5 @@ class Schedule(Part):
 
 
 def within(duration: Duration) -> bool:
-    """Whether a duration is a part of the run, however few steps that has."""
+    """Whether a duration is a share of the run, so that it fits into any run."""
     return duration.unit == "%" and duration.amount < 100

@@ -25,9 +25,9 @@ from cardinet.networks.residual import Residual
 from cardinet.rewrite.fold import fold
 from cardinet.rewrite.registry import Step, apply
 from cardinet.runs.model_file import Model, save_model
+from cardinet.train.initial_weights import initial_network, weights_sentences
 from cardinet.train.listener import Listener
 from cardinet.train.request import Request, Resolved, resolve
-from cardinet.train.starting import initial_network, what_weights_become
 from cardinet.weights import weight_source
 from cardinet.weights.classifier_rows import position_sentence
 from cardinet.weights.contents import Weights
@@ -91,7 +91,7 @@ def test_what_is_asked_for_overrides_it_and_both_are_told(pictures: Path, tmp_pa
 def test_weights_that_do_not_say_theirs(pictures: Path, tmp_path: Path) -> None:
     torch.save(cardinet.create("resnet18", num_classes=3).state_dict(), tmp_path / "w.pth")
     found = resolved(pictures, tmp_path / "w.pth", "resnet18")
-    assert any("does not say with which preprocessing it was trained" in note for note in found.notes)
+    assert any("does not state its preprocessing" in note for note in found.notes)
     assert found.task.preprocessing.mean == (0.485, 0.456, 0.406)
 
 
@@ -105,7 +105,7 @@ def test_the_network_is_that_of_the_file(pictures: Path, tmp_path: Path) -> None
     assert (other.task.recipe.network.id, other.task.spec.gate.reduction) == ("custom", 4)
     torch.save(cardinet.create("resnet20_cifar", num_classes=3).state_dict(), tmp_path / "w.pth")
     with pytest.raises(
-        RequestError, match=r"does not say which network its weights are of; name it\. They fit resnet20_cifar"
+        RequestError, match=r"does not say to which network its weights belong; name it\. They fit resnet20_cifar"
     ):
         resolved(pictures, tmp_path / "w.pth")
 
@@ -151,7 +151,7 @@ def test_a_request_builds_its_network_once_or_twice(
 def test_a_dry_run_is_the_run(pictures: Path, tmp_path: Path) -> None:
     """The same function makes the network of both; on the device meta it draws and reads nothing."""
     found = resolved(pictures, model_file(tmp_path / "m.safetensors"), "resnet20_cifar")
-    dry, said = found.network, what_weights_become(found.task, found.network, found.weights)
+    dry, said = found.network, weights_sentences(found.task, found.network, found.weights)
     wet, as_well = initial_network(found.task, found.weights)
     assert said == as_well
     assert {n: t.shape for n, t in dry.state_dict().items()} == {n: t.shape for n, t in wet.state_dict().items()}
@@ -183,7 +183,7 @@ def test_each_class_keeps_its_own_row(tmp_path: Path, names: str, rows: dict[int
     drawn = initial_network(found.task, None)[0].state_dict()
     torch.manual_seed(1)
     network, said = initial_network(found.task, found.weights)
-    assert said == what_weights_become(found.task, found.network, found.weights)
+    assert said == weights_sentences(found.task, found.network, found.weights)
     text = " ".join(said)
     assert sentence.replace("FILE", str(file)) in text if sentence else "classifier" not in text
     own, theirs = network.state_dict(), safetensors.torch.load_file(file)

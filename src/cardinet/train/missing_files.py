@@ -1,4 +1,4 @@
-"""The files that a finished run promises: what something else removes while it trains is written again, or named."""
+"""Check the files of a finished run. Files that something else has removed are written again, or reported."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from cardinet.train.state import capture, read_state, restore
 
 
 def keep_model(loop: Loop) -> None:
-    """Write the model file again where it is not there: of the best checkpoint, or of the weights as they stand.
+    """Write a missing model file again, from the best checkpoint or from the present weights.
 
-    Raises WorkError where the best checkpoint is not there either.
+    Raises WorkError if the best checkpoint is needed and missing too.
     """
     folder, progress = loop.folder, loop.progress
     if folder.model.is_file():
@@ -39,11 +39,11 @@ def keep_model(loop: Loop) -> None:
 
 
 def keep_rest(loop: Loop, record: RunRecord, sheet: bytes | None) -> None:
-    """Write run.toml, metrics.jsonl, data.json and the last checkpoint again where they are not there.
+    """Write run.toml, metrics.jsonl, data.json and the last checkpoint again if they are missing.
 
-    `sheet` is what data.json held when the work began, None where it was not there. What cannot be written again, and
-    is not needed for the model file, is named. Raises WorkError where the model file or evaluation.json, which have
-    just been written, are gone.
+    `sheet` is the content of data.json when the work began, or None if it was missing. Files that cannot be written
+    again, and are not needed for the model file, are reported. Raises WorkError if the model file or evaluation.json,
+    which have just been written, are missing.
     """
     folder = loop.folder
     loop.metrics.keep()
@@ -65,16 +65,16 @@ def keep_rest(loop: Loop, record: RunRecord, sheet: bytes | None) -> None:
     gone = [str(path) for path in (folder.model, folder.evaluation) if not path.is_file()]
     if gone:
         go_on = f"cardinet train --resume {quote(str(folder.path))}"
-        raise WorkError(f"{' and '.join(gone)} were removed in this moment by something else. Make them with: {go_on}")
+        raise WorkError(f"{' and '.join(gone)} were removed just now by something else. Make them with: {go_on}")
 
 
 def folder_gone(folder: RunFolder) -> WorkError | None:
-    """The error of a run whose folder is not there any more; None where it is."""
+    """The error for a run whose folder is missing; None if it exists."""
     if folder.path.is_dir():
         return None
     return WorkError(
-        f"The run folder {folder.path} was moved or removed while the run trained, so nothing more can be saved. Where "
-        "it was moved, go on with: cardinet train --resume ITS-NEW-PLACE"
+        f"The run folder {folder.path} was moved or removed while the run trained, so nothing more can be saved. If it "
+        "was moved, continue with: cardinet train --resume ITS-NEW-PLACE"
     )
 
 

@@ -1,4 +1,4 @@
-"""The input of a network: what a recipe leaves open follows from the pictures."""
+"""The input of a network: settings that a recipe leaves open follow from the pictures."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ LARGEST_RESIZE = 256
 CROP_SHARE = 0.875
 SAMPLED_PICTURES = 64
 SMALLEST = 32
-"""The least side of an input that is chosen for photographs."""
+"""The smallest side that is chosen for the input of photographs."""
 
 
 def choose_size(asked: PreprocessingSettings, source: Source) -> tuple[int, int | None]:
-    """The side of the input, and the shorter side before an evaluation's crop (None: the picture as it is).
+    """The side of the input, and the shorter side before an evaluation's crop (None: the picture is not resized).
 
-    Small pictures go in as they are. Photographs are reduced to a shorter side of at most 256 pixels and cropped
-    to 0.875 of it, a multiple of 16 (256 and 224 of the ImageNet recipes). What is chosen is never less than the crop,
-    so that no picture stands in a black frame; what is asked for stays as it is (see `check_size`).
+    Small pictures keep their size. Photographs are reduced to a shorter side of at most 256 pixels and cropped to 0.875
+    of it, a multiple of 16 (256 and 224 in the ImageNet recipes). A chosen shorter side is never less than the crop, so
+    that no picture gets a black frame; values that the user asks for stay unchanged (see `check_size`).
     """
     size, resize = asked.size, asked.resize
     if source.size is not None:
@@ -38,9 +38,9 @@ def choose_size(asked: PreprocessingSettings, source: Source) -> tuple[int, int 
 
 
 def check_size(asked: PreprocessingSettings, source: Source) -> None:
-    """Raise RequestError where the shorter side that is asked for is less than the input's.
+    """Raise RequestError if the requested shorter side is less than the input's side.
 
-    An evaluation would see the pictures in a black frame, and a training not.
+    An evaluation would then add a black frame to the pictures, but a training would not.
     """
     if asked.resize is None:
         return
@@ -70,7 +70,7 @@ def choose_preprocessing(asked: PreprocessingSettings, source: Source, channels:
 
 
 def _typical_side(source: Source) -> int:
-    """The median of the shorter sides of some training pictures, evenly chosen; damaged ones are named later."""
+    """The median of the shorter sides of some evenly chosen training pictures. Damaged ones are reported later."""
     split = source.splits.get("train", next(iter(source.splits.values())))
     sides = []
     for index in range(0, len(split), max(1, len(split) // SAMPLED_PICTURES)):

@@ -1,4 +1,4 @@
-"""An optimizer of torch from the rule for one parameter."""
+"""Make a torch optimizer from the update rule for one parameter."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Move = Callable[[Tensor, Tensor, dict[str, Tensor], dict[str, Any]], None]
-"""What moves a parameter by its gradient; the state is empty at first, the group has "lr" and "weight_decay"."""
+UpdateRule = Callable[[Tensor, Tensor, dict[str, Tensor], dict[str, Any]], None]
+"""An update rule (parameter, gradient, state, group). The state starts empty; group has "lr" and "weight_decay"."""
 
 
-class Moving(torch.optim.Optimizer):
-    """Calls a rule for every parameter that has a gradient."""
+class RuleOptimizer(torch.optim.Optimizer):
+    """Applies a rule to every parameter that has a gradient."""
 
-    def __init__(self, groups: Iterable[dict[str, Any]], lr: float, move: Move) -> None:
+    def __init__(self, groups: Iterable[dict[str, Any]], lr: float, move: UpdateRule) -> None:
         super().__init__(groups, {"lr": lr})
         self.move = move
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Move all parameters."""
+        """Update all parameters."""
         loss = None if closure is None else closure()
         for group in self.param_groups:
             for parameter in group["params"]:

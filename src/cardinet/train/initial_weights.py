@@ -1,4 +1,4 @@
-"""What weights bring to a run that starts from them: their network, their channels, their preprocessing."""
+"""Start a run from given weights: take over their network, channels and preprocessing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cardinet.networks.document import to_document
 from cardinet.networks.registry import named_network
 from cardinet.rewrite.registry import apply
 from cardinet.train.draft import Draft, check_rewritten, draft
-from cardinet.train.inputs import choose_size
+from cardinet.train.input_preprocessing import choose_size
 from cardinet.train.recipe import Recipe
 from cardinet.train.task import Task
 from cardinet.weights.contents import Weights
@@ -28,17 +28,17 @@ COLOURS = {1: "grey", 3: "colour"}
 
 
 def with_network(recipe: Recipe, asked: Delta, weights: Weights) -> Recipe:
-    """The recipe with the network of the weights, where the user has `asked` for none.
+    """The recipe with the network of the weights, if the user has `asked` for none.
 
-    A rewritten model's has no name: it is described, and so are its rewrites. Raises RequestError where the weights do
-    not say what network they are of, with the one that they would fit.
+    The network of a rewritten model has no name; the recipe then gets its description and its rewrites. Raises
+    RequestError if the weights do not state their network, and names the one that they would fit.
     """
     if {"id", "spec"} & asked.keys():
         return recipe
     if weights.spec is None:
         found = fitting_network(weights)
         hint = f"They fit {found}: cardinet train {found} --weights ..." if found else "cardinet list shows all names."
-        raise RequestError(f"{weights.source} does not say which network its weights are of; name it. {hint}")
+        raise RequestError(f"{weights.source} does not say to which network its weights belong; name it. {hint}")
     described = {"spec": to_document(weights.spec)}
     if weights.rewrites:
         return recipe.but("network", id="rewritten", rewrites=tuple(weights.rewrites), **described)
@@ -49,15 +49,15 @@ def with_network(recipe: Recipe, asked: Delta, weights: Weights) -> Recipe:
 def with_weights(
     recipe: Recipe, asked: Delta, source: Source, weights: Weights
 ) -> tuple[Recipe, Draft, tuple[str, ...]]:
-    """The recipe with what the weights bring, its network, and sentences on it.
+    """The recipe with the settings of the weights, its network, and sentences on the changes.
 
-    `asked` are the preprocessing settings that were asked for, by the user and the recipe. Raises RequestError for
-    weights that do not fit the network.
+    `asked` are the preprocessing settings that the user and the recipe ask for. Raises RequestError for weights that do
+    not fit the network.
     """
     first = draft(recipe, source)
     recipe, channels, channels_said = with_channels(recipe, first, source, weights)
     recipe, input_said = with_preprocessing(recipe, asked, source, weights, channels)
-    recipe, settled_said = with_settled(recipe, first, weights)
+    recipe, settled_said = with_fixed_settings(recipe, first, weights)
     found = draft(recipe, source) if channels_said or settled_said else first
     if recipe.network.rewrites:
         check_rewritten(found.network.num_classes, source, weights.classes)
@@ -68,14 +68,14 @@ def with_weights(
 def with_channels(
     recipe: Recipe, first: Draft, source: Source, weights: Weights
 ) -> tuple[Recipe, int, tuple[str, ...]]:
-    """The recipe with the channels of the weights, where nobody has asked for others; these; and what to say of that.
+    """The recipe with the channels of the weights unless others are asked for, these channels, and sentences on them.
 
-    `first` is the network for the pictures. Rewrites may have changed its channels. Grey pictures pass as three equal
-    channels through a network for colour, and colour pictures as grey through one for grey.
+    `first` is the network for the pictures; rewrites may have changed its channels. A network for colour reads grey
+    pictures as three equal channels, and a network for grey reads colour pictures as grey.
     """
     if recipe.network.rewrites:
         channels = int(first.network.spec.in_channels)
-        return recipe, channels, () if channels == source.channels else (_read_as(channels, source, weights),)
+        return recipe, channels, () if channels == source.channels else (_channels_sentence(channels, source, weights),)
     channels, said = channels_of(first.network, recipe.network.delta, source, weights)
     if said:
         recipe = recipe.but("network", delta={**recipe.network.delta, "in_channels": channels})
@@ -83,15 +83,15 @@ def with_channels(
 
 
 def channels_of(network: Classifier, delta: Delta, source: Source, weights: Weights) -> tuple[int, tuple[str, ...]]:
-    """The channels of a network for the pictures of a source and weights, and what to say where these differ."""
+    """The channels of a network for the pictures of a source and weights, and a sentence if these differ."""
     trained = None if "in_channels" in given_settings(delta) else _channels(network, weights)
     if trained is None or trained == source.channels:
         return int(network.spec.in_channels), ()
-    return trained, (_read_as(trained, source, weights),)
+    return trained, (_channels_sentence(trained, source, weights),)
 
 
-def _read_as(trained: int, source: Source, weights: Weights) -> str:
-    """The sentence on pictures that have other channels than those with which weights were trained."""
+def _channels_sentence(trained: int, source: Source, weights: Weights) -> str:
+    """The sentence on pictures with other channels than the weights' training pictures."""
     how = "each picture is read as three equal channels" if trained == 3 else "each picture is read as grey"
     return (
         f"The pictures are {COLOURS[source.channels]} and {weights.source} is for {COLOURS[trained]} ones: {how} "
@@ -100,7 +100,7 @@ def _read_as(trained: int, source: Source, weights: Weights) -> str:
 
 
 def _channels(network: Classifier, weights: Weights) -> int | None:
-    """The channels of the pictures with which weights were trained; None where nobody can tell."""
+    """The channels of the weights' training pictures; None if they are unknown."""
     if weights.spec is not None:
         return int(weights.spec.in_channels)
     first = next((name for name, tensor in network.named_parameters() if tensor.dim() == 4), None)
@@ -111,10 +111,10 @@ def _channels(network: Classifier, weights: Weights) -> int | None:
     return channels if channels in COLOURS else None
 
 
-def with_settled(recipe: Recipe, first: Draft, weights: Weights) -> tuple[Recipe, tuple[str, ...]]:
-    """The recipe with the settings of its network that the weights fix, and sentences on them.
+def with_fixed_settings(recipe: Recipe, first: Draft, weights: Weights) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe with the network settings that the weights fix, and sentences on them.
 
-    Those of a rewritten network stand already. Raises RequestError for weights that do not fit the network.
+    A rewritten network has them already. Raises RequestError for weights that do not fit the network.
     """
     if recipe.network.rewrites:
         return recipe, ()
@@ -125,15 +125,15 @@ def with_settled(recipe: Recipe, first: Draft, weights: Weights) -> tuple[Recipe
 def with_preprocessing(
     recipe: Recipe, asked: Delta, source: Source, weights: Weights, channels: int
 ) -> tuple[Recipe, tuple[str, ...]]:
-    """The recipe with the preprocessing of the weights in whatever was not `asked` for, and what to say of that.
+    """The recipe with the preprocessing of the weights, except for settings that are `asked` for, and sentences on it.
 
-    A size that was asked for keeps the share that the crop has of the shorter side.
+    If a size is asked for, the ratio of crop to shorter side stays the same.
     """
     own = weights.preprocessing
     if own is None:
         return recipe, (
-            f"{weights.source} does not say with which preprocessing it was trained; see the one that is used in "
-            "--dry-run, and change it with --set.",
+            f"{weights.source} does not state its preprocessing; --dry-run shows the one that is used, and --set "
+            "changes it.",
         )
     taken = preprocessing_settings(own, asked, channels)
     settings = recipe.preprocessing.model_copy(update=taken)
@@ -147,7 +147,7 @@ def with_preprocessing(
 
 
 def preprocessing_settings(own: Preprocessing, asked: Delta, channels: int) -> dict[str, Any]:
-    """The settings of a recipe that give a known preprocessing, without those that were asked for otherwise."""
+    """The settings of a recipe for a known preprocessing, without those that are asked for."""
     found: dict[str, Any] = {"interpolation": own.interpolation, "antialias": own.antialias, "size": own.crop}
     if own.resize is not None:
         found["resize"] = round(asked.get("size", own.crop) * own.resize / own.crop)
@@ -157,12 +157,12 @@ def preprocessing_settings(own: Preprocessing, asked: Delta, channels: int) -> d
 
 
 def shorter_side(own: Preprocessing, used: int | None) -> str:
-    """The sentence on the shorter side that is `used`, where a preprocessing has another one; else nothing."""
+    """A sentence if the shorter side that is `used` differs from that of a preprocessing; else empty."""
     return "" if used == own.resize else f" Here the shorter side becomes {used} before the crop."
 
 
 def in_words(own: Preprocessing) -> str:
-    """A preprocessing in one line."""
+    """A preprocessing as one line of text."""
     resize = "" if own.resize is None else f"shorter side {own.resize}, "
     antialias = "" if own.antialias else " without antialias"
     mean, std = (_plain(values) for values in (own.mean, own.std))
@@ -178,7 +178,7 @@ def _plain(value: Any) -> str:
 
 
 def initial_network(task: Task, weights: Weights | None) -> tuple[Classifier, list[str]]:
-    """The network with which a task starts, before the rewrites that its method adds, and what became of the weights.
+    """The initial network of a task, before the rewrites that its methods add, and sentences on the weights.
 
     Raises RequestError for weights that do not fit.
     """
@@ -188,8 +188,8 @@ def initial_network(task: Task, weights: Weights | None) -> tuple[Classifier, li
     return built, load(built, weights, given_settings(task.recipe.network.delta), task.source.classes).sentences()
 
 
-def what_weights_become(task: Task, network: Classifier, weights: Weights | None) -> list[str]:
-    """The sentences of `initial_network` on what becomes of the weights, from the network on the meta device."""
+def weights_sentences(task: Task, network: Classifier, weights: Weights | None) -> list[str]:
+    """The sentences of `initial_network` on the weights, from the network on the meta device."""
     if weights is None:
         return []
     return match(network, weights, given_settings(task.recipe.network.delta), task.source.classes).sentences()

@@ -17,7 +17,7 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """The optimizer of a network's parameters; groups of methods stand `apart`.
 
-    Norms and biases (every parameter of one dimension) decay or not, as the settings say.
+    The settings decide whether norms and biases (every parameter of one dimension) decay.
     """
     taken = {id(p) for group in apart for p in group["params"]}
     others = [p for p in network.parameters() if id(p) not in taken]
@@ -32,7 +32,7 @@ def make_optimizer(
 
 
 class NonFinite(Exception):
-    """The loss or the gradient is infinite or no number; raised before the parameters change."""
+    """The loss or the gradient is NaN or infinite. It is raised before the parameters change."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what)
