@@ -22,7 +22,7 @@ import torch
 from cardinet.build.builder import build
 from cardinet.networks.registry import find
 from cardinet.rewrite.proof import difference
-from cardinet.rewrite.registry import Step, apply
+from cardinet.rewrite.steps import Step, apply
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 

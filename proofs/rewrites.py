@@ -22,8 +22,8 @@ from cardinet.base.errors import CardinetError, RequestError
 from cardinet.networks.family import Named
 from cardinet.networks.residual import Residual
 from cardinet.rewrite.narrow import compact, compactors, merge_compactors
-from cardinet.rewrite.proof import proven
-from cardinet.rewrite.registry import Step
+from cardinet.rewrite.proof import prove as prove_step
+from cardinet.rewrite.steps import Step
 from networks.citizen import Subject, subject
 from table import FAIL, arguments, prove
 
@@ -79,7 +79,7 @@ def _cell(it: Subject, steps: list[Step], rounding: float) -> str:
 
     try:
         for step in steps:
-            one = proven(network, step, pictures)
+            one = prove_step(network, step, pictures)
             network = one.network
             for precision in worst:
                 worst[precision] = max(worst[precision], getattr(one.proofs["random"], precision))

@@ -13,7 +13,7 @@ from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
 from cardinet.measure.counts import parameters
 from cardinet.networks.registry import NETWORKS, find
-from cardinet.rewrite.registry import Step, apply
+from cardinet.rewrite.steps import Step, apply
 
 FAMILIES = {row.family: row.id for row in reversed(NETWORKS.values())}
 """A network of each family, its first one."""

@@ -15,7 +15,7 @@ from cardinet.base.errors import Findings
 from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.registry import find
-from cardinet.rewrite.registry import apply
+from cardinet.rewrite.steps import apply
 from cardinet.rewriting.job import described
 from cardinet.rewriting.kinds.in_channels import IN_CHANNELS, with_channels
 from cardinet.rewriting.request import read, steps_of
@@ -174,9 +174,9 @@ def test_all_findings_of_a_model_at_once(cli: Cli, digits_run: Path) -> None:
     said = cli("rewrite", digits_run, *words, "--out", "x.safetensors")
     for part in (
         "--classes: the model has these 10 classes in this order; leave it out.",
-        "in_channels = 1: that is what the network reads; leave it out.",
-        "depths = [1, 1, 1]: that is what the network has; give one of them more.",
-        "cardinality = 4: the network has 8, and widening only adds; give more.",
+        "in_channels = 1: the network has this number already; omit it.",
+        "depths = [1, 1, 1]: the network has these depths already; give a larger one.",
+        "cardinality = 4: the network has 8, and widening can only add; give a larger value.",
     ):
         assert f"error: {part}\n" in said.err
     assert len(said.err.splitlines()) == 4

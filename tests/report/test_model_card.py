@@ -23,7 +23,7 @@ from cardinet.report.markdown import code, fence
 from cardinet.report.repository import config
 from cardinet.rewrite.narrow import narrow
 from cardinet.rewrite.prunable import prunable
-from cardinet.rewrite.registry import REWRITES, Step, apply
+from cardinet.rewrite.steps import REWRITES, Step, apply
 from cardinet.runs.folder import RunRecord
 from cardinet.runs.model_file import Model
 from cardinet.weights.upload import Target, check_branch, check_repo

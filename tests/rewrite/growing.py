@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.build.builder import build
-from cardinet.rewrite.proof import Proof, proven
-from cardinet.rewrite.registry import Step, apply
+from cardinet.rewrite.proof import Proof, prove
+from cardinet.rewrite.steps import Step, apply
 
 
 @functools.cache
@@ -45,7 +45,7 @@ def proof(network: nn.Module, step: Step, side: int) -> Proof:
     def random(channels: int) -> Mapping[str, Tensor]:
         return {"random": torch.randn(4, channels, side, side, generator=torch.Generator().manual_seed(2))}
 
-    return proven(network, step, random).proofs["random"]
+    return prove(network, step, random).proofs["random"]
 
 
 def distance(found: Tensor, expected: Tensor) -> float:

@@ -27,7 +27,7 @@ from cardinet.networks.parts.transform import BOTTLENECK
 from cardinet.networks.registry import find
 from cardinet.networks.residual import Residual
 from cardinet.rewrite.deepen import deepen
-from cardinet.rewrite.registry import Step, apply
+from cardinet.rewrite.steps import Step, apply
 from cardinet.rewrite.strip import strip
 from cardinet.runs.model_file import Model, load_model, save_model
 from rewrite.growing import as_its_description_builds_it, proof, trained, training
@@ -205,7 +205,7 @@ def test_a_model_file_gives_it_back(tmp_path: Path) -> None:
 
 REFUSED: dict[str, tuple[Residual, Any, list[str]]] = {
     "fewer": (SMALL, (1, 2), ["stage 1 has 2 units, and deepening only adds; give 2 or more"]),
-    "the same": (SMALL, (2, 1), ["that is what the network has"]),
+    "the same": (SMALL, (2, 1), ["the network has these depths already"]),
     "other stages": (SMALL, (2, 1, 1), ["differ in length"]),
     "no list": (SMALL, 3, ["depths = 3: Input should be a list"]),
     "no numbers": (SMALL, (0, 3), ["depths.0 = 0: Input should be greater than or equal to 1"]),
@@ -216,7 +216,7 @@ REFUSED: dict[str, tuple[Residual, Any, list[str]]] = {
     "scaled": (SMALL.but(carry=Scaled()), (3, 1), ["carry.skip = 0.5"]),
     "gated": (SMALL.but(carry=ExclusiveGate()), (3, 1), ["never opens the shortcut fully"]),
     "dropped": (SMALL.but(carry=ShortcutDropout()), (3, 1), ["carry.rate = 0.5", ]),
-    "levels": (SMALL.but(levels=Levels()), (3, 2), ["the one unit of stage 2 leaves its activation to the level"]),
+    "levels": (SMALL.but(levels=Levels()), (3, 2), ["the activation of the only unit of stage 2 follows the level"]),
     "all at once": (
         SMALL.but(order="c", kind="C", carry=Scaled(), merge=StochasticDepth()),
         (1, 2),

@@ -115,7 +115,7 @@ STAYS: dict[str, tuple[nn.Module, str]] = {
     ),
     "padding": (
         Chain(nn.BatchNorm2d(3), nn.Conv2d(3, 6, 3, padding=1)),
-        "layers.0 cannot be folded: it reads the picture, and is read by a convolution that pads.",
+        "layers.0 cannot be folded: it reads the picture, and a convolution with padding reads it.",
     ),
     "no statistics": (
         Chain(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6, track_running_stats=False)),

@@ -23,7 +23,7 @@ from cardinet.networks.registry import find
 from cardinet.networks.residual import Residual
 from cardinet.rewrite.deepen import deepen
 from cardinet.rewrite.forms import convert, to_form
-from cardinet.rewrite.registry import Step, apply
+from cardinet.rewrite.steps import Step, apply
 from cardinet.rewrite.strip import draws, strip
 from inside import inside
 

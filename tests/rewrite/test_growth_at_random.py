@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
 from cardinet.networks.residual import Residual
-from cardinet.rewrite.registry import Step, apply
+from cardinet.rewrite.steps import Step, apply
 from networks.test_composition import SMALL, SPECS
 from rewrite.growing import as_its_description_builds_it, proof, trained
 

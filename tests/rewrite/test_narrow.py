@@ -21,7 +21,7 @@ from cardinet.networks.residual import Residual
 from cardinet.rewrite.fold import fold
 from cardinet.rewrite.narrow import GONE, compact, compactors, merge_compactors, narrow, without_compactors
 from cardinet.rewrite.prunable import Budget, prunable
-from cardinet.rewrite.registry import apply, steps_from_document
+from cardinet.rewrite.steps import apply, steps_from_document
 from rewrite.test_fold import SMALL, Chain, difference, drawn
 
 PLACES: dict[str, tuple[int, list[str]]] = {
@@ -133,14 +133,14 @@ def test_a_network_without_bn() -> None:
 
 def test_refusals() -> None:
     grouped = SMALL.but(transform=BOTTLENECK, cardinality=4)
-    with pytest.raises(RequestError, match="or has groups, whose channels are tied"):
+    with pytest.raises(RequestError, match="or it has groups, which fix its channels"):
         compact(build(grouped, device="meta"))
     network: Any = build(SMALL, device="meta")
     with pytest.raises(RequestError) as error:
         narrow(network, {"layer1.0.conv3": 4, "layer1.0.conv1": 17})
     assert error.value.findings == (
-        '"layer1.0.conv3" is no convolution that can be narrowed (nearest: layer1.0.conv1, layer2.0.conv1, '
+        '"layer1.0.conv3" is not a convolution that can be narrowed (nearest: layer1.0.conv1, layer2.0.conv1, '
         "layer1.1.conv1).",
         "layer1.0.conv1 = 17: it has 16 channels; give 1 to 16.",
-        "layer1.0.conv1 has BN behind it; fold it first.",
+        "a BN follows layer1.0.conv1; fold it first.",
     )

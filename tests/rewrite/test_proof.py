@@ -14,9 +14,9 @@ from cardinet.base.errors import RequestError, WorkError
 from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.networks.registry import find
-from cardinet.rewrite import registry
-from cardinet.rewrite.proof import difference, proven
-from cardinet.rewrite.registry import Rewrite, Step
+from cardinet.rewrite import steps
+from cardinet.rewrite.proof import difference, prove
+from cardinet.rewrite.steps import Rewrite, Step
 
 SPEC = find("resnext11_8x16d_digits").spec
 PIXELS = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(3))
@@ -31,7 +31,7 @@ def test_forms_are_proven() -> None:
     torch.manual_seed(0)
     network = build(SPEC)
     for form in ("a", "b"):
-        found = proven(network, Step("form", {"form": form}), pictures)
+        found = prove(network, Step("form", {"form": form}), pictures)
         assert isinstance(found.network, Classifier)
         assert found.network.spec.transform.form == form
         assert {kind: proof.pictures for kind, proof in found.proofs.items()} == {"random": 5, "real": 2}
@@ -41,7 +41,7 @@ def test_forms_are_proven() -> None:
 
 def test_what_is_proven_in_float64_is_the_rewrite_and_not_the_rounding_of_its_weights() -> None:
     torch.manual_seed(0)
-    found = proven(build(SPEC), Step("fold"), pictures).proofs["random"]
+    found = prove(build(SPEC), Step("fold"), pictures).proofs["random"]
     assert found.float64 < 1e-13 < 1e-9 < found.float32 < 1e-5
 
 
@@ -61,7 +61,7 @@ def test_networks_stay_as_they_are() -> None:
     network, other = build(SPEC).train(), build(SPEC).to(torch.bfloat16).eval()
     before = copy.deepcopy((network.state_dict(), other.state_dict()))
     difference(network, other, PIXELS, torch.float32)
-    proven(network, Step("fold"), pictures)
+    prove(network, Step("fold"), pictures)
     for state, twin in zip(before, (network, other), strict=True):
         assert all(torch.equal(t, state[n]) and t.dtype == state[n].dtype for n, t in twin.state_dict().items())
     assert network.training
@@ -73,7 +73,7 @@ def test_broken_weights_prove_nothing() -> None:
     with torch.no_grad():
         network.get_parameter("fc.weight")[0, 0] = math.nan
     with pytest.raises(WorkError, match="differ by nan"):
-        proven(network, Step("form", {"form": "b"}), pictures)
+        prove(network, Step("form", {"form": "b"}), pictures)
 
 
 def test_a_rewrite_that_changes_the_function_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,11 +83,11 @@ def test_a_rewrite_that_changes_the_function_is_caught(monkeypatch: pytest.Monke
             next(twin.parameters())[0] *= 1.001
         return twin
 
-    monkeypatch.setitem(registry.REWRITES, "wrong", Rewrite(wrong))
+    monkeypatch.setitem(steps.REWRITES, "wrong", Rewrite(wrong))
     with pytest.raises(WorkError, match=r'"wrong" changed the function: on random pictures .* 1e-10 is allowed'):
-        proven(build(SPEC), Step("wrong"), pictures)
-    monkeypatch.setitem(registry.REWRITES, "wrong", Rewrite(wrong, limit=1))
-    assert proven(build(SPEC), Step("wrong"), pictures).proofs["random"].float64 > 1e-6
+        prove(build(SPEC), Step("wrong"), pictures)
+    monkeypatch.setitem(steps.REWRITES, "wrong", Rewrite(wrong, limit=1))
+    assert prove(build(SPEC), Step("wrong"), pictures).proofs["random"].float64 > 1e-6
 
 
 def test_weights_that_are_no_numbers_in_float32_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,14 +101,14 @@ def test_weights_that_are_no_numbers_in_float32_are_caught(monkeypatch: pytest.M
             twin.get_parameter("fc.weight")[0, 0] /= 1e60
         return twin
 
-    monkeypatch.setitem(registry.REWRITES, "overflowing", Rewrite(overflowing))
+    monkeypatch.setitem(steps.REWRITES, "overflowing", Rewrite(overflowing))
     with pytest.raises(WorkError, match=r"differ by nan in float32, where 1e-03 is allowed"):
-        proven(build(SPEC), Step("overflowing"), pictures)
+        prove(build(SPEC), Step("overflowing"), pictures)
 
 
 def test_refusals() -> None:
     network = build(SPEC)
     with pytest.raises(RequestError, match="at least one picture"):
-        proven(network, Step("strip"), lambda channels: {"real": PIXELS[:0]})
+        prove(network, Step("strip"), lambda channels: {"real": PIXELS[:0]})
     with pytest.raises(RequestError, match=r"\(5, 10\) before, \(5, 3\) after"):
         difference(network, build(SPEC.but(num_classes=3)), PIXELS, torch.float32)

@@ -12,7 +12,7 @@ from cardinet.base.errors import RequestError
 from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.networks.registry import find
-from cardinet.rewrite.registry import REWRITES, Step, apply, steps_from_document
+from cardinet.rewrite.steps import REWRITES, Step, apply, steps_from_document
 
 STEPS = [Step("form", {"form": form}) for form in ("a", "b", "c")]
 
@@ -42,9 +42,9 @@ WRONG: list[tuple[Any, str]] = [
     ({"name": "form"}, 'needs the argument "form"'),
     ({"name": "form", "arguments": {"network": 1, "form": "b"}}, 'no argument "network"'),
     ({"name": "form", "arguments": ["b"]}, "a mapping by name"),
-    ({"name": "form", "argument": {}}, "A rewrite is written as"),
-    ({"name": 1}, "A rewrite is written as"),
-    ("form", "A rewrite is written as"),
+    ({"name": "form", "argument": {}}, "A rewrite must be"),
+    ({"name": 1}, "A rewrite must be"),
+    ("form", "A rewrite must be"),
 ]
 
 

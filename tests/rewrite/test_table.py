@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
 from cardinet.rewrite.fold import unfolded
-from cardinet.rewrite.proof import proven
-from cardinet.rewrite.registry import REWRITES, Step, apply
+from cardinet.rewrite.proof import prove
+from cardinet.rewrite.steps import REWRITES, Step, apply
 from cardinet.rewriting.kinds import KINDS, options
 from networks.citizen import Subject
 from networks.test_citizen import SMALL, of
@@ -82,7 +82,7 @@ def test_every_rewrite_is_proven_or_refused(id: str) -> None:
                 apply(it.network, [step])
             assert all(text.endswith(".") for text in error.value.findings)
             continue
-        found = proven(it.network, step, pictures(it))
+        found = prove(it.network, step, pictures(it))
         proof = found.proofs["random"]
         assert proof.float64 <= 1e-10, name
         assert proof.float32 <= 1e-5, name
@@ -118,7 +118,7 @@ def test_reasons_name_what_stands_in_the_way() -> None:
     assert set(reasons) == {
         "it follows a concatenation",
         "it follows a sum of more than convolutions",
-        "what it reads is read elsewhere too",
+        "another layer reads its input too",
     }
 
 
@@ -138,7 +138,7 @@ def test_steps_compose(id: str) -> None:
     it = subject_of(id)
     network: nn.Module = it.network
     for name in PIPELINES[id]:
-        network = proven(network, STEPS[name], pictures(it)).network
+        network = prove(network, STEPS[name], pictures(it)).network
     steps = [STEPS[name] for name in PIPELINES[id]]
     assert shapes(apply(build(it.network.spec, device="meta"), steps)) == shapes(network)
     if "strip" in PIPELINES[id]:

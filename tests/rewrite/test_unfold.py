@@ -12,11 +12,11 @@ from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
 from cardinet.networks.registry import find
 from cardinet.networks.residual import Residual
-from cardinet.rewrite.fold import fold, taken, unfolded
+from cardinet.rewrite.fold import fold, folded_into, unfolded
 from cardinet.rewrite.narrow import narrow
-from cardinet.rewrite.proof import proven
-from cardinet.rewrite.registry import Step
-from cardinet.rewrite.unfold import measured, unfold
+from cardinet.rewrite.proof import prove
+from cardinet.rewrite.steps import Step
+from cardinet.rewrite.unfold import measure_statistics, unfold
 from networks.test_citizen import SMALL as FAMILIES
 from rewrite.test_fold import SMALL, difference, drawn
 
@@ -55,7 +55,7 @@ def test_a_pruned_network_has_its_tensors_again() -> None:
 def test_statistics_are_those_of_the_pictures() -> None:
     """Of all of them together, whatever the batches; each layer's are seen from within."""
     before, pictures = unfold(pruned()), batches()
-    after = measured(before, pictures)
+    after = measure_statistics(before, pictures)
     assert difference(before, after) <= 1e-13
     seen: dict[str, Tensor] = {}
     for name, norm in norms(after).items():
@@ -69,7 +69,7 @@ def test_statistics_are_those_of_the_pictures() -> None:
         assert norm.running_var is not None
         assert torch.allclose(norm.running_mean, mean, rtol=1e-10, atol=1e-12)
         assert torch.allclose(norm.running_var, variance, rtol=1e-10)
-    other = measured(before, [torch.cat(pictures)])
+    other = measure_statistics(before, [torch.cat(pictures)])
     assert all(torch.allclose(t, other.state_dict()[name]) for name, t in after.state_dict().items())
 
 
@@ -77,7 +77,7 @@ def test_in_train_mode_it_begins_where_it_was() -> None:
     """BN computes on the pictures of its statistics in training what it does in eval; without them it does not."""
     pictures = torch.cat(batches())
     before = unfold(pruned())
-    after = measured(before, [pictures])
+    after = measure_statistics(before, [pictures])
     with torch.no_grad():
         expected = after(pictures)
         apart = [
@@ -96,12 +96,12 @@ def test_every_family(id: str) -> None:
     try:
         folded = fold(network)
     except RequestError:
-        with pytest.raises(RequestError, match="No convolution here has its BN folded"):
+        with pytest.raises(RequestError, match="No convolution here has a folded BN"):
             unfold(network)
         return
     alone = {
         name
-        for name, layers in taken(network).items()
+        for name, layers in folded_into(network).items()
         if len(layers) == 1 and isinstance(network.get_submodule(layers[0]), nn.Conv2d)
     }
     after = unfold(folded)
@@ -116,7 +116,7 @@ def test_number_of_families() -> None:
 def test_a_proof_settles_on_the_pictures() -> None:
     network = pruned().float()
     pictures = [batch.float() for batch in batches()]
-    found = proven(network, Step("unfold"), lambda _: {"random": pictures[0]}, lambda: pictures)
+    found = prove(network, Step("unfold"), lambda _: {"random": pictures[0]}, lambda: pictures)
     assert found.proofs["random"].float64 <= 1e-10
     assert found.proofs["random"].float32 <= 1e-5
     assert all(norm.running_mean is not None and norm.running_mean.any() for norm in norms(found.network).values())
@@ -124,9 +124,9 @@ def test_a_proof_settles_on_the_pictures() -> None:
 
 def test_refusals() -> None:
     spec: Residual = SMALL
-    with pytest.raises(RequestError, match="No convolution here has its BN folded; unfold is for what fold"):
+    with pytest.raises(RequestError, match="No convolution here has a folded BN; unfold needs"):
         unfold(build(spec))
-    with pytest.raises(RequestError, match="needs a network with its description"):
+    with pytest.raises(RequestError, match="needs the description of the network"):
         unfold(nn.Sequential(nn.Conv2d(3, 4, 1)))
     with pytest.raises(RequestError, match=r"The statistics of bn1 are not numbers on these pictures"):
-        measured(build(spec), [torch.full((2, 3, 12, 12), float("nan"))])
+        measure_statistics(build(spec), [torch.full((2, 3, 12, 12), float("nan"))])

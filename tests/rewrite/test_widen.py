@@ -25,8 +25,8 @@ from cardinet.networks.parts.transform import BOTTLENECK
 from cardinet.networks.registry import find
 from cardinet.networks.residual import Residual
 from cardinet.rewrite.deepen import deepen
-from cardinet.rewrite.registry import Step, apply
-from cardinet.rewrite.replicas import SHARES, by_group, evenly, padded, shared
+from cardinet.rewrite.replicas import SHARES, even_copies, group_copies, padded_copies, shared_weight
+from cardinet.rewrite.steps import Step, apply
 from cardinet.rewrite.strip import strip
 from cardinet.rewrite.widen import widen
 from cardinet.runs.model_file import Model, load_model, save_model
@@ -196,8 +196,8 @@ def test_even_shares_would_not_part() -> None:
 
 def test_shares_add_up_to_one_and_are_bounded() -> None:
     generator = torch.Generator().manual_seed(0)
-    reads, makes = evenly(5, 13, generator), evenly(4, 6, generator)
-    wide = shared(torch.ones(4, 5, 1, 1, dtype=torch.float64), reads, makes, 1, 1, generator).flatten(1)
+    reads, makes = even_copies(5, 13, generator), even_copies(4, 6, generator)
+    wide = shared_weight(torch.ones(4, 5, 1, 1, dtype=torch.float64), reads, makes, 1, 1, generator).flatten(1)
     assert wide.shape == (6, 13)
     low, high = SHARES
     for channel in range(5):
@@ -207,22 +207,22 @@ def test_shares_add_up_to_one_and_are_bounded() -> None:
         assert count in (2, 3)
         assert float(shares.min()) >= low / (low + (count - 1) * high)
         assert len(shares.unique()) == shares.numel()
-    once = shared(torch.full((1, 3), 0.1), torch.arange(3), torch.arange(1), 1, 1, generator)
+    once = shared_weight(torch.full((1, 3), 0.1), torch.arange(3), torch.arange(1), 1, 1, generator)
     assert torch.equal(once, torch.full((1, 3), 0.1))
 
 
 def test_which_channels_are_copied() -> None:
     generator = torch.Generator().manual_seed(0)
     for old, new in ((5, 5), (5, 7), (5, 23)):
-        found = evenly(old, new, generator)
+        found = even_copies(old, new, generator)
         assert torch.equal(found[:old], torch.arange(old))
         assert len(found) == new
         assert found.bincount(minlength=old).aminmax()[0] >= new // old
         assert found.bincount(minlength=old).aminmax()[1] <= -(-new // old)
     groups = torch.tensor([0, 1, 1])
-    found = by_group(6, 12, groups, 2, generator).view(3, 4)
+    found = group_copies(6, 12, groups, 2, generator).view(3, 4)
     assert [sorted(set(row)) for row in found.tolist()] == [[0, 1, 2], [3, 4, 5], [3, 4, 5]]
-    found = padded(torch.tensor([0, 1, 0]), 2, (1, 1), (2, 2), generator)
+    found = padded_copies(torch.tensor([0, 1, 0]), 2, (1, 1), (2, 2), generator)
     assert found[2:5].tolist() == [1, 2, 1]
     assert sorted(found[[0, 1, 5, 6]].tolist()) == [0, 0, 3, 3]
 
@@ -288,15 +288,15 @@ REFUSED: dict[str, tuple[Residual, dict[str, Any], list[str]]] = {
         GROUPED,
         {"widths": [4, 32], "base_width": 16, "cardinality": 2},
         [
-            "base_width = 16: the network has 32, and widening only adds",
+            "base_width = 16: the network has 32, and widening can only add",
             "cardinality = 2: the network has 4",
-            "stage 1 has the width 8, and widening only adds; give 8 or more",
+            "stage 1 has width 8, and widening can only add; give 8 or more",
         ],
     ),
     "other stages": (SMALL, {"widths": [16]}, ["differ in length"]),
     "no list": (SMALL, {"widths": 16}, ["widths = 16: Input should be a list"]),
     "no number": (SMALL, {"base_width": "wide"}, ["base_width = 'wide'"]),
-    "form b": (GROUPED.but(form="b"), {"cardinality": 8}, ['only form "c" is widened; convert it first']),
+    "form b": (GROUPED.but(form="b"), {"cardinality": 8}, ['only form "c" can be widened; convert to it first']),
     "attention": (
         SMALL.but(transform=BOTTLENECK, spatial=SelectiveKernel(cardinality=4)),
         {"base_width": 32},
@@ -318,12 +318,12 @@ REFUSED: dict[str, tuple[Residual, dict[str, Any], list[str]]] = {
     "zero channels where none were": (
         SMALL.but(kind="A", widths=(8, 8)),
         {"widths": [8, 16]},
-        ["a width that leaves none"],
+        ["a width that needs none"],
     ),
     "zero channels across groups": (
         SMALL.but(kind="A", cardinality=2),
         {"widths": [16, 32]},
-        ["lie across the groups"],
+        ["do not fit the groups"],
     ),
     "narrower groups": (
         SMALL.but(cardinality=4),

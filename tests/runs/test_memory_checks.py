@@ -19,8 +19,8 @@ from cardinet.data.preprocessing import Preprocessing
 from cardinet.measure import available_memory as available
 from cardinet.measure.memory import FORWARD, FORWARD_ROOM, network_bytes
 from cardinet.networks.registry import find
-from cardinet.rewrite.proof import proven
-from cardinet.rewrite.registry import Step, tried
+from cardinet.rewrite.proof import prove
+from cardinet.rewrite.steps import Step, try_steps
 from cardinet.runs import memory_checks, model_file
 from cardinet.runs.model_file import Model, load_model, save_model
 from cardinet.weights import read_file as weights_file
@@ -110,13 +110,13 @@ def test_a_proof_needs_what_torch_allocates(
     found: list[int] = []
     monkeypatch.setattr(memory_checks, "available_memory", lambda device: 0)
     monkeypatch.setattr(memory_checks, "require_bytes", lambda needed, device, work: found.append(needed))
-    memory_checks.require_proof(tried(whole, steps), side, batch)
+    memory_checks.require_proof(try_steps(whole, steps), side, batch)
     pixels = torch.randn(batch, whole.spec.in_channels, side, side)
 
     def proofs() -> None:
         forms: list[nn.Module] = [whole]
         for step in steps:
-            forms.append(proven(forms[-1], step, lambda channels: {"random": pixels}, lambda: [pixels]).network)
+            forms.append(prove(forms[-1], step, lambda channels: {"random": pixels}, lambda: [pixels]).network)
 
     needed = found[0] - FORWARD_ROOM * FORWARD
     taken = peak(proofs)
@@ -124,7 +124,7 @@ def test_a_proof_needs_what_torch_allocates(
 
 
 def test_a_proof_that_does_not_fit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    forms = tried(a_model().network, [Step("widen", {"widths": [256, 512, 1024]})])
+    forms = try_steps(a_model().network, [Step("widen", {"widths": [256, 512, 1024]})])
     with_memory(monkeypatch, tmp_path, 1_000_000_000)
     with pytest.raises(RequestError, match=r"^The proof of these rewrites needs about 2\.\d GB, and 1\.0 GB of mem"):
         memory_checks.require_proof(forms, 8, 16)

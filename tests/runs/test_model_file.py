@@ -22,7 +22,7 @@ from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.parts.stem import Stem
 from cardinet.networks.parts.transform import BOTTLENECK
 from cardinet.networks.residual import Residual
-from cardinet.rewrite.registry import Step, apply
+from cardinet.rewrite.steps import Step, apply
 from cardinet.runs.model_file import Model, load_model, save_model
 from cardinet.weights.metadata import KEY
 

@@ -23,7 +23,7 @@ from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.registry import LOOKALIKES, NETWORKS, PEERS, find, matching
 from cardinet.networks.residual import Residual
 from cardinet.rewrite.fold import fold
-from cardinet.rewrite.registry import Step, apply
+from cardinet.rewrite.steps import Step, apply
 from cardinet.runs.model_file import Model, save_model
 from cardinet.train.initial_weights import initial_network, weights_sentences
 from cardinet.train.listener import Listener

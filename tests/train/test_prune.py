@@ -15,7 +15,7 @@ from cardinet.blocks.compactor import Compactor
 from cardinet.build.builder import build
 from cardinet.measure.counts import count
 from cardinet.rewrite.narrow import compactors
-from cardinet.rewrite.registry import apply
+from cardinet.rewrite.steps import apply
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import load_model
 from cardinet.train.interrupt import Interrupted

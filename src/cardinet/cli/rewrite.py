@@ -74,7 +74,7 @@ def _rewrite(request: Request, prepared: Prepared, *, as_json: bool) -> None:
 
 
 def _print(done: Rewritten) -> None:
-    from cardinet.rewrite.modules import grouped
+    from cardinet.rewrite.module_edits import names_by_reason
 
     before, after = done.before, done.after
     show(str(done.path))
@@ -93,7 +93,7 @@ def _print(done: Rewritten) -> None:
             for kind, proof in one.proofs.items()
         )
         say(f"{one.step.name}({arguments}): largest relative difference of the logits {differences}.")
-        for names, why in grouped(one.stays):
+        for names, why in names_by_reason(one.stays):
             say(f"  as it was: {names}, as {why}.")
 
 

@@ -18,7 +18,7 @@ from cardinet.networks.family import Named
 from cardinet.networks.registry import find, is_known_name
 from cardinet.report.markdown import code
 from cardinet.report.number_text import plural
-from cardinet.rewrite.registry import Step
+from cardinet.rewrite.steps import Step
 from cardinet.runs.folder import RunRecord
 from cardinet.runs.model_file import Model
 

@@ -13,7 +13,7 @@ from cardinet.evaluate.opening import AskedModel, model_path, opened
 from cardinet.measure.counts import Counts, count, count_spec
 from cardinet.networks.document import to_document
 from cardinet.networks.registry import find
-from cardinet.rewrite.registry import apply, steps_from_document
+from cardinet.rewrite.steps import apply, steps_from_document
 
 
 @dataclass(frozen=True)

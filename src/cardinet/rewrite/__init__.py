@@ -1,1 +1,1 @@
-"""What can be done to a network without data: rewrites that keep its function, as steps that travel in a model file."""
+"""Rewrites: they change a network without data and keep its function. A model file holds them as steps."""

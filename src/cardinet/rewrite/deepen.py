@@ -1,7 +1,7 @@
-"""More units without another function: Net2Net's deepening for residual networks (arXiv 1511.05641, Section 2.3).
+"""More units, the same function: Net2Net's deepening for residual networks (arXiv 1511.05641, Section 2.3).
 
-Chen, Goodfellow and Shlens start a new layer as the identity. A residual unit is the identity where its branch is zero,
-and learns from there as any other: the gradient of the layer that closes the branch is not zero.
+Chen, Goodfellow and Shlens start a new layer as the identity. A residual unit with a branch of zeros is the identity.
+It can still learn, because the last layer of its branch has a gradient.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from cardinet.blocks.levels import LevelStage
 from cardinet.blocks.merge import Weighted
 from cardinet.build.builder import build
 from cardinet.networks.residual import Residual
-from cardinet.rewrite.anew import alike, drawn_from
-from cardinet.rewrite.modules import as_described, layout_of
+from cardinet.rewrite.module_edits import layout_of, require_unrewritten
+from cardinet.rewrite.seeding import placed_like, seeded_draws
 from cardinet.rewrite.strip import draws, strip
 
 
 def deepen(network: nn.Module, depths: Sequence[int], seed: int = 0) -> Classifier:
-    """The same function, in eval and in train mode, with more units: `depths` of them, stage by stage.
+    """A deeper network with the same function in eval and train mode; `depths` are its units, stage by stage.
 
-    New units stand at the end of their stage (before its last unit, where the sum of that one goes on into a level).
-    Their branch is zero: by gamma of the BN that ends it, or by the last convolution where none does; all else is drawn
-    from `seed` as when a network is built. Old parameters keep their values and gradients. The description follows;
-    names, dtype, device (the meta device too), layout, modes and `requires_grad` are kept, new parameters are
-    trainable.
-    Raises RequestError, with every reason, where a new unit would not be the identity or could not learn.
+    New units are added at the end of their stage, or before its last unit if that unit's sum continues into a level.
+    Their branch is zero: gamma of its last BN is 0, or without such a BN the last convolution. Other new weights are
+    drawn from `seed`, as when a network is built. Old parameters keep their values and gradients. The description
+    changes too. Names, dtype, device (also the meta device), layout, modes and `requires_grad` are kept; new parameters
+    are trainable.
+    Raises RequestError, with every reason, if a new unit would not be the identity or could not learn.
     """
     spec = getattr(network, "spec", None)
     if not isinstance(spec, Residual):
-        raise RequestError("Only a residual network has units to add; this one carries no such description.")
+        raise RequestError("Only a residual network can be deepened; this network has no residual description.")
     assert isinstance(network, Classifier)
     grown = _described(spec, depths, drawing=draws(network))
-    as_described(network, "deepen")
+    require_unrewritten(network, "deepen")
     like, layout = next(network.parameters()), layout_of(network)
     fresh = _drawn(grown, seed, meta=like.is_meta)
     fresh = fresh if draws(network) else strip(fresh)
@@ -52,15 +52,15 @@ def deepen(network: nn.Module, depths: Sequence[int], seed: int = 0) -> Classifi
         for index in range(first, first + new - old):
             unit = others[index]
             if isinstance(unit.merge, Weighted):
-                unit.merge = Weighted()  # of stripped networks: what a rule that drops comes to weighs old units alone
+                unit.merge = Weighted()  # in a stripped network only old units have other weights
             close(unit)
-            units.insert(index, alike(unit, like, layout).train(units.training))
+            units.insert(index, placed_like(unit, like, layout).train(units.training))
     twin.spec = grown
     return twin
 
 
 def close(unit: nn.Module) -> None:
-    """Make the branch of a unit zero, and a projection beside it the identity, so that the unit changes nothing."""
+    """Make a unit the identity: set its branch to zero, and a projection to the identity."""
     chains: Sequence[Any] = list(unit.copies) if isinstance(unit, CopiesUnit) else [unit]
     with torch.no_grad():
         for chain in chains:
@@ -68,12 +68,12 @@ def close(unit: nn.Module) -> None:
             last = chain.get_submodule("bn3" if branched else chain.steps[-1][-1])
             for parameter in last.parameters():
                 parameter.zero_()
-        if isinstance(unit.downsample, nn.Sequential):  # bare, as others are refused
+        if isinstance(unit.downsample, nn.Sequential):  # without BN: others are refused
             nn.init.dirac_(unit.downsample.get_parameter("0.weight"))
 
 
 def _described(spec: Residual, depths: Sequence[int], *, drawing: bool) -> Residual:
-    """The description with more units. Raises RequestError with everything that stands against it."""
+    """The description with more units. Raises RequestError with every reason against it."""
     found, grown = Findings(), spec
     with found:
         grown = spec.but(depths=depths)
@@ -87,22 +87,22 @@ def _described(spec: Residual, depths: Sequence[int], *, drawing: bool) -> Resid
 
 
 def _wrong_depths(spec: Residual, grown: Residual) -> Iterator[str]:
-    """What has no meaning in the numbers of units."""
+    """Faults of the numbers of units, one sentence each."""
     asked, have = list(grown.depths), list(spec.depths)
     if asked == have:
-        yield f"depths = {asked}: that is what the network has; give one of them more."
+        yield f"depths = {asked}: the network has these depths already; give a larger one."
     for stage, (old, new) in enumerate(zip(have, asked, strict=True)):
         if new < old:
             yield f"depths = {asked}: stage {stage + 1} has {old} units, and deepening only adds; give {old} or more."
         elif new > old == 1 and _held(spec, stage):
             yield (
-                f"depths = {asked}: the one unit of stage {stage + 1} leaves its activation to the level around it, "
-                "and a unit behind it would read what is not activated yet; leave this stage at 1."
+                f"depths = {asked}: the activation of the only unit of stage {stage + 1} follows the level, so "
+                "no unit can follow it; give 1 for this stage."
             )
 
 
 def _held(spec: Residual, stage: int) -> int:
-    """How many units at the end of a stage stay there: 1 where the last leaves its activation to a level."""
+    """The number of units that stay at the end of a stage: 1 if the last one has its activation after a level."""
     return int(bool(spec.order.after) and spec.activates_after_level(stage, spec.depths[stage] - 1))
 
 
@@ -115,5 +115,5 @@ def _units(network: nn.Module, stage: int) -> nn.Sequential:
 
 def _drawn(spec: Residual, seed: int, *, meta: bool) -> nn.Module:
     """The network of a description, drawn from a seed."""
-    with drawn_from(seed):
+    with seeded_draws(seed):
         return build(spec, device="meta" if meta else "cpu")

@@ -1,7 +1,7 @@
-"""Batch normalisation folded into the convolutions and linear layers around it.
+"""Fold batch normalisation into the convolutions and linear layers next to it.
 
-With its running statistics BN is s * x + t for each channel, s = gamma / sqrt(var + eps), t = beta - s * mean. Behind a
-layer without activation that is the layer with other weights, and so it is in front of one that pads nothing.
+With running statistics BN is s * x + t for each channel, s = gamma / sqrt(var + eps), t = beta - s * mean. Directly
+after a layer, or directly before a layer without padding, it can be moved into the weights of that layer.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from cardinet.base.errors import RequestError
 from cardinet.blocks.inception import ScaledResidual
 from cardinet.blocks.merge import Weighted
-from cardinet.rewrite.flow import Call, Flow, flow_of
-from cardinet.rewrite.modules import grouped, replace
+from cardinet.rewrite.data_flow import Call, Flow, flow_of
+from cardinet.rewrite.module_edits import names_by_reason, replace
 
 LINEAR = ("convolution", "addmm", "mm")
 Layer = nn.Conv2d | nn.Linear
@@ -26,10 +26,11 @@ Layer = nn.Conv2d | nn.Linear
 
 @dataclass
 class Plan:
-    """What folds where, by names: BN `behind` the layers whose sum it reads, `before` the layers that read it.
+    """The layers into which each BN is folded, by name.
 
-    `constants` are factors on the sum of layers, by the module and attribute that hold them; `stays` gives the
-    reason for every BN that folds nowhere.
+    `behind`: a BN after the layers whose sum it reads. `before`: a BN before the layers that read it. `constants` are
+    factors on the sum of layers, by the module and attribute that hold them. `stays` has the reason for every BN that
+    is not folded.
     """
 
     behind: dict[str, list[str]] = field(default_factory=dict)
@@ -39,13 +40,13 @@ class Plan:
 
 
 def fold(network: nn.Module) -> nn.Module:
-    """The same function in eval mode with BN folded wherever the order of the layers allows.
+    """A network with the same function in eval mode; BN is folded wherever the order of the layers allows it.
 
-    conv or linear -> BN (grouped, depthwise, with or without bias, BN with or without gamma and beta): into the layer;
-    a sum of such layers -> BN (form a): into each; BN -> layers without padding that alone read it: into those. A
-    constant factor on a folded branch (the weighted sum that `strip` leaves, the scale of an Inception-ResNet block)
-    goes into its layers too. A folded BN is an Identity in its place; `unfolded` says which stay, and why. Computed in
-    float64. Raises RequestError where no BN folds, with every reason.
+    BN after a convolution or linear layer (grouped or not, with or without bias, gamma and beta) is folded into it. BN
+    after a sum of such layers (form a) is folded into each. BN before layers without padding is folded into them if
+    nothing else reads it. A constant factor on a folded branch is folded too (the weighted sum of `strip`, the scale of
+    an Inception-ResNet block). A folded BN becomes an Identity. `unfolded` names the others. The weights are computed
+    in float64. Raises RequestError, with every reason, if no BN can be folded.
     """
     plan = _plan(network)
     if not plan.behind and not plan.before:
@@ -70,12 +71,12 @@ def fold(network: nn.Module) -> nn.Module:
 
 
 def unfolded(network: nn.Module) -> dict[str, str]:
-    """The BN layers that `fold` leaves, each with the reason."""
+    """The BN layers that `fold` does not fold, each with the reason."""
     return _plan(network).stays
 
 
-def taken(network: nn.Module) -> dict[str, list[str]]:
-    """The BN layers that `fold` takes into what stands in front, each with the names of those layers."""
+def folded_into(network: nn.Module) -> dict[str, list[str]]:
+    """The BN layers that `fold` folds into layers before them, each with the names of those layers."""
     return _plan(network).behind
 
 
@@ -109,7 +110,7 @@ def _plan(network: nn.Module) -> Plan:
 
 
 def _place(name: str, call: Call, flow: Flow, network: nn.Module, plan: Plan) -> None:
-    """Find where one BN folds."""
+    """Find the layers into which one BN can be folded."""
     layers, why = _summed(call.reads[0], flow, plan)
     if layers:
         plan.behind[name] = layers
@@ -121,18 +122,18 @@ def _place(name: str, call: Call, flow: Flow, network: nn.Module, plan: Plan) ->
         if all(_pads_nothing(network.get_submodule(layer)) for layer in names):
             plan.before[name] = names
             return
-        why += ", and is read by a convolution that pads"
+        why += ", and a convolution with padding reads it"
     plan.stays[name] = why
 
 
 def _summed(value: int, flow: Flow, plan: Plan) -> tuple[list[str], str]:
-    """The layers whose sum a value is, if nothing else reads them; else none, and what stands there instead.
+    """The layers whose sum a value is, if nothing else reads them; else none, and the reason.
 
-    BN that goes into the layers behind which it stands is no hindrance.
+    A BN that is itself folded into these layers does not count.
     """
     maker = flow.makers.get(value)
     if flow.only_reader(value) is None:
-        return [], "what it reads is read elsewhere too"
+        return [], "another layer reads its input too"
     if maker is None:
         return [], "it reads the picture"
     if maker.operation in LINEAR and maker.layer is not None:
@@ -149,15 +150,21 @@ def _summed(value: int, flow: Flow, plan: Plan) -> tuple[list[str], str]:
                 return [], "it follows a sum of more than convolutions"
             found += layers
         return found, ""
-    return [], f"it follows {_ENGLISH.get(maker.operation.rstrip('_'), maker.operation)}"
+    return [], f"it follows {_OPERATIONS.get(maker.operation.rstrip('_'), maker.operation)}"
 
 
-_ENGLISH = {"add": "a sum", "relu": "a ReLU", "cat": "a concatenation", "mul": "a product", "norm": "another BN"}
-_ENGLISH |= {"max_pool2d_with_indices": "a max pool", "avg_pool2d": "an average pool", "mean": "a mean"}
+_OPERATIONS = {
+    "add": "a sum",
+    "relu": "a ReLU",
+    "cat": "a concatenation",
+    "mul": "a product",
+    "norm": "another BN",
+}
+_OPERATIONS |= {"max_pool2d_with_indices": "a max pool", "avg_pool2d": "an average pool", "mean": "a mean"}
 
 
 def _constants(flow: Flow, network: nn.Module, plan: Plan) -> None:
-    """Note every constant factor on the sum of layers, on BN that is folded into them, or on another such product."""
+    """Find every constant factor on a sum of layers, on BN that is folded into them, or on another such product."""
     scaled: dict[int, list[str]] = {}
     products: dict[str, list[Call]] = {}
     for call in flow.calls:
@@ -174,18 +181,18 @@ def _constants(flow: Flow, network: nn.Module, plan: Plan) -> None:
 
 
 def _holders(network: nn.Module, inside: str) -> list[tuple[str, str]]:
-    """The modules and attributes that hold the factors by which a merge multiplies, in the order in which it does.
+    """The modules and attributes that hold the factors of a merge, in the order in which it multiplies.
 
-    The branch of an Inception-ResNet block runs within its merge, and has a factor of its own.
+    The branch of an Inception-ResNet block runs within its merge, and has its own factor.
     """
     merge = network.get_submodule(inside)
-    around = inside.rpartition(".")[0]
-    block = network.get_submodule(around)
+    block_name = inside.rpartition(".")[0]
+    block = network.get_submodule(block_name)
     found = []
     if isinstance(merge, Weighted) and merge.skip != 1:
         found.append((inside, "skip"))
     if isinstance(block, ScaledResidual) and block.merge is merge and block.scale != 1:
-        found.append((around, "scale"))
+        found.append((block_name, "scale"))
     if isinstance(merge, Weighted) and merge.branch != 1:
         found.append((inside, "branch"))
     return found
@@ -194,7 +201,7 @@ def _holders(network: nn.Module, inside: str) -> list[tuple[str, str]]:
 def _refusals(plan: Plan) -> list[str]:
     if not plan.stays:
         return ["There is no BN to fold in this network."]
-    return [f"{names} cannot be folded: {why}." for names, why in grouped(plan.stays)]
+    return [f"{names} cannot be folded: {why}." for names, why in names_by_reason(plan.stays)]
 
 
 def _layer(network: nn.Module, name: str) -> Layer:
@@ -208,7 +215,7 @@ def _pads_nothing(layer: nn.Module) -> bool:
 
 
 def _after(layer: Layer, scale: Tensor, shift: Tensor | None) -> None:
-    """The layer with scale * y + shift for its output y."""
+    """Change a layer so that its output y becomes scale * y + shift."""
     shape = (-1, *[1] * (layer.weight.dim() - 1))
 
     def weight(old: Tensor) -> Tensor:
@@ -221,11 +228,11 @@ def _after(layer: Layer, scale: Tensor, shift: Tensor | None) -> None:
 
 
 def _ahead(layer: Layer, scale: Tensor, shift: Tensor) -> None:
-    """The layer on scale * x + shift for its input x; it pads nothing."""
+    """Change a layer without padding so that it reads scale * x + shift instead of its input x."""
     groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
     out, inner = layer.weight.shape[:2]
     rows = torch.arange(out, device=scale.device) // (out // groups)
-    columns = rows[:, None] * inner + torch.arange(inner, device=scale.device)  # of a group's inputs among all
+    columns = rows[:, None] * inner + torch.arange(inner, device=scale.device)  # the inputs of a group among all inputs
     of_input = (out, inner, *[1] * (layer.weight.dim() - 2))
     added = (layer.weight.detach().double() * shift[columns].view(of_input)).flatten(1).sum(1)
     bias = added if layer.bias is None else layer.bias.detach().double() + added
@@ -233,7 +240,7 @@ def _ahead(layer: Layer, scale: Tensor, shift: Tensor) -> None:
 
 
 def _set(layer: Layer, weight: Callable[[Tensor], Tensor], bias: Tensor | None) -> None:
-    """Give a layer another weight, from its own in float64, and bias; both in the dtype and layout of its own."""
+    """Set the weight of a layer, computed from the old one in float64, and its bias. Dtype and layout are kept."""
     own: Any = layer.weight
     with torch.no_grad():
         own.copy_(weight(own.detach().double()))

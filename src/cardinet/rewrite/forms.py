@@ -1,8 +1,8 @@
-"""The three forms of an aggregated transform (Xie et al. 2016, arXiv 1611.05431, Figure 3), each from each other.
+"""Conversions between the three forms of an aggregated transform (Xie et al. 2016, arXiv 1611.05431, Figure 3).
 
-c is the grouped convolution, b has C branches that are concatenated before one last 1x1, a has C branches that
-each have their own last 1x1 and are summed. The same numbers stand in other places: channel k * d .. (k + 1) * d
-of the grouped layers is branch k, and the last 1x1 splits along its input channels.
+Form c has a grouped convolution. Form b has C branches, concatenated before one last 1x1. Form a has C branches that
+each have their own last 1x1 and are summed. All have the same weights in different places: channels k * d to
+(k + 1) * d of the grouped layers are branch k, and the last 1x1 is split along its input channels.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cardinet.base.errors import RequestError, nearest
 from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.networks.residual import Residual
-from cardinet.rewrite.modules import as_described, layout_of, replace
+from cardinet.rewrite.module_edits import layout_of, replace, require_unrewritten
 from cardinet.rewrite.strip import RULES
 
 Form: TypeAlias = Literal["a", "b", "c"]
@@ -30,22 +30,22 @@ BRANCHED: dict[str, tuple[str, ...]] = {
     "b": ("conv1", "bn1", "conv2", "bn2"),
     "c": (),
 }
-"""The layers that stand in the branches of each form; all others are written once."""
+"""The layers that each branch has in each form. All other layers exist once."""
 
 _WHOLE = re.compile(r"(layer\d+(?:\.units)?\.\d+)\.(conv[123]|bn[123])\.(\w+)")
 _BRANCH = re.compile(r"(layer\d+(?:\.units)?\.\d+)\.branches\.(\d+)\.(conv[123]|bn[123])\.(\w+)")
 
 
 def to_form(network: nn.Module, form: str) -> Classifier:
-    """The same function in another form: a new network with its own copies of all weights and BN statistics.
+    """A network with the same function in another form, with its own copies of all weights and BN statistics.
 
-    Keeps dtype, device (the meta device too), memory layout, train or eval mode and `requires_grad`; a tensor
-    joined from branches is trainable if any of them was. Raises RequestError for an unknown form, and for a
-    network whose transform is no bottleneck with a grouped spatial convolution, or that was folded, packed or given
+    Dtype, device (also the meta device), memory layout, modes and `requires_grad` are kept; a tensor that is joined
+    from branches is trainable if any of them was. Raises RequestError for an unknown form, for a network whose
+    transform is not a bottleneck with a grouped spatial convolution, and for one that was folded, packed or given
     compactors before.
     """
     spec = _splittable(getattr(network, "spec", None), form)
-    as_described(network, "form")
+    require_unrewritten(network, "form")
     state = convert(network.state_dict(), spec, form)
     layout = layout_of(network)
     converted = build(spec.but(**{"transform.form": form}), device="meta")
@@ -64,10 +64,10 @@ def to_form(network: nn.Module, form: str) -> Classifier:
 
 
 def convert(state: Mapping[str, Tensor], spec: Residual, form: str) -> dict[str, Tensor]:
-    """Tensors by the names of the network of `spec`, renamed, split or joined to those of `form`.
+    """Convert tensors, by their names in the network of `spec`, to the names and shapes of another form.
 
-    `state` may hold a part of the names, such as the gradients of the parameters. A split tensor is a view.
-    Raises RequestError as `to_form` does, and where the branches of a layer are not all there.
+    `state` may have only some of the names, such as the gradients of the parameters. A split tensor is a view.
+    Raises RequestError as `to_form` does, and if branches of a layer are missing.
     """
     spec = _splittable(spec, form)
     if form == spec.transform.form:
@@ -77,7 +77,7 @@ def convert(state: Mapping[str, Tensor], spec: Residual, form: str) -> dict[str,
 
 
 def _split(state: Mapping[str, Tensor], cardinality: int, layers: tuple[str, ...]) -> dict[str, Tensor]:
-    """Form c to a form that has `layers` in its branches."""
+    """Convert form c to a form that has `layers` in its branches."""
     found = {}
     for name, tensor in state.items():
         place = _WHOLE.fullmatch(name)
@@ -92,7 +92,7 @@ def _split(state: Mapping[str, Tensor], cardinality: int, layers: tuple[str, ...
 
 
 def _join(state: Mapping[str, Tensor], cardinality: int) -> dict[str, Tensor]:
-    """Any form to form c."""
+    """Convert any form to form c."""
     found = {}
     for name, tensor in state.items():
         place = _BRANCH.fullmatch(name)
@@ -111,16 +111,16 @@ def _join(state: Mapping[str, Tensor], cardinality: int) -> dict[str, Tensor]:
 
 
 def _axis(layer: str) -> int:
-    """The axis along which a layer holds the branches: the last 1x1 its inputs, all others their outputs."""
+    """The axis of a weight along which the branches lie: the inputs of the last 1x1, the outputs of other layers."""
     return 1 if layer == "conv3" else 0
 
 
 def _splittable(spec: object, form: str) -> Residual:
-    """The description, if it has the three forms."""
+    """The description, if it has the three forms. Raises RequestError otherwise."""
     if form not in BRANCHED:
         raise RequestError(f'There is no form "{form}" ({nearest(form, BRANCHED)}).')
     if not isinstance(spec, Residual):
-        raise RequestError("Only a residual network has the forms a, b and c; this one carries no such description.")
+        raise RequestError("Only a residual network has the forms a, b and c; this one has no residual description.")
     if dataclasses.replace(spec.transform, form="b").problems():
         kernels, spatial = spec.transform.kernels, type(spec.transform.spatial).__name__
         raise RequestError(
@@ -131,12 +131,12 @@ def _splittable(spec: object, form: str) -> Residual:
 
 
 def _copy_modes(source: nn.Module, target: nn.Module) -> None:
-    """Give every module the train or eval mode of the one that it was made from."""
+    """Copy the train or eval mode of every module from the module that it was made from."""
     modes = {_whole(name): module.training for name, module in source.named_modules()}
     for name, module in target.named_modules():
         module.training = modes[_whole(name)]
 
 
 def _whole(name: str) -> str:
-    """The name that a module of a branch has in form c."""
+    """The name in form c of a module in a branch."""
     return re.sub(r"\.branches(\.\d+)?", "", name)

@@ -1,4 +1,4 @@
-"""Fewer channels: the compactors of ResRep put in, and merged and narrowed when their rows have gone to zero.
+"""Fewer channels: add the compactors of ResRep, merge them, and drop channels whose rows have become zero.
 
 Ding et al. 2020, Sections 3.2 to 3.4 (arXiv 2007.03260). The job that trains them is `train.prune`.
 """
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cardinet.base.errors import RequestError, nearest
 from cardinet.blocks.compactor import Compactor
 from cardinet.rewrite.fold import fold
-from cardinet.rewrite.modules import replace
+from cardinet.rewrite.module_edits import replace
 from cardinet.rewrite.prunable import Prunable, prunable
 
 GONE = 1e-5
@@ -22,17 +22,17 @@ GONE = 1e-5
 
 
 def compact(network: nn.Module) -> nn.Module:
-    """The same function with a compactor behind the BN of every prunable convolution.
+    """A network with the same function, with a compactor after the BN of every prunable convolution.
 
-    The BN (or the convolution, where it has none) and its compactor stand in a Sequential in its place. Raises
-    RequestError where no convolution is prunable.
+    A Sequential of the BN and the compactor replaces the BN; without BN the same holds for the convolution. Raises
+    RequestError if no convolution is prunable.
     """
     twin = copy.deepcopy(network)
     places = prunable(network)
     if not places:
         raise RequestError(
-            "No convolution of this network can be narrowed: each is read by several layers, by a sum or a "
-            "concatenation, or has groups, whose channels are tied."
+            "No convolution of this network can be narrowed: several layers, a sum or a concatenation read its output, "
+            "or it has groups, which fix its channels."
         )
     for place in places:
         name = place.norm or place.conv
@@ -46,7 +46,7 @@ def compact(network: nn.Module) -> nn.Module:
 
 
 def compactors(network: nn.Module) -> dict[str, Compactor]:
-    """The compactors of a network by the name of the convolution that each stands behind, in call order."""
+    """The compactors of a network, by the name of the convolution before each, in call order."""
     found = {}
     plain, rows = without_compactors(network)
     for place in prunable(plain):
@@ -56,7 +56,7 @@ def compactors(network: nn.Module) -> dict[str, Compactor]:
 
 
 def without_compactors(network: nn.Module) -> tuple[nn.Module, dict[str, Compactor]]:
-    """A copy of the network as it was before `compact`, and its own compactors by the place where they stood."""
+    """A copy of the network as it was before `compact`, and the compactors by their places."""
     twin = copy.deepcopy(network)
     found: dict[str, Compactor] = {}
     for name, module in network.named_modules():
@@ -69,25 +69,25 @@ def without_compactors(network: nn.Module) -> tuple[nn.Module, dict[str, Compact
 
 
 def narrow(network: nn.Module, kept: Mapping[str, int]) -> nn.Module:
-    """The network with the first `kept` output channels of the named prunable convolutions, and what reads them cut.
+    """The network with only the first `kept` output channels of the named convolutions; their readers are cut too.
 
-    Where the dropped channels are zero, as after `merge_compactors` has sorted them last, it is the same function.
-    Takes a network without BN behind these convolutions (`fold` first). Raises RequestError for a convolution that is
-    not prunable, a width that it does not have, or BN behind it.
+    The function stays the same if the dropped channels are zero. No BN may follow these convolutions: `fold` first.
+    Raises RequestError for a convolution that is not prunable, for a width that it does not have, and for a BN after
+    it.
     """
     twin, places = copy.deepcopy(network), {place.conv: place for place in prunable(network)}
     found = []
     for name, width in kept.items():
         place = places.get(name)
         if place is None:
-            found.append(f'"{name}" is no convolution that can be narrowed ({nearest(name, places)}).')
+            found.append(f'"{name}" is not a convolution that can be narrowed ({nearest(name, places)}).')
             continue
         conv = twin.get_submodule(name)
         assert isinstance(conv, nn.Conv2d)
         if not isinstance(width, int) or not 1 <= width <= conv.out_channels:
             found.append(f"{name} = {width!r}: it has {conv.out_channels} channels; give 1 to {conv.out_channels}.")
         if place.norm is not None:
-            found.append(f"{name} has BN behind it; fold it first.")
+            found.append(f"a BN follows {name}; fold it first.")
     if found:
         raise RequestError(*found)
     for name, width in kept.items():
@@ -96,16 +96,16 @@ def narrow(network: nn.Module, kept: Mapping[str, int]) -> nn.Module:
 
 
 def has_norms(network: nn.Module) -> bool:
-    """Whether there is BN that `merge_compactors` folds before it narrows."""
+    """Whether a network has BN, which `merge_compactors` folds before it narrows."""
     return any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
 
 
 def merge_compactors(network: nn.Module) -> tuple[nn.Module, dict[str, int]]:
-    """A network with compactors as one without: BN folded, compactors merged, channels whose row has gone dropped.
+    """Fold BN, merge the compactors, and drop channels whose row is almost zero.
 
-    Returns it with the widths that were kept, by convolution: the arguments of `narrow`, which gives the same structure
-    to a folded network. At least one channel stays of each convolution. Computed in float64. What the dropped rows
-    still held, at most `GONE` in norm, is the difference between the two functions.
+    Return the network and the kept widths by convolution. These are the arguments of `narrow`, which gives a folded
+    network the same structure. Every convolution keeps at least one channel. The weights are computed in float64. The
+    function changes by the values of the dropped rows, whose norm is below `GONE`.
     """
     rows = {conv: compactor.weight.detach().double().flatten(1) for conv, compactor in compactors(network).items()}
     plain, _ = without_compactors(network)
@@ -124,7 +124,7 @@ def merge_compactors(network: nn.Module) -> tuple[nn.Module, dict[str, int]]:
 
 
 def _mix(network: nn.Module, name: str, rows: Tensor) -> None:
-    """Give a convolution the outputs that a compactor with these rows makes of its own."""
+    """Merge a compactor with these rows into the convolution before it."""
     conv = network.get_submodule(name)
     assert isinstance(conv, nn.Conv2d)
     with torch.no_grad():
@@ -135,7 +135,7 @@ def _mix(network: nn.Module, name: str, rows: Tensor) -> None:
 
 
 def _keep(network: nn.Module, place: Prunable, channels: Tensor) -> None:
-    """Keep some output channels of a convolution, and the same of what reads it."""
+    """Keep some output channels of a convolution, and the same input channels of its reader."""
     conv, reader = network.get_submodule(place.conv), network.get_submodule(place.reader)
     assert isinstance(conv, nn.Conv2d)
     assert isinstance(reader, nn.Conv2d)

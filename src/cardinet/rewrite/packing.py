@@ -1,7 +1,7 @@
-"""Groups of a convolution packed: fewer and wider ones, whose weights are block-diagonal, and back.
+"""Pack the groups of a convolution into fewer and wider ones with block-diagonal weights, and unpack them.
 
-A grouped convolution with 4 channels a group leaves most of a matrix unit idle; with 16 in a block-diagonal group it
-computes the same, zeros too. Which is faster depends on the machine.
+With 4 channels in a group most of a matrix unit is idle. With 16 channels in a block-diagonal group the result is the
+same, but zeros are computed too. The faster way depends on the machine.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
-from cardinet.rewrite.modules import replace
+from cardinet.rewrite.module_edits import replace
 
 
 def pack(network: nn.Module, width: int) -> nn.Module:
-    """The same function with the groups of every grouped convolution joined until each has `width` channels or more.
+    """A network with the same function in which groups are joined until each has `width` channels or more.
 
-    As many groups are joined as are needed, by the smallest divisor of their number; all of them where there are fewer
-    channels. The weights between the joined groups are zeros. Trained on, they would not stay zeros: it is then a
-    network of fewer groups. Raises RequestError where no convolution has narrower groups.
+    The number of joined groups is the smallest divisor that suffices; with fewer channels all groups are joined. The
+    weights between joined groups are zeros. They change in training, which then trains a network with fewer groups.
+    Raises RequestError if no convolution has narrower groups.
     """
     if width < 1:
-        raise RequestError(f"width = {width}: a group has at least 1 channel.")
+        raise RequestError(f"width = {width}: give at least 1 channel for a group.")
     twin = copy.deepcopy(network)
     narrow = [(name, conv) for name, conv in _grouped(twin) if _narrowest(conv) < width]
     if not narrow:
@@ -39,14 +39,14 @@ def pack(network: nn.Module, width: int) -> nn.Module:
 
 
 def unpack(network: nn.Module) -> nn.Module:
-    """The same function with the groups that the network's description has.
+    """A network with the same function and the groups of its description.
 
-    Raises RequestError where nothing is packed, and where the weights between joined groups are no zeros any more, with
-    the layer and the largest of them.
+    Raises RequestError if nothing is packed, and if weights between joined groups are not zero, with the layer and the
+    largest of them.
     """
     spec = getattr(network, "spec", None)
     if spec is None:
-        raise RequestError("Only a network with its description can be unpacked; this one carries none.")
+        raise RequestError("A network can be unpacked only with its description; this network has none.")
     plain = dict(build(spec, device="meta").named_modules())
     twin = copy.deepcopy(network)
     packed = {}
@@ -55,7 +55,7 @@ def unpack(network: nn.Module) -> nn.Module:
         if isinstance(conv, nn.Conv2d) and isinstance(described, nn.Conv2d) and described.groups > conv.groups:
             packed[name] = described.groups
     if not packed:
-        raise RequestError("There is nothing to unpack in this network: its groups are those of its description.")
+        raise RequestError("There is nothing to unpack in this network: it has the groups of its description.")
     found = []
     for name, groups in packed.items():
         conv = twin.get_submodule(name)
@@ -63,8 +63,8 @@ def unpack(network: nn.Module) -> nn.Module:
         rest = off_diagonal(conv.weight.detach(), conv.groups, groups)
         if not rest.is_meta and rest.any():
             found.append(
-                f"{name} cannot be unpacked into {groups} groups: weights between them are up to "
-                f"{float(rest.abs().max()):.1e}, as it was trained after it was packed."
+                f"{name} cannot be unpacked into {groups} groups: the weights between them are not zero (up to "
+                f"{float(rest.abs().max()):.1e}), because it was trained after it was packed."
             )
             continue
         _regroup(twin, name, groups)
@@ -74,17 +74,17 @@ def unpack(network: nn.Module) -> nn.Module:
 
 
 def block_diagonal(weight: Tensor, groups: int, fewer: int) -> Tensor:
-    """A convolution's weight (out, in / groups, ...) as one of `fewer` groups, a divisor: (out, in / fewer, ...)."""
+    """The weight (out, in / groups, ...) of a convolution as a weight (out, in / fewer, ...) for fewer groups."""
     joined = groups // fewer
     out, inner = weight.shape[:2]
     wide = weight.new_zeros(out, joined, inner, *weight.shape[2:])
-    place = torch.arange(out, device=weight.device) // (out // groups) % joined  # within its pack
+    place = torch.arange(out, device=weight.device) // (out // groups) % joined  # within the joined group
     wide[torch.arange(out, device=weight.device), place] = weight
     return wide.flatten(1, 2)
 
 
 def diagonal(weight: Tensor, fewer: int, groups: int) -> Tensor:
-    """The inverse of `block_diagonal`: what lies off the diagonal is left out."""
+    """The inverse of `block_diagonal`; values off the diagonal blocks are dropped."""
     joined = groups // fewer
     out = weight.shape[0]
     wide = weight.reshape(out, joined, -1, *weight.shape[2:])
@@ -112,7 +112,7 @@ def _divisors(number: int) -> list[int]:
 
 
 def _regroup(network: nn.Module, name: str, groups: int) -> None:
-    """Give a convolution another number of groups, one of which divides the other."""
+    """Change the number of groups of a convolution; one number must divide the other."""
     old = network.get_submodule(name)
     assert isinstance(old, nn.Conv2d)
     change = block_diagonal if groups < old.groups else diagonal

@@ -1,4 +1,4 @@
-"""The proof that a rewrite kept the function: the same pictures through both networks."""
+"""The proof that a rewrite keeps the function: both networks compute the same pictures."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.rounding import float32_limit, share
-from cardinet.rewrite.registry import REWRITES, Step
+from cardinet.rewrite.steps import REWRITES, Step
 
 
 @dataclass(frozen=True)
 class Proof:
     """The largest difference between the logits of two networks, relative to the largest logit of the first.
 
-    `float64` says whether they are the same function, `float32` what a user will see. Not finite where a
-    logit is not.
+    `float64` says whether the functions are the same, `float32` what a user will see. A value is not finite if a logit
+    is not.
     """
 
     float64: float
@@ -31,9 +31,9 @@ class Proof:
 
 @dataclass(frozen=True)
 class Proven:
-    """A step, the network that it gave, and its proofs by the kind of pictures ("random", "real").
+    """A step, the network after it, and its proofs by the kind of pictures ("random", "real").
 
-    `stays` names what it left as it was, each with the reason.
+    `stays` names the modules that the step did not change, each with the reason.
     """
 
     step: Step
@@ -48,21 +48,21 @@ class Proven:
 
 
 Pictures = Callable[[int], Mapping[str, Tensor]]
-"""Pictures (N, C, H, W) by kind, for a number of channels; a kind that has no such pictures is left out."""
+"""A function from a number of channels to pictures (N, C, H, W) by kind; a kind may be missing."""
 
 
 Typical = Callable[[], Iterable[Tensor]]
-"""Batches of pictures (N, C, H, W) like those that a network is for."""
+"""A function that gives batches of typical pictures (N, C, H, W) for a network."""
 
 
-def proven(network: nn.Module, step: Step, pictures: Pictures, typical: Typical | None = None) -> Proven:
-    """Apply a step and prove it on the spot; the network given stays as it is.
+def prove(network: nn.Module, step: Step, pictures: Pictures, typical: Typical | None = None) -> Proven:
+    """Apply a step to a copy of the network, and prove that the function stays the same.
 
-    A rewrite whose values follow from pictures settles on the `typical` ones.
+    A rewrite that needs statistics of pictures takes them from the `typical` ones.
 
-    In float64 the step is applied to a float64 copy, so that what is compared is the rewrite and not the rounding of
-    its weights; in float32 it is the network that is returned. Raises RequestError where the step does not fit, and
-    WorkError where the two networks differ by more than the rewrite allows.
+    The float64 proof applies the step to a float64 copy, so that it compares the rewrite and not the rounding of
+    weights. The float32 proof uses the returned network. Raises RequestError if the step does not fit the network, and
+    WorkError if the two networks differ by more than the rewrite allows.
     """
     rewrite = REWRITES[step.name]
 
@@ -80,13 +80,13 @@ def proven(network: nn.Module, step: Step, pictures: Pictures, typical: Typical 
             raise RequestError("A proof needs at least one picture.")
         exactly, single = _logits(pair64.before, pixels, torch.float64), _logits(pair.before, pixels, torch.float32)
         proofs[kind] = Proof(
-            float64=_apart(exactly, _logits(pair64.after, pixels, torch.float64)),
-            float32=_apart(single, _logits(pair.after, pixels, torch.float32)),
+            float64=relative_difference(exactly, _logits(pair64.after, pixels, torch.float64)),
+            float32=relative_difference(single, _logits(pair.after, pixels, torch.float32)),
             pictures=len(pixels),
         )
-        rounding = float32_limit(proofs[kind].float32, partial(_apart, exactly, single))
+        rounding = float32_limit(proofs[kind].float32, partial(relative_difference, exactly, single))
         for precision, limit in (("float64", rewrite.limit), ("float32", max(rewrite.limit, rounding))):
-            if not getattr(proofs[kind], precision) <= limit:  # also when it is no number
+            if not getattr(proofs[kind], precision) <= limit:  # also for NaN
                 raise WorkError(
                     f'The rewrite "{step.name}" changed the function: on {kind} pictures the logits differ by '
                     f"{getattr(proofs[kind], precision):.1e} in {precision}, where {limit:.0e} is allowed. Please "
@@ -96,14 +96,14 @@ def proven(network: nn.Module, step: Step, pictures: Pictures, typical: Typical 
 
 
 def difference(before: nn.Module, after: nn.Module, pixels: Tensor, dtype: torch.dtype) -> float:
-    """The largest difference of the logits in eval mode, relative to the largest of `before`.
+    """The largest difference of the logits in eval mode, relative to the largest logit of `before`.
 
-    Both work on copies and stay as they are. Raises RequestError where the logits have different shapes.
+    Copies of both networks are used. Raises RequestError if the logits have different shapes.
     """
-    return _apart(_logits(before, pixels, dtype), _logits(after, pixels, dtype))
+    return relative_difference(_logits(before, pixels, dtype), _logits(after, pixels, dtype))
 
 
-def _apart(expected: Tensor, found: Tensor) -> float:
+def relative_difference(expected: Tensor, found: Tensor) -> float:
     if expected.shape != found.shape:
         raise RequestError(f"The logits differ in shape: {tuple(expected.shape)} before, {tuple(found.shape)} after.")
     return share(float((found - expected).abs().max()), float(expected.abs().max()))

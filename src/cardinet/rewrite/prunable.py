@@ -1,7 +1,7 @@
-"""Which convolutions can lose output channels, and what the multiply-adds of a narrower network are.
+"""The convolutions that can lose output channels, and the multiply-adds of a narrower network.
 
-Ding et al. 2020, Sections 3.2 and 4 (arXiv 2007.03260): the convolutions within a unit, whose channels nothing but the
-next convolution reads; those that a shortcut shares are not among them.
+Ding et al. 2020, Sections 3.2 and 4 (arXiv 2007.03260): the convolutions within a unit, whose channels only the next
+convolution reads. Convolutions whose channels a shortcut shares cannot lose channels.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.build.meta import on_meta
-from cardinet.rewrite.flow import Flow, flow_of
+from cardinet.rewrite.data_flow import Flow, flow_of
 
 PASSING = ("relu", "relu_", "max_pool2d_with_indices", "avg_pool2d")
-"""What may stand between a convolution and its reader: it works on each channel alone and keeps a zero zero."""
+"""Operations that may stand between a convolution and its reader: they treat channels separately and keep zeros."""
 
 
 @dataclass(frozen=True)
 class Prunable:
-    """A convolution whose channels can be dropped: the BN behind it (None: none), and the convolution that reads it."""
+    """A convolution whose channels can be dropped, the BN after it if any, and the convolution that reads it."""
 
     conv: str
     norm: str | None
@@ -33,8 +33,8 @@ class Prunable:
 def prunable(network: nn.Module) -> list[Prunable]:
     """The prunable convolutions of a network in call order.
 
-    Those are the ones whose output, after BN, ReLU and pools, exactly one other convolution reads. One with groups, or
-    before one with groups, is not among them: its channels are tied.
+    Their output, after BN, ReLU and pools, is read by exactly one other convolution. Neither convolution may have
+    groups, which fix the channels.
     """
     flow, found = flow_of(network), []
     for call in flow.calls:
@@ -63,9 +63,9 @@ def _free(network: nn.Module, name: str, flow: Flow) -> bool:
 
 
 class Budget:
-    """The multiply-adds of a network for one picture of `side` pixels as a function of its pruned widths.
+    """The multiply-adds of a network for one picture of `side` pixels, as a function of its pruned widths.
 
-    Counted as everywhere: convolution and linear layers; a compactor, which is merged in the end, counts nothing.
+    They count convolution and linear layers, but no compactors, which are merged in the end.
     """
 
     def __init__(self, network: nn.Module, side: int, places: list[Prunable]) -> None:
@@ -95,7 +95,7 @@ class Budget:
         return count
 
     def macs(self, kept: Mapping[str, int]) -> float:
-        """The multiply-adds where each convolution of `kept` has so many output channels and all others theirs."""
+        """The multiply-adds if the convolutions in `kept` have these output channels, and all others do not change."""
         total = float(self.whole)
         for name, factor in self.factors.items():
             out, inner = self.widths[name]

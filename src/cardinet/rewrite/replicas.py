@@ -1,8 +1,8 @@
-"""Channels and their replicas: which channel each of more channels copies, and what that means for weights.
+"""Copies of channels in a wider network, and the weights of the layers that make and read them.
 
-Net2Net (Chen, Goodfellow and Shlens 2015, arXiv 1511.05641, Section 2.2): a layer makes copies of its channels, and
-what reads them shares the old weight among the copies. The paper shares evenly and adds noise so that copies part in
-training; here the shares are random, which keeps the function and parts them as well.
+Net2Net (Chen, Goodfellow and Shlens 2015, arXiv 1511.05641, Section 2.2): a layer copies its channels, and the layer
+that reads them divides its old weights among the copies. The paper divides evenly and adds noise, so that the copies
+learn differently. Here the shares are random, which has the same effect and keeps the function.
 """
 
 from __future__ import annotations
@@ -11,50 +11,52 @@ import torch
 from torch import Tensor
 
 SHARES = (0.5, 1.5)
-"""The range from which shares are drawn before they are scaled to add up to one."""
+"""The range of the random shares, before they are scaled to add up to one."""
 
 
-def evenly(old: int, new: int, generator: torch.Generator) -> Tensor:
-    """For each of `new` channels the one of `old` that it copies, (new,): first each itself, then more at random.
+def even_copies(old: int, new: int, generator: torch.Generator) -> Tensor:
+    """The old channel that each new channel copies, (new,): first all in order, then more at random.
 
-    No channel has two copies more than another.
+    The numbers of copies differ by at most one.
     """
     more = new - old
     turns = [torch.randperm(old, generator=generator) for _ in range(-(-more // old))]
     return torch.cat([torch.arange(old), *turns])[:new]
 
 
-def by_group(old: int, new: int, groups: Tensor, of: int, generator: torch.Generator) -> Tensor:
-    """As `evenly`, for channels in groups: new group k copies all channels of the group `groups[k]` out of `of`."""
+def group_copies(old: int, new: int, groups: Tensor, of: int, generator: torch.Generator) -> Tensor:
+    """As `even_copies`, for channels in groups: new group k copies old group `groups[k]`; `of`: their old number."""
     width, wider = old // of, new // len(groups)
-    return torch.cat([group * width + evenly(width, wider, generator) for group in groups.tolist()])
+    return torch.cat([group * width + even_copies(width, wider, generator) for group in groups.tolist()])
 
 
-def padded(
+def padded_copies(
     inner: Tensor, length: int, old: tuple[int, int], new: tuple[int, int], generator: torch.Generator
 ) -> Tensor:
-    """The copies of channels that are `inner` (of `length`) with zero channels before and behind: `old` and then `new`.
+    """The copies of channels that have zero channels before and after them.
 
-    There are as many new zero channels as old ones, or more, and none where there were none.
+    The channels between are copied as `inner` says, from `length` old ones. `old` and `new` are the numbers of zero
+    channels before and after. There must be at least as many new zero channels as old ones, and none if there were
+    none.
     """
     front, back = old
     zeros = torch.cat([torch.arange(front), front + length + torch.arange(back)])
-    copied = zeros[evenly(front + back, sum(new), generator)] if front + back else zeros
-    return torch.cat([copied[: new[0]], front + inner, copied[new[0] :]])
+    copy_channels = zeros[even_copies(front + back, sum(new), generator)] if front + back else zeros
+    return torch.cat([copy_channels[: new[0]], front + inner, copy_channels[new[0] :]])
 
 
-def copied(tensor: Tensor, makes: Tensor) -> Tensor:
-    """What a layer has for each channel that it makes (bias, BN), for the copies."""
+def copy_channels(tensor: Tensor, makes: Tensor) -> Tensor:
+    """The values of a layer for each output channel (bias, BN), copied for the new channels."""
     return tensor[makes.to(tensor.device)]
 
 
-def shared(
+def shared_weight(
     weight: Tensor, reads: Tensor, makes: Tensor, groups: int, more_groups: int, generator: torch.Generator
 ) -> Tensor:
-    """The weight (out, in / groups, ...) of a layer that reads and makes copies, in the dtype of the old one.
+    """The weight (out, in / groups, ...) of a layer whose inputs and outputs are copied, in the old dtype.
 
-    A copy of an output has the weights of its own; among the copies of an input each weight is divided by random shares
-    that add up to one, for every output anew. With more groups the copies of a group are whole groups.
+    A copied output has the weights of the old one. The weight of a copied input is divided among the copies by random
+    shares that add up to one, drawn for each output. With more groups whole groups are copied.
     """
     out, inner = weight.shape[:2]
     per_group = len(reads) // more_groups

@@ -1,4 +1,4 @@
-"""Without what only training needs: dropout, drop-path and the draws of stochastic depth and Swapout."""
+"""Remove the random layers of training: dropout, drop-path and the draws of stochastic depth and Swapout."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from torch import nn
 
 from cardinet.blocks.fractalnet import Paths
 from cardinet.blocks.merge import Add, Drawn, Weighted
-from cardinet.rewrite.modules import replaced
+from cardinet.rewrite.module_edits import replaced
 
 DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 RULES = (*DROPOUT, nn.Identity, Drawn, Weighted, Add)
-"""What draws, and what stands where `strip` and `deepen` took that away: the description does not say which of both."""
+"""Random layers, and the layers that replace them in `strip` and `deepen`. The description does not tell them apart."""
 
 
 def strip(network: nn.Module) -> nn.Module:
-    """The same function, with nothing in it that draws.
+    """A network with the same function in eval mode, without random layers.
 
-    Dropout becomes the identity; stochastic depth and Swapout become the weighted sum that they compute when testing
-    (Huang et al. 2016, Equation 5; Singh et al. 2016, Section 3.2), fractal drop-path joins all of its columns. A
-    network that draws nothing stays as it is.
+    Dropout becomes the identity. Stochastic depth and Swapout become the weighted sum that they compute in eval mode
+    (Huang et al. 2016, Equation 5; Singh et al. 2016, Section 3.2). Fractal joins use all their columns. A network
+    without random layers does not change.
     """
     return replaced(network, (*DROPOUT, Drawn, Paths), _without)
 
 
 def draws(network: nn.Module) -> bool:
-    """Whether anything that `strip` takes away is in a network."""
+    """Whether a network has dropout, stochastic depth or Swapout."""
     return any(isinstance(module, (*DROPOUT, Drawn)) for module in network.modules())
 
 

@@ -1,7 +1,6 @@
-"""BN put back behind the convolutions into which `fold` took it, so that the network trains as one with BN does.
+"""Restore BN after the convolutions into which `fold` folded it, so that the network trains well.
 
-What was folded computes as fast as it can but learns badly: a pruned network, whose BN is gone, goes on only at a tiny
-learning rate.
+A folded network is fast but learns badly: a pruned network without BN needs a tiny learning rate.
 """
 
 from __future__ import annotations
@@ -16,20 +15,20 @@ from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
-from cardinet.rewrite.fold import affine, taken
-from cardinet.rewrite.modules import replace
+from cardinet.rewrite.fold import affine, folded_into
+from cardinet.rewrite.module_edits import replace
 
 
 def unfold(network: nn.Module) -> nn.Module:
-    """The same function in eval mode with BN where `fold` took it into the one convolution in front.
+    """A network with the same function in eval mode, with BN where `fold` folded it into one convolution before it.
 
-    The convolution's bias becomes beta; mean 0, variance 1 and gamma do nothing yet: `measured` makes statistics of
-    pictures of them. BN that `fold` took into several layers, or into those behind it, stays there. Raises
-    RequestError where there is no such place, or no description that names it.
+    The bias of the convolution becomes beta. Mean 0, variance 1 and gamma have no effect yet; `measure_statistics`
+    sets them from pictures. BN that was folded into several layers, or into layers after it, is not restored. Raises
+    RequestError if there is no BN to restore, or no description that names it.
     """
     places = _places(network)
     if not places:
-        raise RequestError("No convolution here has its BN folded; unfold is for what fold, or pruning, has made.")
+        raise RequestError("No convolution here has a folded BN; unfold needs a network that was folded or pruned.")
     twin = copy.deepcopy(network)
     for name, (conv_name, plain) in places.items():
         conv = twin.get_submodule(conv_name)
@@ -46,11 +45,11 @@ def unfold(network: nn.Module) -> nn.Module:
     return twin
 
 
-def measured(network: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
-    """The same function with every BN's statistics those of pictures, and gamma and beta such that nothing changes.
+def measure_statistics(network: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
+    """A network with the same function, whose BN statistics are those of pictures; gamma and beta make up for it.
 
-    In train mode, too, it then begins as about that function. Computed in float64. Raises RequestError where a
-    channel's statistics are no numbers.
+    So in train mode it starts with about the same function too. The values are computed in float64. Raises
+    RequestError if the statistics of a channel are not finite.
     """
     twin = copy.deepcopy(network)
     norms = {
@@ -77,14 +76,14 @@ def measured(network: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
 
 
 def _places(network: nn.Module) -> dict[str, tuple[str, nn.BatchNorm2d]]:
-    """By the name of a BN that the description has and the network lacks: the convolution in front, and that BN."""
+    """For each BN of the description that the network lacks: the convolution before it, and that BN."""
     spec: Any = getattr(network, "spec", None)
     if spec is None:
-        raise RequestError('The rewrite "unfold" needs a network with its description; this one carries none.')
+        raise RequestError('The rewrite "unfold" needs the description of the network; this network has none.')
     plain = build(spec, device="meta")
     own = dict(network.named_modules())
     found: dict[str, tuple[str, nn.BatchNorm2d]] = {}
-    for name, layers in taken(plain).items():
+    for name, layers in folded_into(plain).items():
         norm, conv = plain.get_submodule(name), own.get(layers[0])
         if len(layers) > 1 or type(own.get(name)) is not nn.Identity:
             continue
@@ -95,7 +94,7 @@ def _places(network: nn.Module) -> dict[str, tuple[str, nn.BatchNorm2d]]:
 
 @contextmanager
 def _watched(network: nn.Module, names: Mapping[str, object]) -> Iterator[tuple[nn.Module, dict[str, list[Any]]]]:
-    """A network whose layers of these names add up what they read: how many values, their sum and that of squares."""
+    """A context that sums up the inputs of the named layers per channel: their number, sum and sum of squares."""
     moments: dict[str, list[Any]] = {name: [0, 0, 0] for name in names}
 
     def add(name: str, inputs: tuple[Tensor, ...]) -> None:

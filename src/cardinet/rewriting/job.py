@@ -17,8 +17,8 @@ from cardinet.build.meta import on_meta
 from cardinet.measure.counts import count
 from cardinet.measure.timing import time_in_turn
 from cardinet.networks.registry import named_network
-from cardinet.rewrite.proof import Proven, proven
-from cardinet.rewrite.registry import Step
+from cardinet.rewrite.proof import Proven, prove
+from cardinet.rewrite.steps import Step
 from cardinet.rewriting.request import Asked, Prepared
 from cardinet.runs.model_file import Model, save_model
 
@@ -62,7 +62,7 @@ def rewrite(
     before, real, side = prepared.model, prepared.pictures, prepared.model.preprocessing.crop
     network, found = before.network, []
     for i, step in enumerate(prepared.steps):
-        found.append(proven(network, step, partial(real.of, side=side), real.typical))
+        found.append(prove(network, step, partial(real.of, side=side), real.typical))
         network = found[-1].network
         progress(i + 1, len(prepared.steps))
     after = described(before, network, prepared.asked, prepared.steps)

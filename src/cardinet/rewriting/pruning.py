@@ -15,7 +15,7 @@ from cardinet.build.meta import on_meta
 from cardinet.evaluate.matching import check_classes
 from cardinet.measure.counts import Counts, count
 from cardinet.networks.document import to_document
-from cardinet.rewrite.registry import folded
+from cardinet.rewrite.steps import norms_are_folded
 from cardinet.rewriting.request import Request, Training
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model, empty_network
@@ -108,7 +108,7 @@ def settings_of_model(model: str, before: Model, data: str | None) -> dict[str, 
     findings, about = Findings(), before.preprocessing
     pictures: dict[str, Any] = {"data.source": data}
     with findings:
-        if folded(before.rewrites):
+        if norms_are_folded(before.rewrites):
             names = ", ".join(step.name for step in before.rewrites)
             raise RequestError(
                 f"{model} is rewritten already ({names}), and without BN it would not train; prune the model from "

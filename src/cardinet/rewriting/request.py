@@ -10,7 +10,7 @@ from typing import Any
 from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.base.output_paths import check_model_name, check_new_file
 from cardinet.evaluate.opening import AskedModel, AskedPictures, Opened, Parts, opened
-from cardinet.rewrite.registry import Step, tried
+from cardinet.rewrite.steps import Step, try_steps
 from cardinet.rewriting.kinds import KINDS, SEED
 from cardinet.rewriting.kinds.kind import Kind
 from cardinet.rewriting.pictures import PROOF, TYPICAL, RealPictures, real_pictures
@@ -165,6 +165,6 @@ def _check_steps(asked: Sequence[Asked], model: Model, seed: int | None) -> None
         with found:
             one.kind.check(one.value, model)
     with found:
-        forms = tried(model.network, steps_of(asked, model, seed))
+        forms = try_steps(model.network, steps_of(asked, model, seed))
         require_proof(forms, model.preprocessing.crop, TYPICAL if any(one.kind.pictures for one in asked) else PROOF)
     found.raise_if_any()

@@ -56,7 +56,7 @@ def require_passes(networks: Sequence[nn.Module], side: int, batch: int, beside:
 def require_proof(forms: Sequence[nn.Module], side: int, batch: int) -> None:
     """Raise RequestError if the proof of rewrites (`rewrite.proof`) needs more memory than is available.
 
-    `forms` are the network and the result of each rewrite, on the meta device (`rewrite.registry.tried`).
+    `forms` are the network and the result of each rewrite, on the meta device (`rewrite.steps.try_steps`).
     """
     if len(forms) == 1:  # there are no rewrites
         return

@@ -21,7 +21,7 @@ from cardinet.data.preprocessing import Preprocessing
 from cardinet.measure.available_memory import require_bytes, require_mapping
 from cardinet.measure.memory import network_bytes
 from cardinet.networks.document import from_document, to_document
-from cardinet.rewrite.registry import Step, apply, steps_from_document
+from cardinet.rewrite.steps import Step, apply, steps_from_document
 from cardinet.runs.prediction import BATCH_SIZE, OnBad, Prediction, Predictions, predict
 from cardinet.weights import checksums
 from cardinet.weights.metadata import KEY, SCHEMA, Description, network_of, read_description

@@ -9,7 +9,7 @@ from cardinet.base.errors import RequestError
 from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.data.source import Source
-from cardinet.rewrite.registry import apply
+from cardinet.rewrite.steps import apply
 from cardinet.train.recipe import Recipe
 from cardinet.weights.printable import first_names
 

@@ -16,7 +16,7 @@ from cardinet.base.errors import WorkError
 from cardinet.build.builder import build
 from cardinet.measure.available_memory import available_memory, require_confusion, require_memory
 from cardinet.measure.memory import Memory, network_bytes, training_memory
-from cardinet.rewrite.registry import apply
+from cardinet.rewrite.steps import apply
 from cardinet.runs.memory_checks import batch_memory, memory_bound
 from cardinet.runs.prediction import BATCH_SIZE
 from cardinet.train.recipe import Recipe

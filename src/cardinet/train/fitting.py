@@ -17,7 +17,7 @@ from cardinet.measure.counts import count
 from cardinet.measure.memory import Memory
 from cardinet.measure.picture_fit import is_too_deep, networks_that_fit
 from cardinet.networks.registry import find
-from cardinet.rewrite.registry import folded
+from cardinet.rewrite.steps import norms_are_folded
 from cardinet.runs.environment import device_of, precision_of
 from cardinet.train.clock import Clock, make_clock
 from cardinet.train.draft import Draft, check_rewritten, draft
@@ -107,7 +107,7 @@ def fit(recipe: Recipe, source: Source, found: Fit, asked: Collection[str] = ())
         notes.append(f"A batch has {found.clock.batch_size} pictures, as the training split has no more.")
     if found.clock.batch_size < recipe.training.accumulate:
         notes.append(f"A batch passes in {found.clock.batch_size} parts of one picture, as it has no more.")
-    if folded(recipe.network.steps()):
+    if norms_are_folded(recipe.network.steps()):
         notes.append(
             "The batch normalisation of this model was folded; without it only a small learning rate such as 0.0001 "
             "works. `cardinet rewrite --unfold` restores it."

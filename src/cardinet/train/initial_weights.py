@@ -12,7 +12,7 @@ from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Source
 from cardinet.networks.document import to_document
 from cardinet.networks.registry import named_network
-from cardinet.rewrite.registry import apply
+from cardinet.rewrite.steps import apply
 from cardinet.train.draft import Draft, check_rewritten, draft
 from cardinet.train.input_preprocessing import choose_size
 from cardinet.train.recipe import Recipe

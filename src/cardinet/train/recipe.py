@@ -33,7 +33,7 @@ from cardinet.train.schedules import Schedule
 from cardinet.train.schedules.cosine import Cosine
 
 if TYPE_CHECKING:
-    from cardinet.rewrite.registry import Step
+    from cardinet.rewrite.steps import Step
 
 Positive = Annotated[float, Field(gt=0)]
 Kind = Literal["tiny", "small", "photographs"]
@@ -68,7 +68,7 @@ class NetworkSettings(Settings):
 
     def steps(self) -> tuple[Step, ...]:
         """The rewrites. Raises RequestError for an unknown one."""
-        from cardinet.rewrite.registry import (
+        from cardinet.rewrite.steps import (
             steps_from_document,  # it imports torch, which a list of recipes does not need
         )
 

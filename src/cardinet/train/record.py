@@ -10,7 +10,7 @@ from cardinet.data.augmenting import in_order
 from cardinet.data.draws import DRAWS_VERSION
 from cardinet.networks.document import from_document, to_document
 from cardinet.networks.spec import NetworkSpec
-from cardinet.rewrite.registry import steps_from_document
+from cardinet.rewrite.steps import steps_from_document
 from cardinet.runs.environment import EXACT, device_of, hardware, precision_of, require_one_process, versions
 from cardinet.runs.folder import RunFolder, RunRecord
 from cardinet.runs.run_pictures import open_pictures

@@ -7,7 +7,7 @@ from typing import Any
 
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Source
-from cardinet.rewrite.registry import Step
+from cardinet.rewrite.steps import Step
 from cardinet.train.clock import Clock
 from cardinet.train.methods import Conditions
 from cardinet.train.recipe import Recipe

@@ -9,7 +9,7 @@ from typing import cast
 import torch
 
 from cardinet.blocks.classifier import Classifier
-from cardinet.rewrite.registry import apply
+from cardinet.rewrite.steps import apply
 from cardinet.train.methods import Hooks
 from cardinet.train.task import Task
 from cardinet.train.training_step import make_optimizer

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A rewrite that users can ask for, by the name that it has in `rewrite.registry` and its option.
+    """A rewrite that users can ask for, by the name that it has in `rewrite.steps` and its option.
 
     The option's value is the rewrite's `argument`, unless it is a flag. `draws`: it takes the seed too. `grows`: the
     network can get another name. `relearns`: what was measured of the model is not true of the new one. `pictures` is

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cardinet.blocks.classifier import Classifier
     from cardinet.data.batches import Batch
-    from cardinet.rewrite.registry import Step
+    from cardinet.rewrite.steps import Step
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # the settings are listed without torch, which takes seconds 
 
     from cardinet.blocks.classifier import Classifier
     from cardinet.blocks.compactor import Compactor
-    from cardinet.rewrite.registry import Step
+    from cardinet.rewrite.steps import Step
 
 PAPERS_LASSO, WITHIN = 1e-4, 0.05
 """The paper's strength of the penalty, and the share of a run in which a row should reach zero."""
@@ -92,7 +92,7 @@ class Pruning(Method):
         findings.raise_if_any()
 
     def rewrites(self) -> tuple[Step, ...]:
-        from cardinet.rewrite.registry import Step
+        from cardinet.rewrite.steps import Step
 
         return (Step("compact"),)
 
@@ -210,7 +210,7 @@ def check_target(settings: Pruning, empty: nn.Module, side: int) -> None:
     """
     from cardinet.rewrite.narrow import compactors
     from cardinet.rewrite.prunable import Budget, prunable
-    from cardinet.rewrite.registry import apply
+    from cardinet.rewrite.steps import apply
 
     kept = dict.fromkeys(compactors(apply(empty, settings.rewrites())), 1)
     apply(empty, narrowing(empty, kept))
@@ -236,7 +236,7 @@ def check_masking(settings: Pruning, clock: Clock) -> None:
 def narrowing(plain: nn.Module, kept: dict[str, int]) -> tuple[Step, ...]:
     """The rewrites that give a network its structure after `merge_compactors`."""
     from cardinet.rewrite.narrow import has_norms
-    from cardinet.rewrite.registry import Step
+    from cardinet.rewrite.steps import Step
 
     return (*((Step("fold"),) if has_norms(plain) else ()), Step("narrow", {"kept": kept}))
 

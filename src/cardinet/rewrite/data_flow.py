@@ -1,7 +1,7 @@
-"""Who reads what in a network: one pass on the meta device, which computes shapes and no values.
+"""The data flow of a network: which layer reads which output. It is recorded on the meta device, without values.
 
-The rewrites that join neighbouring layers ask it which layer made what another one reads, and who else reads that.
-It is measured, as the counts are, so it holds for whatever a network's code does.
+Rewrites that join neighbouring layers use it. It is recorded from a real pass, as the counts are, so it fits any
+network code.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from cardinet.build.meta import NORMS, Watcher, on_meta
 
 @dataclass(frozen=True)
 class Call:
-    """One operation: its name in torch ("convolution", "add"), and the values that it reads and makes, as numbers.
+    """One operation: its name in torch ("convolution", "add"), and the numbers of the values that it reads and makes.
 
-    `layer` is the name of the module that owns its weights or statistics, if any, `inside` that of the innermost
-    module that was running; `scalars` are its arguments that are numbers.
+    `layer` is the name of the module that owns its weights or statistics, if any. `inside` is the name of the innermost
+    module that was running. `scalars` are its numeric arguments.
     """
 
     operation: str
@@ -38,7 +38,7 @@ class Call:
 
 @dataclass
 class Flow:
-    """The calls of one pass, in order. A value has one maker (none, if it is the picture or a constant)."""
+    """The calls of one pass, in order. Every value has one maker, except the picture and constants."""
 
     calls: list[Call] = field(default_factory=list)
     output: int = -1
@@ -56,13 +56,13 @@ class Flow:
                 self.of_layer[call.layer].append(call)
 
     def only_reader(self, value: int) -> Call | None:
-        """The one call that reads a value, if it is one and reads it once."""
+        """The call that reads a value, if there is exactly one; else None, also for the output of the network."""
         calls = self.readers[value]
         return calls[0] if len(calls) == 1 and value != self.output else None
 
 
 class _Recorder:
-    """Numbers every tensor that comes by; what a call writes in place is a new value in the same tensor."""
+    """Gives every tensor of a pass a number. A tensor that is changed in place gets a new number."""
 
     def __init__(self, owners: dict[int, str]) -> None:
         self.owners = owners
@@ -75,7 +75,7 @@ class _Recorder:
         key = id(tensor)
         if new or key not in self.numbers:
             self.numbers[key] = len(self.alive)
-            self.alive.append(tensor)  # while it lives no other tensor has its id
+            self.alive.append(tensor)  # kept alive, so that no other tensor gets its id
         return self.numbers[key]
 
     def saw(self, func: Any, args: Sequence[Any], out: Any) -> None:
@@ -88,11 +88,11 @@ class _Recorder:
         if reads:
             operation = "norm" if name in NORMS else name
             self.calls.append(Call(operation, reads, makes, layer, self.inside[-1], tuple(numbers)))
-        elif layer is not None:  # a view of a weight, as the transposed one of a linear layer
+        elif layer is not None:  # a view of a weight, such as the transposed weight of a linear layer
             self.owners |= {id(tensor): layer for tensor in made}
 
     def watch(self, network: nn.Module) -> None:
-        """Note which module is running."""
+        """Record which module is running."""
 
         def enter(name: str, *_: Any) -> None:
             self.inside.append(name)
@@ -106,7 +106,7 @@ class _Recorder:
 
 
 def _flat(values: Sequence[Any]) -> tuple[list[Tensor], list[float]]:
-    """The tensors and the numbers among arguments, lists opened one level down."""
+    """The tensors and the numbers among arguments, also the tensors in lists."""
     tensors: list[Tensor] = []
     numbers: list[float] = []
     for value in values:
@@ -119,17 +119,17 @@ def _flat(values: Sequence[Any]) -> tuple[list[Tensor], list[float]]:
 
 
 def flow_of(network: nn.Module) -> Flow:
-    """The flow of a network in eval mode, for a picture of three strides of its description, or more if it needs more.
+    """The flow of a network in eval mode, for a picture of 3 x stride pixels, or more if the network needs more.
 
-    Raises RequestError where it takes no picture, or carries no description.
+    Raises RequestError for a network without a description, or one that takes no picture of up to 24 x stride pixels.
     """
     spec: Any = getattr(network, "spec", None)
     if spec is None:
-        raise RequestError("Only a network with its description can be followed; this one carries none.")
+        raise RequestError("The layers of a network can be followed only with its description; this network has none.")
     for strides in (3, 6, 12, 24):
         with suppress(RuntimeError):
             return _recorded(on_meta(network), spec.in_channels, strides * spec.stride)
-    raise RequestError(f"This network takes no picture of up to {24 * spec.stride} x {24 * spec.stride} pixels.")
+    raise RequestError(f"This network accepts no picture of up to {24 * spec.stride} x {24 * spec.stride} pixels.")
 
 
 def _recorded(empty: nn.Module, channels: int, side: int) -> Flow:

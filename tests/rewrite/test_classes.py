@@ -13,9 +13,9 @@ from cardinet.build.builder import build
 from cardinet.networks.parts.stem import Stem
 from cardinet.networks.registry import find
 from cardinet.networks.residual import Residual
-from cardinet.rewrite.head import classes
+from cardinet.rewrite.classes import classes
 from cardinet.rewrite.proof import difference
-from cardinet.rewrite.registry import REWRITES, Step, apply
+from cardinet.rewrite.steps import REWRITES, Step, apply
 from networks.test_citizen import SMALL as FAMILIES
 from rewrite.growing import as_its_description_builds_it, pictures, proof, trained
 
@@ -93,14 +93,14 @@ def test_refusals() -> None:
     network = build(SMALL)
     with pytest.raises(RequestError) as error:
         classes(network, [4, -2, 0, True, 1.5], seed=-1)  # type: ignore[list-item]
-    rows = [text for text in error.value.findings if "the network has the rows 0 to 3" in text]
+    rows = [text for text in error.value.findings if "the network has rows 0 to 3" in text]
     assert len(rows) == 4
     assert [text for text in error.value.findings if text not in rows] == [
         "seed = -1: give a whole number from 0 to 2^63 - 1."
     ]
     none: list[object] = [[], 3]
     for rows_ in none:
-        with pytest.raises(RequestError, match="list the old row of each new class"):
+        with pytest.raises(RequestError, match="give a list with the old row of each class"):
             classes(network, rows_)  # type: ignore[arg-type]
     network.reset_classifier(0)
     with pytest.raises(RequestError, match="a linear classifier"):

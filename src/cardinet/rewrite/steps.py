@@ -1,4 +1,4 @@
-"""Rewrites as data: a step is a name with arguments, and a list of steps turns one network into another."""
+"""Rewrites as data. A step is the name of a rewrite with arguments; a list of steps changes a network in turn."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.base.rounding import EXACT
 from cardinet.build.meta import on_meta
 from cardinet.build.size_bound import check_size
-from cardinet.rewrite.branches import merge_branches, unmerged
+from cardinet.rewrite.classes import classes, kept_logits
 from cardinet.rewrite.deepen import deepen
 from cardinet.rewrite.fold import fold, unfolded
 from cardinet.rewrite.forms import to_form
-from cardinet.rewrite.head import classes, kept_logits
-from cardinet.rewrite.inputs import in_channels, repeated
+from cardinet.rewrite.input_channels import in_channels, repeated
+from cardinet.rewrite.merge_branches import merge_branches, unmerged
 from cardinet.rewrite.narrow import compact, narrow
 from cardinet.rewrite.packing import pack, unpack
 from cardinet.rewrite.strip import strip
-from cardinet.rewrite.unfold import measured, unfold
+from cardinet.rewrite.unfold import measure_statistics, unfold
 from cardinet.rewrite.widen import widen
 
 
 @dataclass(frozen=True)
 class Same:
-    """Two modules that have to give the same logits for pictures of so many channels (None: the network's)."""
+    """Two modules that must give equal outputs for pictures with `channels` channels (None: those of the network)."""
 
     before: nn.Module
     after: nn.Module
@@ -40,12 +40,12 @@ class Same:
 class Rewrite:
     """One rewrite as a contract.
 
-    `apply(network, **arguments)` gives a new network; the one given stays as it is. What the new one is made of follows
-    from the arguments and the old one's structure alone, so that the meta device works as well and a model file can be
-    loaded; only its values follow from the old one's. `same(before, after, **arguments)` says what the two have in
-    common (by default all logits), and `limit` by how much that may differ in float64, relative to the largest logit.
-    `stays(network)` names what the rewrite would leave as it is, each with the reason. `settle(after, batches)` gives
-    values that follow from pictures, and changes nothing of the function.
+    `apply(network, **arguments)` gives a new network and does not change the old one. The structure of the new network
+    depends only on the arguments and on the old structure, so that `apply` works on the meta device and when a model
+    file is loaded. `same(before, after, **arguments)` gives the outputs that must be equal (by default all logits).
+    `limit` is the allowed difference in float64, relative to the largest logit. `stays(network)` names the modules that
+    the rewrite would not change, each with the reason. `settle(after, batches)` sets statistics from pictures without a
+    change of the function.
     """
 
     apply: Callable[..., nn.Module]
@@ -75,18 +75,18 @@ REWRITES: dict[str, Rewrite] = {
     "fold": Rewrite(fold, stays=unfolded),
     "compact": Rewrite(compact),
     "narrow": Rewrite(narrow, limit=math.inf),
-    "unfold": Rewrite(unfold, settle=measured),
+    "unfold": Rewrite(unfold, settle=measure_statistics),
     "pack": Rewrite(pack),
     "unpack": Rewrite(unpack),
 }
-"""By the name that stands in a model file."""
+"""The rewrites by their names in a model file."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One rewrite with its arguments (plain data), as it stands in a model file.
+    """One rewrite with its arguments as plain data, as a model file holds it.
 
-    Raises RequestError when it is made with a name or with argument names that this version does not know.
+    Raises RequestError for an unknown name, and for unknown or missing arguments.
     """
 
     name: str
@@ -116,20 +116,20 @@ class Step:
 
     @classmethod
     def from_document(cls, document: Any) -> Step:
-        """The step that a document describes. Raises RequestError for a document of another shape."""
+        """The step in a document. Raises RequestError for an invalid document."""
         right = isinstance(document, Mapping) and set(document) <= {"name", "arguments"}
         if not right or not isinstance(document.get("name"), str):
-            raise RequestError(f'A rewrite is written as {{"name": ..., "arguments": {{...}}}}, not as {document!r}.')
+            raise RequestError(f'A rewrite must be {{"name": ..., "arguments": {{...}}}}, not {document!r}.')
         arguments = document.get("arguments", {})
         if not isinstance(arguments, Mapping):
             raise RequestError(
-                f'The arguments of the rewrite "{document["name"]}" are a mapping by name, not {arguments!r}.'
+                f'The arguments of the rewrite "{document["name"]}" must be a mapping by name, not {arguments!r}.'
             )
         return cls(document["name"], arguments)
 
 
 def steps_from_document(documents: Iterable[Any]) -> tuple[Step, ...]:
-    """The steps of a model file in order. Raises RequestError with everything that is wrong in any of them."""
+    """The steps of a model file in order. Raises RequestError with the faults of all of them."""
     steps, found = [], Findings()
     for document in documents:
         with found:
@@ -141,8 +141,7 @@ def steps_from_document(documents: Iterable[Any]) -> tuple[Step, ...]:
 def apply(network: nn.Module, steps: Iterable[Step]) -> nn.Module:
     """The network after all steps, in order; without steps the network itself.
 
-    Raises RequestError where a step does not fit the network that it meets, or gives one that is larger than
-    `base.bounds` allows.
+    Raises RequestError if a step does not fit its network, or makes one that is larger than `base.bounds` allows.
     """
     for step in steps:
         network = REWRITES[step.name].apply(network, **step.arguments)
@@ -150,17 +149,16 @@ def apply(network: nn.Module, steps: Iterable[Step]) -> nn.Module:
     return network
 
 
-def folded(steps: Iterable[Step]) -> bool:
-    """Whether BN was folded and not put back."""
+def norms_are_folded(steps: Iterable[Step]) -> bool:
+    """Whether BN was folded and not unfolded again."""
     last = [step.name for step in steps if step.name in ("fold", "unfold")][-1:]
     return last == ["fold"]
 
 
-def tried(network: nn.Module, steps: Iterable[Step]) -> tuple[nn.Module, ...]:
-    """A network, and what each step in order makes of it, all without values (on the meta device).
+def try_steps(network: nn.Module, steps: Iterable[Step]) -> tuple[nn.Module, ...]:
+    """Try steps on the meta device: the network, and the network after each step, all without values.
 
-    Raises RequestError with everything for which steps refuse the network; one that refuses is left out for those after
-    it.
+    Raises RequestError with the reasons of all steps that do not fit. Such a step is skipped for the later ones.
     """
     found, forms = Findings(), [on_meta(network)]
     for step in steps:

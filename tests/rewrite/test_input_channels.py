@@ -14,8 +14,8 @@ from cardinet.build.meta import on_meta
 from cardinet.networks.parts.stem import Stem
 from cardinet.networks.registry import find
 from cardinet.networks.residual import Residual
-from cardinet.rewrite.inputs import in_channels, readers
-from cardinet.rewrite.registry import Step, apply
+from cardinet.rewrite.input_channels import in_channels, readers
+from cardinet.rewrite.steps import Step, apply
 from networks.citizen import side
 from networks.test_citizen import SMALL as FAMILIES
 from rewrite.growing import as_its_description_builds_it, distance, proof, trained
@@ -108,14 +108,14 @@ class Twice(nn.Module):
 
 
 REFUSED: dict[str, tuple[nn.Module, Any, str]] = {
-    "no multiple": (build(SMALL, device="meta"), 4, "give a multiple or a divisor, such as 1"),
-    "no multiple of two": (build(SMALL.but(in_channels=2), device="meta"), 3, "in_channels = 3: weights for 2"),
-    "the same": (build(SMALL, device="meta"), 3, "that is what the network reads"),
+    "no multiple": (build(SMALL, device="meta"), 4, "give a multiple or a divisor of that, such as 1"),
+    "no multiple of two": (build(SMALL.but(in_channels=2), device="meta"), 3, "in_channels = 3: the network has 2"),
+    "the same": (build(SMALL, device="meta"), 3, "the network has this number already"),
     "none": (build(SMALL, device="meta"), 0, "in_channels = 0: give a whole number from 1"),
     "no number": (build(SMALL, device="meta"), "RGB", "in_channels = 'RGB': give a whole number"),
-    "no description": (nn.Conv2d(3, 3, 1), 1, "this one carries none"),
-    "BN on the picture": (Normalised(SMALL, nn.BatchNorm2d(3)), 1, "picture is read by first, which is no convolution"),
-    "in groups": (Normalised(SMALL, nn.Conv2d(3, 3, 1, groups=3)), 1, "picture is read by first"),
+    "no description": (nn.Conv2d(3, 3, 1), 1, "this network has none"),
+    "BN on the picture": (Normalised(SMALL, nn.BatchNorm2d(3)), 1, "first reads the picture and is not a convolution"),
+    "in groups": (Normalised(SMALL, nn.Conv2d(3, 3, 1, groups=3)), 1, "first reads the picture"),
     "twice": (Normalised(SMALL, Twice()), 1, "first.conv reads more than the picture"),
 }
 

@@ -1,4 +1,4 @@
-"""Another set of classes: a classifier that keeps the rows of the classes that stay, for fine-tuning."""
+"""Change the classes of a network, for fine-tuning: classes that stay keep their row of the classifier."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import Findings, RequestError
-from cardinet.rewrite.anew import alike, drawn_from, seeded
-from cardinet.rewrite.modules import layout_of, replace
+from cardinet.rewrite.module_edits import layout_of, replace
+from cardinet.rewrite.seeding import placed_like, seeded_draws, seeded_generator
 
 NEW = -1
-"""The row of a class that the network does not know."""
+"""The row of a new class."""
 
 
 class ChosenLogits(nn.Module):
-    """The logits of some classes of a network, or without any what enters its classifier."""
+    """A network that gives the logits of some classes; without classes, the inputs of its classifier."""
 
     def __init__(self, network: nn.Module, classes: Sequence[int]) -> None:
         super().__init__()
@@ -34,26 +34,26 @@ class ChosenLogits(nn.Module):
 
 
 def classes(network: nn.Module, rows: Sequence[int], seed: int = 0) -> nn.Module:
-    """The same network with a classifier of other classes: `rows` has the old row of each new class, or -1.
+    """The same network with other classes. `rows` has the old row of each class, or -1 for a new class.
 
-    The classes with a row keep their logits; two may have the same row, and start as one. A class with -1 is drawn from
-    `seed` as torch draws a linear layer. The description follows; dtype, device (the meta device too), mode and
-    `requires_grad` are kept, but a classifier with a new class is trainable. Raises RequestError for a network whose
-    `fc` is no linear layer, and for rows that it does not have, all of them at once.
+    Classes with an old row keep their logits; two classes may start from the same row. The row of a new class is drawn
+    from `seed`, as torch draws a linear layer. The description changes too. Dtype, device (also the meta device), mode
+    and `requires_grad` are kept, but a classifier with a new class is trainable. Raises RequestError for a network
+    whose `fc` is not a linear layer, and for rows that it does not have, all at once.
     """
     fc, spec = getattr(network, "fc", None), getattr(network, "spec", None)
     if not isinstance(fc, nn.Linear) or spec is None:
-        raise RequestError("Only a network with its description and a linear classifier `fc` can get other classes.")
+        raise RequestError("The classes can be changed only with a description and a linear classifier `fc`.")
     found = Findings()
     with found:
         _check(rows, fc.out_features)
     with found:
-        seeded(seed)
+        seeded_generator(seed)
     found.raise_if_any()
-    with drawn_from(seed):
+    with seeded_draws(seed):
         device = "meta" if fc.weight.is_meta else "cpu"
         new = nn.Linear(fc.in_features, len(rows), bias=fc.bias is not None, device=device)
-    new = alike(new, fc.weight, layout_of(network))
+    new = placed_like(new, fc.weight, layout_of(network))
     kept = [i for i, row in enumerate(rows) if row != NEW]
     with torch.no_grad():
         for name, parameter in new.named_parameters():
@@ -68,23 +68,20 @@ def classes(network: nn.Module, rows: Sequence[int], seed: int = 0) -> nn.Module
 
 
 def kept_logits(before: nn.Module, after: nn.Module, rows: Sequence[int]) -> tuple[nn.Module, nn.Module]:
-    """Two modules that give the same for each picture: the logits of the classes that stayed.
-
-    Where none stayed it is what enters the classifier.
-    """
+    """Two modules with equal outputs: the logits of the classes that stayed, or if none did, the inputs of `fc`."""
     kept = [(new, row) for new, row in enumerate(rows) if row != NEW]
     return ChosenLogits(before, [row for _, row in kept]), ChosenLogits(after, [new for new, _ in kept])
 
 
 def _check(rows: Sequence[int], known: int) -> None:
-    """Raise RequestError with every row that is none."""
+    """Raise RequestError with every invalid row."""
     if not isinstance(rows, list | tuple) or not rows:
-        raise RequestError(f"rows = {rows!r}: list the old row of each new class, or -1 for a class that is new.")
+        raise RequestError(f"rows = {rows!r}: give a list with the old row of each class, or -1 for a new class.")
     wrong = {row for row in rows if isinstance(row, bool) or not isinstance(row, int) or not NEW <= row < known}
     if wrong:
         raise RequestError(
             *(
-                f"rows has {row!r}: the network has the rows 0 to {known - 1}, and -1 stands for a class that is new."
+                f"rows has {row!r}: the network has rows 0 to {known - 1}; give one of them, or -1 for a new class."
                 for row in sorted(wrong, key=str)
             )
         )

@@ -1,4 +1,4 @@
-"""What rewrites do to the modules of a network: copy it, find one by name, put another in its place."""
+"""Edits of the modules of a network that rewrites share."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cardinet.build.builder import build
 
 
 def replace(network: nn.Module, name: str, module: nn.Module) -> None:
-    """Put a module in the place of the one of that name, in the same mode."""
+    """Replace the module with a name by another one, in the same mode."""
     above, _, own = name.rpartition(".")
     module.train(network.get_submodule(name).training)
     setattr(network.get_submodule(above), own, module)
 
 
 def replaced(network: nn.Module, kind: type | tuple[type, ...], make: Callable[..., nn.Module]) -> nn.Module:
-    """A copy of a network in which `make(module)` stands for every module of a kind, wherever it stands."""
+    """A copy of a network in which `make(module)` replaces every module of a kind."""
     twin = copy.deepcopy(network)
     found = [(name, module) for name, module in twin.named_modules(remove_duplicate=False) if isinstance(module, kind)]
     made = {id(module): make(module) for _, module in found}
@@ -30,14 +30,14 @@ def replaced(network: nn.Module, kind: type | tuple[type, ...], make: Callable[.
 
 
 def layout_of(network: nn.Module) -> torch.memory_format:
-    """The memory layout of a network's convolutions: channels_last, or contiguous unless all of them are that."""
+    """The memory layout of a network: channels_last if all its convolutions have that, else contiguous."""
     four = [p for p in network.parameters() if p.dim() == 4]
     last = all(p.is_contiguous(memory_format=torch.channels_last) for p in four)
     return torch.channels_last if last else torch.contiguous_format
 
 
-def grouped(reasons: Mapping[str, str], most: int = 3) -> Iterator[tuple[str, str]]:
-    """Names that share a reason together, some of them and how many more there are, with it."""
+def names_by_reason(reasons: Mapping[str, str], most: int = 3) -> Iterator[tuple[str, str]]:
+    """The names for each reason, as a text with at most `most` names and the number of the others."""
     together: dict[str, list[str]] = {}
     for name, why in reasons.items():
         together.setdefault(why, []).append(name)
@@ -46,16 +46,16 @@ def grouped(reasons: Mapping[str, str], most: int = 3) -> Iterator[tuple[str, st
         yield ", ".join(names[:most]) + more, why
 
 
-def as_described(network: nn.Module, rewrite: str) -> None:
-    """Raise RequestError where a network is not what its description builds, but was rewritten before."""
+def require_unrewritten(network: nn.Module, rewrite: str) -> None:
+    """Raise RequestError if a network was rewritten before, and so differs from what its description builds."""
     spec = getattr(network, "spec", None)
     if spec is None:
-        raise RequestError(f'The rewrite "{rewrite}" needs a network with its description; this one carries none.')
+        raise RequestError(f'The rewrite "{rewrite}" needs the description of the network; this network has none.')
     own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     plain = {name: tuple(tensor.shape) for name, tensor in build(spec, device="meta").state_dict().items()}
     if own != plain:
         other = min({*own.items()} ^ {*plain.items()})[0]
         raise RequestError(
-            f'The rewrite "{rewrite}" takes a network as its description builds it, and this one was rewritten before '
-            f"({other} differs); apply {rewrite} first."
+            f'The rewrite "{rewrite}" needs a network as its description builds it, and this one was rewritten before '
+            f"({other} differs). Apply {rewrite} first."
         )

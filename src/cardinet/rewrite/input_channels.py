@@ -1,4 +1,4 @@
-"""Another number of input channels: the convolutions that read the picture, with their weights summed or shared."""
+"""Change the number of input channels: sum or divide the weights of the convolutions that read the picture."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
-from cardinet.rewrite.flow import Call, Flow, flow_of
-from cardinet.rewrite.modules import layout_of
+from cardinet.rewrite.data_flow import Call, Flow, flow_of
+from cardinet.rewrite.module_edits import layout_of
 
 VIEWS = ("slice", "clone", "_to_copy", "alias", "detach", "max_pool2d_with_indices", "avg_pool2d")
-"""Operations that do to each channel what they do to every other."""
+"""Operations that treat every channel in the same way."""
 
 
 class Repeated(nn.Module):
-    """A network on pictures whose channels are repeated, one set of them after the other."""
+    """A network that repeats the channels of its pictures `times` times."""
 
     def __init__(self, network: nn.Module, times: int) -> None:
         super().__init__()
@@ -29,26 +29,26 @@ class Repeated(nn.Module):
 
 
 def in_channels(network: nn.Module, channels: int) -> nn.Module:
-    """The network for pictures of another number of channels.
+    """The network for pictures with another number of channels, a divisor or a multiple of the old number.
 
-    Fewer, of which the old number n is a multiple: the weights of the channels that become one are summed, so that it
-    does what the old network does with the new channels repeated (3 to 1: with a grey picture as RGB). More, a multiple
-    of n: each weight is divided among the repetitions of its channel (1 to 3: what the old one does with the mean). In
-    train mode too. Every convolution that reads the picture is changed, and the description follows; dtype, device (the
-    meta device too), layout, modes and `requires_grad` are kept. Raises RequestError for other numbers, and for a
-    network that reads its picture by anything but convolutions.
+    With fewer channels the weights of joined channels are summed: the new network computes what the old one computes
+    for repeated channels (3 to 1: for a grey picture as RGB). With more channels each weight is divided among the
+    copies of its channel (1 to 3: the old result for the mean). This holds in train mode too. Every convolution that
+    reads the picture changes, and so does the description. Dtype, device (also the meta device), layout, modes and
+    `requires_grad` are kept. Raises RequestError for any other number, and for a network in which another layer than a
+    convolution reads the picture.
     """
     spec: Any = getattr(network, "spec", None)
     if spec is None:
-        raise RequestError("Only a network with its description can read other channels; this one carries none.")
+        raise RequestError("The input channels can be changed only with a description; this network has none.")
     old = spec.in_channels
     if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
         raise RequestError(f"in_channels = {channels!r}: give a whole number from 1.")
     if channels == old:
-        raise RequestError(f"in_channels = {channels}: that is what the network reads; leave it out.")
+        raise RequestError(f"in_channels = {channels}: the network has this number already; omit it.")
     if channels % old and old % channels:
         raise RequestError(
-            f"in_channels = {channels}: weights for {old} can be summed or repeated, so give a multiple or a divisor, "
+            f"in_channels = {channels}: the network has {old}; give a multiple or a divisor of that, "
             f"such as {1 if old > 1 else 3}."
         )
     names = readers(network)
@@ -60,13 +60,13 @@ def in_channels(network: nn.Module, channels: int) -> nn.Module:
 
 
 def repeated(before: nn.Module, after: nn.Module, old: int, new: int) -> tuple[nn.Module, nn.Module]:
-    """Two modules that give the same for each picture of the smaller number of channels."""
+    """Two modules with equal outputs for each picture with the smaller number of channels."""
     fewer = min(old, new)
     return Repeated(before, old // fewer), Repeated(after, new // fewer)
 
 
 def readers(network: nn.Module) -> list[str]:
-    """The convolutions that read the picture, in call order. Raises RequestError where anything else does."""
+    """The convolutions that read the picture, in call order. Raises RequestError if any other layer reads it."""
     flow = flow_of(network)
     found: dict[str, list[Call]] = {}
     for call in _first_calls(flow, flow.picture):
@@ -74,8 +74,8 @@ def readers(network: nn.Module) -> list[str]:
         if not isinstance(conv, nn.Conv2d) or conv.groups > 1 or call.operation != "convolution":
             what = call.layer or call.inside or call.operation
             raise RequestError(
-                f"This network's picture is read by {what}, which is no convolution without groups; only such weights "
-                "can be summed or repeated."
+                f"{what} reads the picture and is not a convolution without groups; only the weights of "
+                "such convolutions can be summed or divided."
             )
         found.setdefault(str(call.layer), []).append(call)
     if shared := [name for name, calls in found.items() if len(calls) < len(flow.of_layer[name])]:
@@ -84,7 +84,7 @@ def readers(network: nn.Module) -> list[str]:
 
 
 def _first_calls(flow: Flow, picture: int) -> list[Call]:
-    """The calls that read the picture, or a view of it that leaves its channels apart."""
+    """The calls that read the picture, or a view of it with separate channels."""
     found = []
     for call in flow.readers[picture]:
         of_channels = call.operation == "slice" and call.scalars[:1] == (1.0,)
@@ -96,7 +96,7 @@ def _first_calls(flow: Flow, picture: int) -> list[Call]:
 
 
 def _change(conv: nn.Conv2d, channels: int, layout: torch.memory_format) -> None:
-    """Give a convolution another number of input channels; computed in float64."""
+    """Change the number of input channels of a convolution. The weights are computed in float64."""
     own = conv.weight
     out, had = own.shape[:2]
     weight = own.detach().double()

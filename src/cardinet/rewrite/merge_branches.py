@@ -1,7 +1,8 @@
 """Parallel branches of linear layers merged into one convolution (Ding et al. 2021, Section 3.3; arXiv 2101.03697).
 
-A convolution with BN is one convolution; so is BN alone, and the identity; of the same stride they add up, a smaller
-kernel in the middle of a larger one. That holds for RepVGG's blocks and for whatever else sums such branches.
+A convolution with BN equals one convolution. So do BN alone and the identity. Convolutions of the same stride can be
+added; a smaller kernel is put in the middle of a larger one. This works for RepVGG's blocks and for any other block
+that sums such branches.
 """
 
 from __future__ import annotations
@@ -26,13 +27,16 @@ from cardinet.blocks.shortcut import Absent
 from cardinet.build.meta import on_meta
 from cardinet.networks.families.repvgg import RepVGG
 from cardinet.rewrite.fold import affine
-from cardinet.rewrite.modules import grouped, replace
+from cardinet.rewrite.module_edits import names_by_reason, replace
 from cardinet.rewrite.packing import block_diagonal
 
 
 @dataclass(frozen=True)
 class Branch:
-    """factor * the layers one after another: at most one convolution, BN, identities. `stride` is its convolution's."""
+    """Layers in a row, times a factor: at most one convolution, BN, identities.
+
+    `stride`: None for that of the layers.
+    """
 
     layers: Sequence[nn.Module]
     factor: float = 1.0
@@ -40,22 +44,22 @@ class Branch:
 
 
 class NotLinear(Exception):
-    """Why a block does not come down to one convolution."""
+    """The reason why a block cannot become one convolution."""
 
 
 def merge_branches(network: nn.Module) -> nn.Module:
-    """The same function in eval mode with every block of parallel linear branches as one convolution with bias.
+    """A network with the same function in eval mode; every block of parallel linear branches is one convolution.
 
-    RepVGG's training blocks become its deployment blocks (and its description says so); the blocks of deeply-fused
-    nets and residual units whose lines are a single convolution keep their place and lose their other branch. Computed
-    in float64; `unmerged` says which blocks stay. Raises RequestError where no block comes down to one convolution,
-    with the reasons.
+    RepVGG's training blocks become deployment blocks, also in the description. Blocks of deeply-fused nets and residual
+    units whose branches have a single convolution keep this convolution and lose the other branch. The sums are
+    computed in float64. `unmerged` names the blocks that do not change. Raises RequestError, with the reasons, if no
+    block can be merged.
     """
     twin, merged, reasons = _merged(network)
     if not merged:
         raise RequestError(
-            *(f"{names} cannot be merged: {why}." for names, why in grouped(reasons)),
-            "No block of this network is parallel linear branches, as RepVGG's are; leave out --merge-branches.",
+            *(f"{names} cannot be merged: {why}." for names, why in names_by_reason(reasons)),
+            "No block of this network has only parallel linear branches, as in RepVGG; omit --merge-branches.",
         )
     if isinstance(twin.spec, RepVGG):
         twin.spec = twin.spec.but(form="deployment")
@@ -63,12 +67,12 @@ def merge_branches(network: nn.Module) -> nn.Module:
 
 
 def unmerged(network: nn.Module) -> dict[str, str]:
-    """The blocks that `merge_branches` leaves, each with the reason."""
+    """The blocks that `merge_branches` does not change, each with the reason."""
     return _merged(on_meta(network))[2]
 
 
 def _merged(network: nn.Module) -> tuple[nn.Module, int, dict[str, str]]:
-    """A copy with what can be merged merged, how many blocks that were, and why the others were not."""
+    """A merged copy, the number of merged blocks, and the reason for every other block."""
     twin = copy.deepcopy(network)
     reasons: dict[str, str] = {}
     merged = 0
@@ -87,9 +91,9 @@ def _merged(network: nn.Module) -> tuple[nn.Module, int, dict[str, str]]:
 
 
 def one_convolution(branches: Sequence[Branch]) -> nn.Conv2d:
-    """The convolution with bias that is the sum of branches, of which one at least has a convolution.
+    """The convolution with bias that equals the sum of branches. At least one branch must have a convolution.
 
-    Raises NotLinear where a branch has more than convolution and BN, or where the strides or paddings differ.
+    Raises NotLinear if a branch has other layers than a convolution and BN, or if the strides or paddings do not fit.
     """
     if len(branches) < 2:
         raise NotLinear("it has no second branch")
@@ -99,7 +103,7 @@ def one_convolution(branches: Sequence[Branch]) -> nn.Conv2d:
     for conv in convs:
         middle = tuple(side // 2 for side in conv.kernel_size if side % 2)
         if conv.padding != middle:
-            raise NotLinear("a convolution does not keep the middle of its kernel on its pixel")
+            raise NotLinear("the padding of a convolution is not half of its kernel")
     w_in = convs[0].in_channels
     strides = {branch.stride or _stride(branch) for branch in branches}
     if len(strides) > 1:
@@ -107,7 +111,7 @@ def one_convolution(branches: Sequence[Branch]) -> nn.Conv2d:
     groups = gcd(*(conv.groups for conv in convs))
     side = max(max(conv.kernel_size) for conv in convs)
     like = convs[0].weight
-    kernels = [_kernel(branch, w_in, groups, like.device) for branch in branches]  # all are linear before one is added
+    kernels = [_kernel(branch, w_in, groups, like.device) for branch in branches]  # raises before any sum is made
     w_out = convs[0].out_channels
     weight = torch.zeros(w_out, w_in // groups, side, side, dtype=torch.float64, device=like.device)
     bias = torch.zeros(w_out, dtype=torch.float64, device=like.device)
@@ -129,7 +133,7 @@ def _stride(branch: Branch) -> int:
 
 
 def _kernel(branch: Branch, channels: int, groups: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The weight (w_out, w_in / groups, k, k) and bias of a branch in float64; without a convolution k is 1."""
+    """The weight (w_out, w_in / groups, k, k) and bias of a branch in float64; k is 1 without a convolution."""
     eye = torch.eye(channels // groups, dtype=torch.float64, device=device)
     weight = eye.repeat(groups, 1)[:, :, None, None]
     bias = torch.zeros(channels, dtype=torch.float64, device=device)
@@ -143,27 +147,27 @@ def _kernel(branch: Branch, channels: int, groups: int, device: torch.device) ->
             scale, shift = affine(layer)
             weight, bias = weight * scale[:, None, None, None], bias * scale + shift
         elif not isinstance(layer, nn.Identity):
-            raise NotLinear(f"a branch holds {_ENGLISH.get(type(layer), type(layer).__name__)}")
+            raise NotLinear(f"a branch has {_LAYER_NAMES.get(type(layer), type(layer).__name__)}")
     return weight, bias
 
 
-_ENGLISH: dict[type, str] = {nn.ReLU: "a ReLU", nn.Conv2d: "a second convolution", nn.AvgPool2d: "an average pool"}
+_LAYER_NAMES: dict[type, str] = {nn.ReLU: "a ReLU", nn.Conv2d: "a second convolution", nn.AvgPool2d: "an average pool"}
 
 
 def _branches(block: nn.Module) -> list[Branch]:
-    """The branches that a block sums. Raises NotLinear where it does more than that."""
+    """The branches that a block sums. Raises NotLinear if the block does anything else."""
     if isinstance(block, TrainingBlock):
         found = [Branch([block.conv3x3, block.bn3x3]), Branch([block.conv1x1, block.bn1x1], stride=block.stride)]
         return found if block.bn is None else [*found, Branch([block.bn])]
     if isinstance(block, FusedBlock):
-        return _of_lines(block)
+        return _branches_of_block(block)
     if isinstance(block, ResidualUnit):
-        return _of_unit(block)
-    raise NotLinear("its columns are averaged behind a ReLU each")
+        return _branches_of_unit(block)
+    raise NotLinear("each of its columns ends in a ReLU")
 
 
-def _of_lines(block: FusedBlock) -> list[Branch]:
-    skip, branch = _factors(block.merge) if "shallow" in block.lines else (1.0, 1.0)  # without, no sum is merged
+def _branches_of_block(block: FusedBlock) -> list[Branch]:
+    skip, branch = _factors(block.merge) if "shallow" in block.lines else (1.0, 1.0)  # else no merge
     lines = {name: getattr(block, name) for name in block.lines}
     return [
         Branch(list(line) if isinstance(line, nn.Sequential) else [line], skip if name == "shallow" else branch)
@@ -171,12 +175,12 @@ def _of_lines(block: FusedBlock) -> list[Branch]:
     ]
 
 
-def _of_unit(unit: ResidualUnit) -> list[Branch]:
+def _branches_of_unit(unit: ResidualUnit) -> list[Branch]:
     steps = getattr(unit, "steps", None)
     if isinstance(unit.downsample, Absent):
         raise NotLinear("it has no second branch")
     if steps is None or len(steps) > 1 or "relu" in steps[0] or (unit.pre_names and not unit.shares_pre):
-        raise NotLinear("its branch holds a ReLU")
+        raise NotLinear("its branch has a ReLU")
     if unit.gate is not None:
         raise NotLinear("its branch ends in a gate")
     skip, branch = _factors(unit.merge)
@@ -185,19 +189,19 @@ def _of_unit(unit: ResidualUnit) -> list[Branch]:
     elif unit.carry is not None:
         raise NotLinear("a gate weighs its shortcut")
     way = unit.downsample
-    around = list(way) if isinstance(way, nn.Sequential) else [way]
-    return [Branch([getattr(unit, name) for name in steps[0]], branch), Branch(around, skip)]
+    shortcut_layers = list(way) if isinstance(way, nn.Sequential) else [way]
+    return [Branch([getattr(unit, name) for name in steps[0]], branch), Branch(shortcut_layers, skip)]
 
 
 def _factors(merge: nn.Module) -> tuple[float, float]:
-    """What a merge multiplies shortcut and branch by."""
+    """The factors of shortcut and branch in a merge."""
     if isinstance(merge, Drawn):
         raise NotLinear("it drops at random in training; strip it first")
     return (merge.skip, merge.branch) if isinstance(merge, Weighted) else (1.0, 1.0)
 
 
 def _become(network: nn.Module, name: str, block: Any, conv: nn.Conv2d) -> None:
-    """Let a block compute nothing but the convolution, where its branches were."""
+    """Replace the branches of a block by one convolution."""
     if isinstance(block, TrainingBlock):
         with torch.device("meta"):
             deployed = DeploymentBlock(conv.in_channels, conv.out_channels, conv.stride[0], conv.groups, None)

@@ -1,4 +1,4 @@
-"""What a rewrite draws anew: from a seed of its own, beside the state of torch's generators."""
+"""Random weights of new modules in a rewrite. They depend only on a seed, and torch's generators stay unchanged."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 @contextmanager
-def drawn_from(seed: int) -> Iterator[None]:
-    """Within it torch draws on the CPU from a seed; after it the generators are as they were.
+def seeded_draws(seed: int) -> Iterator[None]:
+    """A context in which torch draws from a seed on the CPU. At its end torch's generator is restored.
 
-    Raises RequestError for a seed that is none.
+    Raises RequestError for an invalid seed.
     """
     state = torch.get_rng_state()
-    seeded(seed)
+    seeded_generator(seed)
     torch.default_generator.manual_seed(seed)  # torch.manual_seed would change the generators of other devices too
     try:
         yield
@@ -29,13 +29,13 @@ def drawn_from(seed: int) -> Iterator[None]:
         torch.set_rng_state(state)
 
 
-def seeded(seed: int) -> torch.Generator:
-    """A generator on the CPU. Raises RequestError for a seed that is none."""
+def seeded_generator(seed: int) -> torch.Generator:
+    """A generator on the CPU. Raises RequestError for an invalid seed."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise RequestError(f"seed = {seed!r}: give a whole number from 0 to 2^63 - 1.")
     return torch.Generator().manual_seed(seed)
 
 
-def alike(module: AnyModule, like: torch.Tensor, layout: torch.memory_format) -> AnyModule:
-    """A new module with the device and dtype of a tensor, in a layout."""
+def placed_like(module: AnyModule, like: torch.Tensor, layout: torch.memory_format) -> AnyModule:
+    """Move a module to the device and dtype of the tensor `like`, in a memory layout."""
     return module.to(device=like.device, dtype=like.dtype, memory_format=layout)  # type: ignore[call-overload,no-any-return]

@@ -20,7 +20,7 @@ from cardinet.networks.parts.merge import StochasticDepth, Swapout
 from cardinet.networks.parts.shortcut import Shortcut
 from cardinet.networks.parts.transform import Transform
 from cardinet.networks.registry import find
-from cardinet.rewrite.branches import Branch, NotLinear, merge_branches, one_convolution, unmerged
+from cardinet.rewrite.merge_branches import Branch, NotLinear, merge_branches, one_convolution, unmerged
 from cardinet.rewrite.strip import strip
 from rewrite.test_fold import SMALL, difference, drawn
 
@@ -123,15 +123,15 @@ def test_averaged_columns_without_nonlinearity() -> None:
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "fractal": (find("fractalnet20").spec, "its columns are averaged behind a ReLU each"),
-    "two convolutions": (SMALL, "its branch holds a ReLU"),
+    "fractal": (find("fractalnet20").spec, "each of its columns ends in a ReLU"),
+    "two convolutions": (SMALL, "its branch has a ReLU"),
     "gate": (ONE.but(gate=SqueezeExcite(reduction=4)), "its branch ends in a gate"),
     "learned shortcut": (ONE.but(carry=ExclusiveGate()), "a gate weighs its shortcut"),
     "no shortcut": (ONE.but(kind="none"), "it has no second branch"),
-    "pre-activation": (ONE.but(order="e", boundary="timm", depths=(2,), widths=(16,)), "its branch holds a ReLU"),
-    "fused": (find("fusenet_fuse3_26").spec, "a branch holds a ReLU"),
-    "fused, a bottleneck beside the identity": (find("resnet98_dfn_baseline").spec, "a branch holds a ReLU"),
-    "dense": (find("densenet_bc_100_12").spec, "No block of this network is parallel linear branches"),
+    "pre-activation": (ONE.but(order="e", boundary="timm", depths=(2,), widths=(16,)), "its branch has a ReLU"),
+    "fused": (find("fusenet_fuse3_26").spec, "a branch has a ReLU"),
+    "fused, a bottleneck beside the identity": (find("resnet98_dfn_baseline").spec, "a branch has a ReLU"),
+    "dense": (find("densenet_bc_100_12").spec, "No block of this network has only parallel linear branches"),
 }
 
 
@@ -149,7 +149,7 @@ def test_refusals_name_the_blocks_and_the_reason(name: str) -> None:
 def test_strides_and_paddings_have_to_fit() -> None:
     with pytest.raises(NotLinear, match=r"the strides \[1, 2\]"):
         one_convolution([Branch([nn.Conv2d(3, 3, 3, 2, 1)]), Branch([nn.Conv2d(3, 3, 1)])])
-    with pytest.raises(NotLinear, match="does not keep the middle"):
+    with pytest.raises(NotLinear, match="is not half of its kernel"):
         one_convolution([Branch([nn.Conv2d(3, 3, 3)]), Branch([nn.Conv2d(3, 3, 1)])])
     with pytest.raises(NotLinear, match="a second convolution"):
         one_convolution([Branch([nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)]), Branch([])])
