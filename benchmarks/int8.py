@@ -35,14 +35,14 @@ from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
-from cardinet.export.about import describe
 from cardinet.export.formats import FORMATS
 from cardinet.export.formats.openvino import core
 from cardinet.export.graph import graph_of
 from cardinet.export.latency import Latency, latencies
+from cardinet.export.metadata import describe
 from cardinet.export.parity import Parity, compare
-from cardinet.export.pictures import Pictures, calibrating, feed, proving
-from cardinet.export.quantize import quantized
+from cardinet.export.proof_pictures import Pictures, calibration_pictures, feed, proof_pictures
+from cardinet.export.quantize import quantize
 from cardinet.export.runner import Array, Runner, TorchRunner, open_exported
 from cardinet.networks.registry import find
 from cardinet.runs.environment import hardware, versions
@@ -114,7 +114,7 @@ def contenders(
     first = kind.translate(graph_of(model, with_preprocessing=False), None)
     assert kind.int8 is not None
     found: dict[str, Runner] = {}
-    for name, made in (("float32", first), ("int8", quantized(first, calibration, "float32", kind.int8))):
+    for name, made in (("float32", first), ("int8", quantize(first, calibration, "float32", kind.int8))):
         path = folder / f"{name}{kind.suffix}"
         kind.write(made, about, path)
         found[name] = opened(path, "f32")
@@ -202,8 +202,8 @@ def main() -> int:
     parity: dict[str, Parity] = {}
     if arguments.weights:
         model, source = trained(arguments)
-        proof = proving(source, model.preprocessing, 10_000)
-        calibration = calibrating(source, model.preprocessing)[0]
+        proof = proof_pictures(source, model.preprocessing, 10_000)
+        calibration = calibration_pictures(source, model.preprocessing)[0]
     else:
         model = fresh(arguments)
         proof = calibration = Pictures(None, model.preprocessing, 32, 32)

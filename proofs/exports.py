@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from cardinet.base.rounding import float32_limit
-from cardinet.export.about import describe
+from cardinet.export.metadata import describe
 from cardinet.export.formats import FORMATS
 from cardinet.export.graph import graph_of
 from cardinet.export.runner import TorchRunner, open_exported

@@ -84,7 +84,7 @@ def test_a_model_is_saved_under_the_name_of_a_model_only(name: str, model: Model
     with pytest.raises(cardinet.RequestError, match=r"end its name with \.safetensors"):
         cardinet.save(model, tmp_path / name if name != "." else ".")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("g8.png", b"a picture")]
-    with pytest.raises(cardinet.RequestError, match=r"str is not a model; give what cardinet\.load"):
+    with pytest.raises(cardinet.RequestError, match=r"str is not a model; give the result of cardinet\.load"):
         cardinet.save("r1", tmp_path / "a.safetensors")  # type: ignore[arg-type]
 
 
@@ -170,9 +170,9 @@ def test_messages_name_what_the_function_takes(model: Model, tmp_path: Path) -> 
     with pytest.raises(cardinet.RequestError) as error:
         cardinet.export(model, tmp_path / "a.pt2", int8=True, opset=3, pictures=0, data="digits")
     assert "int8 is for the formats" in str(error.value)
-    assert "opset = 3: an opset is ONNX's" in str(error.value)
+    assert "opset = 3: only the format onnx has an opset" in str(error.value)
     assert not FLAGS.search(str(error.value))
-    with pytest.raises(cardinet.RequestError, match="passes = 3: this network draws nothing") as error:
+    with pytest.raises(cardinet.RequestError, match="passes = 3: this network has no random layers") as error:
         cardinet.evaluate(model, "digits", passes=3)
     assert not FLAGS.search(str(error.value))
 
@@ -191,7 +191,7 @@ def test_the_pictures_have_the_precision_of_the_network(dtype: torch.dtype, mode
 @pytest.mark.parametrize(
     ("name", "more", "message"),
     [
-        ("a.tflite", {}, r"the format of a file is known by its end: \.onnx, \.pt2, \.xml"),
+        ("a.tflite", {}, r"the suffix gives the format of the file; use one of \.onnx, \.pt2, \.xml"),
         ("a.onnx", {"opsett": 18}, 'has no option "opsett"; it has format, int8, opset'),
         ("no/a.onnx", {}, "its folder does not exist"),
     ],

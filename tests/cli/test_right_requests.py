@@ -316,5 +316,5 @@ def test_an_exported_run_says_what_was_proven(cli: Cli, digits_run: Path, tmp_pa
 def test_a_model_file_without_pictures_is_proven_on_random_ones(cli: Cli, digits_run: Path) -> None:
     words = cli("export", digits_run / "model.safetensors", "--format", "torch-export", "--out", "a.pt2")
     assert words.code == 0
-    assert "on 64 random pictures (name real ones with --data to know its error):" in words.err
+    assert "on 64 random pictures (give real ones with --data to measure its error):" in words.err
     assert " -> " not in words.err

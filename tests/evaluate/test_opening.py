@@ -77,7 +77,7 @@ def test_what_training_held_out_of_its_own_folder(undivided: tuple[Path, RunFold
         assert keys(asked) == keys(theirs)
         assert any("The model was trained on" in note for note in asked.notes)
     otherwise = opened(root, model, test=0.5)
-    assert any("its training pictures can be among the 15 that are measured" in note for note in otherwise.notes)
+    assert any("training pictures may be among the 15 measured ones" in note for note in otherwise.notes)
     assert len(opened(root, model, split="all").pictures) == 30
 
 
@@ -86,7 +86,7 @@ def test_a_division_that_is_asked_for(tmp_path: Path, undivided: tuple[Path, Run
     assert len(opened(other, undivided[2], test=0.5).pictures) == 12
     found = opened(other, undivided[2], split="train")
     assert len(found.pictures) == 18
-    assert any("is divided as for a training: measured are its 18 train pictures" in note for note in found.notes)
+    assert any("is divided as for a training: its 18 train pictures are measured" in note for note in found.notes)
 
 
 def test_an_old_model_file_does_not_know_its_pictures(undivided: tuple[Path, RunFolder, Model]) -> None:
@@ -115,7 +115,7 @@ def test_bad_pictures_are_refused_or_left_out(tmp_path: Path, undivided: tuple[P
     assert ["ant/0.png" in error.value.findings[0], "bee/3.png" in error.value.findings[1]] == [True, True]
     found = opened(root, undivided[2], on_bad_image="skip")
     assert len(found.pictures) == 10
-    assert "2 of 12 pictures cannot be used and are left out (on_bad_image = skip)." in found.notes
+    assert "2 of 12 pictures cannot be used and were left out (on_bad_image = skip)." in found.notes
 
 
 def test_a_run_says_how_many_it_skipped(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_run_says_how_many_it_skipped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "settings", "words"),
     [
-        (None, {"limit": 3}, "limit: a run's own are read"),
+        (None, {"limit": 3}, "limit: the pictures of a run are read"),
         (None, {"pixel_limit": -1}, "pixel_limit"),
         ("none", {}, "none"),
     ],

@@ -47,7 +47,7 @@ def test_passes_average_draws_and_repeat(digits: Split) -> None:
 
 
 def test_passes_of_a_network_that_draws_nothing_are_refused() -> None:
-    with pytest.raises(RequestError, match="passes = 30: this network draws nothing"):
+    with pytest.raises(RequestError, match="passes = 30: this network has no random layers"):
         check_passes(Model(build(SPEC), SPEC, tuple("0123456789"), DIGITS), 30)
     check_passes(Model(build(SPEC.but(merge=Swapout())), SPEC, tuple("0123456789"), DIGITS), 30)
     check_passes(Model(build(SPEC), SPEC, tuple("0123456789"), DIGITS), 1)

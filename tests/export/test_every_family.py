@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cardinet.export.about import describe
 from cardinet.export.formats.onnx import translate, write_onnx
 from cardinet.export.formats.openvino import from_onnx, write_openvino
 from cardinet.export.graph import graph_of
+from cardinet.export.metadata import describe
 from cardinet.export.runner import open_exported
 from cardinet.networks.registry import NETWORKS, find
 from export.exported import model_of, pixels, relative_difference

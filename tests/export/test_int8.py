@@ -14,11 +14,11 @@ import torch
 
 from cardinet.base.errors import WorkError
 from cardinet.data.source import Source
-from cardinet.export import files, pictures, runner
-from cardinet.export.about import describe, read_about
+from cardinet.export import file_maker, proof_pictures, runner
 from cardinet.export.formats import FORMATS
 from cardinet.export.formats import onnx as onnx_format
 from cardinet.export.job import export_model
+from cardinet.export.metadata import describe, read_metadata
 from cardinet.export.request import Request
 from cardinet.export.runner import open_exported
 from cardinet.runs.model_file import Model
@@ -95,8 +95,8 @@ def test_a_file_that_loses_too_much_is_tried_with_control_and_refused(
         return made
 
     monkeypatch.setattr(runner, "open_exported", opened)
-    monkeypatch.setattr(files, "quantized", lambda made, *_: made)
-    monkeypatch.setattr(files, "quantized_with_control", with_control)
+    monkeypatch.setattr(file_maker, "quantize", lambda made, *_: made)
+    monkeypatch.setattr(file_maker, "quantize_with_control", with_control)
     with pytest.raises(
         WorkError, match=r"The error grows from 6\.39 % to \d+\.\d\d % on 360 pictures, and at most 0\.5"
     ):
@@ -111,16 +111,16 @@ def test_a_broken_translation_is_found_before_it_is_quantized(
     class Translated(runner.TorchRunner):
         def __init__(self, path: Path, **more: object) -> None:
             super().__init__(copy.deepcopy(model.network), model.preprocessing)
-            self.about = read_about(describe(model, with_preprocessing=False), path)
+            self.about = read_metadata(describe(model, with_preprocessing=False), path)
 
         def logits(self, pixels: Any) -> Any:
             return -super().logits(pixels)
 
-    monkeypatch.setattr(files, "graph_of", lambda *_: None)
+    monkeypatch.setattr(file_maker, "graph_of", lambda *_: None)
     monkeypatch.setattr(onnx_format, "translate", lambda *_: None)
     monkeypatch.setattr(onnx_format, "write_onnx", lambda *_: None)
     monkeypatch.setattr(runner, "open_exported", Translated)
-    monkeypatch.setattr(files, "quantized", pytest.fail)
+    monkeypatch.setattr(file_maker, "quantize", pytest.fail)
     with pytest.raises(WorkError, match="360 of 360 predictions differ"):
         export_model(model, asked("onnx", tmp_path), digits)
     assert list(tmp_path.iterdir()) == []
@@ -129,10 +129,10 @@ def test_a_broken_translation_is_found_before_it_is_quantized(
 def test_a_file_that_its_runtime_does_not_open_is_not_written(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "graph_of", lambda *_: None)
+    monkeypatch.setattr(file_maker, "graph_of", lambda *_: None)
     monkeypatch.setattr(onnx_format, "translate", lambda *_: None)
     monkeypatch.setattr(onnx_format, "write_onnx", lambda made, about, path: path.write_text("hello"))
-    with pytest.raises(WorkError, match=r"a\.onnx was not written: its own runtime does not open it\."):
+    with pytest.raises(WorkError, match=r"a\.onnx was not written: its runtime cannot open it\."):
         export_model(model, replace(asked("onnx", tmp_path), int8=False))
     assert list(tmp_path.iterdir()) == []
 
@@ -143,8 +143,8 @@ def test_a_damaged_picture_is_found_before_any_work(
     def damaged(*_: object) -> None:
         raise WorkError("cut.jpg is damaged.")
 
-    monkeypatch.setattr(pictures.Pictures, "batches", damaged)
-    monkeypatch.setattr(files, "graph_of", pytest.fail)
+    monkeypatch.setattr(proof_pictures.Pictures, "batches", damaged)
+    monkeypatch.setattr(file_maker, "graph_of", pytest.fail)
     with pytest.raises(WorkError, match=r"cut\.jpg is damaged"):
         export_model(model, asked("onnx", tmp_path), digits)
 
@@ -154,7 +154,7 @@ def test_with_control_the_layers_that_cost_most_stay_in_float(
     format: str, model: Model, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One channel that is a thousand times as large as its neighbours leaves those no steps of the 8 bits."""
-    monkeypatch.setattr(pictures, "TUNING", 200)
+    monkeypatch.setattr(proof_pictures, "TUNING", 200)
     network = copy.deepcopy(model.network)
     unit: Any = network.get_submodule("layer1.0")
     with torch.no_grad():  # the same function, as ReLU passes a factor on
@@ -170,8 +170,8 @@ def test_with_control_the_layers_that_cost_most_stay_in_float(
 
 
 def test_calibration_and_proof_share_no_picture(model: Model, digits: Source) -> None:
-    calibration, tuning = pictures.calibrating(digits, model.preprocessing)
-    proof = pictures.proving(digits, model.preprocessing, 100)
+    calibration, tuning = proof_pictures.calibration_pictures(digits, model.preprocessing)
+    proof = proof_pictures.proof_pictures(digits, model.preprocessing, 100)
     assert (calibration.count, proof.count, proof.total) == (300, 100, 360)
     assert proof.split is not None
     assert proof.split.name == "test"

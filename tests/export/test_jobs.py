@@ -20,12 +20,12 @@ import torch
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.source import Source
 from cardinet.export import job, runner
-from cardinet.export.about import describe
 from cardinet.export.extras import library
 from cardinet.export.formats import FORMATS, quantized_formats
 from cardinet.export.formats.openvino import has_bf16, write_openvino
 from cardinet.export.formats.torch_export import ProgramRunner
 from cardinet.export.job import export_model
+from cardinet.export.metadata import describe
 from cardinet.export.request import Request
 from cardinet.export.runner import open_exported
 from cardinet.measure.memory import network_bytes
@@ -151,7 +151,7 @@ def test_a_network_of_no_numbers_is_not_the_files_fault(model: Model, digits: So
     with torch.no_grad():
         network.get_parameter("fc.bias")[3] = float("nan")
     with pytest.raises(
-        WorkError, match=r"The network's own logits are not numbers, for .+ first: the model is damaged"
+        WorkError, match=r"The logits of the network itself are not finite, first for .+: the model is damaged"
     ):
         export_model(replace(model, network=network), asked("torch-export", tmp_path), digits)
     assert files(tmp_path) == []
@@ -184,7 +184,7 @@ def test_a_full_disk_is_an_os_error_of_openvino_too(tmp_path: Path) -> None:
 
 def test_what_a_file_says_of_itself_is_compared(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = replace(model, classes=model.classes[::-1])
-    monkeypatch.setattr("cardinet.export.files.describe", lambda model, raw: describe(other, not raw))
+    monkeypatch.setattr("cardinet.export.file_maker.describe", lambda model, raw: describe(other, not raw))
     with pytest.raises(WorkError, match="metadata has other class names and type of input than the model"):
         export_model(model, asked("torch-export", tmp_path), None)
     assert files(tmp_path) == []
@@ -213,18 +213,18 @@ def test_files_of_others_are_refused(model: Model, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="There is no file"):
         open_exported(tmp_path / "b.onnx")
     (tmp_path / "d.pt2").mkdir()
-    with pytest.raises(RequestError, match=r"d\.pt2 is a folder; name a file"):
+    with pytest.raises(RequestError, match=r"d\.pt2 is a folder; give a file"):
         open_exported(tmp_path / "d.pt2")
     for name in ("e.onnx", "e.pt2", "e.xml"):
         (tmp_path / name).write_text("hello")
-    with pytest.raises(RequestError, match=r"e\.xml has its weights in e\.bin, which is not beside it; put it there"):
+    with pytest.raises(RequestError, match=r"e\.xml has its weights in e\.bin, which is missing; put it"):
         open_exported(tmp_path / "e.xml")
     (tmp_path / "e.bin").touch()
     with zipfile.ZipFile(tmp_path / "f.pt2", "w") as archive:
         archive.writestr("a", "b")
     for name, reason in (
         ("e.onnx", r"opened by its runtime \(.*parsing failed\)"),
-        ("e.pt2", "is no archive, so it is no program of torch.export"),
+        ("e.pt2", "is not a program of torch.export"),
         ("f.pt2", "opened by its runtime"),
         ("e.xml", r"opened by its runtime \(Unable to read the model"),
     ):

@@ -18,15 +18,15 @@ import torch
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.source import Source
 from cardinet.export import job
-from cardinet.export.about import describe
 from cardinet.export.extras import isolated, library
 from cardinet.export.formats.onnx import check_opset
 from cardinet.export.latency import latencies
+from cardinet.export.metadata import describe
 from cardinet.export.parity import Disagreement, Parity, compare
-from cardinet.export.pictures import Pictures, calibrating
+from cardinet.export.proof_pictures import Pictures, calibration_pictures
 from cardinet.export.request import Request, check_request
 from cardinet.export.result import Export
-from cardinet.export.words import sentences
+from cardinet.export.summary import sentences
 from cardinet.runs.model_file import Model
 
 
@@ -81,10 +81,10 @@ def fixed(logits: Any) -> Any:
     ("change", "sentence"),
     [
         (fixed, r"The float32 file fails in its runtime for 1 picture at once \(Got 1, expected 5\)\."),
-        (lambda logits: logits[:, 0], r"gives logits of the shape \(5,\) for 5 pictures at once, and not \(5, 2\)\."),
+        (lambda logits: logits[:, 0], r"gives logits of shape \(5,\) for 5 pictures at once, instead of \(5, 2\)\."),
         (
             lambda logits: logits if len(logits) > 1 else logits[0],
-            r"of the shape \(2,\) for 1 picture at once, and not",
+            r"of shape \(2,\) for 1 picture at once, instead of",
         ),
     ],
     ids=["a fixed batch", "another shape", "another shape for one"],
@@ -103,16 +103,16 @@ def test_logits_may_not_depend_on_the_other_pictures(model: Model) -> None:
         return compare(Says(rows), {"file": uneven}, five, ("cat", "dog"), "float32")["file"]
 
     assert not found(1e-4).float_problems()
-    assert "depend on how many others are with it, by up to 1.0e-02 of the" in found(0.01).float_problems()[0]
+    assert "depend on the batch size, by up to 1.0e-02 of the" in found(0.01).float_problems()[0]
     assert not found(0.01).int8_problems()
-    assert "depend on how many others are with it" in found(0.5).int8_problems()[0]
+    assert "depend on the batch size" in found(0.5).int8_problems()[0]
     assert not found(float("nan")).finite
 
 
 def test_a_network_without_numbers_is_named(model: Model) -> None:
     five = Pictures(None, model.preprocessing, 5, 5)
     rows = [[1.0, 0.0], [1.0, float("inf")]]
-    with pytest.raises(WorkError, match="network's own logits are not numbers, for random picture 1 first"):
+    with pytest.raises(WorkError, match="logits of the network itself are not finite, first for random picture 1"):
         compare(Says(rows), {"float32": Says(rows)}, five, ("cat", "dog"), "float32")
 
 
@@ -203,7 +203,7 @@ def test_an_opset_that_was_not_reached_is_found() -> None:
     model = SimpleNamespace(opset_import=[SimpleNamespace(domain="", version=18)])
     check_opset(model, 18)
     check_opset(model, None)
-    with pytest.raises(WorkError, match="opset = 21 was not reached: the exporter wrote opset 18"):
+    with pytest.raises(WorkError, match="opset = 21 could not be written: the exporter wrote opset 18"):
         check_opset(model, 21)
 
 
@@ -239,7 +239,7 @@ def test_accuracy_control_watches_pictures_that_the_network_has_not_learnt(
     source = digits
     if splits == "validation":
         source = replace(digits, splits={k: v for k, v in digits.splits.items() if k != "test"})
-    calibration, tuning = calibrating(source, model.preprocessing)
+    calibration, tuning = calibration_pictures(source, model.preprocessing)
     assert calibration.split is not None
     assert tuning.split is not None
     assert calibration.split.name == "train"
@@ -265,11 +265,13 @@ def test_what_the_figures_do_not_show_is_said(model: Model, tmp_path: Path) -> N
         )  # fmt: skip
         return "\n".join(sentences(made, model))
 
-    assert "199 pictures cannot measure half a point, as one is 0.5" in said(199, 0)
+    assert "199 pictures cannot measure half a point: one is 0.5" in said(199, 0)
     assert "cannot measure" not in said(200, 0)
     assert "cannot measure" not in said(10, 0, int8=False)
     assert "bfloat16 on this CPU" not in said(200, 1)
-    assert "bfloat16 on this CPU, and that costs too much: The error grows from 50.00 % to 51.00 %" in said(200, 2)
+    assert "for layers that are not quantized, which costs too much: The error grows from 50.00 % to 51.00 %" in said(
+        200, 2
+    )
 
 
 def test_a_weights_file_in_the_way_is_found(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_refusals_name_the_blocks_and_the_reason(name: str) -> None:
         merge_branches(build(spec, device="meta"))
     assert any(why in text for text in error.value.findings)
     assert len(error.value.findings) <= 3
-    assert "leave out --merge-branches" in error.value.findings[-1]
+    assert "omit --merge-branches" in error.value.findings[-1]
     assert len(REFUSED) == 9
 
 

@@ -75,7 +75,7 @@ def _export(request: Request, model: str, data: str | None, words: tuple[str, ..
     from cardinet.cli.progress import Screen
     from cardinet.export.job import export_model
     from cardinet.export.request import resolve
-    from cardinet.export.words import sentences
+    from cardinet.export.summary import sentences
 
     screen = Screen()
     try:

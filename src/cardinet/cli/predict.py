@@ -37,7 +37,7 @@ def predict(
 
     A picture that cannot be used is named, the others are predicted, and the exit code is 1.
     """
-    from cardinet.evaluate.predicting import resolve
+    from cardinet.evaluate.prediction_request import resolve
     from cardinet.runs.prediction import predictions
 
     found = resolve(model, pictures, words=settings or (), out=out, device=device, compare=compare)

@@ -10,7 +10,7 @@ from cardinet.runs.answer_table import AnswerTable
 
 
 def answer_table(result: Evaluation, split: Split, classes: Sequence[str]) -> AnswerTable:
-    """A row for each picture of the split; a path is the picture's place within the source."""
+    """A table with a row for each picture of the split; its path is the path within the source."""
     table = AnswerTable(result.top.shape[1], truth=True)
     for i in range(len(split)):
         names = [classes[k] for k in result.top[i]]

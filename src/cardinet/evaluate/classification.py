@@ -26,10 +26,10 @@ from cardinet.runs.prediction import BATCH_SIZE, as_input, log_probabilities, to
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a network says of each picture of a split, and the exact counts from it.
+    """The answers of a network to every picture of a split, and the exact counts.
 
-    `confusion[t, p]` counts the pictures of class t that were taken for p; `loss` is the mean cross-entropy
-    without label smoothing; the arrays are in the order of the split.
+    `confusion[t, p]` counts the pictures of class t that were taken for p. `loss` is the mean cross-entropy
+    without label smoothing. The arrays are in the order of the split.
     """
 
     split: str
@@ -75,9 +75,9 @@ class Evaluation:
         return figures
 
     def to_document(self, classes: Sequence[str]) -> dict[str, Any]:
-        """Everything but the answer to each picture, as plain data: the summary, the classes, the confusion matrix.
+        """The summary, the classes and the confusion matrix as plain data, without the answer to each picture.
 
-        Rates whose denominator is 0 are None; `mean` is that of the classes that have one.
+        Rates whose denominator is 0 are None; `mean` is the mean over the other classes.
         """
         rows = scores(self.confusion, classes)
         return {
@@ -104,12 +104,12 @@ def evaluate(
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Evaluate a network in eval mode, in the precision of its parameters, on every picture of a split, once.
+    """Evaluate a network on every picture of a split, once, in eval mode and in the precision of its parameters.
 
-    `classes` is the number of classes of the source, `top` how many of them are kept for each picture. With 10 `crops`
-    the probabilities of a picture's ten crops are averaged (and the loss is of the average); with several `passes` so
-    are those of passes in which the rules that draw in training draw again, from a seed of their own (Swapout's
-    stochastic inference). Raises WorkError when a picture cannot be decoded or was not counted exactly once.
+    `classes` is the number of classes of the source, `top` the number that is kept for each picture. With 10 `crops`
+    the probabilities of ten crops are averaged, and the loss is that of the average. With several `passes` the
+    probabilities of random passes are averaged, drawn from a fixed seed (Swapout's stochastic inference). Raises
+    WorkError if a picture cannot be decoded or was not counted exactly once.
     """
     tally = _Tally(split, classes, top)
     if crops == CROPS:
@@ -126,7 +126,7 @@ def evaluate(
 
 
 class _Tally:
-    """The answers to the pictures of a split as they come in."""
+    """Collects the answers to the pictures of a split."""
 
     def __init__(self, split: Split, classes: int, top: int) -> None:
         n, kept = len(split), min(top, classes)
@@ -136,7 +136,7 @@ class _Tally:
         self.loss, self.top5_right, self.done = 0.0, 0, 0
 
     def add(self, batch: Batch, logs: Tensor) -> None:
-        """The logarithms of the probabilities, float64 (B, classes), of one batch."""
+        """Add the logarithms of the probabilities of one batch, float64 (B, classes)."""
         labels, kept = batch.labels, self.top.shape[1]
         order, probabilities = top_classes(logs, max(kept, 5))
         self.seen[batch.index] += 1
@@ -147,7 +147,7 @@ class _Tally:
         self.done += len(batch.index)
 
     def evaluation(self) -> Evaluation:
-        """What they come to. Raises WorkError when a picture was not counted exactly once."""
+        """The evaluation. Raises WorkError if a picture was not counted exactly once."""
         split, classes, n = self.split, self.classes, len(self.split)
         if not (self.seen == 1).all():
             raise WorkError(f"{int((self.seen != 1).sum())} pictures of {split.name} were not counted exactly once.")
@@ -166,7 +166,7 @@ class _Tally:
 
 
 def _averaged(network: nn.Module, pixels: Tensor, classes: int, crops: int, passes: int, first: int) -> Tensor:
-    """(pictures, classes) in float64: the mean over a picture's crops and the passes, drawn from the seed `first`."""
+    """Logarithms of mean probabilities over crops and passes, float64 (pictures, classes); `first` is the seed."""
     if passes > 1:
         with torch.random.fork_rng():
             torch.manual_seed(first)

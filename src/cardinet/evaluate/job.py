@@ -1,4 +1,4 @@
-"""An evaluation as a job: everything is checked, then every picture of a split is counted once."""
+"""Evaluate a model: check the request, then count every picture of a split once."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from cardinet.runs.prediction import BATCH_SIZE
 
 
 def measure(request: Request, opened: Opened, progress: Callable[[int, int], None] | None = None) -> Evaluation:
-    """The exact figures of what was opened, on the device that the model is on; the table of answers is written.
+    """Evaluate the opened model on the opened pictures, on the model's device, and write the table of answers.
 
-    Raises RequestError where there is no memory for it, WorkError for a picture that is damaged.
+    Raises RequestError if the memory does not suffice, and WorkError for a damaged picture.
     """
     model, split, classes = opened.model, opened.measured.pictures, len(opened.model.classes)
     require_confusion(classes)
@@ -44,7 +44,7 @@ def measure(request: Request, opened: Opened, progress: Callable[[int, int], Non
 
 
 def document(request: Request, opened: Opened, result: Evaluation) -> dict[str, Any]:
-    """What was found, on what and how, as plain data."""
+    """The result, the data and the settings of an evaluation, as plain data."""
     pictures, model = opened.measured, opened.model
     how = {"crops": request.crops, "passes": request.passes, "preprocessing": model.preprocessing.as_settings()}
     figures = result.to_document(model.classes)
@@ -62,12 +62,11 @@ def evaluate_model(
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """The exact figures of a model, or of the one in a run folder or model file, on `data`.
+    """Evaluate a model, or the model in a run folder or model file, on `data`.
 
-    `data` is an opened source, or its text ("flowers/", "parquet:PATH", "digits"). Which pictures of a text are
-    measured, `pictures.open_pictures` says; `split` is the test split, or what is nearest to it; `crops`, `passes`: see
-    `classification.evaluate`. It runs on the device that the model is on. Raises RequestError or WorkError with
-    everything that does not fit.
+    `data` is an opened source or its text ("flowers/", "parquet:PATH", "digits"); `pictures.open_pictures` chooses the
+    pictures of a text. The default `split` is the test split, else the nearest one. `crops`, `passes`: see
+    `classification.evaluate`. It runs on the model's device. Raises RequestError or WorkError with all faults.
     """
     request = Request(
         model=model,

@@ -1,4 +1,4 @@
-"""Whether a model and the pictures of a source belong together."""
+"""Checks that a model and the pictures of a source fit together."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from cardinet.runs.model_file import Model
 
 
 def check_classes(model: Model, source: Source) -> None:
-    """Raise RequestError when the source's classes are not the model's, in the model's order."""
+    """Raise RequestError if the source does not have the model's classes in the same order."""
     if model.classes == source.classes:
         return
     unknown = [name for name in source.classes if name not in model.classes]
-    what = f"it does not know {some(unknown)}" if unknown else "their number or order differs"
+    what = f"it does not know {first_names(unknown)}" if unknown else "their number or order differs"
     raise RequestError(
-        f"The model was trained on the classes {some(model.classes)}, and {source.text} has {some(source.classes)}: "
+        f"The model has the classes {first_names(model.classes)}, but {source.text} has {first_names(source.classes)}: "
         f"{what}. Give pictures of the same classes."
     )
 
 
-def by_name(source: Source, classes: tuple[str, ...], split: str) -> tuple[Source, tuple[str, ...]]:
-    """The source with its labels as places among other classes, and those of them without a picture in a split.
+def relabel(source: Source, classes: tuple[str, ...], split: str) -> tuple[Source, tuple[str, ...]]:
+    """The source with labels as indices into `classes`, and the classes without a picture in a split.
 
-    Raises RequestError, with the nearest names, for classes of its pictures that are not among them.
+    Raises RequestError, with the nearest names, if its pictures have classes that are not in `classes`.
     """
     counts = {name: np.bincount(part.labels, minlength=len(source.classes)) for name, part in source.splits.items()}
     have = sum(counts.values(), np.zeros(len(source.classes), np.int64))
     unknown = [name for name, count in zip(source.classes, have, strict=True) if count and name not in classes]
     if unknown:
-        raise RequestError(_strangers(source, unknown, classes))
+        raise RequestError(_unknown_classes(source, unknown, classes))
     if source.classes != classes:
         place = {name: i for i, name in enumerate(classes)}
         table = np.array([place.get(name, -1) for name in source.classes], dtype=np.int64)
@@ -45,25 +45,28 @@ def by_name(source: Source, classes: tuple[str, ...], split: str) -> tuple[Sourc
     return source, tuple(name for name, count in zip(classes, measured, strict=True) if not count)
 
 
-def _strangers(source: Source, unknown: Sequence[str], classes: Sequence[str]) -> str:
-    """The sentence on classes that a model does not know."""
-    text = (
-        f"The model was trained on the classes {some(classes)}, and it does not know {some(unknown)} of {source.text}"
-    )
+def _unknown_classes(source: Source, unknown: Sequence[str], classes: Sequence[str]) -> str:
+    """The message about classes that a model does not know."""
+    text = f"The model was trained on the classes {first_names(classes)}, and it does not know {first_names(unknown)} of {source.text}"
     if all(name.isdecimal() for name in unknown):
-        return f"{text}: these are numbers, and which class each means is not said there; write the names into it."
-    return f"{text} ({nearest(unknown[0], classes)}). Give pictures of its classes, under their names."
+        return f"{text}: these are numbers; write the class names instead."
+    return f"{text} ({nearest(unknown[0], classes)}). Give pictures of the model's classes, with the same names."
 
 
 def check_passes(model: Model, passes: int) -> None:
-    """Raise RequestError when several passes are asked of a network that draws nothing."""
-    several = isinstance(passes, int) and passes > 1  # what is no number is refused elsewhere
+    """Raise RequestError for several passes of a network without random merges."""
+    several = isinstance(passes, int) and passes > 1  # other checks refuse other types
     if several and not any(isinstance(module, Drawn) for module in model.network.modules()):
-        raise RequestError(f"passes = {passes}: this network draws nothing, so every pass would be the same; give 1.")
+        raise RequestError(
+            f"passes = {passes}: this network has no random layers for that, so all passes would be equal; give 1."
+        )
 
 
 def choose_split(source: Source, asked: str | None) -> str:
-    """The split to evaluate: the one asked for, else all, test or what is nearest to it. Raises RequestError."""
+    """The split to evaluate: the requested one, else all pictures, test, validation or train, the first that exists.
+
+    Raises RequestError for an unknown split.
+    """
     if asked is None:
         return next(name for name in (WHOLE, "test", "validation", "train") if name in source.splits)
     if not isinstance(asked, str) or asked not in source.splits:
@@ -71,6 +74,6 @@ def choose_split(source: Source, asked: str | None) -> str:
     return asked
 
 
-def some(names: Sequence[str]) -> str:
-    """The first names, and how many there are."""
+def first_names(names: Sequence[str]) -> str:
+    """The first names, and the number of all."""
     return ", ".join(names[:5]) + (f", ... ({len(names):,})" if len(names) > 5 else "")

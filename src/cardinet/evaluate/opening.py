@@ -1,4 +1,4 @@
-"""The one opener: the model that a question is about and the pictures on which it is asked, with all that is wrong."""
+"""Open a model and its pictures, with all faults at once. Every job on a trained model opens it here."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ from cardinet.weights.checksums import no_checksums_note
 from cardinet.weights.weight_source import local_file
 
 Make = Callable[[Source], tuple[Model, tuple[str, ...]]]
-"""Makes the classifier of a source's classes, and says in sentences what became of its weights."""
+"""A function that makes a classifier for the classes of a source, with sentences on its weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AskedModel:
-    """The model that a question is about: a classifier, a run folder, a model file or hub:REPO.
+    """The requested model: a classifier, a run folder, a model file or hub:REPO.
 
-    It is put on `device`, "auto" too; with `compare` its tensors are compared with their checksums. A network by its
-    name has the classes of the pictures: `prepare(device)` reads and checks its weights, and gives what makes it.
+    It is put on `device`, which may be "auto". With `compare` its tensors are compared with their checksums. A named
+    network gets the classes of the pictures: `prepare(device)` reads and checks its weights, and returns a function
+    that makes it.
     """
 
     model: Model | str | os.PathLike[str]
@@ -42,12 +43,11 @@ class AskedModel:
 
 @dataclass(frozen=True, kw_only=True)
 class AskedPictures:
-    """The pictures that a question wants: those of `data`, else those of the run that the model is.
+    """The requested pictures: those of `data`, else those of the model's run.
 
-    `settings`, and `words` as a user writes them ("limit=30"), say how they are read; `split` is the one that is
-    measured, `also` names further ones that are needed. `any_classes`: the labels do not matter. `missing` is what is
-    said where there are none, and empty where they may be missing. With `optional` a run's own that cannot be opened
-    are missing too.
+    `settings` and `words` ("limit=30") say how they are read. `split` is the measured split, `also` names other needed
+    splits. With `any_classes` the labels are not checked. `missing` is the message if there are no pictures; if it is
+    empty, they may be missing. With `optional` the pictures of a run may also fail to open.
     """
 
     data: Source | str | None = None
@@ -62,9 +62,9 @@ class AskedPictures:
 
 @dataclass(frozen=True)
 class Parts:
-    """What could be opened, for checks that go on where something could not: that is None.
+    """The parts that could be opened; the others are None. Further checks use them.
 
-    `looked` says that pictures which are None are not there, and not refused.
+    `looked` says that missing pictures do not exist, rather than failed to open.
     """
 
     model: Model | None
@@ -74,9 +74,9 @@ class Parts:
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A model, and the pictures that were asked for; None where there are none, with the reason if it is known.
+    """A model and the requested pictures. Pictures may be None; `refusal` is then the reason, if known.
 
-    `of_model` are sentences for the user on the model.
+    `of_model` are sentences for the user about the model.
     """
 
     model: Model
@@ -86,7 +86,7 @@ class Opened:
 
     @property
     def measured(self) -> OpenedPictures:
-        """The pictures, of a question that needs them (`AskedPictures.missing`)."""
+        """The pictures, for a job that needs them (`AskedPictures.missing`)."""
         assert self.pictures is not None
         return self.pictures
 
@@ -97,7 +97,7 @@ class Opened:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences for the user on the model and its pictures."""
+        """Sentences for the user about the model and its pictures."""
         return (*self.of_model, *(() if self.pictures is None else self.pictures.notes))
 
 
@@ -110,11 +110,11 @@ def opened(
     check_all: Callable[[Parts], None] = lambda parts: None,
     progress: Progress | None = None,
 ) -> Opened:
-    """Open a model and the pictures that are wanted.
+    """Open a model and the requested pictures.
 
-    `check` looks at what else was asked, such as a place for output; `check_model` at the model, where there is one;
-    `check_all` at what all of it is together. Raises RequestError or WorkError once, with everything that any of them
-    and the opening itself find.
+    `check` checks the rest of the request, such as an output path. `check_model` checks the model, if it could be
+    opened; `check_all` checks all parts together. Raises RequestError or WorkError once, with all faults of the opening
+    and of these checks.
     """
     found = Findings()
     device, model, make, pictures, refusal = "cpu", None, None, None, None
@@ -157,7 +157,7 @@ def opened(
 def _pictures(
     asked: AskedModel, wanted: AskedPictures, model: Model | None, progress: Progress | None
 ) -> OpenedPictures | None:
-    """The pictures for a model, which is None where it could not be opened, or is yet to be made."""
+    """The pictures for a model. The model is None if it could not be opened or is not made yet."""
     if isinstance(wanted.data, Source):
         if model is not None and not wanted.any_classes:
             check_classes(model, wanted.data)
@@ -177,7 +177,7 @@ def _pictures(
 
 
 def model_path(model: str) -> Path | None:
-    """The model file that MODEL means: a file, a run folder's, or a Hub repository's; None when it is a network's name.
+    """The model file of MODEL: a file, that of a run folder or of a Hub repository; None for the name of a network.
 
     Raises RequestError for a folder without a model file.
     """
@@ -190,25 +190,25 @@ def model_path(model: str) -> Path | None:
     if file.exists():
         return file
     if not (path / "run.toml").exists() and is_known_name(model):
-        return None  # a folder that happens to be called as a network
+        return None  # a folder that has the name of a network by chance
     if (path / "run.toml").exists():
         raise RequestError(
-            f"{path} has no model yet, as its run ended before the first evaluation; go on with it first "
+            f"{path} has no model yet: its run stopped before the first evaluation. Continue it first "
             f"(cardinet train --resume {shlex.quote(str(path))})."
         )
-    raise RequestError(f"{path} is not a run folder: there is no model.safetensors in it.")
+    raise RequestError(f"{path} is not a run folder: it has no model.safetensors.")
 
 
 def read_model(model: str, device: str = "cpu", *, compare: bool = True) -> Model:
-    """The classifier in a run folder or model file, on a device; with `compare`, as it was written (`load_model`).
+    """Read the classifier in a run folder or model file, on a device; `compare` checks its checksums (`load_model`).
 
-    Raises RequestError for anything else, WorkError for a damaged file.
+    Raises RequestError for anything else, and WorkError for a damaged file.
     """
     path = model_path(model)
     if path is None:
         if is_known_name(model):
             raise RequestError(
-                f'"{model}" is a network\'s name and has no parameters; give a run folder or a model file '
+                f'"{model}" is the name of a network, without parameters; give a run folder or a model file '
                 "(`cardinet eval` takes it with --weights FILE)."
             )
         raise RequestError(f'"{model}" is not there; give a run folder or a model file.')
@@ -216,16 +216,18 @@ def read_model(model: str, device: str = "cpu", *, compare: bool = True) -> Mode
 
 
 def model_of(model: Model | str | os.PathLike[str], device: str = "cpu", *, compare: bool = True) -> Model:
-    """A classifier as it is, or the one in a run folder or model file, on a device. Raises as `read_model`."""
+    """A classifier unchanged, or the one in a run folder or model file, on a device. Raises as `read_model`."""
     if isinstance(model, Model):
         return model
     if isinstance(model, str | os.PathLike):
         return read_model(os.fspath(model), device, compare=compare)
-    raise RequestError(f"{type(model).__name__} is not a model; give what cardinet.load(FILE) gives, or a run folder.")
+    raise RequestError(
+        f"{type(model).__name__} is not a model; give the result of cardinet.load(FILE), or a run folder."
+    )
 
 
 def run_of(model: Model | str | os.PathLike[str]) -> RunFolder | None:
-    """The run that MODEL is, if it is one: it knows its pictures."""
+    """The run folder that MODEL names, if it is one. A run knows its pictures."""
     if isinstance(model, str | os.PathLike) and (Path(model) / "run.toml").exists():
         return RunFolder(Path(model))
     return None

@@ -1,4 +1,4 @@
-"""The pictures that a question is asked on: which of a source or run they are, with labels of the model's classes."""
+"""The pictures on which a model is measured: chosen from a source or a run, with labels of the model's classes."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, Split, open_source
 from cardinet.data.source_listing import Listing
 from cardinet.data.splitting import WHOLE
-from cardinet.evaluate.matching import by_name, choose_split, some
+from cardinet.evaluate.matching import choose_split, first_names, relabel
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model
 from cardinet.runs.run_pictures import open_pictures as pictures_of_run
 
 HOW_READ = ("on_bad_image", "pixel_limit")
-"""Settings that do not change which pictures a run has."""
+"""Settings that do not change the choice of a run's pictures."""
 
 DIVIDING = ("validation", "test", "split_seed")
-"""Settings with which a user asks for a division of his own."""
+"""Settings that divide a source into splits."""
 
 
 @dataclass(frozen=True, eq=False)
 class OpenedPictures:
-    """The pictures for a model: a source whose labels are places among the model's classes, and its measured split.
+    """The pictures for a model: a source whose labels are indices into the model's classes, and its measured split.
 
-    `notes` are sentences for the user: which pictures these are, what was left out, and which classes have none.
+    `notes` are sentences for the user: the choice of pictures, those left out, and the classes without pictures.
     """
 
     source: Source
@@ -53,62 +53,63 @@ def open_pictures(
     also: tuple[str, ...] = (),
     progress: Progress | None = None,
 ) -> OpenedPictures | None:
-    """The pictures of `data`, else those of a `run`; None where there are neither.
+    """The pictures of `data`, else those of a `run`; None if neither is given.
 
-    A source without splits is measured as a whole. Where the `model` was trained on it, the part that its training held
-    out is; where a `split` or a division is asked for, it is divided as in a training. Labels are brought to the
-    model's classes by name. The pictures of the measured split, and of those that are `also` needed, are checked first:
-    bad ones are refused or left out, as `on_bad_image` says. Raises RequestError or WorkError with what does not fit.
+    A source without splits is measured as a whole. If the `model` was trained on it, only the pictures that the
+    training held out are measured. If a `split` or a division is requested, the source is divided as in a training.
+    Labels are matched to the model's classes by name. The pictures of the measured split and of the splits in `also`
+    are checked first: bad ones are refused or left out (`on_bad_image`). Raises RequestError or WorkError with all
+    faults.
     """
     if data is None and run is None:
         if settings:
-            raise RequestError("--set changes how the pictures of --data are read; name them with --data.")
+            raise RequestError("--set changes how the pictures of --data are read; give --data too.")
         return None
     if data is None:
         assert run is not None
-        source, chosen, notes, asked = _of_run(run, settings, split)
+        source, chosen, notes, asked = _pictures_of_run(run, settings, split)
     else:
         asked = validate(DataSettings, settings)
         trained = _trained(model)
         source = open_source(data, asked, lambda listing: _division(listing, asked, settings, trained, split))
         chosen = choose_split(source, split)
-        notes = _about(source, chosen, trained, divided=_divides(settings))
-    if source.small:  # decoded already, and a network that knows no statistics takes those of its training pictures
+        notes = _notes_on(source, chosen, trained, divided=_divides(settings))
+    if source.small:  # already decoded; a network without statistics takes those of the training pictures
         also = (*also, "train")
     source = replace(source, splits={key: source.splits[key] for key in source.splits if key in (chosen, *also)})
     before = len(source.splits[chosen])
     source, _ = admitted(source, asked, progress)
     if left_out := before - len(source.splits.get(chosen, ())):
-        notes.append(f"{left_out:,} of {before:,} pictures cannot be used and are left out (on_bad_image = skip).")
+        notes.append(f"{left_out:,} of {before:,} pictures cannot be used and were left out (on_bad_image = skip).")
     if chosen not in source.splits:
         raise RequestError(f"None of the {before:,} {chosen} pictures of {source.text} can be used.")
     if model is not None:
-        source, empty = by_name(source, model.classes, chosen)
+        source, empty = relabel(source, model.classes, chosen)
         if empty:
-            notes.append(f"There are no pictures of {some(empty)}, so these classes are not measured.")
+            notes.append(f"There are no pictures of {first_names(empty)}, so these classes are not measured.")
     return OpenedPictures(source, chosen, tuple(notes))
 
 
-def _of_run(
+def _pictures_of_run(
     run: RunFolder, settings: Mapping[str, Any], split: str | None
 ) -> tuple[Source, str, list[str], DataSettings]:
-    """The pictures of a run as they were when it began, but for how bad ones are met."""
+    """The pictures of a run, chosen as in that run; `settings` may change only the treatment of bad ones."""
     if others := [key for key in settings if key not in HOW_READ]:
         raise RequestError(
-            f"{', '.join(others)}: a run's own are read as they were; --set changes only "
-            f"{' and '.join(HOW_READ)} of them. Name other pictures with --data."
+            f"{', '.join(others)}: the pictures of a run are read as in that run; --set can change only "
+            f"{' and '.join(HOW_READ)}. Give other pictures with --data."
         )
     record = run.record()
     source = pictures_of_run(record, settings)
     chosen = choose_split(source, split)
     skipped = sum(identity.startswith(f"{chosen}:") for identity in record.skipped)
-    notes = [f"{skipped:,} {chosen} pictures are left out: the training skipped them, as they cannot be used."]
+    notes = [f"{skipped:,} {chosen} pictures are left out: the training skipped them, because they cannot be used."]
     asked = validate(DataSettings, {**record.recipe.get("data", {}), **settings}, "data.")
     return source, chosen, notes if skipped else [], asked
 
 
 def _trained(model: Model | None) -> Mapping[str, Any]:
-    """What a model file says of the pictures of its training; nothing of a file by another hand."""
+    """The facts about the training pictures in a model file; empty for a foreign file."""
     found = model.training.get("pictures") if model is not None else None
     return found if isinstance(found, Mapping) else {}
 
@@ -120,9 +121,9 @@ def _divides(settings: Mapping[str, Any]) -> bool:
 def _division(
     listing: Listing, asked: DataSettings, settings: Mapping[str, Any], trained: Mapping[str, Any], split: str | None
 ) -> DataSettings | None:
-    """The settings that divide a source without splits, None where all of it is measured.
+    """The settings that divide a source without splits; None to measure all of it.
 
-    The data of a training is divided as that was, whichever split is asked for.
+    The data of a training is divided as in that training, for any requested split.
     """
     if split == WHOLE:
         return None
@@ -133,10 +134,10 @@ def _division(
     return asked if split is not None else None
 
 
-def _about(source: Source, chosen: str, trained: Mapping[str, Any], *, divided: bool) -> list[str]:
-    """Sentences on a source: what in it is not used, and which of its pictures are measured.
+def _notes_on(source: Source, chosen: str, trained: Mapping[str, Any], *, divided: bool) -> list[str]:
+    """Sentences about a source: the parts that are not used, and the pictures that are measured.
 
-    `divided` says that the user asked for a division of his own.
+    `divided` says that the user requested a division.
     """
     said = [note.sentence() for note in source.notes]
     count, own = f"{len(source.splits[chosen]):,}", source.fingerprint == trained.get("fingerprint")
@@ -145,16 +146,16 @@ def _about(source: Source, chosen: str, trained: Mapping[str, Any], *, divided: 
         said.append(f"{source.text} is not divided into splits, so all its {count} pictures are measured.{seen}")
     elif source.unsplit and own and divided:
         said.append(
-            f"The model was trained on {source.text}, which is divided otherwise here as asked: its training pictures "
-            f"can be among the {count} that are measured."
+            f"The model was trained on {source.text}, which is now divided in another way, as requested: training "
+            f"pictures may be among the {count} measured ones."
         )
     elif source.unsplit and own and chosen == "train":
-        said.append(f"The model was trained on {source.text}: measured are {count} pictures that it learnt from.")
+        said.append(f"The model was trained on {source.text}: the {count} measured pictures are its training pictures.")
     elif source.unsplit and own:
         said.append(
-            f"The model was trained on a part of {source.text}: measured are the {count} {chosen} pictures that its "
-            "training held out."
+            f"The model was trained on a part of {source.text}: the {count} {chosen} pictures that its training held "
+            "out are measured."
         )
     elif source.unsplit:
-        said.append(f"{source.text} is divided as for a training: measured are its {count} {chosen} pictures.")
+        said.append(f"{source.text} is divided as for a training: its {count} {chosen} pictures are measured.")
     return said

@@ -1,4 +1,4 @@
-"""What is asked of an evaluation, checked whole before any work."""
+"""The request of an evaluation, which is checked completely before any work."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from cardinet.runs.answer_table import check_table
 from cardinet.runs.model_file import Model
 from cardinet.runs.prediction import BATCH_SIZE
 
-NO_PICTURES = "Name the pictures to evaluate on with --data; only a run folder knows its own."
+NO_PICTURES = "Give the pictures to evaluate on with --data; only a run folder knows its own."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """An evaluation of a model on the pictures of `data`, or on a run's own.
 
-    `words` are settings of the pictures as a user writes them ("limit=30"). `split` is the test split, or what is
-    nearest to it; `mean` and `std` stand in place of the model's own, as text with commas ("0.5,0.5,0.5"). `crops` and
-    `passes`: see `classification.evaluate`. `out` is a table of the answers, which names the `top` most probable
-    classes of a picture. `prepare` makes a named network with weights from elsewhere (`opening.AskedModel`).
+    `words` are settings of the pictures ("limit=30"). The default `split` is the test split, else the nearest one.
+    `mean` and `std` replace the model's own, as text with commas ("0.5,0.5,0.5"). `crops` and `passes`: see
+    `classification.evaluate`. `out` is a path for the table of answers, which has the `top` most probable classes of
+    each picture. `prepare` makes a named network with weights from elsewhere (`opening.AskedModel`).
     """
 
     model: Model | str | os.PathLike[str]
@@ -52,7 +52,7 @@ class Request:
     out: Path | None = None
 
     def check(self) -> None:
-        """Raise RequestError with everything that is wrong with the request itself, without a model or pictures."""
+        """Raise RequestError with all faults of the request itself, without a model or pictures."""
         findings = Findings()
         with findings:
             require_whole(1, batch_size=self.batch_size)
@@ -71,7 +71,7 @@ class Request:
         findings.raise_if_any()
 
     def statistics(self) -> Mapping[str, tuple[float, ...]]:
-        """`mean` and `std` as numbers, where they are given. Raises RequestError for what are none."""
+        """`mean` and `std` as numbers, if they are given. Raises RequestError for invalid ones."""
         findings = Findings()
         given = {}
         for name, text in (("mean", self.mean), ("std", self.std)):
@@ -90,9 +90,9 @@ class Request:
 
 
 def resolve(request: Request, progress: Progress | None = None) -> Opened:
-    """The model, with the mean and deviation that were asked for, and the pictures to measure it on.
+    """Open the model, with the requested mean and deviation, and the pictures to measure it on.
 
-    Raises RequestError or WorkError with everything that is wrong.
+    Raises RequestError or WorkError with all faults.
     """
     asked = AskedModel(model=request.model, device=request.device, compare=request.compare, prepare=request.prepare)
     wanted = AskedPictures(data=request.data, words=tuple(request.words), split=request.split, missing=NO_PICTURES)

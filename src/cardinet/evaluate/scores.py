@@ -1,4 +1,4 @@
-"""What a confusion matrix says of each class, and which classes are taken for each other."""
+"""The scores of each class from a confusion matrix, and the most confused pairs of classes."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ Confusion = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Score:
-    """One class: exact counts, and rates that are None where their denominator is 0."""
+    """One class: exact counts, and rates, which are None if their denominator is 0."""
 
     name: str
     support: int
     """Pictures of this class."""
     missed: int
-    """Of those, the ones given another class."""
+    """The number of these that got another class."""
     precision: float | None
     recall: float | None
     f1: float | None
     taken_for: str
-    """The class that its pictures are most often mistaken for, or ""."""
+    """The class for which its pictures are most often taken, or ""."""
     taken: int
-    """How often."""
+    """The number of these pictures."""
 
     @property
     def miss_rate(self) -> float:

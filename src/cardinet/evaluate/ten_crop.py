@@ -20,7 +20,7 @@ CROPS = 10
 def ten_crops(image: Image.Image, preprocessing: Preprocessing) -> torch.Tensor:
     """The crops of a decoded picture as pixels, uint8 (10, C, crop, crop): corners, centre, then those mirrored.
 
-    The picture is resized as for one crop; one that is smaller than the crop is put on black first.
+    The picture is resized as for one crop. A picture smaller than the crop is first padded with black.
     """
     image, side = preprocessing.to_mode(image), preprocessing.crop
     size = preprocessing.resized_size(image.size)
@@ -34,7 +34,7 @@ def ten_crops(image: Image.Image, preprocessing: Preprocessing) -> torch.Tensor:
     crops = []
     for mirrored in (False, True):
         for left, top in (*((x, y) for y in (0, below) for x in (0, right)), middle):
-            x = right - left if mirrored else left  # the place in the picture that is not mirrored
+            x = right - left if mirrored else left  # the place in the picture before mirroring
             box = x, top, x + side, top + side
             crop = image.crop(box) if image.size == size else preprocessing.window(image, box)
             crops.append(crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else crop)
@@ -45,7 +45,7 @@ def ten_crops(image: Image.Image, preprocessing: Preprocessing) -> torch.Tensor:
 def ten_crop_batches(split: Split, preprocessing: Preprocessing, *, batch_size: int, device: str) -> Iterator[Batch]:
     """Every sample once, in order, as `evaluation_batches` gives them, but with pixels (10 B, C, crop, crop).
 
-    Raises WorkError that names a picture that cannot be decoded.
+    Raises WorkError with the name of a picture that cannot be decoded.
     """
     for first in range(0, len(split), batch_size):
         index = np.arange(first, min(first + batch_size, len(split)))

@@ -1,4 +1,4 @@
-"""Models as files for other runtimes: ONNX, torch.export, OpenVINO; INT8; each file is proven by running it.
+"""Export models to ONNX, torch.export and OpenVINO, also in INT8. Each file is checked by running it.
 
-Called, it writes one: `cardinet.export(model, "model.onnx")`, see `job.export_file`.
+The package can be called: `cardinet.export(model, "model.onnx")`, see `job.export_file`.
 """

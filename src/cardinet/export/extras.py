@@ -1,4 +1,4 @@
-"""The optional libraries of an export: whether they are there, and how they are imported."""
+"""The optional libraries of an export: check that they are installed, and import them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TELEMETRY = "openvino_telemetry"
 
 
 def check_installed(format: Format, int8: bool) -> None:
-    """Raise RequestError that names the libraries that are not installed, and the extra that brings them."""
+    """Raise RequestError with the libraries that are not installed, and the extra that installs them."""
     missing = [name for name in format.needs(int8) if not _installed(name)]
     if missing:
         what = f"The format {format.name}{' with int8' if int8 else ''}"
@@ -31,26 +31,26 @@ def check_installed(format: Format, int8: bool) -> None:
 
 
 def library(name: str) -> Any:
-    """A library of the extra, imported without its telemetry. Raises RequestError where it is there but broken.
+    """Import a library of the extra without its telemetry. Raises RequestError if it is installed but broken.
 
-    OpenVINO and NNCF report each import and each quantization to their maker where their telemetry package is
-    installed, as it always is; a user who exports a model has not agreed to that.
+    OpenVINO and NNCF report each import and each quantization to their maker through their telemetry package. A user
+    who exports a model has not agreed to that.
     """
-    from cardinet.weights.reachability import short_reason  # which imports the clients of servers
+    from cardinet.weights.reachability import short_reason  # it imports network clients
 
     with isolated():
         try:
             return importlib.import_module(name)
-        except (ImportError, OSError) as error:  # a part of it is missing, or a shared library that it needs
+        except (ImportError, OSError) as error:  # a part of it, or a shared library, is missing
             raise RequestError(
-                f"{name} is installed but cannot be imported ({short_reason(error)}); install it anew: "
+                f"{name} is installed but cannot be imported ({short_reason(error)}); reinstall it: "
                 'pip install --force-reinstall "cardinet[export]".'
             ) from error
 
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Within it nothing that is imported reports to its maker, or says that a machine has no CUDA."""
+    """A context in which imported libraries send no telemetry and do not warn of a missing CUDA."""
     with _without_telemetry(), quiet("torch.utils.cpp_extension"):
         yield
 
@@ -58,15 +58,15 @@ def isolated() -> Iterator[None]:
 def _installed(name: str) -> bool:
     with suppress(ValueError):
         return importlib.util.find_spec(name) is not None
-    return True  # already imported by a loader that keeps no specification
+    return True  # already imported, by a loader without a specification
 
 
 @contextmanager
 def _without_telemetry() -> Iterator[None]:
-    if TELEMETRY in sys.modules:  # the user's own import, or ours before: theirs to decide
+    if TELEMETRY in sys.modules:  # already imported: leave it alone
         yield
         return
-    sys.modules[TELEMETRY] = None  # type: ignore[assignment]  # Python's own way to say that it cannot be imported
+    sys.modules[TELEMETRY] = None  # type: ignore[assignment]  # Python then refuses to import it
     try:
         yield
     finally:
@@ -75,7 +75,7 @@ def _without_telemetry() -> Iterator[None]:
 
 @contextmanager
 def quiet(logger: str) -> Iterator[None]:
-    """Within it only errors are logged there."""
+    """A context in which a logger logs only errors."""
     named = logging.getLogger(logger)
     before = named.level
     named.setLevel(logging.ERROR)
@@ -87,7 +87,7 @@ def quiet(logger: str) -> Iterator[None]:
 
 @contextmanager
 def ignored(category: type[Warning], *messages: str) -> Iterator[None]:
-    """Within it, warnings of a library about itself that begin so are not shown."""
+    """A context that hides warnings of a category that begin with one of the messages."""
     with warnings.catch_warnings():
         for message in messages:
             warnings.filterwarnings("ignore", message, category)

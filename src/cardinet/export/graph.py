@@ -1,4 +1,4 @@
-"""A model's network as one graph of torch's operators, for any number of pictures: what every format starts from."""
+"""The graph of a network in torch's operators, for any number of pictures. Every format starts from it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cardinet.rewrite.strip import strip
 from cardinet.runs.model_file import Model
 
 NOTES = ("stack_trace", "source_fn_stack", "torch_fn")
-"""Of a node: where it stands in the source, with this machine's paths."""
+"""Notes of a node about its place in the source, with paths of this machine."""
 
 
 class Normalised(nn.Module):
@@ -31,15 +31,18 @@ class Normalised(nn.Module):
         return logits
 
 
-def stripped(network: nn.Module) -> nn.Module:
-    """A float32 copy on the CPU as it works in eval mode, without what only training needs."""
+def float_copy(network: nn.Module) -> nn.Module:
+    """A float32 copy on the CPU in eval mode, without layers that act only in training."""
     twin = strip(network).to("cpu", torch.float32).eval().requires_grad_(False)
     return twin.to(memory_format=torch.contiguous_format)
 
 
 def graph_of(model: Model, with_preprocessing: bool) -> ExportedProgram:
-    """The program of float32 (N, C, crop, crop), normalised, or with the preprocessing of uint8, to logits (N, K)."""
-    network = stripped(model.network)
+    """The program from pixels (N, C, crop, crop) to logits (N, K).
+
+    The pixels are normalised float32 values, or with the preprocessing uint8.
+    """
+    network = float_copy(model.network)
     p = model.preprocessing
     pixels = torch.zeros(2, p.channels, p.crop, p.crop, dtype=torch.uint8 if with_preprocessing else torch.float32)
     whole = Normalised(network, p).eval() if with_preprocessing else network

@@ -1,4 +1,4 @@
-"""An export as a job: translate, quantize, write beside, run what was written, and only then give it its name."""
+"""Export a model: translate, quantize, write temporary files, run them, and only then move them into place."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from cardinet.base.version import __version__
 from cardinet.data.source import Source
 from cardinet.export import runner
 from cardinet.export.extras import library
-from cardinet.export.files import Files, Maker, Progress
+from cardinet.export.file_maker import Files, Maker, Progress
 from cardinet.export.formats import format_named, format_of, suffixes
 from cardinet.export.latency import latencies
 from cardinet.export.parity import Parity, compare
-from cardinet.export.pictures import Pictures, calibrating, feed, proving
+from cardinet.export.proof_pictures import Pictures, calibration_pictures, feed, proof_pictures
 from cardinet.export.request import Request, check_request, resolve
 from cardinet.export.result import Export
 from cardinet.runs.model_file import Model
 
 SECONDS = 3.0
-"""For the latencies of a batch size."""
+"""The time for measuring the latencies of one batch size."""
 
 
 def export_model(
     model: Model, request: Request, source: Source | None = None, progress: Progress | None = None
 ) -> Export:
-    """Write a model in another format, run the file over pictures of the source, and say how it compares.
+    """Write a model in another format, run the file on pictures of the source, and compare it with the network.
 
-    Without a source the pictures are random, which shows that the file is the same function and nothing of its error.
-    Raises RequestError as `check_request`, and WorkError, with nothing written, where a float file predicts another
-    class for more than max(1, 0.1 %) of the pictures or an int8 file's error grows by more than 0.5 points.
+    Without a source the pictures are random. They show that the function is the same, but nothing of the error. Raises
+    RequestError as `check_request` does. Raises WorkError, and writes nothing, if a float file predicts another class
+    for more than max(1, 0.1 %) of the pictures, or if the error of an int8 file is more than 0.5 points higher.
     """
     check_request(model, source, request)
     said: Progress = progress or (lambda what, done, total: None)
     threads = request.threads or torch.get_num_threads()
     dtype = "uint8" if request.with_preprocessing else "float32"
-    pictures = proving(source, model.preprocessing, request.pictures, request.workers)
+    pictures = proof_pictures(source, model.preprocessing, request.pictures, request.workers)
     calibration = _calibration(source, model, request, said)
     with temporary_folder_beside(request.out) as folder, _threads(threads):
         maker = Maker(model, request, folder, threads, said)
@@ -88,16 +88,16 @@ def export_model(
 def export_file(
     model: Model | str | Path, path: str | Path, *, data: Source | str | Path | None = None, **how: Any
 ) -> Export:
-    """Write a model, or the one in a run folder or model file, in the format of the path's suffix.
+    """Write a model, or that of a run folder or model file, in the format of the path's suffix.
 
-    The suffixes are .onnx, .xml of OpenVINO and .pt2 of torch.export. `data`, an opened source or its text, holds the
-    pictures that prove it; `how` is what `Request` takes, as `int8=True`. Raises as `export_model`, and RequestError
-    for another suffix.
+    The suffixes are .onnx, .xml of OpenVINO and .pt2 of torch.export. `data`, an opened source or its text, has the
+    pictures for the proof. `how` are arguments of `Request`, such as `int8=True`. Raises as `export_model`, and
+    RequestError for another suffix.
     """
     out = path_of(path)
     format = format_of(out)
     if "format" not in how and format is None:
-        raise RequestError(f"{path}: the format of a file is known by its end: {suffixes()}.")
+        raise RequestError(f"{path}: the suffix gives the format of the file; use one of {suffixes()}.")
     if unknown := sorted(how.keys() - {field.name for field in fields(Request)}):
         known = ", ".join(field.name for field in fields(Request) if field.name != "out")
         raise RequestError(f'An export has no option "{unknown[0]}"; it has {known}.')
@@ -109,18 +109,18 @@ def export_file(
 def _calibration(
     source: Source | None, model: Model, request: Request, progress: Progress
 ) -> tuple[Pictures, Pictures] | None:
-    """The pictures of an int8 file, decoded before any work, so that a damaged one is found at once."""
+    """The pictures for an int8 file. They are decoded before any work, so that a damaged one is found at once."""
     if source is None or not request.int8:
         return None
     progress("decoding pictures to calibrate on", 0, 1)
-    calibration, tuning = calibrating(source, model.preprocessing, request.workers)
+    calibration, tuning = calibration_pictures(source, model.preprocessing, request.workers)
     return calibration.held(), tuning.held()
 
 
 def _judge(request: Request, problems: tuple[str, ...], *advice: str) -> None:
-    """Raise WorkError where a file must not be called good, with what can be done then."""
+    """Raise WorkError with the problems of a file, if there are any, and with advice."""
     if problems:
-        first = f"{request.out} was not written: what was made is not the network that it was made from."
+        first = f"{request.out} was not written: the exported file does not match the network."
         raise WorkError(first, *problems, *advice)
 
 
@@ -139,7 +139,7 @@ def _threads(number: int) -> Iterator[None]:
 
 
 def _versions(request: Request) -> dict[str, str]:
-    """As the libraries say it, which come in packages of several names."""
+    """The versions that the libraries report themselves, as their packages have several names."""
     names = format_named(request.format).needs(request.int8)
     found = {name: str(getattr(library(name), "__version__", "unknown")) for name in names}
     own = {"cardinet": __version__, "torch": str(torch.__version__)}

@@ -1,4 +1,4 @@
-"""How long a file takes for a batch beside the network and its other forms, all in turn."""
+"""The latency of a file, the network and the file's other forms for a batch, measured in turn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BATCHES = (1, 8)
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of a batch, by contender: one for each of `rounds` rounds, in which all ran in turn."""
+    """The milliseconds for a batch by contender, one for each round. In a round all contenders run in turn."""
 
     batch: int
     times: Mapping[str, tuple[float, ...]]
@@ -32,16 +32,16 @@ class Latency:
         return {name: statistics.median(times) for name, times in self.times.items()}
 
     def quartiles(self, name: str) -> tuple[float, float]:
-        """The lower and the upper one of a contender's milliseconds."""
+        """The lower and upper quartile of a contender's milliseconds."""
         low, _, high = statistics.quantiles(self.times[name], n=4)
         return low, high
 
     def ratios(self, slow: str, fast: str) -> tuple[float, ...]:
-        """How many times as many pictures the second did, round by round."""
+        """The speed of `fast` relative to `slow`, round by round."""
         return tuple(a / b for a, b in zip(self.times[slow], self.times[fast], strict=True))
 
     def ratio(self, slow: str, fast: str) -> float:
-        """The median of the ratios: other work on the machine meets both of a round, and cancels."""
+        """The median of the ratios. Other work on the machine slows both of a round, so it cancels out."""
         return statistics.median(self.ratios(slow, fast))
 
     def to_document(self) -> dict[str, Any]:
@@ -60,9 +60,9 @@ def latencies(
     seconds: float,
     most: int,
 ) -> tuple[Latency, ...]:
-    """The latency of every contender at each batch size, repeating the pictures given where they are fewer.
+    """The latency of every contender for each batch size; the pictures are repeated to fill a batch.
 
-    They run in turn, for about `seconds` a size and at most `most` rounds.
+    The contenders run in turn, for about `seconds` per batch size and at most `most` rounds.
     """
     return tuple(_latency(contenders, np.resize(pixels, (n, *pixels.shape[1:])), seconds, most) for n in batches)
 

@@ -1,4 +1,4 @@
-"""The proof of an exported file: the same pictures through the network and through the file, in its own runtime."""
+"""The proof of an exported file: the network, and the file in its runtime, classify the same pictures."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import numpy.typing as npt
 from cardinet.base.errors import CardinetError, WorkError
 from cardinet.base.rounding import ROUNDING, float32_limit, share
 from cardinet.export.formats import quantized_formats
-from cardinet.export.pictures import Pictures, feed
+from cardinet.export.proof_pictures import Pictures, feed
 from cardinet.export.runner import Runner, reason
 
 SHARE = 0.001
-"""Of the predictions: so many may differ in a float file, or one."""
+"""The share of predictions that may differ in a float file; at least one may."""
 
 POINTS = 0.005
-"""By so much (0.5 points) the error of an int8 file may be above the network's."""
+"""The allowed increase of the error of an int8 file: 0.5 points."""
 
 UNEVEN = 0.1
-"""Relative to the largest logit: by so much an int8 file's logits of a picture may differ between batches."""
+"""The allowed difference of an int8 file's logits between batches, relative to the largest logit."""
 
 LISTED = 10
 BATCH = 64
 OTHERS = (1, 3)
-"""Batches in which the first pictures are seen again, as a file must take any number."""
+"""Other batch sizes for the first pictures, because a file must accept any number."""
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A picture on which a file and the network differ; the margin is between the network's two best logits."""
+    """A picture for which a file and the network differ; `margin` is between the network's two best logits."""
 
     picture: str
     before: str
@@ -43,12 +43,12 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Parity:
-    """What a file says of pictures, against the network.
+    """A comparison of a file with the network.
 
-    `largest` is the largest difference of a logit, `relative` the same as a share of the network's largest logit;
-    `finite` says that all logits are numbers. The numbers of wrong predictions are None where nobody knows the truth.
-    `uneven` is the largest difference, as a share too, between what the file says of a picture in batches of 1, 3 and
-    up to 64.
+    `largest` is the largest difference of a logit, `relative` the same as a share of the network's largest logit.
+    `finite` says that all logits are finite. The numbers of wrong predictions are None if the true classes are unknown.
+    `uneven` is the largest difference, also as a share, between the logits of a picture in batches of 1, 3 and up to
+    64.
     """
 
     count: int
@@ -71,39 +71,39 @@ class Parity:
 
     @property
     def growth(self) -> float | None:
-        """By how much the error grows, as a share."""
+        """The increase of the error, as a share."""
         if self.wrong_before is None or self.wrong_after is None:
             return None
         return (self.wrong_after - self.wrong_before) / self.count
 
     def float_problems(self, rounding: Callable[[], float] = lambda: 0.0) -> tuple[str, ...]:
-        """Why a float file is not the network, in sentences; none if it is.
+        """The reasons why a float file does not match the network, in sentences; empty if it matches.
 
-        `rounding` says what the network itself rounds in float32, relative to its largest logit; it is asked only where
-        the logits differ by more than most networks round.
+        `rounding` computes the float32 rounding of the network itself, relative to its largest logit. It is called only
+        if the logits differ by more than the usual rounding.
         """
         limit = float32_limit(max(self.relative, self.uneven), rounding)
         allowed = max(1, int(SHARE * self.count))
         found = []
         if not self.finite:
-            found.append("Some of its logits are not numbers.")
+            found.append("Some of its logits are not finite.")
         if self.differing > allowed:
             ties = sum(d.near_tie for d in self.disagreements)
             found.append(
-                f"{self.differing:,} of {self.count:,} predictions differ from the network's, and at most {allowed:,} "
-                f"may; {ties:,} of them are near-ties. {self.listed()}"
+                f"{self.differing:,} of {self.count:,} predictions differ from the network's; at most {allowed:,} "
+                f"may. {ties:,} of them are near-ties. {self.listed()}"
             )
         if self.finite and not self.relative <= limit:
             found.append(
-                f"Its logits differ by up to {self.relative:.1e} of the largest one, and at most {limit:.0e} is "
-                "rounding."
+                f"Its logits differ by up to {self.relative:.1e} of the largest one; rounding explains at most "
+                f"{limit:.0e}."
             )
         return (*found, *self._uneven(limit))
 
     def int8_problems(self) -> tuple[str, ...]:
-        """Why an int8 file is too far from the network, in sentences; none if it is not."""
+        """The reasons why an int8 file is too far from the network, in sentences; empty if it is close enough."""
         if not self.finite:
-            return ("Some of its logits are not numbers.",)
+            return ("Some of its logits are not finite.",)
         if self.growth is None or self.growth <= POINTS:
             return self._uneven(UNEVEN)
         before, after = (100 * (wrong or 0) / self.count for wrong in (self.wrong_before, self.wrong_after))
@@ -126,13 +126,10 @@ class Parity:
     def _uneven(self, limit: float) -> tuple[str, ...]:
         if not self.finite or self.uneven <= limit:
             return ()
-        return (
-            f"Its logits of a picture depend on how many others are with it, by up to {self.uneven:.1e} of the largest "
-            "one.",
-        )
+        return (f"Its logits of a picture depend on the batch size, by up to {self.uneven:.1e} of the largest one.",)
 
     def listed(self) -> str:
-        """The first disagreements in words."""
+        """The first disagreements as a text."""
         lines = [
             f"{d.picture}: {d.before} -> {d.after}, margin {d.margin:.1e}{' (near-tie)' if d.near_tie else ''}"
             for d in self.disagreements[:LISTED]
@@ -141,7 +138,7 @@ class Parity:
         return "; ".join(lines) + more + "." if lines else ""
 
     def to_document(self) -> dict[str, Any]:
-        """Plain data; all near-ties, and of the other disagreements the first."""
+        """Plain data, with all near-ties and the first other disagreements."""
         ties = [d for d in self.disagreements if d.near_tie]
         others = [d for d in self.disagreements if not d.near_tie]
         count = self.count
@@ -161,7 +158,7 @@ class Parity:
 
 
 class _Tally:
-    """What one runner says, picture by picture."""
+    """Collects the logits of one runner, picture by picture."""
 
     def __init__(self, count: int) -> None:
         self.best = np.zeros(count, np.int64)
@@ -174,7 +171,7 @@ class _Tally:
         self.difference[rows] = np.abs(logits.astype(np.float64) - expected).max(1)
 
     def again(self, logits: npt.NDArray[Any], before: npt.NDArray[Any]) -> None:
-        """What it says of pictures that it has seen, in a batch of another size."""
+        """Compare the logits of pictures in a batch of another size with those before."""
         self.finite = self.finite and bool(np.isfinite(logits).all())
         self.uneven = max(self.uneven, float(np.abs(logits.astype(np.float64) - before).max()))
 
@@ -187,10 +184,10 @@ def compare(
     dtype: str,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Parity]:
-    """The parity of each file with the network, over all pictures, each once; `dtype` is what the files take.
+    """Compare each file with the network on all pictures, each once; `dtype` is the input type of the files.
 
-    Raises WorkError where a file takes no batch of some size, or gives no row of logits for each picture, and where the
-    network's own logits are not numbers.
+    Raises WorkError if a file does not accept a batch size, or does not give a row of logits for each picture, and if
+    the logits of the network itself are not finite.
     """
     tallies = {name: _Tally(pictures.count) for name in files}
     best, margin, scale = np.zeros(pictures.count, np.int64), np.zeros(pictures.count), np.zeros(pictures.count)
@@ -202,8 +199,8 @@ def compare(
         if not np.isfinite(expected).all():
             first = pictures.name(done + int(np.flatnonzero(~np.isfinite(expected).all(1))[0]))
             raise WorkError(
-                f"The network's own logits are not numbers, for {first} first: the model is damaged, and so would be "
-                "every file of it. Train it again."
+                f"The logits of the network itself are not finite, first for {first}: the model is damaged. "
+                "Train it again."
             )
         top = np.sort(expected, 1)[:, -2:]
         best[rows], margin[rows], scale[rows] = expected.argmax(1), top[:, -1] - top[:, 0], np.abs(expected).max(1)
@@ -221,17 +218,17 @@ def compare(
 
 
 def _run(name: str, runner: Runner, given: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """A file's logits. Raises WorkError where it fails, or where they are not of this shape."""
+    """The logits of a file. Raises WorkError if it fails, or if they do not have this shape."""
     pictures = f"{len(given)} {'picture' if len(given) == 1 else 'pictures'}"
     try:
         logits = runner.logits(given)
     except (CardinetError, MemoryError):
         raise
-    except Exception as error:  # each runtime has its own
+    except Exception as error:  # each runtime has its own errors
         raise WorkError(f"The {name} file fails in its runtime for {pictures} at once ({reason(error)}).") from error
     if logits.shape != shape:
         raise WorkError(
-            f"The {name} file gives logits of the shape {logits.shape} for {pictures} at once, and not {shape}."
+            f"The {name} file gives logits of shape {logits.shape} for {pictures} at once, instead of {shape}."
         )
     return logits
 

@@ -1,7 +1,7 @@
-"""INT8 by NNCF's post-training quantization, of an ONNX model (as QDQ pairs) or of OpenVINO's.
+"""INT8 by NNCF's post-training quantization, for an ONNX model (as QDQ pairs) or an OpenVINO model.
 
-Weights get one scale a channel, activations one a tensor; both inputs of a residual sum are quantized, so that it is
-computed in integers too, and grouped convolutions have a scale for each of their channels as others have.
+Weights have one scale per channel, also in grouped convolutions; activations have one scale per tensor. Both inputs of
+a residual sum are quantized, so the sum is computed in integers too.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ import numpy as np
 from cardinet.export.extras import isolated, library
 from cardinet.export.formats.format import Int8
 from cardinet.export.parity import POINTS
-from cardinet.export.pictures import Pictures, feed
+from cardinet.export.proof_pictures import Pictures, feed
 
 
-def quantized(model: Any, calibration: Pictures, dtype: str, how: Int8) -> Any:
-    """A copy of the model in int8, its ranges from the calibration pictures."""
+def quantize(model: Any, calibration: Pictures, dtype: str, how: Int8) -> Any:
+    """A copy of the model in int8. The calibration pictures give its ranges."""
     with _quiet() as nncf, how.at_work():
         items = _calibration(nncf, model, calibration, dtype, how)
         return nncf.quantize(model, items, **_settings(nncf, calibration))
 
 
-def quantized_with_control(model: Any, calibration: Pictures, tuning: Pictures, dtype: str, how: Int8) -> Any:
-    """The same, but layers go back to float, those that cost most first, until the error of the tuning pictures holds.
+def quantize_with_control(model: Any, calibration: Pictures, tuning: Pictures, dtype: str, how: Int8) -> Any:
+    """As `quantize`, but layers return to float, the most harmful first, until the error on the tuning pictures is low.
 
-    That can take as long as hundreds of passes over them.
+    This can take hundreds of passes over these pictures.
     """
     labels = tuning.labels
     assert labels is not None
@@ -63,8 +63,8 @@ def _calibration(nncf: Any, model: Any, calibration: Pictures, dtype: str, how: 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[Any]:
-    """NNCF, which else writes its log and bars to stdout, where the document goes."""
-    with contextlib.redirect_stdout(io.StringIO()), isolated():  # it imports more when it works
+    """A context that gives NNCF and keeps its log and bars away from stdout, which is for the document."""
+    with contextlib.redirect_stdout(io.StringIO()), isolated():  # it imports more during its work
         nncf = library("nncf")
         nncf.set_log_level(logging.ERROR)
         yield nncf

@@ -1,4 +1,4 @@
-"""What is asked of an export, checked before any work starts."""
+"""The request of an export, which is checked before any work starts."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from cardinet.evaluate.opening import AskedModel, AskedPictures, Opened, Parts, 
 from cardinet.export.extras import check_installed
 from cardinet.export.formats import FORMATS, format_named, quantized_formats
 from cardinet.export.formats.format import Format
-from cardinet.export.memory import require_export
-from cardinet.export.pictures import calibrating
+from cardinet.export.memory_check import require_export
+from cardinet.export.proof_pictures import calibration_pictures
 from cardinet.runs.model_file import Model
 
 
@@ -25,9 +25,9 @@ from cardinet.runs.model_file import Model
 class Request:
     """An export to `out` in a format of `FORMATS`; `opset` is ONNX's (None: 18).
 
-    `with_preprocessing` puts scaling and normalisation into the graph, whose input is then uint8. At most `pictures`
-    pictures prove the file, spread evenly over their split; `threads` (None: as torch has it) is what every runtime
-    gets, `workers` how many processes decode photographs.
+    `with_preprocessing` puts scaling and normalisation into the graph, whose input is then uint8. The proof uses at
+    most `pictures` pictures, spread evenly over their split. Every runtime gets `threads` threads (None: as torch).
+    `workers` processes decode photographs.
     """
 
     format: str
@@ -41,11 +41,11 @@ class Request:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """What will be written, the file that the others belong to last."""
+        """The files that will be written; the main one is the last."""
         return format_named(self.format).files(self.out)
 
     def check(self) -> None:
-        """Raise RequestError with everything that is wrong with the request itself, without a model or pictures."""
+        """Raise RequestError with all faults of the request itself, without a model or pictures."""
         findings = Findings()
         format: Format | None = None
         with findings:
@@ -58,7 +58,7 @@ class Request:
         with findings:
             if self.int8 and format is not None and format.int8 is None:
                 raise RequestError(
-                    f"int8 is for the formats {' and '.join(quantized_formats())}, not for {self.format}; name one of "
+                    f"int8 is for the formats {' and '.join(quantized_formats())}, not for {self.format}; use one of "
                     "these."
                 )
         with findings:
@@ -74,9 +74,9 @@ class Request:
 
 
 def check_request(model: Model | None, source: Source | None, request: Request, *, pictures_known: bool = True) -> None:
-    """Raise RequestError with everything that is wrong with a request, its model and its pictures together.
+    """Raise RequestError with all faults of a request, its model and its pictures.
 
-    What could not be opened is None; `pictures_known` is then False, and nothing is said of pictures.
+    Parts that could not be opened are None. If `pictures_known` is False, missing pictures are no fault.
     """
     findings = Findings()
     with findings:
@@ -84,7 +84,7 @@ def check_request(model: Model | None, source: Source | None, request: Request, 
     with findings:
         if request.int8 and source is None and pictures_known:
             raise RequestError(
-                "int8 calibrates on real training pictures; name them as data (--data); only a run knows its own."
+                "int8 needs real training pictures to calibrate; give them as data (--data). Only a run knows its own."
             )
     with findings:
         if model is not None and source is not None:
@@ -92,7 +92,7 @@ def check_request(model: Model | None, source: Source | None, request: Request, 
     held = 0
     with findings:
         if model is not None and source is not None and request.int8:
-            held = sum(pictures.count for pictures in calibrating(source, model.preprocessing))
+            held = sum(pictures.count for pictures in calibration_pictures(source, model.preprocessing))
     with findings:
         if model is not None and request.format in list(FORMATS):
             require_export(model, FORMATS[request.format], held, int8=request.int8)
@@ -106,10 +106,9 @@ def resolve(
     words: Sequence[str] = (),
     checking: Callable[[int, int], None] | None = None,
 ) -> Opened:
-    """The model, and the pictures of `data` or its run's own that prove the file; there may be none.
+    """Open the model, and the pictures for the proof: those of `data` or of the model's run, if there are any.
 
-    `words` say how they are read, as a user writes them ("limit=30"). Raises RequestError or WorkError with everything
-    that is wrong.
+    `words` are settings of the pictures ("limit=30"). Raises RequestError or WorkError with all faults.
     """
     wanted = AskedPictures(data=data, words=tuple(words), also=("train", "validation") if request.int8 else ())
 

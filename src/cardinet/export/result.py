@@ -1,4 +1,4 @@
-"""What an export has made, and its proof."""
+"""The result of an export, with its proof."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Export:
 
     `parity`, `sizes` (bytes) and the medians in `latency` are by contender: "float32" and "int8" are files,
     "bfloat16" and "int8+bfloat16" the same files as OpenVINO computes them by default, "torch" is the network itself.
-    `split` is None where random pictures had to do. `accuracy_aware` says that the file was made
-    with accuracy control, which can keep layers in float.
+    `split` is None for random pictures. `accuracy_aware` says that the file was made with
+    accuracy control, which can keep layers in float.
     """
 
     request: Request

@@ -13,22 +13,22 @@ from torch import nn
 
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.export.about import About, read_about
 from cardinet.export.extras import check_installed
 from cardinet.export.formats import format_of, suffixes
 from cardinet.export.formats.format import Loaded
+from cardinet.export.metadata import Metadata, read_metadata
 
 Array = npt.NDArray[Any]
 
 
 class Runner(Protocol):
-    """Maps pixels (N, C, crop, crop), in the input's type, to logits float32 (N, K)."""
+    """Maps pixels (N, C, crop, crop), in the type of the input, to logits float32 (N, K)."""
 
     def logits(self, pixels: Array) -> Array: ...
 
 
 class TorchRunner:
-    """The network itself; uint8 pixels are normalised first, as `predict` does it."""
+    """The network itself; uint8 pixels are normalised first, as `predict` does."""
 
     def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
         self.network, self.preprocessing = network.eval(), preprocessing
@@ -42,7 +42,7 @@ class TorchRunner:
 
     @torch.inference_mode()
     def rounding(self, pixels: Array) -> float:
-        """How far the network's logits lie from the same in float64, as a share of the largest."""
+        """The largest difference of the network's logits from those in float64, as a share of the largest logit."""
         x = torch.from_numpy(pixels)
         x = self.preprocessing.normalise(x) if x.dtype == torch.uint8 else x
         exact = copy.deepcopy(self.network).double()(x.double())
@@ -51,10 +51,10 @@ class TorchRunner:
 
 @dataclass(frozen=True, eq=False)
 class FileRunner:
-    """A runner over an exported file, with what the file says about itself."""
+    """A runner of an exported file, with the metadata of the file."""
 
     loaded: Loaded
-    about: About
+    about: Metadata
 
     def logits(self, pixels: Array) -> Array:
         return self.loaded.logits(pixels)
@@ -63,28 +63,28 @@ class FileRunner:
 def open_exported(path: Path, *, threads: int = 1, precision: str = "f32") -> FileRunner:
     """The runner of an exported file by its suffix; `precision` ("f32", "bf16") is OpenVINO's.
 
-    Raises RequestError for another suffix, a missing file or library, WorkError for a file of another program, or one
-    that its runtime cannot read.
+    Raises RequestError for another suffix and for a missing file or library. Raises WorkError for a file that Cardinet
+    did not write, and for one that its runtime cannot read.
     """
     format = format_of(path)
     if format is None:
-        raise RequestError(f"{path} is no exported file; they end in {suffixes()}.")
+        raise RequestError(f"{path} is not an exported file; their suffixes are {suffixes()}.")
     if not path.is_file():
-        raise RequestError(f"{path} is a folder; name a file." if path.is_dir() else f"There is no file {path}.")
+        raise RequestError(f"{path} is a folder; give a file." if path.is_dir() else f"There is no file {path}.")
     format.check_whole(path)
     check_installed(format, int8=False)
     try:
         loaded = format.load(path, threads, precision)
-        return FileRunner(loaded, read_about(loaded.metadata, path))
+        return FileRunner(loaded, read_metadata(loaded.metadata, path))
     except (CardinetError, MemoryError):
         raise
-    except Exception as error:  # each runtime has its own
+    except Exception as error:  # each runtime has its own errors
         raise WorkError(
-            f"{path} cannot be opened by its runtime ({reason(error)}); it is damaged, or no file of this format."
+            f"{path} cannot be opened by its runtime ({reason(error)}); it is damaged, or not of this format."
         ) from error
 
 
 def reason(error: Exception) -> str:
-    """The first line of a runtime's error that does not only say where in its source it was raised."""
+    """The first line of a runtime's error that is not only a place in its source."""
     lines = [line.strip() for line in str(error).splitlines() if not line.startswith("Exception from ")]
     return next(filter(None, lines), type(error).__name__).rstrip(".")

@@ -13,7 +13,7 @@ from cardinet.data.batches import evaluation_batches
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Source
 from cardinet.evaluate.opening import Opened
-from cardinet.export.pictures import calibrating, feed
+from cardinet.export.proof_pictures import calibration_pictures, feed
 
 PROOF = 16
 """Pictures of each kind in a proof."""
@@ -37,7 +37,7 @@ class RealPictures:
     def typical(self) -> Iterator[Tensor]:
         """Batches of some training pictures, as they enter the network."""
         assert self.source is not None
-        for pixels in calibrating(self.source, self.preprocessing)[0].batches(TYPICAL):
+        for pixels in calibration_pictures(self.source, self.preprocessing)[0].batches(TYPICAL):
             yield torch.from_numpy(feed(pixels, self.preprocessing, "float32"))
 
     def of(self, channels: int, side: int) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""What a kind of file is: everything that an export asks of it, by one object."""
+"""A format of exported files: one object answers all questions of an export."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Loaded(Protocol):
-    """A file in its runtime: pixels (N, C, crop, crop) to logits float32 (N, K), and the metadata that it holds."""
+    """A file in its runtime: it maps pixels (N, C, crop, crop) to logits float32 (N, K), and has metadata."""
 
     metadata: Mapping[str, str]
 
@@ -31,7 +31,7 @@ class Loaded(Protocol):
 class Int8(ABC):
     """How a translated model is quantized.
 
-    `copies`: so many times its parameters are held at once. `libraries` are those that it needs too.
+    `copies` is the number of copies of its parameters in memory at once. `libraries` are needed in addition.
     """
 
     copies: ClassVar[int]
@@ -39,24 +39,24 @@ class Int8(ABC):
 
     @abstractmethod
     def fed(self, model: Any, pixels: Any) -> Any:
-        """Pixels as the model takes them."""
+        """Pixels in the form of the model's input."""
 
     @abstractmethod
     def predictor(self, model: Any, prepared: Any) -> Callable[[Any], Any]:
-        """Pixels to logits, of what NNCF hands over to be validated."""
+        """A function from pixels to logits, for the model that NNCF gives to validate."""
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """What has to hold while NNCF works."""
+        """A context in which NNCF works."""
         yield
 
 
 class Format(ABC):
     """One format of exported files.
 
-    `libraries` of the extra are needed to write and run it. `copies`: so many times the parameters are held at once,
-    by the network, the program, its translation, the bytes of the file and the runtime that reads it. `int8` is how it
-    is quantized; None where it is not.
+    `libraries` of the extra are needed to write and run it. `copies` is the number of copies of the parameters in
+    memory at once: in the network, the program, its translation, the bytes of the file and the runtime. `int8` says how
+    it is quantized; None if it cannot be.
     """
 
     name: ClassVar[str]
@@ -67,34 +67,34 @@ class Format(ABC):
 
     @abstractmethod
     def translate(self, program: ExportedProgram, opset: int | None) -> Any:
-        """A graph of torch's operators as the runtime's own. Raises WorkError where it cannot be."""
+        """Translate a graph of torch's operators for the runtime. Raises WorkError if that is not possible."""
 
     @abstractmethod
     def write(self, made: Any, about: Mapping[str, str], path: Path) -> None:
-        """Write what was translated, with its metadata. Raises OSError where it cannot be written."""
+        """Write the translated model with its metadata. Raises OSError if it cannot be written."""
 
     @abstractmethod
     def load(self, path: Path, threads: int, precision: str) -> Loaded:
-        """A file in its runtime; `precision` is one of `precisions`. Raises what the runtime raises."""
+        """Load a file in its runtime; `precision` is a value of `precisions`. Raises the errors of the runtime."""
 
     def needs(self, int8: bool) -> tuple[str, ...]:
         """The libraries that have to be installed."""
         return (*self.libraries, *(self.int8.libraries if int8 and self.int8 is not None else ()))
 
     def precisions(self) -> Mapping[str, str]:
-        """In what the runtime computes on this machine by itself, beside float32: its word, by a name."""
+        """The other precisions that the runtime uses by default on this machine: its word for each, by name."""
         return {}
 
     def files(self, out: Path) -> tuple[Path, ...]:
-        """What is written for a file, the one that the others belong to last."""
+        """The paths that are written for a file; the main one is the last."""
         return (out,)
 
     def check_opset(self, opset: int) -> None:
-        """Raise RequestError for an opset that it cannot have."""
-        raise RequestError(f"opset = {opset}: an opset is ONNX's; leave it out, or use the format onnx.")
+        """Raise RequestError for an opset that the format does not have."""
+        raise RequestError(f"opset = {opset}: only the format onnx has an opset; omit it, or use onnx.")
 
     def check_out(self, out: Path) -> None:
-        """Raise RequestError where a file of this format cannot be made."""
+        """Raise RequestError if a file of this format cannot be written to a path."""
         if os.path.isdir(out):
             check_new_file(out)
         if out.suffix != self.suffix:
@@ -106,7 +106,9 @@ class Format(ABC):
             check_new_file(file)
 
     def check_whole(self, path: Path) -> None:
-        """Raise RequestError where something that belongs to a file is not there."""
+        """Raise RequestError if another file that belongs to a file is missing."""
         for file in self.files(path)[:-1]:
             if not file.is_file():
-                raise RequestError(f"{path} has its weights in {file.name}, which is not beside it; put it there.")
+                raise RequestError(
+                    f"{path} has its weights in {file.name}, which is missing; put it into the same folder."
+                )

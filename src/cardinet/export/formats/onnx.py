@@ -1,4 +1,4 @@
-"""The ONNX file: torch's graph translated to ONNX's operators, without paths of the machine, with metadata."""
+"""The ONNX format: torch's graph in ONNX's operators, with metadata and without paths of this machine."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from cardinet.export.formats.format import Array
 
 OPSETS = range(18, 26)
-"""18 is what torch's exporter writes without a conversion of versions; from 26 on the conversion is not complete."""
+"""torch's exporter writes 18 without a conversion. From 26 on the conversion is not complete."""
 
 MOST_BYTES = 2**31 - 2**24
-"""Protocol buffers hold less than 2 GiB; what is not parameters takes far less than the 16 MiB that are left."""
+"""Protocol buffers hold less than 2 GiB. The 16 MiB below that suffice for everything but parameters."""
 
 
 def translate(program: ExportedProgram, opset: int | None = None) -> Any:
     """The ONNX model (a ModelProto) of a graph: input "pixels", output "logits", the batch dynamic.
 
-    Raises WorkError for parameters that one file cannot hold, and for an opset that was asked for and not reached.
+    Raises WorkError for parameters that one file cannot hold, and if the exporter did not write the requested opset.
     """
     size = sum(tensor.nbytes for tensor in program.state_dict.values())
     if size > MOST_BYTES:
@@ -59,12 +59,12 @@ def translate(program: ExportedProgram, opset: int | None = None) -> Any:
 
 
 def check_opset(model: Any, asked: int | None) -> None:
-    """Raise WorkError where the model has other operators than asked for, which older exporters do not say."""
+    """Raise WorkError if the model does not have the requested opset; older exporters do not report that."""
     reached = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
     if asked is not None and reached != [asked]:
         got = reached[0] if reached else "none"
         raise WorkError(
-            f"opset = {asked} was not reached: the exporter wrote opset {got}. Ask for that one, or install a newer "
+            f"opset = {asked} could not be written: the exporter wrote opset {got}. Use that one, or install a newer "
             'onnxscript: pip install --upgrade "cardinet[export]".'
         )
 
@@ -81,7 +81,7 @@ def write_onnx(model: Any, about: Mapping[str, str], path: Path) -> None:
 
 
 def _without_notes(model: Any) -> None:
-    """Remove what the exporter notes of its sources: traces with this machine's paths, and names of classes."""
+    """Remove the exporter's notes about its sources: stack traces with paths, and names of classes."""
     graph = model.graph
     for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
         if hasattr(part, "metadata_props"):
@@ -96,8 +96,8 @@ class OnnxRunner:
         runtime = library("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 3  # errors only; what it could not fuse is no concern of the user's
-        # Threads that wait must sleep, or they take the core from the runtime that is measured next.
+        options.log_severity_level = 3  # errors only
+        # Waiting threads must sleep, or they slow down the runtime that is measured next.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.metadata: Mapping[str, str] = self.session.get_modelmeta().custom_metadata_map

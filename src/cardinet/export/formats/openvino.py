@@ -18,16 +18,15 @@ if TYPE_CHECKING:
     from cardinet.export.formats.format import Array
 
 GROUP = "cardinet"
-"""Where the metadata stands in the representation's rt_info."""
+"""The place of the metadata in the rt_info of the representation."""
 
 
 @cache
 def core() -> Any:
-    """The one core of this process, which lives as long as it.
+    """The only core of this process; it lives until the end of the process.
 
-    Each core changes the stack that signal handlers run on (for AMX, which needs a larger one) and sets back at its end
-    the one that it found. Of two whose lives overlap that may be the freed one of the other, and the next signal, a
-    Ctrl-C in a training say, is a segmentation fault.
+    Each core sets a larger stack for signal handlers (for AMX), and restores the old one at its end. With two cores
+    that may be the freed stack of the other one. Then the next signal, such as Ctrl-C, is a segmentation fault.
     """
     return library("openvino").Core()
 
@@ -40,7 +39,7 @@ def from_onnx(model: Any) -> Any:
 def write_openvino(model: Any, about: Mapping[str, str], path: Path) -> None:
     """Write the .xml and the .bin beside it; the weights keep their precision (the library's default is half).
 
-    Raises OSError where they cannot be written, as a disk is full.
+    Raises OSError if they cannot be written, for example because the disk is full.
     """
     for key, value in about.items():
         model.set_rt_info(value, [GROUP, key])
@@ -49,20 +48,20 @@ def write_openvino(model: Any, about: Mapping[str, str], path: Path) -> None:
     except RuntimeError as error:
         if "iostream" not in str(error):
             raise
-        raise OSError("the disk is full, or takes no file of this size") from error
+        raise OSError("the disk is full, or does not allow a file of this size") from error
 
 
 def read_metadata(model: Any) -> dict[str, str]:
-    """The metadata of a representation; none of one that Cardinet has not written."""
-    from cardinet.export.about import KEYS
+    """The metadata of a representation; empty if Cardinet did not write it."""
+    from cardinet.export.metadata import KEYS
 
     return {key: str(model.get_rt_info([GROUP, key]).astype(str)) for key in KEYS if model.has_rt_info([GROUP, key])}
 
 
 class OpenVinoRunner:
-    """OpenVINO on the CPU, in float32 ("f32") or with what it computes in by itself where it can ("bf16").
+    """OpenVINO on the CPU, in float32 ("f32") or in its default precision where the CPU has it ("bf16").
 
-    The precision is that of what is not quantized.
+    The precision is that of the layers that are not quantized.
     """
 
     def __init__(self, path: Path, threads: int, precision: str = "f32") -> None:
@@ -82,7 +81,7 @@ class OpenVinoRunner:
 
 
 def has_bf16() -> bool:
-    """Whether OpenVINO computes in bfloat16 on this CPU, which it then does by default."""
+    """Whether OpenVINO can use bfloat16 on this CPU; it then does so by default."""
     return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
@@ -99,7 +98,7 @@ class OpenVinoInt8(Int8):
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """NNCF, which makes a core for each model that it runs, gets this process's own (`core` says why)."""
+        """NNCF makes a core for each model that it runs; here it gets the only one of this process (see `core`)."""
         openvino = library("openvino")
         before = openvino.Core, openvino.compile_model
         openvino.Core, openvino.compile_model = core, core().compile_model
@@ -110,7 +109,7 @@ class OpenVinoInt8(Int8):
 
 
 class OpenVino(Format):
-    """OpenVINO, which reads the ONNX translation, so that one translation is proven for both."""
+    """OpenVINO. It reads the ONNX translation, so both formats share one translation."""
 
     name, suffix = "openvino", ".xml"
     libraries = ("onnx", "onnxscript", "openvino")

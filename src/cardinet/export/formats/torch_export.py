@@ -25,21 +25,21 @@ def write_program(program: ExportedProgram, about: Mapping[str, str], path: Path
     """Write a program; the metadata is one JSON object of JSON texts."""
     import torch
 
-    file = io.BytesIO()  # where the disk is full torch's own writing to it ends the process
+    file = io.BytesIO()  # on a full disk torch's own writer ends the process
     torch.export.save(program, file, extra_files={METADATA: to_json(about)})
     path.write_bytes(file.getbuffer())
 
 
 def load_program(path: Path) -> tuple[ExportedProgram, dict[str, str]]:
-    """The program and its metadata; none for a file that Cardinet has not written. Raises WorkError for no archive."""
+    """The program and its metadata, which is empty if Cardinet did not write it. Raises WorkError for a bad file."""
     import torch
 
     from cardinet.base.schemas import conform
 
     if not zipfile.is_zipfile(path):
-        raise WorkError(f"{path} is no archive, so it is no program of torch.export, or it is cut.")
+        raise WorkError(f"{path} is not a program of torch.export, or it is incomplete.")
     extra = {METADATA: ""}
-    with quiet("torch.export"):  # which logs a traceback and then raises
+    with quiet("torch.export"):  # it logs a traceback before it raises
         program = torch.export.load(path, extra_files=extra)
     try:
         metadata: dict[str, str] = conform(dict[str, str], parse_json(extra[METADATA] or "{}"))

@@ -1,4 +1,4 @@
-"""The pictures that prove an exported file, and those that calibrate a quantized one."""
+"""The pictures for the proof of an exported file, and those that calibrate a quantized one."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from cardinet.data.source import Source, Split
 from cardinet.evaluate.matching import choose_split
 
 RANDOM = 64
-"""How many random pictures prove a file where there are no real ones."""
+"""The number of random pictures for a proof without real ones."""
 
 CALIBRATION = 300
-"""Pictures that calibrate, NNCF's default."""
+"""The number of pictures that calibrate, NNCF's default."""
 
 TUNING = 1000
-"""Pictures, others than those, on which the accuracy-aware quantization watches the error."""
+"""The number of other pictures, on which accuracy-aware quantization measures the error."""
 
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -33,7 +33,7 @@ Labels = npt.NDArray[np.int64]
 class Pictures:
     """Pictures of a split, or random ones (`split` is None); `total` is the number of the whole split.
 
-    `pixels` are the pictures decoded, where they are held.
+    `pixels` are the decoded pictures, if they are kept in memory.
     """
 
     split: Split | None
@@ -48,11 +48,11 @@ class Pictures:
         return None if self.split is None else self.split.labels
 
     def name(self, index: int) -> str:
-        """Where a picture stands."""
+        """The name of a picture."""
         return f"random picture {index}" if self.split is None else str(self.split.names[index])
 
     def batches(self, size: int) -> Iterator[Pixels]:
-        """All pictures once, in order, uint8 (B, C, crop, crop). Raises WorkError that names one that is damaged."""
+        """All pictures once, in order, uint8 (B, C, crop, crop). Raises WorkError for a damaged one."""
         if self.split is not None and self.pixels is None:
             made = evaluation_pixels(
                 self.split, self.preprocessing, batch_size=size, workers=self.workers, device="cpu"
@@ -65,7 +65,7 @@ class Pictures:
             yield pixels[first : first + size]
 
     def held(self) -> Pictures:
-        """The same, decoded now. Raises as `batches`."""
+        """The same pictures, decoded into memory. Raises as `batches`."""
         return replace(self, pixels=np.concatenate(list(self.batches(64))))
 
     def _random(self) -> Pixels:
@@ -74,8 +74,8 @@ class Pictures:
         return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).numpy()
 
 
-def proving(source: Source | None, preprocessing: Preprocessing, most: int, workers: int = 0) -> Pictures:
-    """At most `most` pictures of the test split (else validation, else train), spread evenly; random without source."""
+def proof_pictures(source: Source | None, preprocessing: Preprocessing, most: int, workers: int = 0) -> Pictures:
+    """At most `most` evenly spread pictures of the test split, else validation, else train; random without source."""
     if source is None:
         return Pictures(None, preprocessing, RANDOM, RANDOM)
     split = source.splits[choose_split(source, None)]
@@ -84,12 +84,12 @@ def proving(source: Source | None, preprocessing: Preprocessing, most: int, work
     return Pictures(chosen, preprocessing, len(rows), len(split), workers)
 
 
-def calibrating(source: Source, preprocessing: Preprocessing, workers: int = 0) -> tuple[Pictures, Pictures]:
-    """Training pictures in an order by seed 0: those that calibrate, and others for the accuracy-aware quantization.
+def calibration_pictures(source: Source, preprocessing: Preprocessing, workers: int = 0) -> tuple[Pictures, Pictures]:
+    """Training pictures that calibrate, and other pictures for accuracy-aware quantization; both drawn with seed 0.
 
-    The latter are validation pictures where the test's prove the file, as a network that knows its training pictures by
-    heart loses nothing on those. The pictures that prove the file are not among them, unless the source has only one
-    split. Raises RequestError for a source with too few.
+    The other pictures are from the validation split if the test split is used for the proof, because a network that
+    remembers its training pictures loses nothing on them. The pictures of the proof are not among them, unless the
+    source has only one split. Raises RequestError for a source with too few pictures.
     """
     split = source.splits["train" if "train" in source.splits else choose_split(source, None)]
     order = permutation(0, 0, len(split))
@@ -108,7 +108,7 @@ def calibrating(source: Source, preprocessing: Preprocessing, workers: int = 0) 
 
 
 def feed(pixels: Pixels, preprocessing: Preprocessing, dtype: str) -> npt.NDArray[np.generic]:
-    """Pixels as a file's input takes them: as they are, or float32 and normalised, in NCHW order."""
+    """Pixels as a file's input, in NCHW order: unchanged for uint8, else normalised float32."""
     if dtype == "uint8":
         return pixels
     found: npt.NDArray[np.generic] = preprocessing.normalise(torch.from_numpy(pixels)).contiguous().numpy()

@@ -1,4 +1,4 @@
-"""Whether there is memory for an export, before any is taken."""
+"""Check the memory for an export before the work starts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from cardinet.runs.model_file import Model
 
 
 def require_export(model: Model, format: Format, held: int, *, int8: bool) -> None:
-    """Raise RequestError where an export that can be made, and its proof, need more memory than there is.
+    """Raise RequestError if an export and its proof need more memory than there is.
 
-    The copies that a format holds are fitted to the peaks of wide_resnet101_2, resnet152 and resnet18. `held` pictures
-    calibrate and tune an int8 file: as uint8, and as float32.
+    The numbers of copies of the formats are fitted to the measured peaks of wide_resnet101_2, resnet152 and resnet18.
+    `held` is the number of pictures for an int8 file, which are in memory as uint8 and as float32.
     """
     network, p = on_meta(model.network), model.preprocessing
     pixels = held * p.channels * p.crop**2 * (1 + FLOAT)

@@ -1,4 +1,4 @@
-"""What an export has proven, in words."""
+"""The summary of an export and its proof, in sentences."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from cardinet.export.result import Export
 from cardinet.runs.model_file import Model
 
 FEW = 200
-"""Below so many pictures one is more than half a point."""
+"""With fewer pictures than this, one picture is more than half a point of the error."""
 
 
 def sentences(made: Export, model: Model) -> list[str]:
-    """What was proven, in words."""
+    """The sentences of the summary."""
     judged = made.parity[made.judged]
     if made.split is None:
-        on = f"{judged.count:,} random pictures (name real ones with --data to know its error)"
+        on = f"{judged.count:,} random pictures (give real ones with --data to measure its error)"
     else:
         of = "" if judged.count == made.total else f" of {made.total:,}"
         on = f"{judged.count:,}{of} {made.split} pictures of {made.source}"
@@ -27,8 +27,8 @@ def sentences(made: Export, model: Model) -> list[str]:
         found.append(f"Different predictions: {judged.listed()}")
     if made.accuracy_aware:
         found.append(
-            "Quantized as a whole, the error grew by more than 0.5 points; this is the file of accuracy control, which "
-            "keeps layers in float where that helps."
+            "The fully quantized file had an error more than 0.5 points higher; this one was made with accuracy "
+            "control, which keeps some layers in float."
         )
     found += _doubts(made)
     found.append("Bytes: " + ", ".join(f"{name} {size:,}" for name, size in made.sizes.items()) + ".")
@@ -39,7 +39,7 @@ def sentences(made: Export, model: Model) -> list[str]:
         )
     if made.request.int8:
         ratios = [f"{latency.ratio('float32', 'int8'):.2f}x at batch {latency.batch}" for latency in made.latency]
-        found.append(f"int8 does {' and '.join(ratios)} the pictures a second of the float32 file.")
+        found.append(f"The speed of int8 is {' and '.join(ratios)} that of the float32 file.")
     p = model.preprocessing
     order = "grey" if p.channels == 1 else "RGB in this order"
     pixels = f"{p.channels} x {p.crop} x {p.crop} ({order}), decoded, resized and cropped as in the file's metadata"
@@ -49,16 +49,15 @@ def sentences(made: Export, model: Model) -> list[str]:
 
 
 def _doubts(made: Export) -> Iterator[str]:
-    """What the figures of an int8 file do not show."""
+    """Doubts about an int8 file that its figures do not show."""
     judged, half = made.parity[made.judged], made.parity.get("int8+bfloat16")
     if made.request.int8 and judged.count < FEW:
         yield (
-            f"{judged.count:,} pictures cannot measure half a point, as one is {100 / judged.count:.1f}; more would "
-            "tell more."
+            f"{judged.count:,} pictures cannot measure half a point: one is {100 / judged.count:.1f} points; use more."
         )
     if half is not None and (problems := half.int8_problems()):
         yield (
-            "By itself OpenVINO computes what is not quantized in bfloat16 on this CPU, and that costs too much: "
+            "By default OpenVINO uses bfloat16 on this CPU for layers that are not quantized, which costs too much: "
             f"{' '.join(problems)} Set INFERENCE_PRECISION_HINT to f32, as it was here."
         )
 

@@ -1,4 +1,4 @@
-"""The files of an export in the making: each is written, opened in its runtime, and asked what it is."""
+"""Make the files of an export: write each, open it in its runtime, and check its metadata."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 
 from cardinet.base.errors import WorkError
 from cardinet.export import runner
-from cardinet.export.about import About, describe
 from cardinet.export.formats import format_named
 from cardinet.export.graph import graph_of
-from cardinet.export.pictures import Pictures
-from cardinet.export.quantize import quantized, quantized_with_control
+from cardinet.export.metadata import Metadata, describe
+from cardinet.export.proof_pictures import Pictures
+from cardinet.export.quantize import quantize, quantize_with_control
 from cardinet.export.request import Request
 from cardinet.runs.model_file import Model
 
 Progress = Callable[[str, int, int], None]
-"""What is being done, how much of it is done, and of how much."""
+"""A function that gets the name of the current work, the amount done, and the total."""
 
 Files = dict[str, runner.Runner]
 
 
 class Maker:
-    """Makes the files of an export in a folder, and opens each in its runtime."""
+    """Makes the files of an export in a folder and opens each in its runtime."""
 
     def __init__(self, model: Model, request: Request, folder: Path, threads: int, progress: Progress) -> None:
         self.model, self.request = model, request
@@ -34,7 +34,7 @@ class Maker:
         self.translated: Any = None
 
     def float_files(self) -> Files:
-        """Translate and write the float file; its runners by contender."""
+        """Translate and write the float file. Return its runners by contender."""
         self.progress("translating", 0, 1)
         program = graph_of(self.model, self.request.with_preprocessing)
         self.translated = self.format.translate(program, self.request.opset)
@@ -42,14 +42,14 @@ class Maker:
         return self._opened("float32")
 
     def int8_files(self, calibration: Pictures, tuning: Pictures, aware: bool = False) -> Files:
-        """Quantize what was translated and write it; its runners by contender."""
+        """Quantize the translated model and write it. Return its runners by contender."""
         self.progress("quantizing with accuracy control" if aware else "quantizing", 0, 1)
         how = self.format.int8
         assert how is not None
         if aware:
-            made = quantized_with_control(self.translated, calibration, tuning, self.dtype, how)
+            made = quantize_with_control(self.translated, calibration, tuning, self.dtype, how)
         else:
-            made = quantized(self.translated, calibration, self.dtype, how)
+            made = quantize(self.translated, calibration, self.dtype, how)
         self._write("int8", made)
         return self._opened("int8")
 
@@ -58,7 +58,7 @@ class Maker:
         return self.format.files(self._path(name))
 
     def sizes(self) -> dict[str, int]:
-        """Bytes on disk by contender, and of the network's tensors."""
+        """The bytes on disk by contender, and the bytes of the network's tensors."""
         tensors = sum(t.nbytes for t in self.model.network.state_dict().values())
         names = ("float32", "int8") if self.request.int8 else ("float32",)
         return {"torch": tensors, **{name: sum(p.stat().st_size for p in self.written(name)) for name in names}}
@@ -76,9 +76,9 @@ class Maker:
         path = self._path(name)
         try:
             file = runner.open_exported(path, threads=self.threads)
-        except WorkError as error:  # as of operators that are newer than the runtime
+        except WorkError as error:  # for example, operators that are newer than the runtime
             raise WorkError(
-                f"{self.request.out} was not written: its own runtime does not open it.", *error.findings
+                f"{self.request.out} was not written: its runtime cannot open it.", *error.findings
             ) from error
         self._check_about(file.about)
         found: Files = {name: file}
@@ -87,8 +87,8 @@ class Maker:
             found[by_itself] = runner.open_exported(path, threads=self.threads, precision=precision)
         return found
 
-    def _check_about(self, about: About) -> None:
-        """Raise WorkError where a file does not say of itself what it is."""
+    def _check_about(self, about: Metadata) -> None:
+        """Raise WorkError if the metadata of a file is wrong."""
         p = self.model.preprocessing
         pairs = {
             "class names": (about.classes, self.model.classes),
@@ -97,6 +97,5 @@ class Maker:
         }
         if wrong := [what for what, (written, right) in pairs.items() if written != right]:
             raise WorkError(
-                f"{self.request.out} was not written: read again, its metadata has other {' and '.join(wrong)} than "
-                "the model."
+                f"{self.request.out} was not written: its metadata has other {' and '.join(wrong)} than the model."
             )

@@ -1,4 +1,4 @@
-"""What an exported file says about itself, in its own metadata, so that nothing else is needed to use it."""
+"""The metadata of an exported file. It has everything that is needed to use the file."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from cardinet.networks.document import to_document
 from cardinet.runs.model_file import Model
 
 KEYS = ("classes", "preprocessing", "input", "spec", "rewrites", "training", "version")
-"""Of the metadata; each value is JSON."""
+"""The keys of the metadata; each value is JSON."""
 
 PLACES = ("data", "recipe")
-"""What in a training summary can be a path."""
+"""The entries of a training summary that may be paths."""
 
 FLOAT = "decoded, resized and cropped, scaled to [0, 1] and normalised as preprocessing says"
 UINT8 = "decoded, resized and cropped as preprocessing says; scaling and normalisation are in the graph"
 
 
 class Pixels(Document):
-    """The input: its name, type and shape, the order of its channels ("RGB" or "grey"), and what its values are.
+    """The input: its name, type and shape, the order of its channels ("RGB" or "grey"), and the meaning of its values.
 
-    Files of before do not say the order, which was the same.
+    Older files do not name the order; theirs is the same.
     """
 
     name: str
@@ -37,8 +37,8 @@ class Pixels(Document):
     pixels: str
 
 
-class About(Document):
-    """The metadata of an exported file: class names in index order, the preprocessing, and what the input is."""
+class Metadata(Document):
+    """The metadata of an exported file: class names in index order, the preprocessing, and the input."""
 
     classes: tuple[str, ...]
     preprocessing: Preprocessing
@@ -46,7 +46,7 @@ class About(Document):
 
     @property
     def dtype(self) -> str:
-        """The input's: "float32" or "uint8"."""
+        """The type of the input: "float32" or "uint8"."""
         return self.input.dtype
 
 
@@ -69,27 +69,27 @@ def describe(model: Model, with_preprocessing: bool) -> dict[str, str]:
         "training": model.training,
         "version": __version__,
     }
-    # in ASCII, as a class can be named by bytes that are no UTF-8, which Python holds as halves of surrogate pairs
-    return {key: to_json(_told(values[key])) for key in KEYS}
+    # ASCII, because class names may have bytes that are not UTF-8, which Python holds as surrogates
+    return {key: to_json(_without_paths(values[key])) for key in KEYS}
 
 
-def _told(value: Any, key: str = "") -> Any:
-    """What leaves this machine: of a path in the training summary its last name."""
+def _without_paths(value: Any, key: str = "") -> Any:
+    """A value without private paths: of a path in the training summary only the last name."""
     if isinstance(value, Mapping):
-        return {name: _told(item, name) for name, item in value.items()}
+        return {name: _without_paths(item, name) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_told(item) for item in value]
+        return [_without_paths(item) for item in value]
     if isinstance(value, str) and key in PLACES:
         return PurePath(value).name
     return value
 
 
-def read_about(metadata: Mapping[str, str], path: object) -> About:
-    """The description in a file's metadata. Raises WorkError for a file that Cardinet has not written."""
-    if not metadata.keys() >= About.model_fields.keys():
+def read_metadata(metadata: Mapping[str, str], path: object) -> Metadata:
+    """Read the metadata of a file. Raises WorkError for a file that Cardinet did not write, and for a damaged one."""
+    if not metadata.keys() >= Metadata.model_fields.keys():
         raise WorkError(f"{path} has no class names and preprocessing in its metadata: Cardinet did not write it.")
     try:
-        found: About = conform(About, {key: parse_json(metadata[key]) for key in About.model_fields})
+        found: Metadata = conform(Metadata, {key: parse_json(metadata[key]) for key in Metadata.model_fields})
         return found
     except DocumentError as error:
         raise WorkError(f"{path} is damaged: in its metadata {error}.") from None

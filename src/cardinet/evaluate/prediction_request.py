@@ -1,4 +1,4 @@
-"""What is asked of a prediction, checked whole before any work."""
+"""The request of a prediction, which is checked completely before any work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A model, the pictures that it is asked about, and how many pixels one of them may have."""
+    """A model, the pictures to classify, and the largest allowed number of pixels of a picture."""
 
     opened: Opened
     pictures: list[PictureInput]
@@ -61,8 +61,8 @@ def resolve(
 
 
 def _pixel_limit(words: Sequence[str]) -> int:
-    """The one setting of pictures that has a meaning here."""
+    """The setting pixel_limit, the only one of a prediction. Raises RequestError for any other."""
     asked = parse_group(words, "data")
     if others := [key for key in asked if key != "pixel_limit"]:
-        raise RequestError(f"--set {', '.join(others)}: predict has one setting, pixel_limit; leave the others out.")
+        raise RequestError(f"--set {', '.join(others)}: predict has only the setting pixel_limit; omit the others.")
     return validate(DataSettings, asked).pixel_limit
