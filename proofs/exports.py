@@ -19,9 +19,9 @@ from pathlib import Path
 import torch
 
 from cardinet.base.rounding import float32_limit
-from cardinet.export.metadata import describe
 from cardinet.export.formats import FORMATS
 from cardinet.export.graph import graph_of
+from cardinet.export.metadata import describe
 from cardinet.export.runner import TorchRunner, open_exported
 from cardinet.networks.family import Named
 from export.exported import model_of, pixels

@@ -99,7 +99,7 @@ WRONG = {
     "no share": (["--keep-macs", "1.5"], "methods.Pruning.keep_macs = 1.5"),
     "unknown setting": (["--set", "lassso=3"], 'no setting "lassso"'),
     "no such data": (["--data", "nothere"], 'The source "nothere"'),
-    "other classes": (["--data", "two"], "The model was trained on the classes 0, 1, 2, 3, 4, ... (10)"),
+    "other classes": (["--data", "two"], "The model has the classes 0, 1, 2, 3, 4, ... (10)"),
     "too little": (["--keep-macs", "0.001"], "of its MACs remain; give a larger share."),
 }
 

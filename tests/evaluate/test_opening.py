@@ -70,7 +70,7 @@ def test_what_training_held_out_of_its_own_folder(undivided: tuple[Path, RunFold
     assert own is not None
     assert (found.split, len(found.pictures)) == ("test", 6)
     assert keys(found) == keys(own)
-    assert any("measured are the 6 test pictures that its training held out" in note for note in found.notes)
+    assert any("the 6 test pictures that its training held out are measured" in note for note in found.notes)
     for split in ("train", "validation", "test"):  # each as the training had it, whatever the settings' defaults are
         asked, theirs = opened(root, model, split), open_pictures(None, {}, run=run, model=model, split=split)
         assert theirs is not None
@@ -148,5 +148,5 @@ def test_what_is_refused(
 
 def test_neither_data_nor_a_run() -> None:
     assert open_pictures(None, {}) is None
-    with pytest.raises(RequestError, match="name them with --data"):
+    with pytest.raises(RequestError, match="give --data too"):
         open_pictures(None, {"limit": 3})

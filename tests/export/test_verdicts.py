@@ -51,7 +51,7 @@ def test_how_much_logits_and_errors_may_differ() -> None:
     assert not parity(1000, relative=1e-3).float_problems()
     assert "2.0e-03 of the largest one" in parity(1000, relative=2e-3).float_problems()[0]
     assert not parity(1000, relative=2e-3).float_problems(lambda: 3e-4)  # a thousand layers round more
-    assert "at most 2e-03 is rounding" in parity(1000, relative=3e-3).float_problems(lambda: 2e-4)[0]
+    assert "rounding explains at most 2e-03" in parity(1000, relative=3e-3).float_problems(lambda: 2e-4)[0]
     assert parity(1000, relative=float("inf")).float_problems()
     assert not parity(1000, differing=400, growth=5, relative=0.9).int8_problems()
     assert "from 10.00 % to 10.60 % on 1,000 pictures" in parity(1000, growth=6).int8_problems()[0]

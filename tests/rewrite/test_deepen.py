@@ -220,7 +220,7 @@ REFUSED: dict[str, tuple[Residual, Any, list[str]]] = {
     "all at once": (
         SMALL.but(order="c", kind="C", carry=Scaled(), merge=StochasticDepth()),
         (1, 2),
-        ["stage 1 has 2 units", "would never learn", "the BN in the shortcut", "carry.skip", "survival of the old units"],
+        ["stage 1 has 2 units", "would never learn", "BN in the shortcut", "carry.skip", "survival of the old"],
     ),
 }  # fmt: skip
 
