@@ -84,7 +84,7 @@ def test_a_model_is_saved_under_the_name_of_a_model_only(name: str, model: Model
     with pytest.raises(cardinet.RequestError, match=r"end its name with \.safetensors"):
         cardinet.save(model, tmp_path / name if name != "." else ".")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("g8.png", b"a picture")]
-    with pytest.raises(cardinet.RequestError, match=r"str is not a model; give the result of cardinet\.load"):
+    with pytest.raises(cardinet.RequestError, match=r"str is not a model; give what cardinet\.load"):
         cardinet.save("r1", tmp_path / "a.safetensors")  # type: ignore[arg-type]
 
 

@@ -92,7 +92,7 @@ def test_a_deeper_model_has_the_name_of_its_depth() -> None:
 def test_what_would_be_too_large(
     cli: Cli, digits_run: Path, words: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cardinet.rewriting.job.proven", None)  # nothing is built
+    monkeypatch.setattr("cardinet.rewriting.job.prove", None)  # nothing is built
     answer = cli("rewrite", digits_run, *words, "--out", "large.safetensors")
     assert answer.code == 2
     assert said in answer.err
@@ -173,7 +173,7 @@ def test_all_findings_of_a_model_at_once(cli: Cli, digits_run: Path) -> None:
     words[5] = "1,1,1"
     said = cli("rewrite", digits_run, *words, "--out", "x.safetensors")
     for part in (
-        "--classes: the model has these 10 classes in this order; leave it out.",
+        "--classes: the model has these 10 classes in this order; omit --classes.",
         "in_channels = 1: the network has this number already; omit it.",
         "depths = [1, 1, 1]: the network has these depths already; give a larger one.",
         "cardinality = 4: the network has 8, and widening can only add; give a larger value.",

@@ -95,7 +95,7 @@ def test_a_pruned_model_with_bn_again_trains_on_and_is_pruned_further(cli: Cli, 
 
 
 WRONG = {
-    "with others": (["--fold"], "--prune is a run of its own"),
+    "with others": (["--fold"], "--prune is a separate run"),
     "no share": (["--keep-macs", "1.5"], "methods.Pruning.keep_macs = 1.5"),
     "unknown setting": (["--set", "lassso=3"], 'no setting "lassso"'),
     "no such data": (["--data", "nothere"], 'The source "nothere"'),
@@ -118,7 +118,7 @@ def test_refused_before_any_work(cli: Cli, trained: Path, case: str) -> None:
 def test_a_model_file_alone_needs_pictures(cli: Cli, trained: Path) -> None:
     done = cli("rewrite", trained / "model.safetensors", "--prune", "--out", "small.safetensors")
     assert done.code == 2
-    assert "Name the pictures to prune on with --data" in done.err
+    assert "Give the pictures to prune on with --data" in done.err
 
 
 def test_settings_of_training_need_prune(cli: Cli, trained: Path) -> None:
@@ -165,4 +165,4 @@ def test_what_was_measured_on_other_pictures_is_not_compared(trained: Path) -> N
 def test_a_seed_that_draws_nothing_is_refused(cli: Cli, trained: Path) -> None:
     done = cli("rewrite", trained, "--fold", "--seed", "3", "--out", "small.safetensors")
     assert done.code == 2
-    assert "--seed: nothing is drawn in these rewrites" in done.err
+    assert "--seed: these rewrites draw nothing" in done.err

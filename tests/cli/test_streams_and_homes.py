@@ -20,8 +20,8 @@ import cardinet.cli
 from cardinet.base.documents import to_json
 from cardinet.base.errors import Notice, WorkError
 from cardinet.base.terminal_text import visible
+from cardinet.cli.ctrl_c import Stop
 from cardinet.cli.main import outcome, run
-from cardinet.cli.stop import Stop
 from cardinet.cli.talk import open_streams
 from cardinet.data import cache
 from cli.cli_runner import Cli

@@ -24,7 +24,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("train one two", 2, ["unexpected extra argument(s) (two)"]),
     ("train --lr", 2, ["'--lr' requires an argument"]),
     ("plan", 2, ["Missing option '--like'"]),
-    ("rewrite model.safetensors --out x.safetensors", 2, ["Name at least one rewrite, such as --fold"]),
+    ("rewrite model.safetensors --out x.safetensors", 2, ["Give at least one rewrite, such as --fold"]),
     ("predict", 2, ["Missing argument 'MODEL'"]),
     ("predict model.safetensors", 2, ["Missing argument 'IMAGE|FOLDER ...'"]),
     ("report", 2, ["Missing argument 'RUN ...'"]),

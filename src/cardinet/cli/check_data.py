@@ -1,4 +1,4 @@
-"""`cardinet check-data`: every picture decoded, everything that is wrong or odd named."""
+"""`cardinet check-data`: decode every picture and name all that are damaged or odd."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def evaluate(
 def _weights(
     model: str, weights: str | None, words: tuple[str, ...], *, compare: bool
 ) -> tuple[Callable[[str], Make] | None, tuple[str, ...]]:
-    """What makes a network of its name with weights, and the words of `--set` that are about pictures."""
+    """A function that makes a named network with weights, and the words of `--set` for the pictures."""
     if weights is None:
         return None, words
     from functools import partial
@@ -99,7 +99,7 @@ def _weights(
 
 
 def _answer(request: Request, *, as_json: bool) -> None:
-    """Evaluate, and print what was found."""
+    """Evaluate, and print the result."""
     from cardinet.cli.progress import Bar
     from cardinet.evaluate.job import document, measure
     from cardinet.evaluate.request import resolve

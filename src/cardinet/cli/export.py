@@ -1,4 +1,4 @@
-"""`cardinet export`: a model as a file of another runtime, which is run before it is called good."""
+"""`cardinet export`: a model as a file for another runtime. The file is checked by running it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def export(
 
 
 def _export(request: Request, model: str, data: str | None, words: tuple[str, ...], *, as_json: bool) -> None:
-    """Export, and print what was proven."""
+    """Export, and print the proof."""
     from functools import partial
 
     from cardinet.cli.progress import Screen

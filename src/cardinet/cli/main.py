@@ -14,10 +14,10 @@ from typing import Any, NoReturn
 
 from cardinet.base.errors import CardinetError, RequestError
 from cardinet.base.synonyms import option_hint
-from cardinet.cli.stop import Stop
+from cardinet.cli.ctrl_c import Stop
 from cardinet.cli.talk import discard, errors, notices, open_streams, say
 
-# An argument that is empty, alone or behind an option, which as a path would mean the folder we are in.
+# An empty argument, alone or after an option. As a path it would mean the current folder.
 _EMPTY = re.compile(r"(--[a-z-]+=)?")
 
 
@@ -30,7 +30,7 @@ def run() -> NoReturn:
         except BaseException:
             if not stop.asked:
                 raise
-            # A library, or an import that was cut short, has made something else of the Ctrl-C.
+            # A library, or an interrupted import, has turned the Ctrl-C into another error.
             errors(["Stopped."])
             code = 130
     sys.exit(code)
@@ -46,7 +46,9 @@ def outcome(words: list[str]) -> int:
     usage_problem: type[Exception] = typer.BadParameter.__mro__[2]
     try:
         if any(_EMPTY.fullmatch(word) for word in words):
-            raise RequestError('One of the arguments is empty (""); was a variable of the shell not set? Leave it out.')
+            raise RequestError(
+                'One of the arguments is empty (""); perhaps a variable of the shell is not set. Omit the argument.'
+            )
         with notices():
             result = app(words, prog_name="cardinet", standalone_mode=False)
         sys.stdout.flush()
@@ -82,7 +84,7 @@ def outcome(words: list[str]) -> int:
 
 
 def _usage(error: Any, words: list[str]) -> str:
-    """What is wrong with an option or argument, in one line, with its value and the way to the help."""
+    """The fault of an option or argument in one line, with its value and the way to the help."""
     message = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
     options = getattr(getattr(error, "param", None), "opts", [])
     if (unknown := getattr(error, "option_name", None)) is not None and error.ctx is not None:

@@ -23,7 +23,7 @@ Workers = Annotated[int, typer.Option("--workers", min=0, max=WORKERS, metavar="
 
 
 def _lift(context: typer.Context, asked: bool) -> None:
-    """Lift the bounds as long as the command runs."""
+    """Lift the bounds for this command."""
     from cardinet.base.bounds import no_bounds
 
     if asked:

@@ -1,4 +1,4 @@
-"""`cardinet predict`: what a model says of pictures."""
+"""`cardinet predict`: the answers of a model to pictures."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def predict(
 
 
 def _print(answer: Prediction | Unusable, *, lines: bool, named: bool) -> bool:
-    """Print an answer; False where there is none, as the picture cannot be used."""
+    """Print an answer. Return False if there is none because the picture cannot be used."""
     from cardinet.runs.prediction import Unusable
 
     if isinstance(answer, Unusable):
@@ -102,7 +102,7 @@ def _write(
 
 
 def _failed(failed: int, total: int) -> int:
-    """The exit code, and a sentence on what could not be used where there were several pictures."""
+    """The exit code. With several pictures also print a sentence about those that could not be used."""
     if failed and total > 1:
         say(f"{failed:,} of {total:,} pictures could not be used.")
     return 1 if failed else 0

@@ -1,4 +1,4 @@
-"""How progress looks: a bar on a terminal, plain lines elsewhere. Nothing of it runs in a thread."""
+"""Progress: a bar on a terminal, plain lines elsewhere. It uses no thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PLAIN_SECONDS = 5.0
 
 
 class Line:
-    """One line at the bottom of a terminal that is written over; off a terminal a plain line now and then."""
+    """A line at the bottom of a terminal that is overwritten; without a terminal an occasional plain line."""
 
     def __init__(self) -> None:
         self.live = sys.stderr.isatty()
@@ -25,7 +25,7 @@ class Line:
         self.open = False
 
     def show(self, text: str, done: int, total: int) -> None:
-        """Show the state of things, not more often than a reader can take in; on a wide terminal with a bar."""
+        """Show the state, but not too often for a reader; on a wide terminal with a bar."""
         now = time.monotonic()
         if now - self.written < (LIVE_SECONDS if self.live else PLAIN_SECONDS):
             return
@@ -56,7 +56,7 @@ def bar(done: int, total: int, width: int, *, blocks: bool = True) -> str:
 
 
 def _has_blocks(encoding: str | None) -> bool:
-    """Whether an encoding of a terminal has the letters of a bar. One that is not told is taken to have them."""
+    """Whether the encoding of a terminal has the characters of a bar; an unknown one is assumed to."""
     try:
         "█▏▎▍▌▋▊▉".encode(encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):

@@ -1,4 +1,4 @@
-"""`cardinet rewrite`: a model in another form that computes the same function, proven on the spot, or a smaller one."""
+"""`cardinet rewrite`: a model in another form with the same function, which is proven, or a smaller model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cardinet.cli.declared import with_options
+from cardinet.cli.declared_options import with_options
 from cardinet.cli.options import Json, NoBounds, Set
 from cardinet.cli.talk import duration, print_json, say, show, show_table, thousands
 from cardinet.rewriting.kinds import KINDS, options
@@ -98,7 +98,7 @@ def _print(done: Rewritten) -> None:
 
 
 def _short(text: str) -> str:
-    """The beginning of a long value, as the rows of thousands of classes."""
+    """The beginning of a long value, such as the rows of thousands of classes."""
     return text if len(text) <= 100 else f"{text[:100]}..."
 
 
@@ -124,7 +124,7 @@ def _prune(request: Request, prepared: Prepared, *, as_json: bool) -> None:
 
 
 def _print_pruned(done: Pruned) -> None:
-    """What was lost and what was kept."""
+    """Print the counts and errors before and after."""
     before, after = done.before, done.after
     show(str(done.path))
     show(f"parameters  {thousands(before.params)} before, {thousands(after.params)} after")

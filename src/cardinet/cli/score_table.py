@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from cardinet.evaluate.scores import Score
 
 ALL = 40
-"""Up to so many classes stand in the table; of more, the hardest `HARDEST`."""
+"""The largest number of classes in the table. Of more, it has the `HARDEST`."""
 HARDEST = 20
 NAME = 28
 """Longer names are cut in the middle."""

@@ -1,4 +1,4 @@
-"""`cardinet settings`: every setting with its type, default and sentence."""
+"""`cardinet settings`: every setting with its type, default and description."""
 
 from __future__ import annotations
 

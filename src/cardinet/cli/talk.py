@@ -1,4 +1,4 @@
-"""What every verb says to the user on stderr, and prints on stdout."""
+"""Messages to the user on stderr, and results on stdout, for every verb."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from cardinet.base.errors import Notice, once
 from cardinet.base.terminal_text import escaped_json, shortened, visible
 
 _told: set[str] = set()
-"""The notices that this process has told."""
+"""The notices that this process has printed."""
 
 
 def say(*lines: str) -> None:
-    """Sentences for the user, a line each, on stderr."""
+    """Print sentences for the user on stderr, one per line."""
     draw("".join(f"{visible(line)}\n" for line in lines))
 
 
 def show(*lines: str) -> None:
-    """What was asked for, as lines for a reader, on stdout."""
+    """Print the requested result as lines on stdout."""
     print(*map(visible, lines), sep="\n", flush=True)
 
 
 def draw(text: str) -> None:
-    """Write to stderr as it is. That nobody can read it (a closed terminal or pipe) must not stop the work."""
+    """Write to stderr. A closed terminal or pipe must not stop the work."""
     try:
         sys.stderr.write(text)
         sys.stderr.flush()
@@ -39,7 +39,7 @@ def draw(text: str) -> None:
 
 
 def discard(stream: TextIO) -> None:
-    """Send what a stream still holds, and all that follows, to nowhere, so that Python can leave in silence."""
+    """Discard the rest of a stream and all that follows, so that Python can exit without an error."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -68,13 +68,13 @@ def open_streams() -> None:
 
 
 def errors(findings: Iterable[str]) -> None:
-    """What was wrong, one line each, on stderr."""
+    """Print errors on stderr, one per line."""
     say(*(f"error: {shortened(finding)}" for finding in once(tuple(findings))))
 
 
 @contextmanager
 def notices() -> Iterator[None]:
-    """Say what the rooms below warn the user of, each once."""
+    """Print the notices of the lower rooms, each once."""
     usual = warnings.showwarning
 
     def tell(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
@@ -91,7 +91,7 @@ def notices() -> Iterator[None]:
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on stdout; a number that is none (NaN, infinite) is null, as JSON has no word for it."""
+    """Print one JSON document on stdout. NaN and infinite numbers become null, as JSON cannot write them."""
     text = escaped_json(json.dumps(finite(document), ensure_ascii=False, allow_nan=False))
     try:
         text.encode(sys.stdout.encoding or "utf-8")

@@ -1,4 +1,4 @@
-"""`cardinet train`: from pictures to a model file and a report, and the continuation of a run."""
+"""`cardinet train`: train a model on pictures, with a model file and a report, or continue a run."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def train(
 
 
 def _start(request: Request, *, dry_run: bool, as_json: bool, started: float) -> None:
-    """Check the request, and train or only show what it would be."""
+    """Check the request, then train, or only show the run."""
     from cardinet.cli.progress import Screen
     from cardinet.train.job import start
     from cardinet.train.request import resolve
@@ -153,7 +153,7 @@ def _finish(folder: RunFolder, as_json: bool, started: float) -> None:
 
 
 def _show(resolved: Resolved, as_json: bool) -> None:
-    """What a run would be: its settings, counts, expected memory and time."""
+    """Show a run without training: its settings, counts, expected memory and time."""
     from cardinet.measure.counts import count
     from cardinet.train.estimate import estimate
     from cardinet.train.initial_weights import weights_sentences

@@ -1,4 +1,4 @@
-"""The verbs as one application of typer."""
+"""The verbs as one typer application."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Rewrites of a model as jobs: what can be asked for, the request, the proven work, and pruning as a training run."""
+"""Jobs that rewrite a model: the available rewrites, the request, the proven work, and pruning as a training run."""

@@ -1,4 +1,4 @@
-"""Rewrites as a job: each is applied and proven, then the new model is written."""
+"""Rewrite a model: apply and prove each rewrite, then write the new model."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from cardinet.rewriting.request import Asked, Prepared
 from cardinet.runs.model_file import Model, save_model
 
 SECONDS = 2.0
-"""For which before and after are timed, in turn."""
+"""The time for measuring both networks in turn."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What a network is before or after."""
+    """The counts and the latency of a network, before or after."""
 
     params: int
     macs: int
@@ -55,9 +55,9 @@ class Rewritten:
 def rewrite(
     prepared: Prepared, out: Path, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Rewritten:
-    """Apply and prove step after step, and write the file.
+    """Apply and prove each step, then write the file.
 
-    Raises WorkError, with nothing written, where a step changes the function.
+    Raises WorkError, and writes nothing, if a step changes the function.
     """
     before, real, side = prepared.model, prepared.pictures, prepared.model.preprocessing.crop
     network, found = before.network, []

@@ -1,4 +1,4 @@
-"""Pruning as a job: a training run in which a model loses channels, and the smaller model that comes of it."""
+"""Prune a model: a training run in which it loses channels, and the smaller model at its end."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Pruned:
 def resolve(request: Request, before: Model, listener: Listener, command: str = "") -> Resolved:
     """The training run that prunes a model on its own pictures or those of `data`; `command` is noted in its folder.
 
-    Raises RequestError or WorkError with everything that does not fit.
+    Raises RequestError or WorkError with all faults.
     """
     settings = {**settings_of_model(request.model, before, request.data), **settings_of(request.training, request.seed)}
     resolved = resolve_run(
@@ -71,7 +71,7 @@ def resolve(request: Request, before: Model, listener: Listener, command: str = 
 
 
 def prune(resolved: Resolved, before: Model, out: Path, listener: Listener) -> Pruned:
-    """Train, and write the smaller model; the run folder stays.
+    """Train, and write the smaller model. The run folder is kept.
 
     Raises WorkError where the target was not reached, and Interrupted where the user stops it, after which no `out` is
     written.
@@ -82,7 +82,9 @@ def prune(resolved: Resolved, before: Model, out: Path, listener: Listener) -> P
         then = f"The smaller model is model.safetensors there in the end; {out} is not written."
         raise Interrupted(*stopped.findings, then) from None
     if out.exists():
-        raise WorkError(f"{out} was made by something else meanwhile, and stays; the smaller model is {run.model}.")
+        raise WorkError(
+            f"{out} was written by another program meanwhile and is kept; the smaller model is {run.model}."
+        )
     write_atomic(out, run.model.read_bytes())
     side, channels = before.preprocessing.crop, before.preprocessing.channels
     first, second = (count(on_meta(one), side, channels) for one in (before.network, empty_network(run.model)))
@@ -91,7 +93,7 @@ def prune(resolved: Resolved, before: Model, out: Path, listener: Listener) -> P
 
 
 def settings_of(training: Training, seed: int | None = None) -> dict[str, Any]:
-    """The options of a pruning as settings of its run; what was not given is the recipe's."""
+    """The options of a pruning as settings of its run. The recipe gives the others."""
     asked = {
         "methods.Pruning.keep_macs": training.keep_macs,
         "training.length": None if training.epochs is None else f"{without_exponent(training.epochs)} epochs",
@@ -101,7 +103,7 @@ def settings_of(training: Training, seed: int | None = None) -> dict[str, Any]:
 
 
 def settings_of_model(model: str, before: Model, data: str | None) -> dict[str, Any]:
-    """The settings that a run has to share with the model: its description, preprocessing and pictures.
+    """The settings that a run must share with the model: its description, preprocessing and pictures.
 
     Raises RequestError for a folded model and where no pictures are named, WorkError where a run's own have changed.
     """
@@ -116,7 +118,7 @@ def settings_of_model(model: str, before: Model, data: str | None) -> dict[str, 
             )
     with findings:
         if data is None and not (Path(model) / "run.toml").exists():
-            raise RequestError("Name the pictures to prune on with --data; only a run folder knows its own.")
+            raise RequestError("Give the pictures to prune on with --data; only a run folder knows its own.")
         if data is None:
             record = RunFolder(Path(model)).record()
             open_pictures(record)
@@ -126,7 +128,7 @@ def settings_of_model(model: str, before: Model, data: str | None) -> dict[str, 
     name = str(before.training.get("network", "model")).removesuffix("-pruned")
     name = (
         name if re.fullmatch(r"[\w-][\w.-]*", name) else "model"
-    )  # a folder's name: a file of others may say anything
+    )  # a name for a folder: a foreign file may have any text here
     return pictures | {
         "network.id": f"{name}-pruned",
         "network.spec": to_document(before.spec),

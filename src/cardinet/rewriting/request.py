@@ -1,4 +1,4 @@
-"""What is asked of a rewrite, checked whole before any work."""
+"""The request of rewrites, which is checked completely before any work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cardinet.evaluate.opening import AskedModel, AskedPictures, Opened, Parts, 
 from cardinet.rewrite.steps import Step, try_steps
 from cardinet.rewriting.kinds import KINDS, SEED
 from cardinet.rewriting.kinds.kind import Kind
-from cardinet.rewriting.pictures import PROOF, TYPICAL, RealPictures, real_pictures
+from cardinet.rewriting.real_pictures import PROOF, TYPICAL, RealPictures, real_pictures
 from cardinet.runs.memory_checks import require_proof
 from cardinet.runs.model_file import Model
 
@@ -50,7 +50,7 @@ class Request:
     training: Training = Training()
 
     def check(self) -> None:
-        """Raise RequestError with everything that is wrong with the request itself, without a model or pictures."""
+        """Raise RequestError with all faults of the request itself, without a model or pictures."""
         findings = Findings()
         with findings:
             check_new_file(self.out)
@@ -65,21 +65,21 @@ class Request:
         findings.raise_if_any()
 
     def _check_together(self) -> None:
-        """Raise RequestError where options do not go together: a pruning is a run of its own."""
+        """Raise RequestError if options cannot be combined; a pruning is a separate run."""
         if not self.rewrites and not self.prune:
-            raise RequestError("Name at least one rewrite, such as --fold; `cardinet rewrite --help` lists them.")
+            raise RequestError("Give at least one rewrite, such as --fold; `cardinet rewrite --help` lists them.")
         if self.prune and self.rewrites:
-            raise RequestError("--prune is a run of its own; rewrite the model that comes of it in a second command.")
+            raise RequestError("--prune is a separate run; rewrite the pruned model in a second command.")
         if not self.prune and self.training:
-            raise RequestError("--keep-macs, --epochs and --set are for the training of --prune; leave them out.")
+            raise RequestError("--keep-macs, --epochs and --set are for the training of --prune; omit them.")
         kinds = [KINDS[name] for name in self.rewrites if name in KINDS]
         if not self.prune and self.seed is not None and not any(kind.draws for kind in kinds):
-            raise RequestError("--seed: nothing is drawn in these rewrites; leave it out.")
+            raise RequestError("--seed: these rewrites draw nothing; omit it.")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One rewrite that is asked for, with its value as it was read."""
+    """One requested rewrite, with its parsed value."""
 
     kind: Kind
     value: Any
@@ -87,7 +87,7 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A model, the rewrites that are asked for, their steps in order, and the real pictures that prove them."""
+    """A model, the requested rewrites, their steps in order, and the real pictures for their proof."""
 
     opened: Opened
     asked: tuple[Asked, ...]
@@ -105,7 +105,7 @@ class Prepared:
 
 
 def read(rewrites: Mapping[str, Any], findings: Findings) -> tuple[Asked, ...]:
-    """The rewrites in the order in which they are applied; what is wrong with any is added to the findings."""
+    """The rewrites in the order in which they are applied. Faults are added to the findings."""
     for name in rewrites:
         with findings:
             if name not in KINDS:
@@ -128,7 +128,7 @@ def steps_of(asked: Sequence[Asked], model: Model, seed: int | None = None) -> t
 
 
 def resolve(request: Request) -> Prepared:
-    """The model with all that its rewrites need. Raises RequestError or WorkError with everything that is wrong.
+    """Open the model and all that its rewrites need. Raises RequestError or WorkError with all faults.
 
     A model that is to be pruned has no steps: its run is resolved by `pruning`.
     """
@@ -159,7 +159,7 @@ def resolve(request: Request) -> Prepared:
 
 
 def _check_steps(asked: Sequence[Asked], model: Model, seed: int | None) -> None:
-    """Raise RequestError with all for which the rewrites refuse a model, or where there is no memory to prove them."""
+    """Raise RequestError with all reasons why the rewrites do not fit a model, or if memory for the proof is short."""
     found = Findings()
     for one in asked:
         with found:

@@ -1,4 +1,4 @@
-"""The rewrites that users can ask for: a row each, in the order in which they are listed and applied.
+"""The table of the rewrites that users can request, in the order in which they are listed and applied.
 
 Nothing here imports torch, so the help of the command line is instant.
 """
@@ -37,21 +37,21 @@ _ROWS = (
 )
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ROWS}
-"""By the name that stands in a model file."""
+"""The rewrites by their names in a model file."""
 
 SEED = Option(name="seed", type=int, least=0, metavar="N", help="The seed from which new weights are drawn.")
-"""Of all rewrites that draw."""
+"""The option of all rewrites that draw new weights."""
 
 PRUNING = (
     Option(name="prune", help="Fewer channels by ResRep: a training run of its own, by --recipe prune."),
     Option(name="keep_macs", type=float, metavar="X", help="With --prune: the share of the MACs that stays (0.5)."),
     Option(name="epochs", type=float, metavar="N", help="With --prune: how long."),
 )
-"""A pruning keeps not the function but, as far as it can, the error."""
+"""The options of a pruning, which changes the function and tries to keep the error."""
 
 
 def options() -> Iterator[Option]:
-    """All options in the order of the listing; the seed comes behind the last rewrite that draws."""
+    """All options in the order of the listing. The seed follows the last rewrite that draws."""
     last = [kind.name for kind in _ROWS if kind.draws][-1]
     for kind in _ROWS:
         yield kind.option

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class Classes(Kind):
-    """The rows of classes that the model has stay; the others are drawn."""
+    """Change the classes: classes that the model has keep their row, new ones get a random row."""
 
     def read(self, given: Any) -> tuple[str, ...]:
-        """The names between the commas; one that has a comma itself stands in quotes."""
+        """The names between the commas. Quote a name that has a comma itself."""
         self.option.check(given)
-        one_line = ",".join(given.splitlines())  # a list with a name a line is one, too
+        one_line = ",".join(given.splitlines())  # a list with one name per line is allowed too
         names = [name.strip() for name in next(csv.reader([one_line], skipinitialspace=True), [])]
         twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
         wrong = [f'--classes "{name}" is given twice; give it once.' for name in twice]
@@ -34,7 +34,7 @@ class Classes(Kind):
 
     def check(self, value: tuple[str, ...], model: Model) -> None:
         if value == model.classes:
-            raise RequestError(f"--classes: the model has these {len(value)} classes in this order; leave it out.")
+            raise RequestError(f"--classes: the model has these {len(value)} classes in this order; omit --classes.")
 
     def arguments(self, value: tuple[str, ...], model: Model) -> Mapping[str, Any]:
         known = {name: row for row, name in enumerate(model.classes)}

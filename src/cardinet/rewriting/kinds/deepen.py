@@ -10,11 +10,11 @@ from cardinet.rewriting.kinds.option import Option
 
 
 class Deepen(Kind):
-    """The units of every stage, more than there are; the new ones start closed."""
+    """Add units to stages; the new units start as the identity."""
 
     def read(self, given: Any) -> list[int]:
-        """The numbers between the commas. Which of them are too large, the description of the network says."""
-        from cardinet.base.settings import parse_value  # which imports pydantic
+        """The numbers between the commas. The description of the network checks their range."""
+        from cardinet.base.settings import parse_value  # it imports pydantic
 
         self.option.check(given)
         words = [word.strip() for word in given.split(",")]

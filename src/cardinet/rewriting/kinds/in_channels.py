@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class InChannels(Kind):
-    """The first convolution reads other channels, and the preprocessing makes them."""
+    """Change the input channels of the network and of its preprocessing."""
 
     def read(self, given: Any) -> int:
         if type(given) is not int or given not in (1, 3):
@@ -41,7 +41,7 @@ class InChannels(Kind):
 
 
 def with_channels(preprocessing: Preprocessing, channels: int) -> Preprocessing:
-    """The preprocessing for grey or colour pictures: the mean of the three means and deviations, or the one thrice."""
+    """The preprocessing for grey or colour pictures: averages of three values, or three copies of one."""
     values = {
         name: (sum(own) / len(own),) * channels if channels == 1 else own * channels
         for name, own in (("mean", preprocessing.mean), ("std", preprocessing.std))

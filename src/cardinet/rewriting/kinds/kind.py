@@ -1,4 +1,4 @@
-"""What a rewrite declares of itself for those who ask for it."""
+"""The declaration of a rewrite for users: its option, its checks and its effects on the model file."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ class Kind:
         return self.option.name
 
     def read(self, given: Any) -> Any:
-        """The value that an option means. Raises RequestError with all that is wrong whatever the model is."""
+        """Parse the value of the option. Raises RequestError with all faults that do not depend on the model."""
         self.option.check(given)
         return given
 
     def check_beside(self, others: Collection[str]) -> None:
-        """Raise RequestError where it cannot be asked for together with others, which are named."""
+        """Raise RequestError if it cannot be combined with the other requested rewrites."""
 
     def check(self, value: Any, model: Model) -> None:
-        """Raise RequestError where the model is what is asked for, and the rewrite itself cannot know that."""
+        """Raise RequestError if the model already is as requested and the rewrite itself cannot know that."""
 
     def arguments(self, value: Any, model: Model) -> Mapping[str, Any]:
         """The arguments of the rewrite, without the seed."""
         return {self.argument: value} if self.argument else {}
 
     def changes(self, value: Any, model: Model) -> Mapping[str, Any]:
-        """The fields of the model file that follow, beside its network and what is said of its training."""
+        """The fields of the model file that change, beside the network and the training summary."""
         return {}
 
     def note(self, value: Any, model: Model) -> str | None:
-        """What the proof, which is over normalised numbers, does not say of pictures."""
+        """Notes about pictures that the proof, which uses normalised numbers, does not cover."""
         return None

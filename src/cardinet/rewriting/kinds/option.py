@@ -1,4 +1,4 @@
-"""One option of a rewrite: how a user gives it, from which the help, the listing and the first check follow."""
+"""One option of a rewrite. The help, the listing and the first check follow from it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """As it is typed: --in-channels."""
+        """The option as a user types it: --in-channels."""
         return f"--{self.name.replace('_', '-')}"
 
     def check(self, value: object) -> None:
-        """Raise RequestError for a value of another type, as Python can give one."""
+        """Raise RequestError for a value of a wrong type, which is possible in Python."""
         if self.type is int:
             require_whole(self.least or 0, None, **{self.name: value})
         elif not self._is_right(value):
@@ -43,7 +43,7 @@ class Option:
         return isinstance(value, self.type) if isinstance(self.type, type) else value in get_args(self.type)
 
     def _words(self) -> str:
-        """What may be given."""
+        """The allowed values as a text."""
         if self.type is bool:
             return "True, or leave it out"
         if self.type == list[str]:

@@ -1,4 +1,4 @@
-"""BN again where it was folded: `--unfold`."""
+"""Restore folded BN: `--unfold`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cardinet.rewriting.kinds.option import Option
 
 
 class Unfold(Kind):
-    """BN with the statistics of training pictures, as they enter the network."""
+    """Restore BN, with the statistics of training pictures."""
 
     def check_beside(self, others: Collection[str]) -> None:
         if "in_channels" in others:

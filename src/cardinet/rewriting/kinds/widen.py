@@ -16,11 +16,11 @@ WIDER = ("widths", "base_width", "cardinality")
 
 
 class Widen(Kind):
-    """Larger values of the widths of a description, by name."""
+    """Give widths of a description larger values, by name."""
 
     def read(self, given: Any) -> dict[str, Any]:
         """`KEY=VALUE` words as arguments of the rewrite."""
-        from cardinet.base.settings import parse_value  # which imports pydantic
+        from cardinet.base.settings import parse_value  # it imports pydantic
 
         self.option.check(given)
         found: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Options that a table below declares, as options of a verb."""
+"""Options of a verb that are declared in a table of a lower room."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cardinet.rewriting.kinds.option import Option
 
 
 def with_options(options: Iterable[Option], after: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a verb that takes `**asked` an option for each row, behind its parameter `after`; None: not given."""
+    """Give a verb with `**asked` an option for each row, after its parameter `after`. None means not given."""
 
     def declare(verb: Callable[..., None]) -> Callable[..., None]:
         own = [p for p in inspect.signature(verb, eval_str=True).parameters.values() if p.kind is not p.VAR_KEYWORD]

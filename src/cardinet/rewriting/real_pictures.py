@@ -1,4 +1,4 @@
-"""The real pictures of a rewrite: those that prove it, and those from which BN has statistics."""
+"""The real pictures of a rewrite: those for its proof, and those for the statistics of BN."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from cardinet.evaluate.opening import Opened
 from cardinet.export.proof_pictures import calibration_pictures, feed
 
 PROOF = 16
-"""Pictures of each kind in a proof."""
+"""The number of pictures of each kind in a proof."""
 
 TYPICAL = 50
-"""Pictures in a batch from which BN has statistics."""
+"""The number of pictures in a batch for the statistics of BN."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class RealPictures:
     note: str = ""
 
     def typical(self) -> Iterator[Tensor]:
-        """Batches of some training pictures, as they enter the network."""
+        """Batches of some training pictures, as inputs of the network."""
         assert self.source is not None
         for pixels in calibration_pictures(self.source, self.preprocessing)[0].batches(TYPICAL):
             yield torch.from_numpy(feed(pixels, self.preprocessing, "float32"))
 
     def of(self, channels: int, side: int) -> dict[str, Tensor]:
-        """The pictures of a proof: random ones, and real ones where there are some of so many channels."""
+        """The pictures of a proof: random ones, and real ones if there are some with this number of channels."""
         generator = torch.Generator().manual_seed(0)
         found = {"random": torch.randn(PROOF, channels, side, side, generator=generator)}
         return found if self.proof is None or self.proof.shape[1] != channels else found | {"real": self.proof}
