@@ -12,7 +12,7 @@ from cardinet.cli import (
     evaluate,
     export,
     info,
-    listing,
+    list_networks,
     plan,
     predict,
     push,
@@ -31,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("list")(listing.list_networks)
+app.command("list")(list_networks.list_networks)
 app.command("info")(info.info)
 app.command("settings")(settings.settings)
 app.command("plan")(plan.plan)
