@@ -55,7 +55,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("info resnet50 --input-size=-5", 2, ["--input-size -5: "]),
     ("info resnet50 --input-size abc", 2, ["--input-size abc: "]),
     ("info resnet50 --input-size 1000000000000000000000", 2, ["--input-size 1000000000000000000000: "]),
-    ("info model.safetensors --set lr=3", 2, ["name a network instead"]),
+    ("info model.safetensors --set lr=3", 2, ["give the name of a network instead"]),
     ("plan --like resnet18", 2, ["Only a bottleneck"]),
     ("plan --like resnet50 --cardinality 0", 2, ['--cardinality "0": give whole numbers from 1']),
     ("plan --like resnet50 --cardinality two", 2, ['--cardinality "two"']),
@@ -262,7 +262,12 @@ CASES: list[tuple[str, int, list[str]]] = [
     (
         "rewrite model.safetensors --deepen 1,1,1 --widen base_width=8 --in-channels 1 --pack 1 --out x.safetensors",
         2,
-        ["in_channels = 1: that is", "depths = [1, 1, 1]", "base_width = 8: the network has 16", "nothing to pack"],
+        [
+            "in_channels = 1: the network has",
+            "depths = [1, 1, 1]",
+            "base_width = 8: the network has 16",
+            "nothing to pack",
+        ],
     ),
     ("rewrite model.safetensors --fold --out x.pth", 2, ["x.pth cannot be the model file; end its name with .safe"]),
     ("rewrite model.safetensors --form a --out nodir/x", 2, ["its folder does not exist"]),

@@ -47,9 +47,7 @@ def relabel(source: Source, classes: tuple[str, ...], split: str) -> tuple[Sourc
 
 def _unknown_classes(source: Source, unknown: Sequence[str], classes: Sequence[str]) -> str:
     """The message about classes that a model does not know."""
-    text = (
-        f"The model has the classes {first_names(classes)}, and does not know {first_names(unknown)} of {source.text}"
-    )
+    text = f"The model has classes {first_names(classes)}, and it does not know {first_names(unknown)} of {source.text}"
     if all(name.isdecimal() for name in unknown):
         return f"{text}: these are numbers; write the class names instead."
     return f"{text} ({nearest(unknown[0], classes)}). Give pictures of the model's classes, with the same names."
