@@ -15,6 +15,8 @@ from cardinet.train.interrupt import Interrupted
 from cli.cli_runner import Cli
 from cli.hostile_files import class_folder
 
+pytestmark = pytest.mark.long
+
 SMALL = ["--set", "depths=[1,1,1]", "--set", "threads=1", "--set", "evaluate_every=100 %"]
 
 

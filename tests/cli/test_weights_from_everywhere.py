@@ -34,6 +34,7 @@ def akamaster(path: str) -> None:
     torch.save({"state_dict": names, "best_prec1": 91.7}, path)
 
 
+@pytest.mark.long
 @pytest.mark.shared
 def test_the_known_checkpoint_gets_9173_right(cli: Cli, shared: Path) -> None:
     said = cli(

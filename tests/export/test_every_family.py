@@ -18,6 +18,8 @@ from cardinet.networks.registry import NETWORKS, find
 from export.exported import model_of, pixels, relative_difference
 from networks.test_citizen import SMALL, shortest
 
+pytestmark = pytest.mark.long
+
 ONE_EACH = {find(id).family: id for id in reversed(SMALL)}
 """One small network a family."""
 

@@ -24,7 +24,7 @@ from cardinet.export.runner import open_exported
 from cardinet.runs.model_file import Model
 from export.exported import Broken
 
-pytestmark = pytest.mark.usefixtures("short")
+pytestmark = [pytest.mark.usefixtures("short"), pytest.mark.long]
 
 
 def asked(format: str, folder: Path, **more: Any) -> Request:

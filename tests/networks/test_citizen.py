@@ -18,6 +18,8 @@ from cardinet.blocks.classifier import Classifier
 from cardinet.networks.registry import NETWORKS, find
 from networks.citizen import CHECKS, Subject, subject
 
+pytestmark = pytest.mark.long
+
 SMALL: dict[str, dict[str, Any]] = {
     "alexnet_owt": {"widths": (4, 4, 4, 4, 4)},
     "densenet_bc_100_12": {"depths": (1, 2, 1)},

@@ -24,6 +24,8 @@ from cardinet.networks.parts.merge import StochasticDepth, Swapout
 from cardinet.networks.registry import NETWORKS, find
 from networks.citizen import CHECKS, subject
 
+pytestmark = pytest.mark.long
+
 RESNET = find("inception_resnet_v1").spec
 SPECS: dict[str, Any] = {
     "inception": RESNET.but(stages=(RESNET.stages[0][:2], RESNET.stages[1][:3]), num_classes=5),

@@ -12,6 +12,8 @@ import pytest
 from cardinet.networks.registry import PEERS
 from networks.peers import LARGE, agree, compare, small
 
+pytestmark = pytest.mark.long
+
 
 def test_number_of_pairs() -> None:
     assert len(PEERS) >= 230

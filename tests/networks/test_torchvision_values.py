@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import timm
 import torch
 import torchvision
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 
 from cardinet.build.builder import build
 from cardinet.networks.registry import find
+
+pytestmark = pytest.mark.long
 
 NAMES = (
     "resnet18",

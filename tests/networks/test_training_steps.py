@@ -5,12 +5,15 @@ All networks take theirs in `proofs/every_network.py`, with `--full` on pictures
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from cardinet.build.builder import build
 from cardinet.measure.counts import parameters
 from cardinet.networks.registry import NETWORKS
 from networks.citizen import Subject, side, steps
+
+pytestmark = pytest.mark.long
 
 LARGE = 40e6
 """Parameters from which on a network is left to the proof."""

@@ -15,6 +15,8 @@ from cardinet.rewrite.steps import Step, apply
 from networks.test_composition import SMALL, SPECS
 from rewrite.growing import as_its_description_builds_it, proof, trained
 
+pytestmark = pytest.mark.long
+
 ODD = (
     *("spatial", "transform.dropout", "form", "copies", "narrow_first"),
     *("order", "shortcut", "carry", "merge", "levels"),

@@ -22,6 +22,8 @@ from cardinet.rewriting.kinds import KINDS, options
 from networks.citizen import Subject
 from networks.test_citizen import SMALL, of
 
+pytestmark = pytest.mark.long
+
 STEPS = {
     "strip": Step("strip"),
     "form": Step("form", {"form": "b"}),

@@ -13,6 +13,8 @@ import pytest
 from train.killed_at import NO_RUN_YET, POINTS
 from train.runs_to_compare import DIGITS, differences, train
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dict[str, Any]]]:

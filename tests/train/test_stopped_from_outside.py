@@ -21,6 +21,8 @@ from cardinet.data.source_listing import Encoded
 from cardinet.train.interrupt import Interrupted
 from train.runs_to_compare import DIGITS, PHOTOGRAPHS, differences, train
 
+pytestmark = pytest.mark.long
+
 LONG = DIGITS | {"length": "130 steps", "evaluate_every": "30 steps", "checkpoint_seconds": 0.1}
 TWO_WORKERS = PHOTOGRAPHS | {"length": "36 steps", "evaluate_every": "14 steps", "checkpoint_seconds": 0.1}
 
