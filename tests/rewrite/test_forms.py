@@ -179,14 +179,14 @@ def test_what_strip_took_away_stays_away(deeper: bool) -> None:
 @pytest.mark.parametrize("before", [Step("fold"), Step("pack", {"width": 64})], ids=["fold", "pack"])
 def test_what_was_rewritten_before_is_refused(before: Step) -> None:
     network = apply(build(find("resnext11_8x16d_digits").spec), [before])
-    with pytest.raises(RequestError, match="apply form first"):
+    with pytest.raises(RequestError, match="Apply form first"):
         to_form(network, "b")
 
 
 REFUSED: dict[str, tuple[nn.Module, str, str]] = {
     "no bottleneck": (build(find("resnet18").spec, device="meta"), "c", "kernels 3,3"),
     "unknown form": (build(find("resnet50").spec, device="meta"), "d", "known: a, b, c"),
-    "no description": (nn.Linear(1, 1), "b", "no such description"),
+    "no description": (nn.Linear(1, 1), "b", "no residual description"),
 }
 
 

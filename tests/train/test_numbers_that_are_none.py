@@ -79,7 +79,7 @@ def test_a_bad_batch_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     with monkeypatch.context() as patch:
         patch.setattr(TrainBatches, "stream", poisoned)
-        with pytest.raises(WorkError, match=r"Step 23: the loss is nan\. Likely cause: the batch holds values"):
+        with pytest.raises(WorkError, match=r"Step 23: the loss is nan\. Likely cause: the batch holds NaN"):
             train(out, DIGITS | {"checkpoint_seconds": 0})
     assert checkpoint(out) == (22, [])
     resume(out, Listener())

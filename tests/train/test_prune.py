@@ -214,7 +214,7 @@ def test_a_target_that_was_not_reached_is_said_and_can_be_helped(tmp_path: Path)
 
 
 def test_refusals() -> None:
-    with pytest.raises(RequestError, match="whose channels are tied"):
+    with pytest.raises(RequestError, match="or it has groups, which fix its channels"):
         task_of(**{"network.id": "resnext29_8x64d", "network.delta": {}})
     with pytest.raises(RequestError, match=r"keep_macs = 1\.5"):
         task_of(keep_macs=1.5)

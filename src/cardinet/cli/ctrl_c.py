@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
+import sys
 import time
+from contextlib import suppress
 from types import FrameType
+from typing import NoReturn
 
 PATIENCE = 2.0
 """Seconds in which what has begun to end is not disturbed by another Ctrl-C."""
@@ -39,3 +43,16 @@ class Stop:
             raise KeyboardInterrupt
         if time.monotonic() - self.since > PATIENCE:
             os._exit(130)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with an exit code after a Ctrl-C that was handled; the exit functions run.
+
+    `sys.exit` is not enough. If the Ctrl-C came inside `exec`, as dataclasses use it in an import, Python remembers it
+    as not handled, and ends by the signal instead of with the code (3 of 50 tries; 0 of 80 with this).
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # closed, or nobody reads it
+            stream.flush()
+    os._exit(code)

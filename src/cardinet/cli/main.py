@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from cardinet.base.errors import CardinetError, RequestError
 from cardinet.base.synonyms import option_hint
-from cardinet.cli.ctrl_c import Stop
+from cardinet.cli.ctrl_c import Stop, leave
 from cardinet.cli.talk import discard, errors, notices, open_streams, say
 
 # An empty argument, alone or after an option. As a path it would mean the current folder.
@@ -33,6 +33,8 @@ def run() -> NoReturn:
             # A library, or an interrupted import, has turned the Ctrl-C into another error.
             errors(["Stopped."])
             code = 130
+    if stop.asked:
+        leave(code)
     sys.exit(code)
 
 
