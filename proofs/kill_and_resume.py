@@ -223,11 +223,11 @@ def hit(run: Path, length: int, attempt: Attempt) -> str:
     time.sleep(0.05)  # the thread that reads what it said may be behind
     if not attempt.works:  # parts in the folder are then those of the process before
         return RESUME if "--resume" in attempt.words else "making the run folder"
-    if has_part(run / "checkpoints"):
+    state = load_checkpoint(run / "checkpoints" / "last.safetensors")[1]
+    if has_part(run / "checkpoints") and state["step"] < length:  # else a process before has left the part
         return "writing a checkpoint"
     if has_part(run):
         return "writing another file"
-    state = load_checkpoint(run / "checkpoints" / "last.safetensors")[1]
     row = last_row(run)
     if state["step"] == length:
         return "the last evaluation" if not (run / "evaluation.json").exists() else "the report"
