@@ -93,8 +93,8 @@ def test_every_kind_has_its_function() -> None:
     import importlib
 
     assert len(KINDS) == 11
-    for place in KINDS.values():
-        module, function = place.split(":")
+    for row in KINDS.values():
+        module, function = row.place.split(":")
         assert callable(getattr(importlib.import_module(f"cardinet.data.kinds.{module}"), function))
 
 

@@ -5,28 +5,41 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cardinet.base.errors import RequestError, nearest
 from cardinet.data.findings import Finding
 from cardinet.data.source_listing import Listing
 
-# The word before the colon (or the whole text) -> module and function, as text: a kind imports its own needs only.
+
+@dataclass(frozen=True)
+class Row:
+    """A kind: the function that lists it, as text "module:function", and whether its name is followed by a path.
+
+    It is text because a kind imports what it alone needs.
+    """
+
+    place: str
+    path: bool = False
+
+
 KINDS = {
-    "digits": "digits:list_digits",
-    "imagenet": "imagenet:list_imagenet",
-    "tiny-imagenet": "tiny_imagenet:list_tiny_imagenet",
-    "parquet": "parquet:list_parquet",
-    "cifar10": "named_sets:list_named",
-    "cifar100": "named_sets:list_named",
-    "mnist": "named_sets:list_named",
-    "fashion-mnist": "named_sets:list_named",
-    "svhn": "named_sets:list_named",
-    "webdataset": "streams:refuse",
-    "hf": "streams:refuse",
+    "digits": Row("digits:list_digits"),
+    "imagenet": Row("imagenet:list_imagenet", path=True),
+    "tiny-imagenet": Row("tiny_imagenet:list_tiny_imagenet", path=True),
+    "parquet": Row("parquet:list_parquet", path=True),
+    "cifar10": Row("named_sets:list_named"),
+    "cifar100": Row("named_sets:list_named"),
+    "mnist": Row("named_sets:list_named"),
+    "fashion-mnist": Row("named_sets:list_named"),
+    "svhn": Row("named_sets:list_named"),
+    "webdataset": Row("streams:refuse", path=True),
+    "hf": Row("streams:refuse", path=True),
 }
-WITH_PATH = ("imagenet", "tiny-imagenet", "parquet", "webdataset", "hf")
+"""By the word before the colon, or the whole text."""
+
+WITH_PATH = tuple(kind for kind, row in KINDS.items() if row.path)
 
 
 def list_source(text: str) -> Listing:
@@ -39,7 +52,7 @@ def list_source(text: str) -> Listing:
     if word in KINDS and bool(colon) == (word in WITH_PATH):
         if colon and not rest:
             raise RequestError(f'The source "{text}" names no path; write {word}:PATH.')
-        listing = _function(KINDS[word])(rest if colon else word)
+        listing = _function(KINDS[word].place)(rest if colon else word)
         return listing if colon or not Path(word).is_dir() else _beside_a_folder(listing, word)
     if word in WITH_PATH and not Path(text).exists():
         raise RequestError(f'The source "{text}" needs a path; write {word}:PATH.')
