@@ -32,8 +32,8 @@ import torch
 from torch import nn
 
 from cardinet.build.builder import build
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.export.formats import FORMATS
 from cardinet.export.formats.openvino import core

@@ -39,8 +39,8 @@ from cardinet.build.builder import build
 from cardinet.data.arrays import ArrayPictures
 from cardinet.data.augmenting import augmented_batch
 from cardinet.data.batches import Batch, TrainBatches
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.draws import Draws
-from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.runs.environment import hardware, versions
 from cardinet.runs.folder import RunFolder

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import pytest
 
 from cardinet.base.errors import RequestError
-from cardinet.base.parts import OneOf, Part, SomeOf, Table, to_document
+from cardinet.base.recipe_parts import OneOf, RecipePart, SomeOf, Table, to_document
 from cardinet.base.settings import Settings, merge, setting_paths, validate
 
 MODULES = {
@@ -20,7 +20,7 @@ MODULES = {
 }
 
 
-class Rule(Part):
+class Rule(RecipePart):
     """What the parts of this test are."""
 
     speed: float = 0.0

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torchvision.transforms import functional
 
 from cardinet.base.errors import RequestError
-from cardinet.base.parts import SomeOf, Table
+from cardinet.base.recipe_parts import SomeOf, Table
 from cardinet.base.settings import Settings, validate
 from cardinet.data.arrays import ArrayPictures
 from cardinet.data.augmentations import Augmentation, Framing, Place
@@ -22,9 +22,9 @@ from cardinet.data.augmentations.flip import Flip
 from cardinet.data.augmentations.pad_crop import PadCrop
 from cardinet.data.augmentations.resized_crop import ResizedCrop
 from cardinet.data.augmenting import augmented_batch, augmented_picture, in_order
+from cardinet.data.data_settings import AUGMENTATIONS, Augmentations, named_augmentations
 from cardinet.data.draws import Draws
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.settings import AUGMENTATIONS, Augmentations, named_augmentations
 from data.pictures import noise
 from data.varied import in_memory, photograph, together
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cardinet.base.randomness import permutation
 from cardinet.data.batches import Batch, evaluation_batches
-from cardinet.data.settings import DataSettings
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Split, open_source
 from data.streams import COLOUR, GREY, VARIED, take, train_batches
 

@@ -15,7 +15,7 @@ from cardinet.base.errors import Notice, RequestError, WorkError
 from cardinet.data import check as check_module
 from cardinet.data.admission import admitted, without_pictures
 from cardinet.data.check import CheckReport, bad_pictures, check
-from cardinet.data.settings import DataSettings
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import open_source
 from data.pictures import MakePicture, noise
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.data.settings import DataSettings
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import open_source
 from data.pictures import MakePicture
 

@@ -22,8 +22,8 @@ import torch
 from cardinet.base.errors import WorkError
 from cardinet.data import loading
 from cardinet.data.batches import evaluation_batches
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.loading import WorkerLost
-from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
 from cardinet.data.source_listing import Encoded
 from data.streams import COLOUR, VARIED, take, train_batches
@@ -205,7 +205,7 @@ PARENT = """
 import itertools, multiprocessing, os, signal, sys, threading, time
 from cardinet.data.batches import TrainBatches
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.settings import DataSettings
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import open_source
 split = open_source(sys.argv[1], DataSettings()).splits["train"]
 preprocessing = Preprocessing(channels=3, crop=32, mean=(.5,) * 3, std=(.5,) * 3)

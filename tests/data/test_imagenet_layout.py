@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.data.settings import DataSettings
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source, open_source
 from data.pictures import MakePicture
 

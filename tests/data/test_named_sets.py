@@ -11,8 +11,8 @@ import torch
 from torchvision import datasets
 
 from cardinet.base.errors import WorkError
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.kinds.named_sets import SETS
-from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
 
 RNG = np.random.default_rng(0)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cardinet.base.errors import WorkError
-from cardinet.data.settings import DataSettings
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source, open_source
 from data.pictures import noise
 

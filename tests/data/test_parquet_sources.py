@@ -17,7 +17,7 @@ import torch
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data import arrow
 from cardinet.data.admission import admitted, without_pictures
-from cardinet.data.settings import DataSettings
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.data.statistics import channel_statistics
 from data.pictures import noise

@@ -14,9 +14,9 @@ from PIL import Image
 
 from cardinet.data import picture_formats
 from cardinet.data.check import check
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.decode import PictureError, load_picture, to_mode
 from cardinet.data.inspection import inspect
-from cardinet.data.settings import DataSettings
 from data.pictures import MakePicture, noise, tiff
 
 LIMIT = 10**8

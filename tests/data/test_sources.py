@@ -13,8 +13,8 @@ from PIL import Image
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.settings import Settings, validate
+from cardinet.data.data_settings import Augmentations, DataSettings
 from cardinet.data.kinds import KINDS
-from cardinet.data.settings import Augmentations, DataSettings
 from cardinet.data.source import open_source
 from cardinet.data.splitting import hold_out
 from cardinet.data.statistics import channel_statistics
@@ -211,7 +211,7 @@ def test_settings_need_no_heavy_import() -> None:
 
     heavy = {"torch", "torchvision", "numpy", "PIL", "sklearn", "pyarrow", "scipy"}
     code = (
-        "import cardinet.data.settings as settings, cardinet.data.preprocessing, sys; "
+        "import cardinet.data.data_settings as settings, cardinet.data.preprocessing, sys; "
         f"assert settings.AUGMENTATIONS.rows; print(sorted({heavy} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

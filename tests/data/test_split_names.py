@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cardinet.base.errors import RequestError, WorkError
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.kinds import list_source
 from cardinet.data.kinds.split_names import split_of, split_of_file
-from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
 from data.pictures import MakePicture
 

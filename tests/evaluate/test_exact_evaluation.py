@@ -14,8 +14,8 @@ from torch import nn
 
 from cardinet.base.errors import WorkError
 from cardinet.data import batches
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.settings import DataSettings
 from cardinet.data.source import Split, open_source
 from cardinet.evaluate import classification
 from cardinet.evaluate.classification import Evaluation, evaluate

@@ -10,8 +10,8 @@ from cardinet.base.errors import RequestError
 from cardinet.blocks.merge import stochastic_inference
 from cardinet.build.builder import build
 from cardinet.data.batches import evaluation_batches
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.settings import DataSettings
 from cardinet.data.source import Split, open_source
 from cardinet.evaluate.classification import evaluate
 from cardinet.evaluate.matching import check_passes

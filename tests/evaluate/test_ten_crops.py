@@ -12,8 +12,8 @@ from torchvision.transforms import functional
 
 from cardinet.base.errors import WorkError
 from cardinet.build.builder import build
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
 from cardinet.evaluate.classification import evaluate
 from cardinet.evaluate.ten_crop import ten_crops

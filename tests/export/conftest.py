@@ -12,7 +12,7 @@ import torch
 
 import cardinet
 from cardinet.cli.main import outcome
-from cardinet.data.settings import DataSettings
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.export import job
 from cardinet.runs.model_file import Model

@@ -166,7 +166,7 @@ def requests(seed: int) -> Iterator[list[str]]:
 def slots() -> Iterator[Slot]:
     """Every place for a wrong value: parameters of all verbs, settings of recipes, fields of the parts of networks."""
     from cardinet.base.settings import setting_paths
-    from cardinet.data.settings import DataSettings
+    from cardinet.data.data_settings import DataSettings
     from cardinet.train.recipe import Recipe
 
     for verb, parameters in verbs().items():

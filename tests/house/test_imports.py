@@ -17,7 +17,7 @@ BY_TEXT = {
     "cardinet": "its rooms that are called as functions",
     "cardinet.build.binding": "the modules of parts",
     "cardinet.data.kinds": "the kinds of sources",
-    "cardinet.data.settings": "the table of augmentations",
+    "cardinet.data.data_settings": "the table of augmentations",
     "cardinet.train.recipe": "the tables of optimizers, schedules, objectives and methods",
 }
 """The files that have modules of the package loaded by text, and which."""
@@ -115,7 +115,7 @@ def test_modules_are_named_as_text_at_few_places(files: dict[str, ast.Module]) -
 def test_the_parts_of_recipes_are_found_in_folders(files: dict[str, ast.Module], edges: Graph) -> None:
     """And what they import does not come back to the recipe."""
     recipe, pictures = (
-        named_as_text(files[name], files) for name in ("cardinet.train.recipe", "cardinet.data.settings")
+        named_as_text(files[name], files) for name in ("cardinet.train.recipe", "cardinet.data.data_settings")
     )
     tables = recipe | pictures
     assert set(tables) == {

@@ -17,9 +17,9 @@ from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.terminal_text import visible
 from cardinet.build.builder import build
 from cardinet.cli.main import outcome
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.picture_inputs import picture_inputs
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.settings import DataSettings
 from cardinet.data.source import open_source
 from cardinet.evaluate.answers import answer_table
 from cardinet.evaluate.classification import evaluate

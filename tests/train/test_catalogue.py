@@ -14,9 +14,9 @@ import pytest
 from cardinet.base.docstrings import field_sentences
 from cardinet.base.durations import Duration
 from cardinet.base.errors import CardinetError
-from cardinet.base.parts import OneOf, Part, SomeOf, Table
+from cardinet.base.recipe_parts import OneOf, RecipePart, SomeOf, Table
 from cardinet.base.settings import Settings, parse_value, setting_paths
-from cardinet.data.settings import AUGMENTATIONS
+from cardinet.data.data_settings import AUGMENTATIONS
 from cardinet.networks.part import PARTS, part
 from cardinet.networks.parts.gate import Gate
 from cardinet.networks.registry import NETWORKS
@@ -122,7 +122,7 @@ def test_keys_and_defaults_of_networks_can_be_typed(groups: tuple[Group, ...]) -
     assert refused == []
 
 
-class Rule(Part):
+class Rule(RecipePart):
     """What the parts of this test are."""
 
     speed: float = 0.5

@@ -13,7 +13,7 @@ from PIL import Image
 from cardinet.base.errors import WorkError
 from cardinet.data.batches import TrainBatches
 from cardinet.runs.data_sheet import DataSheet, read_data_sheet
-from cardinet.train.data_sheet import SHOWN, make_data_sheet
+from cardinet.train.describe_data import SHOWN, make_data_sheet
 from cardinet.train.listener import Listener
 from cardinet.train.request import Request, Resolved, resolve
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from cardinet.base.errors import RequestError
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.train.input_preprocessing import check_size, choose_preprocessing, choose_size
 from cardinet.train.listener import Listener

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from cardinet.base.randomness import permutation
 from cardinet.build.builder import build
-from cardinet.data.settings import DataSettings
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import open_source
 from cardinet.networks.registry import find
 from cardinet.runs.checkpoint import load_checkpoint

@@ -20,7 +20,7 @@ def check_data(
     from cardinet.base.settings import validate
     from cardinet.cli.progress import Bar
     from cardinet.data.check import check
-    from cardinet.data.settings import DataSettings
+    from cardinet.data.data_settings import DataSettings
 
     chosen = validate(DataSettings, assigned(settings, "data"))
     with Bar("checking pictures") as bar:

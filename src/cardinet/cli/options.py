@@ -47,7 +47,7 @@ def network_and_data(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, 
 
     A short name that settings of data have means those.
     """
-    from cardinet.data.settings import DataSettings
+    from cardinet.data.data_settings import DataSettings
 
     data = tuple(
         word

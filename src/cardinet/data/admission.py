@@ -9,8 +9,8 @@ import numpy as np
 
 from cardinet.base.errors import WorkError
 from cardinet.data.check import Progress, bad_pictures
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.findings import Finding
-from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source, in_memory_splits
 
 MOST = 20  # findings in one message

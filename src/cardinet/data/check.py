@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cardinet.data.check_cache import CheckCache
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.decode import PictureError
 from cardinet.data.findings import Finding
 from cardinet.data.inspection import Inspection, Remark, inspect
 from cardinet.data.kinds import absolute, list_source
-from cardinet.data.settings import DataSettings
 from cardinet.data.source import Source
 from cardinet.data.source_listing import Encoded, Labels, Names
 from cardinet.data.splitting import divided

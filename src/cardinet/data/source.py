@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cardinet.base.errors import WorkError
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.decode import PictureError, load_picture
 from cardinet.data.findings import Finding
 from cardinet.data.kinds import list_source
-from cardinet.data.settings import DataSettings
 from cardinet.data.small_pictures import decode_small
 from cardinet.data.source_listing import ChosenEncoded, ChosenNames, Encoded, Labels, Listing, Names
 from cardinet.data.splitting import WHOLE, divided, limited

@@ -136,7 +136,7 @@ class ChosenEncoded:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class SplitPictures:
     """The pictures of one split: either `encoded`, or decoded as `pixels` (uint8, (N, C, H, W))."""
 
     names: Names
@@ -147,7 +147,7 @@ class Part:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: Rows) -> Part:
+    def take(self, rows: Rows) -> SplitPictures:
         """Some of the pictures, in the order of the rows."""
         return replace(
             self,
@@ -168,7 +168,7 @@ class Listing:
     """
 
     classes: tuple[str, ...]
-    parts: dict[str, Part]
+    parts: dict[str, SplitPictures]
     fingerprint: str
     problems: tuple[Finding, ...] = ()
     unsplit: bool = False

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from cardinet.base.randomness import permutation
-from cardinet.data.settings import DataSettings
-from cardinet.data.source_listing import Labels, Listing, Part, Rows
+from cardinet.data.data_settings import DataSettings
+from cardinet.data.source_listing import Labels, Listing, Rows, SplitPictures
 
 UNSPLIT_VALIDATION = 0.1
 WHOLE = "all"
@@ -16,7 +16,7 @@ WHOLE = "all"
 _LIMIT_STREAM = 1_000_003  # differs from the class numbers, which are the streams of the splits
 
 
-def divided(listing: Listing, settings: DataSettings) -> dict[str, Part]:
+def divided(listing: Listing, settings: DataSettings) -> dict[str, SplitPictures]:
     """The parts train, validation and test by the settings, before the limit.
 
     A part that would be empty (very few pictures) is omitted.
@@ -55,7 +55,7 @@ def hold_out(labels: Labels, shares: list[float], seed: int) -> list[Rows]:
     return [np.sort(np.concatenate([*pieces, np.empty(0, np.int64)])).astype(np.int64) for pieces in taken]
 
 
-def limited(part: Part, limit: int | None, seed: int) -> Part:
+def limited(part: SplitPictures, limit: int | None, seed: int) -> SplitPictures:
     """At most `limit` pictures, chosen by seed and kept in order."""
     if limit is None or len(part) <= limit:
         return part

@@ -61,7 +61,7 @@ class AskedPictures:
 
 
 @dataclass(frozen=True)
-class Parts:
+class OpenedSoFar:
     """The parts that could be opened; the others are None. Further checks use them.
 
     `looked` says that missing pictures do not exist, rather than failed to open.
@@ -107,7 +107,7 @@ def opened(
     *,
     check: Callable[[], None] = lambda: None,
     check_model: Callable[[Model], None] = lambda model: None,
-    check_all: Callable[[Parts], None] = lambda parts: None,
+    check_all: Callable[[OpenedSoFar], None] = lambda parts: None,
     progress: Progress | None = None,
 ) -> Opened:
     """Open a model and the requested pictures.
@@ -142,7 +142,7 @@ def opened(
             if pictures is None and wanted.missing:
                 raise RequestError(wanted.missing)
     with found:
-        check_all(Parts(model, pictures, looked))
+        check_all(OpenedSoFar(model, pictures, looked))
     found.raise_if_any()
     if make is not None:
         assert pictures is not None, "a network by its name has the classes of pictures"

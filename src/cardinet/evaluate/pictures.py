@@ -10,7 +10,7 @@ from cardinet.base.errors import RequestError
 from cardinet.base.settings import validate
 from cardinet.data.admission import admitted
 from cardinet.data.check import Progress
-from cardinet.data.settings import DataSettings
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source, Split, open_source
 from cardinet.data.source_listing import Listing
 from cardinet.data.splitting import WHOLE

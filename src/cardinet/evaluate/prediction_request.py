@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from cardinet.base.errors import Findings, RequestError
 from cardinet.base.settings import parse_group, validate
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.picture_inputs import PictureInput, picture_inputs
-from cardinet.data.settings import DataSettings
-from cardinet.evaluate.opening import AskedModel, Opened, Parts, opened
+from cardinet.evaluate.opening import AskedModel, Opened, OpenedSoFar, opened
 from cardinet.runs.answer_table import check_table
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def resolve(
         nonlocal limit
         limit = _pixel_limit(words)
 
-    def check_places(parts: Parts) -> None:
+    def check_places(parts: OpenedSoFar) -> None:
         findings = Findings()
         with findings:
             found.extend(picture_inputs(pictures))

@@ -12,7 +12,7 @@ from cardinet.base.output_paths import check_new_file
 from cardinet.base.whole_numbers import THREADS, WORKERS, require_whole
 from cardinet.data.source import Source
 from cardinet.evaluate.matching import check_classes
-from cardinet.evaluate.opening import AskedModel, AskedPictures, Opened, Parts, opened
+from cardinet.evaluate.opening import AskedModel, AskedPictures, Opened, OpenedSoFar, opened
 from cardinet.export.extras import check_installed
 from cardinet.export.formats import FORMATS, format_named, quantized_formats
 from cardinet.export.formats.format import Format
@@ -112,7 +112,7 @@ def resolve(
     """
     wanted = AskedPictures(data=data, words=tuple(words), also=("train", "validation") if request.int8 else ())
 
-    def check(parts: Parts) -> None:
+    def check(parts: OpenedSoFar) -> None:
         source = None if parts.pictures is None else parts.pictures.source
         check_request(parts.model, source, request, pictures_known=parts.looked)
 

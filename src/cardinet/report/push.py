@@ -11,7 +11,7 @@ from typing import Any
 from cardinet.base.errors import CardinetError, Findings, WorkError
 from cardinet.base.output_paths import check_new_folder
 from cardinet.base.version import __version__
-from cardinet.evaluate.opening import AskedModel, Opened, Parts, model_path, opened, run_of
+from cardinet.evaluate.opening import AskedModel, Opened, OpenedSoFar, model_path, opened, run_of
 from cardinet.measure.available_memory import require_bytes
 from cardinet.report.card_facts import trained_network
 from cardinet.report.licenses import license_named
@@ -82,7 +82,7 @@ def resolve(request: Request) -> Prepared:
         if _state(path) != before:
             raise WorkError(f"{path} changed while it was read; wait for the end of the run that writes it.")
 
-    def look_there(parts: Parts) -> None:
+    def look_there(parts: OpenedSoFar) -> None:
         nonlocal present, files
         findings = Findings()
         with findings:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.base.output_paths import check_model_name, check_new_file
-from cardinet.evaluate.opening import AskedModel, AskedPictures, Opened, Parts, opened
+from cardinet.evaluate.opening import AskedModel, AskedPictures, Opened, OpenedSoFar, opened
 from cardinet.rewrite.steps import Step, try_steps
 from cardinet.rewriting.kinds import KINDS, SEED
 from cardinet.rewriting.kinds.kind import Kind
@@ -142,7 +142,7 @@ def resolve(request: Request) -> Prepared:
         optional=True,
     )
 
-    def check_pictures(parts: Parts) -> None:
+    def check_pictures(parts: OpenedSoFar) -> None:
         if parts.looked and parts.pictures is None and unfound:
             raise RequestError(*unfound)
 

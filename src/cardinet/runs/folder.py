@@ -23,8 +23,8 @@ from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.files import locked, remove_parts, sync_folder, write_atomic
 from cardinet.base.schemas import Count, Document, conform
 from cardinet.data.augmentations import Augmentation
+from cardinet.data.data_settings import Augmentations, DataSettings
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.settings import Augmentations, DataSettings
 from cardinet.runs.metrics import read_rows
 from cardinet.runs.old_keys import with_current_keys
 from cardinet.runs.toml_writer import dumps

@@ -8,9 +8,9 @@ from contextlib import suppress
 from html import escape
 
 from cardinet.base.terminal_text import visible
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.decode import PictureError
 from cardinet.data.picture_inputs import PictureInput
-from cardinet.data.settings import DataSettings
 from cardinet.data.thumbnail import thumbnail
 
 SIDE = 128

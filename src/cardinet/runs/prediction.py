@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from cardinet.base.errors import Findings, RequestError, WorkError, nearest
 from cardinet.base.whole_numbers import require_whole
 from cardinet.blocks.training_mode import eval_mode
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.decode import PictureError
 from cardinet.data.picture_inputs import PictureInput, is_single, picture_inputs
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.settings import DataSettings
 from cardinet.runs import notebook_html
 from cardinet.runs.memory_checks import require_batch
 

@@ -8,7 +8,7 @@ from typing import Any
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.settings import validate
 from cardinet.data.admission import without_pictures
-from cardinet.data.settings import DataSettings
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.runs.folder import RunRecord
 

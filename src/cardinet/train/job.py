@@ -16,7 +16,7 @@ from cardinet.data.loading import WorkerLost
 from cardinet.runs.environment import keep_freed_memory
 from cardinet.runs.folder import RunFolder, RunRecord, new_run, publish
 from cardinet.runs.metrics import Metrics
-from cardinet.train.data_sheet import make_data_sheet
+from cardinet.train.describe_data import make_data_sheet
 from cardinet.train.estimate import meta_network, require_step
 from cardinet.train.finish import finish
 from cardinet.train.initial_weights import initial_network

@@ -12,12 +12,12 @@ from pydantic import Field
 
 from cardinet.base.documents import Bounds, DocumentError, parse_toml, read_bytes
 from cardinet.base.errors import EVERY_SETTING, CardinetError, RequestError, nearest
-from cardinet.base.parts import OneOf, SomeOf, Table, expanded
+from cardinet.base.recipe_parts import OneOf, SomeOf, Table, expanded
 from cardinet.base.settings import Settings, find_setting, merge, put, setting_paths, validate
 from cardinet.base.synonyms import setting_hint
 from cardinet.base.whole_numbers import THREADS, WORKERS
+from cardinet.data.data_settings import Augmentations, DataSettings
 from cardinet.data.preprocessing import LARGEST_SIDE
-from cardinet.data.settings import Augmentations, DataSettings
 from cardinet.networks.document import from_document
 from cardinet.networks.part import PARTS
 from cardinet.networks.registry import find

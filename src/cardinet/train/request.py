@@ -14,8 +14,8 @@ from cardinet.base.settings import merge, parse_assignments, validate
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.admission import admit
 from cardinet.data.check import findings_on_pictures
+from cardinet.data.data_settings import DataSettings, named_augmentations
 from cardinet.data.findings import Finding
-from cardinet.data.settings import DataSettings, named_augmentations
 from cardinet.data.source import Source, open_source
 from cardinet.measure.memory import Memory
 from cardinet.runs.environment import device_of, require_one_process

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
-from cardinet.base.parts import Part
+from cardinet.base.recipe_parts import RecipePart
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,7 +24,7 @@ class Place(IntEnum):
     ERASE = 3
 
 
-class Augmentation(Part):
+class Augmentation(RecipePart):
     """One way to vary a picture. Its file imports heavy libraries (torch, torchvision, NumPy, Pillow) inside methods.
 
     It acts on one picture in a worker and on a batch in memory with the same draws. Both give the same picture, except

@@ -14,7 +14,7 @@ from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.findings import Finding
 from cardinet.data.kinds.split_names import split_of
 from cardinet.data.picture_formats import EXTENSIONS, KINDS, system_kind, system_sentence, unread_sentences
-from cardinet.data.source_listing import Listing, Part, Paths, fingerprint
+from cardinet.data.source_listing import Listing, Paths, SplitPictures, fingerprint
 
 TINY_IMAGENET = "val_annotations.txt"
 """The file in val/ that marks Tiny ImageNet, whose val/ has no class folders."""
@@ -210,7 +210,7 @@ def from_scans(root: Path, scans: dict[str, Scan], *, unsplit: bool, problems: I
         problems += _class_problems(split, found, classes) + found.notes(split)
         rows = [(path, number[name]) for name in classes for path, _ in found.pictures.get(name, [])]
         paths = Paths(root, [path for path, _ in rows])
-        parts[split] = Part(paths, np.array([label for _, label in rows], dtype=np.int64), encoded=paths)
+        parts[split] = SplitPictures(paths, np.array([label for _, label in rows], dtype=np.int64), encoded=paths)
         for name, pictures in found.pictures.items():
             entries += [f"{split}\t{path}\t{size}\t{name}" for path, size in pictures]
     problems += count_problems(str(root), classes, parts)
@@ -242,7 +242,7 @@ def _class_problems(split: str, found: Scan, classes: tuple[str, ...]) -> list[F
     return problems
 
 
-def count_problems(source: str, classes: tuple[str, ...], parts: dict[str, Part]) -> list[Finding]:
+def count_problems(source: str, classes: tuple[str, ...], parts: dict[str, SplitPictures]) -> list[Finding]:
     """One class only, or a split without pictures."""
     problems = []
     if len(classes) < 2:

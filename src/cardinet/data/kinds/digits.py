@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cardinet.data.source_listing import Listing, Numbered, Part, fingerprint
+from cardinet.data.source_listing import Listing, Numbered, SplitPictures, fingerprint
 
 TEST = 360
 VALIDATION = 180
@@ -20,7 +20,7 @@ def list_digits(_: str) -> Listing:
 
     values, labels = load_digits(return_X_y=True)
     pixels = np.round(values * 255 / 16).astype(np.uint8).reshape(-1, 1, 8, 8)
-    whole = Part(Numbered("scan ", len(labels)), labels.astype(np.int64), pixels=pixels)
+    whole = SplitPictures(Numbered("scan ", len(labels)), labels.astype(np.int64), pixels=pixels)
     classes = tuple(str(digit) for digit in range(10))
     first, second = len(labels) - TEST - VALIDATION, len(labels) - TEST
     rows = np.arange(len(labels))

@@ -9,7 +9,7 @@ import numpy as np
 
 from cardinet.base.errors import WorkError
 from cardinet.data.cache import cache_folder
-from cardinet.data.source_listing import Listing, Numbered, Part, fingerprint
+from cardinet.data.source_listing import Listing, Numbered, SplitPictures, fingerprint
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def list_named(name: str) -> Listing:
         labels = np.asarray(data.labels if row.by_split else data.targets, dtype=np.int64)
         names = getattr(data, "classes", None) or range(int(labels.max()) + 1)
         classes = tuple(str(text) for text in names)
-        parts[split] = Part(Numbered(f"{name} {split} ", len(labels)), labels, pixels=pixels)
+        parts[split] = SplitPictures(Numbered(f"{name} {split} ", len(labels)), labels, pixels=pixels)
     blocks = [block for part in parts.values() for block in (part.labels.tobytes(), np.asarray(part.pixels).tobytes())]
     return Listing(classes, parts, fingerprint(classes, [], *blocks), flips=row.flips)
 

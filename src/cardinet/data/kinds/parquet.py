@@ -15,7 +15,7 @@ from cardinet.data.findings import Finding
 from cardinet.data.kinds.class_folders import count_problems
 from cardinet.data.kinds.parquet_labels import FileLabels, in_common, read_labels, read_schema
 from cardinet.data.kinds.split_names import beginning, split_of, split_of_file
-from cardinet.data.source_listing import Listing, Part, fingerprint
+from cardinet.data.source_listing import Listing, SplitPictures, fingerprint
 
 PICTURES = ("image", "img")
 
@@ -52,7 +52,7 @@ def list_parquet(text: str) -> Listing:
     for split, values in labels.items():
         names = RowNames(base, files[split], [rows[file] for file in files[split]])
         encoded = read_pictures(files[split], picture, f"{identity[:32]}-{split}")
-        parts[split] = Part(names, values, encoded=encoded)
+        parts[split] = SplitPictures(names, values, encoded=encoded)
         problems += class_problems(split, parts[split], classes, unknown.get(split, ()))
     problems += count_problems(text, classes, parts)
     return Listing(classes, parts, identity, problems=tuple(problems), unsplit=len(parts) == 1)
@@ -108,7 +108,7 @@ def picture_column(file: Path) -> str:
     return picture
 
 
-def class_problems(split: str, part: Part, classes: tuple[str, ...], unknown: Sequence[str]) -> list[Finding]:
+def class_problems(split: str, part: SplitPictures, classes: tuple[str, ...], unknown: Sequence[str]) -> list[Finding]:
     """Findings on classes that the train files lack, labels outside the classes, and classes without a picture."""
     labels = part.labels
     if unknown:

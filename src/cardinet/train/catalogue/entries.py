@@ -12,8 +12,7 @@ from pydantic.fields import FieldInfo
 
 from cardinet.base.docstrings import field_sentences, first_paragraph
 from cardinet.base.errors import RequestError
-from cardinet.base.parts import OneOf, SomeOf
-from cardinet.base.parts import Part as RecipePart
+from cardinet.base.recipe_parts import OneOf, RecipePart, SomeOf
 from cardinet.base.settings import Settings, find_setting, setting_paths, short_names
 from cardinet.networks.part import PARTS, SHORTHANDS, Part
 from cardinet.networks.registry import NETWORKS

@@ -13,8 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from cardinet.base.durations import Duration
-from cardinet.base.parts import Part as RecipePart
-from cardinet.base.parts import SomeOf
+from cardinet.base.recipe_parts import RecipePart, SomeOf
 from cardinet.networks.part import SHORTHANDS, is_part
 
 PART = "x-part"

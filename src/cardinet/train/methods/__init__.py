@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cardinet.base.parts import Part
+from cardinet.base.recipe_parts import RecipePart
 from cardinet.train.clock import Clock
 from cardinet.train.optimizers import Optimizer
 
@@ -81,7 +81,7 @@ class Hooks:
         """Restore the tensors of `state`. Raises WorkError if they do not belong to this run."""
 
 
-class Method(Part):
+class Method(RecipePart):
     """A method as a recipe names it, with its settings.
 
     `SELECTS` says whether the run may keep its best weights; else it keeps the last ones. `REPLACES` says whether

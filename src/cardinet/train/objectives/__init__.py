@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cardinet.base.parts import Part
+from cardinet.base.recipe_parts import RecipePart
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Objective(Part):
+class Objective(RecipePart):
     """A loss of logits and labels."""
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:

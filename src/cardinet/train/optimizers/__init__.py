@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from cardinet.base.parts import Part
+from cardinet.base.recipe_parts import RecipePart
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +18,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Decay = Annotated[float, Field(ge=0)]
 
 
-class Optimizer(Part):
+class Optimizer(RecipePart):
     """An optimizer with its settings: a torch optimizer (`make`), or an update rule for one parameter (`move`).
 
     Its state for a parameter must be tensors: a checkpoint saves each by name, in its own shape.

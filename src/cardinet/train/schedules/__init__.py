@@ -9,11 +9,11 @@ from pydantic import Field
 
 from cardinet.base.durations import Duration
 from cardinet.base.errors import RequestError
-from cardinet.base.parts import Part
+from cardinet.base.recipe_parts import RecipePart
 from cardinet.train.clock import Clock
 
 
-class Schedule(Part):
+class Schedule(RecipePart):
     """A rule for the learning rate after a linear warm-up.
 
     A subclass gives the rule in `after_warmup`, and adds to `problems` what makes no sense in its settings.

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from cardinet.base.parts import SomeOf, Table
+from cardinet.base.recipe_parts import SomeOf, Table
 from cardinet.base.settings import Settings
 from cardinet.data.augmentations import Augmentation, Framing
 

@@ -18,11 +18,11 @@ from cardinet.base.part_text import arguments, read_call
 from cardinet.base.settings import KEY, Nested, Settings, parse_assignments, tag
 
 
-class Part(Settings):
+class RecipePart(Settings):
     """One choice of a kind. Its fields are settings. Documents and text call it by the name of its class."""
 
 
-P = TypeVar("P", bound=Part)
+P = TypeVar("P", bound=RecipePart)
 
 
 class Table(Generic[P]):
@@ -52,7 +52,7 @@ class Table(Generic[P]):
 
         Any other value is returned unchanged. Raises RequestError for text that names no part or cannot be parsed.
         """
-        if isinstance(value, Part):
+        if isinstance(value, RecipePart):
             return to_document(value)
         if isinstance(value, Mapping):
             return value if KEY in value or not default else {KEY: default, **value}
@@ -87,7 +87,7 @@ class Table(Generic[P]):
         found.raise_if_any()
 
 
-def to_document(part: Part) -> dict[str, Any]:
+def to_document(part: RecipePart) -> dict[str, Any]:
     """A part as plain data."""
     return {KEY: type(part).__name__, **part.model_dump(mode="json")}
 
@@ -118,7 +118,7 @@ def _schema(table: Table[Any], handler: GetCoreSchemaHandler, default: str = "")
 
 
 def _name_of(value: Any) -> str | None:
-    return tag(type(value).__name__ if isinstance(value, Part) else value[KEY])
+    return tag(type(value).__name__ if isinstance(value, RecipePart) else value[KEY])
 
 
 def _fields(schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
