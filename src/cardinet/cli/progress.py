@@ -81,6 +81,22 @@ class Bar:
         self.line.show(f"{self.what} {done:,}/{total:,}", done, total)
 
 
+class Phases:
+    """The progress of a task with several parts, as a callback (what, done, total) that draws; removed at its end."""
+
+    def __init__(self) -> None:
+        self.line = Line()
+
+    def __enter__(self) -> Phases:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.line.clear()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        self.line.show(f"{what} {done:,}/{total:,}", done, total)
+
+
 class Screen(Listener):
     """Shows a training run on stderr."""
 

@@ -10,6 +10,7 @@ from cardinet.base.version import __version__
 from cardinet.cli import (
     check_data,
     evaluate,
+    explain,
     export,
     info,
     list_networks,
@@ -39,6 +40,7 @@ app.command("check-data")(check_data.check_data)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("explain")(explain.explain)
 app.command("rewrite")(rewrite.rewrite)
 app.command("export")(export.export)
 app.command("report")(report.report)

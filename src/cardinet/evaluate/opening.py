@@ -22,8 +22,8 @@ from cardinet.runs.model_file import Model, load_model
 from cardinet.weights.checksums import no_checksums_note
 from cardinet.weights.weight_source import local_file
 
-Make = Callable[[Source], tuple[Model, tuple[str, ...]]]
-"""A function that makes a classifier for the classes of a source, with sentences on its weights."""
+Make = Callable[[Source | None], tuple[Model, tuple[str, ...]]]
+"""A function that makes a classifier for the classes of a source, if there is one, with sentences on its weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,8 +145,7 @@ def opened(
         check_all(OpenedSoFar(model, pictures, looked))
     found.raise_if_any()
     if make is not None:
-        assert pictures is not None, "a network by its name has the classes of pictures"
-        model, sentences = make(pictures.source)
+        model, sentences = make(None if pictures is None else pictures.source)
         check_model(model)
     assert model is not None
     if not isinstance(asked.model, Model) and make is None and model.checksums == "absent":

@@ -8,8 +8,9 @@ from pydantic import Field, SkipValidation
 
 from cardinet.networks.part import Part, misplaced, part
 from cardinet.networks.parts.gate import Gate
-from cardinet.networks.parts.inception_pieces import Chain, InceptionResidual, not_pieces, window
+from cardinet.networks.parts.inception_pieces import Chain, InceptionResidual, along, not_pieces, window
 from cardinet.networks.parts.merge import Add
+from cardinet.networks.path_graph import PathGraph
 from cardinet.networks.ranges import Count
 from cardinet.networks.spec import NetworkSpec
 
@@ -60,3 +61,12 @@ class Inception(NetworkSpec):
     def stride(self) -> int:
         """Input pixels per pixel of the last feature map."""
         return window([*self.stem, *(piece for stage in self.stages for piece in stage)])[0]
+
+    def path_graph(self) -> PathGraph:
+        """Stem and modules, each with its branches; the embedding, if there is one; classifier."""
+        graph = PathGraph()
+        at = along(self.stem, graph, 0)
+        for stage in self.stages:
+            at = along(stage, graph, at)
+        graph.chain(at, 1 + (self.embedding is not None))
+        return graph

@@ -70,6 +70,16 @@ class Part(Protocol):
         """The number of its groups."""
         return 1
 
+    @property
+    def kernels_side_by_side(self) -> int:
+        """The number of convolutions side by side that read the same map (selective kernels)."""
+        return 1
+
+    @property
+    def transforms(self) -> int:
+        """The number of aggregated transforms: the groups of each of its convolutions."""
+        return self.cardinality
+
     def undivided(self, before: Iterable[int], after: Iterable[int]) -> list[str]:
         """A sentence for the channels before it, and one for those after it, that its groups do not divide."""
         groups = self.cardinality
@@ -90,6 +100,10 @@ class Part(Protocol):
     def pads(self) -> bool:
         """Whether it adds channels of zeros where a stage has more channels than the stage before it."""
         return False
+
+    def projections(self, *, keeps_shape: bool) -> int | None:
+        """The layers with weights on the shortcut of a unit; None if the unit has no shortcut."""
+        return 0
 
     def problems_along(self, streams: Sequence[int]) -> list[str]:
         """Faults for these channels, which enter the first stage and leave each stage; one sentence each."""

@@ -21,6 +21,7 @@ from cardinet.networks.parts.order import ORDERS, Order
 from cardinet.networks.parts.shortcut import Shortcut
 from cardinet.networks.parts.stem import Stem
 from cardinet.networks.parts.transform import BASIC, Transform
+from cardinet.networks.path_graph import PathGraph, Way
 from cardinet.networks.ranges import Count, Depths, Rate, unequal
 from cardinet.networks.spec import NetworkSpec
 
@@ -148,3 +149,34 @@ class Residual(NetworkSpec):
     def stride(self) -> int:
         """Input pixels per pixel of the last feature map."""
         return int(self.stem.stride * 2 ** (len(self.depths) - 1))
+
+    def path_graph(self) -> PathGraph:
+        """Stem; for each unit its branch and its shortcut; the projections of the levels; classifier."""
+        graph = PathGraph()
+        at = start = graph.chain(0, self.stem.layers)
+        around = () if self.levels is None else self.levels.around
+        for stage, depth in enumerate(self.depths):
+            entry = at
+            for index in range(depth):
+                w_in, w_out = self.streams[stage : stage + 2]
+                keeps_shape = index > 0 or (w_in == w_out and (stage == 0 or self.pooled))
+                at = graph.add(*self._ways(at, keeps_shape=keeps_shape))
+            if "stage" in around:
+                at = graph.add(Way(at), Way(entry, 1, projection=True))
+        if "network" in around:
+            at = graph.add(Way(at), Way(start, 1, projection=True))
+        graph.chain(at, 1)
+        return graph
+
+    def _ways(self, start: int, *, keeps_shape: bool) -> tuple[Way, ...]:
+        """The ways through a unit: its branch, and its shortcut if it has one."""
+        transform = self.transform
+        branch = Way(
+            start,
+            len(transform.kernels),
+            unit=True,
+            times=transform.copies * transform.spatial.kernels_side_by_side,
+            transforms=transform.spatial.transforms,
+        )
+        projections = self.shortcut.projections(keeps_shape=keeps_shape)
+        return (branch,) if projections is None else (Way(start, projections, projection=projections > 0), branch)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 from cardinet.base.errors import RequestError
 from cardinet.networks.delta import with_delta
 from cardinet.networks.part import Part
+from cardinet.networks.path_graph import PathGraph
 
 
 class NetworkSpec(Part):
@@ -37,4 +38,8 @@ class NetworkSpec(Part):
     @property
     def stride(self) -> int:
         """Input pixels per pixel of the last feature map."""
+        raise NotImplementedError
+
+    def path_graph(self) -> PathGraph:
+        """The maps of the network and the ways between them; see `PathGraph`. Gates are not counted."""
         raise NotImplementedError

@@ -26,6 +26,18 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Across:
+    """The axis of x, and the `level` of y that is drawn across the chart with its name."""
+
+    name: str
+    from_zero: bool = True
+    level: tuple[float, str] | None = None
+
+
+EPOCHS = Across("epoch")
+
+
+@dataclass(frozen=True)
 class Frame:
     """The plot area in SVG units and its two axes."""
 
@@ -54,8 +66,9 @@ def chart(
     mark: Mark | None = None,
     height: int = 300,
     room: int = 0,
+    across: Across = EPOCHS,
 ) -> Markup:
-    """A chart of lines over epochs; several lines have names at their ends. Without any point it is empty.
+    """A chart of lines; several lines have names at their ends. Without any point it is empty.
 
     `describe` is the text alternative. `room` letters are kept free at the right, so that charts one below
     another have the same axis.
@@ -64,14 +77,18 @@ def chart(
     if not lines:
         return Markup("")
     y = scale([value for line in lines for value in line.values])
-    last = max(x for line in lines for x, _ in line.points)
+    ends = [x for line in lines for x, _ in line.points]
+    low = 0.0 if across.from_zero else min(ends)
+    x_scale = Scale("linear", low, max(ends) if max(ends) > low else low + 1.0)
     named = len(lines) > 1
     longest = max([room, *(len(_clipped(line.label)) for line in lines if named)])
     right = 14 + LETTER * longest
-    frame = Frame(Scale("linear", 0.0, last or 1.0), y, WIDTH - LEFT - right, height - TOP - BOTTOM)
-    parts = [*_axes(frame, tick_text), *_mark_line(frame, mark)]
+    frame = Frame(x_scale, y, WIDTH - LEFT - right, height - TOP - BOTTOM)
+    parts = [*_axes(frame, tick_text, across.name), *_mark_line(frame, mark)]
+    if across.level is not None:
+        parts.extend(_level(frame, across.level))
     for line in lines:
-        parts.extend(_line(frame, line, tick_text))
+        parts.extend(_line(frame, line, tick_text, across.name))
     parts.extend(_mark_ring(frame, mark))
     if named:
         parts.extend(_labels(frame, lines))
@@ -84,8 +101,20 @@ def _clipped(text: str, most: int = 24) -> str:
     return text if len(text) <= most else text[: most - 1] + "\u2026"
 
 
-def _axes(frame: Frame, tick_text: Callable[[float], str]) -> list[Markup]:
-    """Horizontal hairlines at the ticks of y, small ticks along x, and the word "epoch"."""
+def _level(frame: Frame, level: tuple[float, str]) -> list[Markup]:
+    """A hairline across the plot at a value of y, with its name, if the value is in the plot."""
+    value, name = level
+    if not frame.y.low <= value <= frame.y.high:
+        return []
+    at = frame.down(value)
+    return [
+        Markup('<path class="mark" d="M{},{:.1f}H{:.1f}"/>').format(LEFT, at, LEFT + frame.width),
+        Markup('<text class="tick ink" x="{:.1f}" y="{:.1f}">{}</text>').format(LEFT + frame.width, at - 5, name),
+    ]
+
+
+def _axes(frame: Frame, tick_text: Callable[[float], str], name: str) -> list[Markup]:
+    """Horizontal hairlines at the ticks of y, small ticks along x, and the name of x."""
     parts = []
     end, floor = LEFT + frame.width, TOP + frame.height
     for value in frame.y.ticks(6 if frame.height > 150 else 4):
@@ -98,7 +127,7 @@ def _axes(frame: Frame, tick_text: Callable[[float], str]) -> list[Markup]:
         at = f"{frame.across(value):.1f}"
         parts.append(Markup('<path class="axis" d="M{},{}v4"/>').format(at, floor))
         parts.append(_centred(at, floor + 17, number_text.number(value)))
-    parts.append(_centred(f"{LEFT + frame.width / 2:.1f}", floor + 33, "epoch"))
+    parts.append(_centred(f"{LEFT + frame.width / 2:.1f}", floor + 33, name))
     return parts
 
 
@@ -106,7 +135,7 @@ def _centred(x: str, y: float, text: str) -> Markup:
     return Markup('<text class="tick mid" x="{}" y="{}">{}</text>').format(x, y, text)
 
 
-def _line(frame: Frame, line: Line, tick_text: Callable[[float], str]) -> list[Markup]:
+def _line(frame: Frame, line: Line, tick_text: Callable[[float], str], name: str) -> list[Markup]:
     parts = []
     style = f"s{line.style}"
     if line.band:
@@ -117,7 +146,7 @@ def _line(frame: Frame, line: Line, tick_text: Callable[[float], str]) -> list[M
     if line.dots or len(line.points) == 1:
         dot = Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="2.4"><title>{}</title></circle>')
         for x, y in line.points:
-            title = f"{line.label}, epoch {x:.4g}: {tick_text(float(f'{y:.4g}'))}"
+            title = f"{line.label}, {name} {x:.4g}: {tick_text(float(f'{y:.4g}'))}"
             parts.append(dot.format(style, frame.across(x), frame.down(y), title))
     return parts
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import functools
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
-import jinja2
-from markupsafe import Markup, escape
-
-from cardinet.base.terminal_text import visible
 from cardinet.evaluate import scores
 from cardinet.report import confusion, curves, data_tables, differences, history, number_text, scales, sentences
 from cardinet.report.content import Mistake, Outcome, ReportContent, Sample
+from cardinet.report.templating import environment
 
 ALL_CLASSES = 50
 """The table shows up to this number of classes. With more it shows the `HARDEST` and `EASIEST`, and folds the rest."""
@@ -24,42 +18,11 @@ SIDE = 144
 """The longer side of a shown picture in pixels."""
 
 
-@functools.cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cardinet.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_shown,
-    )
-    environment.filters.update(
-        count=number_text.count,
-        short=number_text.short,
-        significant=number_text.significant,
-        percent=number_text.percent,
-        duration=number_text.duration,
-        plural=number_text.plural,
-        data_uri=data_uri,
-        toml=toml,
-        breakable=breakable,
-    )
-    return environment
-
-
-def _shown(value: Any) -> Any:
-    """The text of a value in the page: a text becomes one line, HTML keeps its lines. Hidden characters are escaped."""
-    if isinstance(value, Markup):
-        return Markup("\n".join(map(visible, value.split("\n"))))
-    return visible(value) if isinstance(value, str) else value
-
-
 def render(content: ReportContent) -> str:
     """The report of one run as an HTML document; every text of the content is escaped."""
     shown = content.result or content.validation
     page = (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             c=content,
@@ -84,7 +47,7 @@ def comparison(contents: Sequence[ReportContent]) -> str:
     if not contents:
         raise ValueError("a comparison needs at least one run")
     page = (
-        _environment()
+        environment()
         .get_template("comparison.html.j2")
         .render(
             runs=[(label, c, c.result or c.validation) for label, c in zip(labels(contents), contents, strict=True)],
@@ -119,36 +82,11 @@ def labels(contents: Sequence[ReportContent]) -> list[str]:
     return [name if names.count(name) == 1 else f"{i}. {name}" for i, name in enumerate(names, start=1)]
 
 
-def data_uri(png: bytes) -> str:
-    """The bytes of a PNG as a data URI."""
-    return "data:image/png;base64," + base64.b64encode(png).decode()
-
-
 def enlarged(mistake: Mistake | Sample, side: int = SIDE) -> tuple[int, int, bool]:
     """The width and height of a shown picture, at most `side`, and whether its pixels stay sharp."""
     longest = max(mistake.width, mistake.height, 1)
     factor = side / longest
     return max(1, round(mistake.width * factor)), max(1, round(mistake.height * factor)), longest < side // 2
-
-
-def breakable(text: str) -> Markup:
-    """A path or name that the page may break after its separators."""
-    return Markup(re.sub(r"([/_\-.=:])(?=\w)", r"\1<wbr>", str(escape(visible(text)))))
-
-
-def toml(text: str) -> Markup:
-    """TOML as HTML, with marked section lines, keys and comments."""
-    lines = []
-    for line in text.strip("\n").split("\n"):
-        if re.match(r"\s*\[", line):
-            lines.append(Markup("<b>{}</b>").format(line))
-        elif line.lstrip().startswith("#"):
-            lines.append(Markup("<i>{}</i>").format(line))
-        elif found := re.match(r"([^=]+)(=.*)", line):
-            lines.append(Markup("<u>{}</u>{}").format(found[1], found[2]))
-        else:
-            lines.append(escape(line))
-    return Markup("\n").join(lines)
 
 
 def _tick_percent(value: float) -> str:

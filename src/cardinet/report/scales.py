@@ -101,3 +101,26 @@ def for_rate(values: list[float]) -> Scale:
     if low > 0 and high >= 9 * low and len(set(values)) <= 6:
         return Scale("log", low / 1.5, high * 1.5)
     return from_zero(values)
+
+
+def linear(values: list[float]) -> Scale:
+    """A linear axis: from 0 if the values are near it or on both sides of it, else around the values."""
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    if low >= 0 and low <= 0.5 * high:
+        return from_zero(values)
+    air = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
+    return Scale("linear", low - air, high + air)
+
+
+def logarithmic(values: list[float]) -> Scale:
+    """A logarithmic axis over the values above 0."""
+    positive = [value for value in values if value > 0]
+    low, high = min(positive, default=0.1), max(positive, default=1.0)
+    return Scale("log", low / 1.3, high * 1.3)
+
+
+def around_zero(values: list[float]) -> Scale:
+    """A linear axis that includes 0, for bars."""
+    low, high = min([0.0, *values]), max([0.0, *values])
+    air = 0.06 * (high - low) or 1.0
+    return Scale("linear", low - (air if low < 0 else 0.0), high + (air if high > 0 else 0.0))

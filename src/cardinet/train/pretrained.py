@@ -24,12 +24,14 @@ from cardinet.weights.weight_source import read_weights
 
 
 def pretrained(
-    row: Named, delta: Mapping[str, Any], weights: Weights, source: Source, device: str
+    row: Named, delta: Mapping[str, Any], weights: Weights, source: Source | None, device: str
 ) -> tuple[Model, tuple[str, ...]]:
     """The network of a row with a delta and the settings that the weights fix, and sentences on every tensor.
 
     Raises RequestError for weights that do not fit, or that have no classifier for the source's classes.
     """
+    if source is None:
+        raise RequestError("--weights needs pictures, as their classes are those of the network; name them too.")
     given = given_settings(delta)
     spec = row.spec.but(**{"num_classes": len(source.classes), "in_channels": source.channels, **delta})
     empty = build(spec, device="meta")

@@ -10,6 +10,7 @@ from pydantic import Field, SkipValidation
 from cardinet.networks.family import family, row
 from cardinet.networks.part import Part, misplaced, part
 from cardinet.networks.parts.local_response import LocalResponse
+from cardinet.networks.path_graph import PathGraph
 from cardinet.networks.ranges import Count, undivided_widths
 from cardinet.networks.spec import NetworkSpec
 
@@ -56,6 +57,12 @@ class AlexNet(NetworkSpec):
     def stride(self) -> int:
         """Input pixels per pixel of the last feature map."""
         return 32
+
+    def path_graph(self) -> PathGraph:
+        """One chain: the convolutions and three linear layers."""
+        graph = PathGraph()
+        graph.chain(0, len(self.widths) + 3)
+        return graph
 
 
 two_gpus = AlexNet()

@@ -16,6 +16,7 @@ from cardinet.networks.family import family, row
 from cardinet.networks.part import Part, misplaced, part
 from cardinet.networks.parts.fused_lines import BARE_BOTTLENECK, STEM_STRIDE, Counts, FusedLines, Layout
 from cardinet.networks.parts.merge import Add
+from cardinet.networks.path_graph import PathGraph, Way
 from cardinet.networks.ranges import Count, Depths
 from cardinet.networks.spec import NetworkSpec
 
@@ -79,19 +80,31 @@ class DeeplyFused(NetworkSpec):
     def choices(self) -> tuple[tuple[str, ...], ...]:
         """The names of the lines of every block. One name for each block is a path: a base network of the ensemble."""
         deep = tuple(f"deep{i}" for i in range(1, self.branches + 1))
-        found = []
-        w_in = self.widths[0] // self.lines.reduction
-        for i, (depth, width) in enumerate(zip(self.depths, self.widths, strict=False)):
-            for j in range(depth):
-                keeps_shape = j > 0 or (i == 0 and w_in == width)
-                around = self.lines.shallow != "none" and (keeps_shape or self.lines.shallow != "identity")
-                found.append(("shallow", *deep) if around else deep)
-        return tuple(found)
+        around = [self.lines.has_shallow(keeps_shape=keeps) for keeps in self.keeps_shape]
+        return tuple(("shallow", *deep) if beside else deep for beside in around)
+
+    @property
+    def keeps_shape(self) -> tuple[bool, ...]:
+        """For each block whether its input and its output have the same shape."""
+        return self.lines.keeps_shape(self.depths, self.widths)
 
     @property
     def stride(self) -> int:
         """Input pixels per pixel of the last feature map."""
         return int(STEM_STRIDE[self.layout] * 2 ** (len(self.depths) - 1))
+
+    def path_graph(self) -> PathGraph:
+        """Stem; for each block its lines; classifier."""
+        graph = PathGraph()
+        at = graph.chain(0, 1)
+        for i, (names, keeps_shape) in enumerate(zip(self.choices, self.keeps_shape, strict=True)):
+            chosen = names if not self.path else (self.path[i],)
+            layers = self.lines.shallow_layers(keeps_shape=keeps_shape, first=i == 0)
+            shallow = Way(at, layers, projection=layers > 0)
+            deep = Way(at, len(self.lines.kernels), unit=True)
+            at = graph.add(*(shallow if name == "shallow" else deep for name in chosen))
+        graph.chain(at, 1)
+        return graph
 
 
 def fuse(depth: int, segments: int) -> DeeplyFused:

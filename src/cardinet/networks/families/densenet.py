@@ -12,6 +12,7 @@ from pydantic import Field
 
 from cardinet.networks.family import Row, family, row
 from cardinet.networks.part import part
+from cardinet.networks.path_graph import PathGraph, Way
 from cardinet.networks.ranges import Count, Depths, Rate
 from cardinet.networks.spec import NetworkSpec
 
@@ -75,6 +76,17 @@ class DenseNet(NetworkSpec):
     def stride(self) -> int:
         """Input pixels per pixel of the last feature map."""
         return int((4 if self.stem == "imagenet" else 1) * 2 ** (len(self.depths) - 1))
+
+    def path_graph(self) -> PathGraph:
+        """Stem; each layer joins its output with its input; a convolution between two blocks; classifier."""
+        graph = PathGraph()
+        at = graph.chain(0, 1)
+        for i, depth in enumerate(self.depths):
+            at = graph.chain(at, int(i > 0))
+            for _ in range(depth):
+                at = graph.add(Way(at), Way(at, 2 if self.bottleneck else 1, unit=True))
+        graph.chain(at, 1)
+        return graph
 
 
 densenet121 = DenseNet(depths=(6, 12, 24, 16))

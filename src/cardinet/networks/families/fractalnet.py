@@ -9,6 +9,7 @@ from pydantic import Field
 
 from cardinet.networks.family import family, row
 from cardinet.networks.part import part
+from cardinet.networks.path_graph import PathGraph, Way
 from cardinet.networks.ranges import Count, Rate
 from cardinet.networks.spec import NetworkSpec
 
@@ -61,6 +62,22 @@ class FractalNet(NetworkSpec):
     def stride(self) -> int:
         """Input pixels per pixel of the last feature map."""
         return int(2 ** len(self.widths))
+
+    def path_graph(self) -> PathGraph:
+        """For each block its columns and their joins; classifier."""
+        graph, levels = PathGraph(), 2 ** (self.columns - 1)
+        present = range(self.columns) if self.column is None else [self.column]
+        steps = [levels // 2**c for c in present]
+        at = 0
+        for _ in self.widths:
+            maps = {0: at}
+            for level in range(1, levels + 1):
+                ways = [Way(maps[level - step], 1, unit=True) for step in steps if level % step == 0]
+                if ways:
+                    maps[level] = graph.add(*ways)
+            at = maps[levels]
+        graph.chain(at, 1)
+        return graph
 
 
 columns_3 = FractalNet()

@@ -13,6 +13,7 @@ from pydantic import Field, SkipValidation
 from cardinet.networks.family import family, row
 from cardinet.networks.part import misplaced, part
 from cardinet.networks.parts.gate import Gate
+from cardinet.networks.path_graph import PathGraph, Way
 from cardinet.networks.ranges import Count
 from cardinet.networks.spec import NetworkSpec
 
@@ -77,6 +78,17 @@ class GoogLeNet(NetworkSpec):
     def stride(self) -> int:
         """Input pixels per pixel of the last feature map."""
         return int(8 * 2 ** (len(self.widths) - 1))
+
+    def path_graph(self) -> PathGraph:
+        """The three convolutions of the stem; for each module its four branches; classifier."""
+        lengths = (1, 1, 1, 0) if self.naive else (1, 2, 2, 1)
+        graph = PathGraph()
+        at = graph.chain(0, 3)
+        for stage in self.widths:
+            for _ in stage:
+                at = graph.add(*(Way(at, length) for length in lengths))
+        graph.chain(at, 1)
+        return graph
 
 
 table_1 = GoogLeNet()

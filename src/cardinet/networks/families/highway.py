@@ -13,6 +13,7 @@ from pydantic import Field
 
 from cardinet.networks.family import family, row
 from cardinet.networks.part import part
+from cardinet.networks.path_graph import PathGraph, Way
 from cardinet.networks.ranges import NONE_AS_A_WORD, Count, Depths, Rate
 from cardinet.networks.spec import NetworkSpec
 
@@ -83,6 +84,18 @@ class Highway(NetworkSpec):
     def stride(self) -> int:
         """Input pixels per pixel of the last feature map."""
         return int(2 ** sum(pool > 0 for pool in self.pools))
+
+    def path_graph(self) -> PathGraph:
+        """Plain convolutions where the width changes; each highway layer, transform and carry; classifier."""
+        graph = PathGraph()
+        at, w_in = 0, None
+        for depth, width in zip(self.depths, self.widths, strict=True):
+            at = graph.chain(at, int(width != w_in))
+            for _ in range(depth):
+                at = graph.add(Way(at), Way(at, 1, unit=True))
+            w_in = width
+        graph.chain(at, 1 + (self.narrow is not None))
+        return graph
 
 
 highway19 = Highway(

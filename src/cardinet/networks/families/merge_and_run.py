@@ -13,6 +13,7 @@ from cardinet.networks.family import family, row
 from cardinet.networks.part import Part, misplaced, part
 from cardinet.networks.parts.fused_lines import BARE_BOTTLENECK, STEM_STRIDE, Counts, FusedLines, Layout
 from cardinet.networks.parts.merge import Add
+from cardinet.networks.path_graph import PathGraph, Way
 from cardinet.networks.ranges import Count, Depths
 from cardinet.networks.spec import NetworkSpec
 
@@ -63,6 +64,24 @@ class MergeAndRun(NetworkSpec):
     def stride(self) -> int:
         """Input pixels per pixel of the last feature map."""
         return int(STEM_STRIDE[self.layout] * 2 ** (len(self.depths) - 1))
+
+    def path_graph(self) -> PathGraph:
+        """Stem; two streams, each of which reads the shallow lines of both and its own deep line; classifier."""
+        graph = PathGraph()
+        first = second = graph.chain(0, 1)
+        blocks = self.lines.keeps_shape(self.depths, self.widths)
+        for i, keeps_shape in enumerate(blocks):
+            shallow: tuple[Way, ...] = ()
+            if self.lines.has_shallow(keeps_shape=keeps_shape):
+                layers = self.lines.shallow_layers(keeps_shape=keeps_shape, first=i == 0)
+                shallow = tuple(Way(stream, layers, projection=layers > 0) for stream in (first, second))
+            deep = [Way(stream, len(self.lines.kernels), unit=True) for stream in (first, second)]
+            if self.join == "add" and i == len(blocks) - 1:
+                first = second = graph.add(*shallow, *deep)
+            else:
+                first, second = (graph.add(*shallow, line) for line in deep)
+        graph.add(*(Way(stream, 1) for stream in dict.fromkeys((first, second))))
+        return graph
 
 
 narrow = MergeAndRun(depths=(9, 9, 9))

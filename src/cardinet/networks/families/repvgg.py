@@ -15,6 +15,7 @@ from pydantic import Field, SkipValidation
 from cardinet.networks.family import family, row
 from cardinet.networks.part import misplaced, part
 from cardinet.networks.parts.gate import Gate, SqueezeExcite
+from cardinet.networks.path_graph import PathGraph, Way
 from cardinet.networks.ranges import Count, Depths, undivided_widths, unequal
 from cardinet.networks.spec import NetworkSpec
 
@@ -62,6 +63,20 @@ class RepVGG(NetworkSpec):
     def stride(self) -> int:
         """Input pixels per pixel of the last feature map."""
         return int(2 ** (len(self.depths) + 1))
+
+    def path_graph(self) -> PathGraph:
+        """For each block its branches in this form, of which the 3x3 is the unit's; classifier."""
+        graph = PathGraph()
+        at = 0
+        for depth in (1, *self.depths):
+            for index in range(depth):
+                ways = [Way(at, 1, unit=True)]
+                if self.form == "training":
+                    ways.append(Way(at, 1, projection=True))
+                    ways += [Way(at)] if index > 0 else []
+                at = graph.add(*ways)
+        graph.chain(at, 1)
+        return graph
 
 
 A, B, D = (2, 4, 14, 1), (4, 6, 16, 1), (8, 14, 24, 1)

@@ -15,6 +15,7 @@ from pydantic import Field, SkipValidation
 from cardinet.networks.family import family, row
 from cardinet.networks.part import misplaced, part
 from cardinet.networks.parts.gate import Gate
+from cardinet.networks.path_graph import PathGraph
 from cardinet.networks.ranges import Count, Depths, Rate, unequal
 from cardinet.networks.spec import NetworkSpec
 
@@ -60,6 +61,12 @@ class VGG(NetworkSpec):
     def stride(self) -> int:
         """Input pixels per pixel of the last feature map."""
         return int(2 ** len(self.depths))
+
+    def path_graph(self) -> PathGraph:
+        """One chain: the convolutions and three linear layers."""
+        graph = PathGraph()
+        graph.chain(0, sum(self.depths) + 3)
+        return graph
 
 
 vgg11 = VGG(depths=(1, 1, 2, 2, 2))

@@ -37,6 +37,20 @@ class FusedLines(Part):
     MODULE: ClassVar[str] = "deeply_fused:FusedLines"
     ROLE: ClassVar[str] = "lines"
 
+    def keeps_shape(self, depths: tuple[int, ...], widths: tuple[int, ...]) -> tuple[bool, ...]:
+        """For each block of these groups whether its input and its output have the same shape."""
+        first = widths[0] // self.reduction == widths[0]
+        groups = enumerate(zip(depths, widths, strict=False))
+        return tuple(j > 0 or (i == 0 and first) for i, (depth, _) in groups for j in range(depth))
+
+    def has_shallow(self, *, keeps_shape: bool) -> bool:
+        """Whether a block has a shallow line."""
+        return self.shallow != "none" and (keeps_shape or self.shallow != "identity")
+
+    def shallow_layers(self, *, keeps_shape: bool, first: bool) -> int:
+        """The convolutions of the shallow line of a block that has one; `first`: of the network's first block."""
+        return int(not keeps_shape or (self.shallow == "3x3-first" and first))
+
     def problems_in_groups(self, depths: tuple[int, ...], widths: tuple[int, ...]) -> list[str]:
         """Faults of these lines in groups of these depths and widths, one sentence each."""
         found = unequal(depths, widths, "group")

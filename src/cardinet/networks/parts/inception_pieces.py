@@ -13,6 +13,7 @@ from pydantic import Field, SkipValidation
 
 from cardinet.base.errors import RequestError
 from cardinet.networks.part import Part, part
+from cardinet.networks.path_graph import PathGraph, Way
 from cardinet.networks.ranges import Count
 
 Side = Literal[1, 3, 5, 7]
@@ -30,6 +31,10 @@ class Piece(Part):
 
     @property
     def window(self) -> tuple[int, int, int]:
+        raise NotImplementedError
+
+    def add_paths(self, graph: PathGraph, start: int) -> int:
+        """Add the piece to a graph, and return the number of its output; see `PathGraph`."""
         raise NotImplementedError
 
 
@@ -60,6 +65,9 @@ class Convolution(Piece):
         rows, columns = self.kernel if self.padding == "valid" else (1, 1)
         return self.stride, rows - 1, columns - 1
 
+    def add_paths(self, graph: PathGraph, start: int) -> int:
+        return graph.chain(start, 1)
+
 
 @part
 class Pooling(Piece):
@@ -87,6 +95,9 @@ class Pooling(Piece):
         lost = self.kernel - 1 if self.padding == "valid" else 0
         return self.stride, lost, lost
 
+    def add_paths(self, graph: PathGraph, start: int) -> int:
+        return start
+
 
 @part
 class Concatenation(Piece):
@@ -106,6 +117,9 @@ class Concatenation(Piece):
     @property
     def window(self) -> tuple[int, int, int]:
         return window(self.branches[0])
+
+    def add_paths(self, graph: PathGraph, start: int) -> int:
+        return graph.add(*(Way(along(branch, graph, start)) for branch in self.branches))
 
 
 @part
@@ -134,6 +148,17 @@ class InceptionResidual(Piece):
     @property
     def window(self) -> tuple[int, int, int]:
         return window(self.branches[0])
+
+    def add_paths(self, graph: PathGraph, start: int) -> int:
+        ends = [along(branch, graph, start) for branch in self.branches]
+        return graph.add(Way(start), *(Way(end, 1, unit=True) for end in ends))
+
+
+def along(chain: Iterable[Piece], graph: PathGraph, start: int) -> int:
+    """Add pieces that run one after another to a graph, and return the number of their output."""
+    for piece in chain:
+        start = piece.add_paths(graph, start)
+    return start
 
 
 def window(chain: Iterable[Piece]) -> tuple[int, int, int]:

@@ -46,6 +46,11 @@ class Shortcut(Part):
     def idle(self, other: Self) -> frozenset[str]:
         return frozenset() if self.pads or other.pads else frozenset({"pad", "sample"})
 
+    def projections(self, *, keeps_shape: bool) -> int | None:
+        if self.kind == "none" or (self.kind == "identity" and not keeps_shape):
+            return None
+        return 1 if self.kind == "C" or (self.kind == "B" and not keeps_shape) else 0
+
     def problems_along(self, streams: Sequence[int]) -> list[str]:
         if self.pads and list(streams) != sorted(streams):
             return [

@@ -47,6 +47,10 @@ class SelectiveKernel(Part):
     ROLE: ClassVar[str] = "spatial"
     ACTIVATED: ClassVar[bool] = True
 
+    @property
+    def kernels_side_by_side(self) -> int:
+        return len(self.kernels)
+
 
 @part
 class SplitAttention(Part):
@@ -77,6 +81,10 @@ class SplitAttention(Part):
     MODULE: ClassVar[str] = "split_attention:SplitAttention"
     ROLE: ClassVar[str] = "spatial"
     ACTIVATED: ClassVar[bool] = True
+
+    @property
+    def transforms(self) -> int:
+        return self.cardinality * self.radix
 
     def undivided(self, before: Iterable[int], after: Iterable[int]) -> list[str]:
         groups, asked, after = self.cardinality, f"cardinality = {self.cardinality}", set(after)

@@ -40,6 +40,11 @@ class Stem(Part):
         return 2 * self.width if self.layout == "deep" else self.width
 
     @property
+    def layers(self) -> int:
+        """The number of its convolutions."""
+        return 3 if self.layout == "deep" else 1
+
+    @property
     def stride(self) -> int:
         """Input pixels per pixel at the entry of the first stage."""
         return 1 if self.layout == "cifar" else 4

@@ -1,0 +1,141 @@
+"""`cardinet explain`: a question about a network, answered by a page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cardinet.cli.options import Compare, Device, Json, NoBounds, OnBadImage, Set, Workers
+from cardinet.cli.talk import duration, print_json, say, show, show_table
+from cardinet.explain.questions import QUESTIONS
+
+if TYPE_CHECKING:
+    from cardinet.evaluate.opening import Make
+    from cardinet.explain.answer import Answer
+    from cardinet.explain.request import Request
+
+OF_NETWORK = "network."
+"""The start of the words of `--set` that change a named network with --weights."""
+
+
+def explain(
+    question: Annotated[
+        str | None, typer.Argument(metavar="QUESTION", help=f"One of: {', '.join(QUESTIONS)}.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="A run folder, model file or network name.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Argument(metavar="SOURCE", help="The pictures to look at; a run knows its own.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.html", help="Write the page here; must not exist.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", metavar="NAME", help="train, validation, test or all; test if there.")
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights", metavar="WEIGHTS", help="For a named network: a file, torchvision:, timm:, hub:NAME."
+        ),
+    ] = None,
+    settings: Set = None,
+    on_bad_image: OnBadImage = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="The seed of every draw.")] = 0,
+    device: Device = "auto",
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, metavar="N")] = 128,
+    workers: Workers = 0,
+    compare: Compare = True,
+    no_bounds: NoBounds = False,
+    as_json: Json = False,
+) -> None:
+    """Ask why a network answers as it does. Without QUESTION the questions are listed.
+
+    The answer is a page with its figures (--out), a few lines on the screen, and with --json all of its numbers. --set
+    changes the settings of the question and of the pictures.
+    """
+    if question is None or model is None:
+        _list(question)
+        return
+    from cardinet.cli.options import about_pictures
+    from cardinet.explain.request import Request
+
+    prepare, words = _weights(model, weights, about_pictures(settings, on_bad_image), compare=compare)
+    _answer(
+        Request(
+            question=question,
+            model=model,
+            data=source,
+            words=words,
+            split=split,
+            prepare=prepare,
+            out=out,
+            seed=seed,
+            batch_size=batch_size,
+            workers=workers,
+            device=device,
+            compare=compare,
+        ),
+        as_json=as_json,
+    )
+
+
+def _list(question: str | None) -> None:
+    """Print the questions. Raises RequestError if a question is asked about nothing."""
+    from cardinet.base.errors import RequestError
+    from cardinet.explain.questions import find_question
+
+    if question is not None:
+        find_question(question)
+        raise RequestError(f"Name the model too: cardinet explain {question} MODEL.")
+    show_table({"question": "left", "asks": "left"}, [(row.name, row.about) for row in QUESTIONS.values()])
+
+
+def _weights(
+    model: str, weights: str | None, words: tuple[str, ...], *, compare: bool
+) -> tuple[Callable[[str], Make] | None, tuple[str, ...]]:
+    """A function that makes a named network with weights, and the other words of `--set`."""
+    if weights is None:
+        return None, words
+    from functools import partial
+
+    from cardinet.train.pretrained import prepared
+
+    of_network = tuple(word.removeprefix(OF_NETWORK) for word in words if word.startswith(OF_NETWORK))
+    rest = tuple(word for word in words if not word.startswith(OF_NETWORK))
+    return partial(prepared, network=model, weights=weights, words=of_network, compare=compare), rest
+
+
+def _answer(request: Request, *, as_json: bool) -> None:
+    """Answer the question, and print the answer or write its page."""
+    from cardinet.cli.progress import Bar, Phases
+    from cardinet.explain.job import answer, document
+    from cardinet.explain.request import resolve
+    from cardinet.report.explain_page import write_page
+
+    started = time.monotonic()
+    with Bar("checking pictures") as bar:
+        asked = resolve(request, bar)
+    say(*asked.subject.opened.notes)
+    with Phases() as phases:
+        found = answer(asked, phases)
+    if request.out is not None:
+        write_page(asked, found, request.out)
+    if as_json:
+        print_json(document(asked, found))
+    else:
+        _print(found)
+    if request.out is not None:
+        say(f"The page is {request.out}.")
+    say(f"Done in {duration(time.monotonic() - started)}.")
+
+
+def _print(found: Answer) -> None:
+    show(*found.lead)
+    for name, value in found.strip.items():
+        show(f"{name}: {value}")

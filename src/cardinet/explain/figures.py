@@ -1,0 +1,127 @@
+"""Figures and tables as data. `report` draws them; a notebook or a server may draw them in another way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Point = tuple[float, float]
+Band = tuple[float, float, float]
+Format = Literal["number", "percent", "integer"]
+"""How a value is written: with four digits, as a percentage (0.25 is 25 %), or as a whole number."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A named line through points (x, y) in order of x; `band` is (x, lowest, highest), `dots` marks the points."""
+
+    label: str
+    points: Sequence[Point]
+    band: Sequence[Band] = ()
+    dots: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines over a common axis. `scale` is that of y; sqrt spreads small values and includes 0.
+
+    `level` is a value of y with its name, drawn across the chart, such as the error of chance.
+    """
+
+    title: str
+    x: str
+    y: str
+    lines: Sequence[Line]
+    note: str = ""
+    format: Format = "number"
+    scale: Literal["linear", "log", "sqrt"] = "linear"
+    level: tuple[float, str] | None = None
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar of one series; `spread` is its lowest and highest value."""
+
+    label: str
+    value: float
+    spread: tuple[float, float] | None = None
+    series: int = 0
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars in a row. Bars with the same label stand side by side, one for each of `series`."""
+
+    title: str
+    x: str
+    y: str
+    bars: Sequence[Bar]
+    series: Sequence[str] = ()
+    note: str = ""
+    format: Format = "number"
+    level: tuple[float, str] | None = None
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A map of values by row and column; None is an empty cell. `middle` is the value without a colour, if any.
+
+    With a middle, values above and below it have different colours.
+    """
+
+    title: str
+    rows: Sequence[str]
+    columns: Sequence[str]
+    values: Sequence[Sequence[float | None]]
+    note: str = ""
+    format: Format = "number"
+    middle: float | None = None
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Points of a plane in named groups. Without axes only their distances have a meaning."""
+
+    title: str
+    groups: Sequence[tuple[str, Sequence[Point]]]
+    x: str = ""
+    y: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as PNG with its lines of caption. `right` colours the caption: a right or a wrong answer."""
+
+    png: bytes
+    width: int
+    height: int
+    caption: Sequence[str] = ()
+    right: bool | None = None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Rows of pictures. `columns` are headings over the pictures of a row; `legend` explains their colours."""
+
+    title: str
+    rows: Sequence[Sequence[Picture]]
+    columns: Sequence[str] = ()
+    legend: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table. A column is right-aligned if its values are numbers. `formats` names how the numbers are written."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str | int | float | None]]
+    formats: Sequence[Format | None] = ()
+    note: str = ""
+    folded: bool = False
+
+
+Figure = Chart | Bars | HeatMap | Scatter | Sheet | Table

@@ -1,0 +1,61 @@
+"""Answer a question about a model."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from cardinet.data.source import Source
+from cardinet.explain.answer import Answer
+from cardinet.explain.question import Progress
+from cardinet.explain.request import Asked, Request, resolve
+from cardinet.runs.model_file import Model
+from cardinet.runs.prediction import BATCH_SIZE
+
+
+def answer(asked: Asked, progress: Progress | None = None) -> Answer:
+    """The answer to an opened question. Raises RequestError or WorkError."""
+    subject = asked.subject if progress is None else dataclasses.replace(asked.subject, progress=progress)
+    return asked.question.answer(subject)
+
+
+def document(asked: Asked, found: Answer) -> dict[str, Any]:
+    """The answer, its model, pictures and settings as plain data."""
+    subject = asked.subject
+    pictures = subject.opened.pictures
+    about: dict[str, Any] = {"question": asked.name, "model": subject.name, "seed": subject.seed}
+    if pictures is not None:
+        about |= {"data": pictures.source.text, "split": pictures.split, "count": len(pictures.pictures)}
+    settings = asked.question.model_dump(mode="json")
+    notes = list(subject.opened.notes)
+    return {**about, "settings": settings, **found.document, "limits": list(found.limits), "notes": notes}
+
+
+def explain_model(
+    question: str,
+    model: Model | str | Path,
+    data: Source | str | Path | None = None,
+    *,
+    split: str | None = None,
+    seed: int = 0,
+    batch_size: int = BATCH_SIZE,
+    workers: int = 0,
+    **settings: Any,
+) -> Answer:
+    """Ask a question about a model, or the model in a run folder or model file, or a network by its name.
+
+    `settings` are those of the question (`cardinet explain QUESTION --help`). Raises RequestError or WorkError with all
+    faults.
+    """
+    request = Request(
+        question=question,
+        model=model,
+        data=data if isinstance(data, Source) or data is None else str(data),
+        words=[f"{key}={value}" for key, value in settings.items()],
+        split=split,
+        seed=seed,
+        batch_size=batch_size,
+        workers=workers,
+    )
+    return answer(resolve(request))

@@ -1,0 +1,48 @@
+"""The table of the questions. A new question is one file here and one row.
+
+Nothing here imports torch, so the help of the command line is instant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from cardinet.base.errors import RequestError, nearest
+
+if TYPE_CHECKING:
+    from cardinet.explain.question import Question
+
+
+@dataclass(frozen=True)
+class Row:
+    """A question: its name, its class as "file:Class", and what it asks as one sentence."""
+
+    name: str
+    place: str
+    about: str
+
+    def load(self) -> type[Question]:
+        """The class of the question."""
+        module, _, name = self.place.partition(":")
+        found: type[Question] = getattr(import_module(f"{__name__}.{module}"), name)
+        return found
+
+
+_ROWS = (Row("paths", "paths:Paths", "How many paths has the network, how long are they, which carry the gradient?"),)
+
+QUESTIONS: dict[str, Row] = {row.name: row for row in _ROWS}
+"""The questions by name, in the order of the listing."""
+
+
+def find_question(name: str) -> type[Question]:
+    """The class of a question. Raises RequestError with the nearest name for an unknown one."""
+    if name not in QUESTIONS:
+        raise RequestError(f'There is no question "{name}" ({nearest(name, QUESTIONS)}); `cardinet explain` lists all.')
+    return QUESTIONS[name].load()
+
+
+def meaningful(network: object, without: str) -> list[str]:
+    """The names of the other questions that have a meaning for a network."""
+    return [name for name, row in QUESTIONS.items() if name != without and not row.load()().problems(network)]  # type: ignore[arg-type]

@@ -1,0 +1,261 @@
+"""The network as an ensemble of paths: how many of each length, and which lengths carry the gradient.
+
+Veit, Wilber and Belongie 2016, Sections 3 and 5 (arXiv 1605.06431). The counts are exact, from the description. The
+gradients are sampled: a batch runs through the whole network; on the way back it passes only the branch of k units
+drawn at random, and only the shortcut of the others.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from cardinet.blocks.classifier import Classifier
+from cardinet.data.batches import evaluation_batches
+from cardinet.explain.answer import Answer, Section
+from cardinet.explain.figures import Bar, Bars, Chart, Line, Table
+from cardinet.explain.question import Question, Subject
+from cardinet.explain.switches import switched
+from cardinet.measure.paths import Measure, PathCounts, count_paths
+from cardinet.networks.families.merge_and_run import MergeAndRun
+from cardinet.networks.path_graph import PathGraph
+
+SUPERSCRIPT = str.maketrans("0123456789", "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
+MIDDLE = 0.95
+"""The share of the paths whose lengths the answer gives as a range."""
+
+
+class Paths(Question):
+    """How many paths has the network, how long are they, which carry the gradient?"""
+
+    PICTURES: ClassVar[Literal["none", "optional", "needed"]] = "optional"
+    TRAINED: ClassVar[bool] = False
+
+    by: Measure = "units"
+    """How a path is measured: by the branches of units on it, or by its layers."""
+
+    each_transform: bool = False
+    """Whether the aggregated transforms of a branch (the cardinality) are counted as paths of their own."""
+
+    pictures: Annotated[int, Field(ge=1, le=4096)] = 32
+    """The pictures of the batch whose gradient is measured."""
+
+    draws: Annotated[int, Field(ge=1, le=10_000)] = 8
+    """The draws of k units for each k."""
+
+    def answer(self, subject: Subject) -> Answer:
+        spec, graph = subject.network.spec, subject.network.spec.path_graph()
+        by: Measure = self.by if any(way.unit for ways in graph.maps for way in ways) else "layers"
+        counts = count_paths(graph, by, each_transform=self.each_transform)
+        noun = "branches" if by == "units" else "layers"
+        low, high = counts.middle(MIDDLE)
+        sections = [_lengths(counts, noun), _measures(spec, graph, each_transform=self.each_transform)]
+        document = {"by": by, **_document(counts)}
+        lead = [_lead(counts, noun, low, high)]
+        gradients, why_not = self._gradients(subject, graph)
+        if gradients is not None:
+            sections.append(_gradient_section(gradients))
+            document["gradients"] = [vars(one) for one in gradients]
+            lead.append(_carried(gradients))
+        strip = {
+            "paths": _large(counts.total),
+            f"mean length, {noun}": f"{counts.mean:.2f} \u00b1 {counts.deviation:.2f}",
+            "shortest, longest": f"{counts.shortest}, {counts.longest}",
+            f"{100 * MIDDLE:g} % of the paths": f"{low} to {high}",
+        }
+        limits = [
+            "A network with non-linear layers is not a sum of paths: the layers of a path see the sums of all ways "
+            "before them.",
+            "The gates of squeeze-and-excitation and of attention are not counted as ways.",
+            *why_not,
+        ]
+        return Answer("Paths", lead, sections, document, strip, limits)
+
+    def _gradients(self, subject: Subject, graph: PathGraph) -> tuple[list[GradientAtLength] | None, list[str]]:
+        """The gradient for each number of units, or None and the reason."""
+        if not graph.is_chain or not any(len(ways) == 2 for ways in graph.maps):
+            return None, ["The gradient by length is measured only in a chain of units with one shortcut each."]
+        if subject.opened.pictures is None:
+            return None, ["The gradient by length needs pictures; name them to measure it."]
+        batches = evaluation_batches(
+            subject.opened.pictures.pictures,
+            subject.model.preprocessing,
+            batch_size=self.pictures,
+            workers=0,
+            device=next(subject.network.parameters()).device,
+        )
+        batch = next(iter(batches))
+        return gradient_by_length(subject, batch.pixels, batch.labels, self.draws), []
+
+
+@dataclass(frozen=True)
+class GradientAtLength:
+    """The gradient at the picture through paths of k branches.
+
+    `norms` has the mean norm over the pictures of each draw. `paths` is the number of such paths. `share` is the share
+    of mean norm times paths in the sum over all k.
+    """
+
+    length: int
+    norms: Sequence[float]
+    paths: int
+    share: float
+
+    @property
+    def mean(self) -> float:
+        return sum(self.norms) / len(self.norms)
+
+
+def gradient_by_length(subject: Subject, pixels: Tensor, labels: Tensor, draws: int) -> list[GradientAtLength]:
+    """For each k from 0 to the number of units: the norm of the gradient of the loss at the picture, by `draws` draws.
+
+    `pixels` are normalised pictures (B, C, H, W), `labels` their classes (B,).
+    """
+    network, named = switched(subject.network)
+    network.requires_grad_(False)
+    switches, drawn = list(named.values()), random.Random(subject.seed)
+    found: dict[int, list[float]] = {}
+    for k in range(len(switches) + 1):
+        subject.progress("gradients", k, len(switches) + 1)
+        choices = 1 if k in (0, len(switches)) else draws  # there is only one choice of none and of all
+        found[k] = []
+        for _ in range(choices):
+            chosen = set(drawn.sample(range(len(switches)), k))
+            for i, switch in enumerate(switches):
+                switch.gradients = "branch" if i in chosen else "shortcut"
+            found[k].append(_gradient_norm(network, pixels, labels))
+    means = {k: sum(norms) / len(norms) for k, norms in found.items()}
+    paths = {k: math.comb(len(switches), k) for k in found}
+    # Sums of numbers up to 2^333 times small norms: logarithms keep both.
+    logs = {k: math.log(means[k]) + math.log(paths[k]) if means[k] > 0 else -math.inf for k in found}
+    top = max(logs.values())
+    weights = {k: math.exp(value - top) if top > -math.inf else 0.0 for k, value in logs.items()}
+    total = sum(weights.values()) or 1.0
+    return [GradientAtLength(k, found[k], paths[k], weights[k] / total) for k in found]
+
+
+def _gradient_norm(network: Classifier, pixels: Tensor, labels: Tensor) -> float:
+    """The mean norm, over the pictures, of the gradient of each picture's own loss at its pixels."""
+    with torch.enable_grad():
+        x = pixels.detach().clone().requires_grad_()
+        loss = F.cross_entropy(network(x), labels, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, x)
+    return float(gradient.flatten(1).double().norm(dim=1).mean())
+
+
+def _lead(counts: PathCounts, noun: str, low: int, high: int) -> str:
+    if counts.total == 1:
+        return f"The network is one path of {counts.longest} {noun}: it has no shortcuts and no branches."
+    share = counts.share(low, high)
+    return (
+        f"The network has {_large(counts.total)} paths. {100 * share:.2f} % of them have {low} to {high} of at most "
+        f"{counts.longest} {noun}; the longest one is {counts.by_length[counts.longest]:,} of them all."
+    )
+
+
+def _carried(gradients: Sequence[GradientAtLength]) -> str:
+    """The lengths that carry the gradient: the narrowest range with at least nine tenths of it."""
+    low, high, share = carrying_range(gradients, 0.9)
+    paths = sum(one.paths for one in gradients)
+    there = sum(one.paths for one in gradients if low <= one.length <= high)
+    return (
+        f"Paths of {low} to {high} branches carry {100 * share:.1f} % of the gradient at the picture; they are "
+        f"{100 * there / paths:.3g} % of the paths."
+    )
+
+
+def carrying_range(gradients: Sequence[GradientAtLength], share: float) -> tuple[int, int, float]:
+    """The narrowest range of lengths that carries at least a share of the gradient, and what it carries."""
+    shares = [one.share for one in gradients]
+    for width in range(1, len(shares) + 1):
+        held, first = max((sum(shares[i : i + width]), -i) for i in range(len(shares) - width + 1))
+        if held >= share:
+            return gradients[-first].length, gradients[-first].length + width - 1, held
+    return gradients[0].length, gradients[-1].length, sum(shares)
+
+
+def _lengths(counts: PathCounts, noun: str) -> Section:
+    total = counts.total
+    bars = [Bar(str(length), n / total) for length, n in counts.by_length.items()]
+    rows = [(length, _large(n), n / total) for length, n in counts.by_length.items()]
+    return Section(
+        "How long the paths are",
+        ["Every path goes from the picture to the answer; in each unit it takes the branch or the shortcut."],
+        [
+            Bars("Share of the paths by length", noun, "share of the paths", bars, format="percent"),
+            Table("Every length", (f"length, {noun}", "paths", "share"), rows, (None, None, "percent"), folded=True),
+        ],
+    )
+
+
+def _measures(spec: object, graph: PathGraph, *, each_transform: bool) -> Section:
+    """The same paths by every measure, and as a paper counts them where that differs."""
+    readings: list[tuple[str, PathGraph]] = [("", graph)]
+    if isinstance(spec, MergeAndRun) and spec.join == "add":
+        readings.append((", as printed", spec.but(join="concatenate").path_graph()))
+    rows = []
+    for words, read in readings:
+        for by, name in (("units", "branches"), ("layers", "layers"), ("all layers", "layers, projections too")):
+            counts = count_paths(read, by, each_transform=each_transform)  # type: ignore[arg-type]
+            rows.append((name + words, _large(counts.total), counts.mean, counts.deviation, counts.longest))
+    text = ["Papers measure a path by its branches or by its layers. Layers on the shortcut are projections."]
+    if len(readings) > 1:
+        text.append(
+            "As it is coded, the last block adds both streams. The paper's figures (arXiv 1611.07718, Figure 3) treat "
+            "it as all other blocks: these are the lines \u201cas printed\u201d."
+        )
+    columns = ("measured by", "paths", "mean", "deviation", "longest")
+    return Section("By other measures", text, [Table("The same paths", columns, rows)])
+
+
+def _gradient_section(gradients: Sequence[GradientAtLength]) -> Section:
+    norms = Line(
+        "mean",
+        [(one.length, one.mean) for one in gradients if one.mean > 0],
+        [(one.length, min(one.norms), max(one.norms)) for one in gradients if min(one.norms) > 0],
+        dots=True,
+    )
+    bars = [Bar(str(one.length), one.share) for one in gradients]
+    share = "Share of the gradient: mean norm times number of paths"
+    return Section(
+        "Which paths carry the gradient",
+        [
+            "A batch runs through the whole network. On the way back the gradient passes only the branch of k units, "
+            "drawn at random, and only the shortcut of the others. The band goes from the smallest to the largest draw."
+        ],
+        [
+            Chart("Norm of the gradient at the picture", "branches", "norm", [norms], scale="log"),
+            Bars(share, "branches", "share", bars, format="percent"),
+        ],
+    )
+
+
+def _document(counts: PathCounts) -> Mapping[str, object]:
+    low, high = counts.middle(MIDDLE)
+    return {
+        "paths": counts.total,
+        "mean": counts.mean,
+        "deviation": counts.deviation,
+        "shortest": counts.shortest,
+        "longest": counts.longest,
+        "middle": {"share": counts.share(low, high), "low": low, "high": high},
+        "by_length": {str(length): n for length, n in counts.by_length.items()},
+    }
+
+
+def _large(count: int) -> str:
+    """A number in full up to seven digits, then in powers of ten."""
+    if count < 10**7:
+        return f"{count:,}"
+    exponent = len(str(count)) - 1
+    mantissa = Fraction(count, 10**exponent)
+    return f"{float(mantissa):.3g} \u00b7 10{str(exponent).translate(SUPERSCRIPT)}"

@@ -1,0 +1,171 @@
+"""The request of an explanation, which is checked completely before any work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cardinet.base.errors import Findings, RequestError
+from cardinet.base.output_paths import check_new_file
+from cardinet.base.settings import find_setting, parse_assignments, put, validate
+from cardinet.base.whole_numbers import WORKERS, require_whole
+from cardinet.blocks.classifier import Classifier
+from cardinet.data.check import Progress
+from cardinet.data.data_settings import DataSettings
+from cardinet.data.source import Source
+from cardinet.evaluate.opening import AskedModel, AskedPictures, Make, model_path, opened, run_of
+from cardinet.explain.fresh import fresh
+from cardinet.explain.question import Question, Subject
+from cardinet.explain.questions import find_question, meaningful
+from cardinet.networks.registry import is_known_name
+from cardinet.runs.model_file import Model
+from cardinet.runs.prediction import BATCH_SIZE
+
+PAGE = ".html"
+NO_PICTURES = "Name the pictures to look at (SOURCE); only a run folder knows its own."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A question about a model, on the pictures of `data` or on a run's own.
+
+    `model` is also the name of a network, which gets new weights, or those that `prepare` gives it
+    (`opening.AskedModel`). `words` are settings of the question and of the pictures ("draws=20", "data.limit=100").
+    `out` is the path of the page.
+    """
+
+    question: str
+    model: Model | str | os.PathLike[str]
+    data: Source | str | None = None
+    words: Sequence[str] = ()
+    split: str | None = None
+    prepare: Callable[[str], Make] | None = None
+    out: Path | None = None
+    seed: int = 0
+    batch_size: int = BATCH_SIZE
+    workers: int = 0
+    device: str = "cpu"
+    compare: bool = True
+
+    def check(self) -> None:
+        """Raise RequestError with all faults of the request itself, without a model or pictures."""
+        findings = Findings()
+        with findings:
+            require_whole(1, batch_size=self.batch_size)
+        with findings:
+            require_whole(0, WORKERS, workers=self.workers)
+        with findings:
+            require_whole(0, seed=self.seed)
+        with findings:
+            if self.out is not None:
+                if self.out.suffix != PAGE:
+                    raise RequestError(f"{self.out} cannot be the page; end its name with {PAGE}.")
+                check_new_file(self.out)
+        findings.raise_if_any()
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A question with its settings, and what it is asked about."""
+
+    name: str
+    question: Question
+    subject: Subject
+
+
+def resolve(request: Request, progress: Progress | None = None) -> Asked:
+    """Open the model and the pictures of a question.
+
+    Raises RequestError or WorkError with all faults: those of the request, and the reason why a question has no meaning
+    for the network, with the questions that have one.
+    """
+    kind = find_question(request.question)  # nothing else can be said without it
+    findings, question, of_pictures = Findings(), kind(), tuple[str, ...]()
+    prepare, trained = request.prepare, True
+    with findings:
+        question, of_pictures = _settings(kind, request.words)
+    with findings:
+        if prepare is None and _is_name(request.model):
+            if kind.TRAINED:
+                raise RequestError(
+                    f'"{request.model}" is the name of a network, without parameters, and "{request.question}" asks '
+                    "about trained ones; give a run folder, a model file, or --weights."
+                )
+            prepare, trained = partial(fresh, network=str(request.model), seed=request.seed), False
+
+    def check() -> None:
+        with findings:
+            request.check()
+        findings.raise_if_any()
+
+    asked = AskedModel(model=request.model, device=request.device, compare=request.compare, prepare=prepare)
+    found = opened(
+        asked,
+        _wanted(request, kind, of_pictures),
+        check=check,
+        check_model=lambda model: _check_meaning(request.question, question, model),
+        progress=progress,
+    )
+    subject = Subject(
+        opened=found,
+        name=str(request.model),
+        run=run_of(request.model),
+        trained=trained,
+        seed=request.seed,
+        batch_size=request.batch_size,
+        workers=request.workers,
+    )
+    return Asked(request.question, question, subject)
+
+
+def _is_name(model: object) -> bool:
+    return isinstance(model, str) and model_path(model) is None and is_known_name(model)
+
+
+def _settings(kind: type[Question], words: Sequence[str]) -> tuple[Question, tuple[str, ...]]:
+    """The question with its settings, and the words about the pictures. A short name that both have is the question's.
+
+    Raises RequestError with all faults.
+    """
+    own: list[str] = []
+    of_pictures: list[str] = []
+    for word in words:
+        key = word.partition("=")[0].strip()
+        about_pictures = key.startswith("data.") or (key in DataSettings.model_fields and key not in kind.model_fields)
+        (of_pictures if about_pictures else own).append(word)
+    document: dict[str, Any] = {}
+    findings = Findings()
+    for key, value in parse_assignments(own).items():
+        with findings:
+            put(document, find_setting(kind, key), value)
+    findings.raise_if_any()
+    return validate(kind, document), tuple(of_pictures)
+
+
+def _wanted(request: Request, kind: type[Question], words: tuple[str, ...]) -> AskedPictures | None:
+    """The pictures to open; None if the question uses none."""
+    if kind.PICTURES == "none":
+        if request.data is not None or words or request.split is not None:
+            raise RequestError(f'"{request.question}" looks at no pictures; omit SOURCE and the settings of pictures.')
+        return None
+    return AskedPictures(
+        data=request.data,
+        words=words,
+        split=request.split or kind.SPLIT,
+        also=kind.ALSO,
+        missing=NO_PICTURES if kind.PICTURES == "needed" else "",
+        optional=kind.PICTURES == "optional",
+    )
+
+
+def _check_meaning(name: str, question: Question, model: Model) -> None:
+    """Raise RequestError if the question has no meaning for the network, with the questions that have one."""
+    if not isinstance(model.network, Classifier):
+        raise RequestError(f"{type(model.network).__name__} is not a network of Cardinet, so it cannot be explained.")
+    if found := question.problems(model.network):
+        others = ", ".join(meaningful(model.network, name))
+        raise RequestError(*(f"{name}: {problem}" for problem in found), f"Questions for this network: {others}.")

@@ -1,0 +1,97 @@
+"""The page of an answer: one self-contained HTML document in the look of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from cardinet.base.files import write_atomic
+from cardinet.base.version import __version__
+from cardinet.explain.answer import Answer
+from cardinet.explain.figures import Bars, Chart, Figure, HeatMap, Scatter, Sheet, Table
+from cardinet.explain.request import Asked
+from cardinet.networks.registry import named_network
+from cardinet.report.figures import draw_bars, draw_chart, draw_heat_map, draw_scatter, written
+from cardinet.report.page import enlarged
+from cardinet.report.templating import environment
+
+DRAWN: dict[type, Callable[[Any], Markup]] = {
+    Chart: draw_chart,
+    Bars: draw_bars,
+    HeatMap: draw_heat_map,
+    Scatter: draw_scatter,
+}
+"""The figures that are drawn as SVG."""
+
+WIDE = (HeatMap, Sheet, Table)
+"""The figures that take the whole width of the page."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What an answer is about: the network, the model as the user named it, the data, and what it does not say."""
+
+    network: str
+    model: str
+    data: str
+    facts: Mapping[str, str]
+    limits: tuple[str, ...]
+    made: str
+
+
+def write_page(asked: Asked, answer: Answer, path: Path) -> None:
+    """Write the page, whole or not at all."""
+    write_atomic(path, page(asked, answer))
+
+
+def page(asked: Asked, answer: Answer) -> str:
+    """The page of an answer as an HTML document; every text is escaped."""
+    template = environment().get_template("explain.html.j2")
+    return template.render(a=answer, about=_about(asked, answer), figure=figure_html).strip() + "\n"
+
+
+def _about(asked: Asked, answer: Answer) -> About:
+    subject = asked.subject
+    row = named_network(subject.network.spec)
+    pictures = subject.opened.pictures
+    data = "" if pictures is None else f"{pictures.source.text}, {len(pictures.pictures):,} {pictures.split} pictures"
+    facts = {"question": asked.name, "model": subject.name, "seed": str(subject.seed)}
+    facts |= {name: str(value) for name, value in asked.question.model_dump().items()}
+    name = subject.name if row is None else row.id
+    made = f"Made by Cardinet {__version__}: cardinet explain {asked.name} {subject.name}"
+    return About(name, subject.name, data, facts, (*answer.limits, *subject.opened.notes), made)
+
+
+def figure_html(figure: Figure) -> Markup:
+    """A figure or table of an answer as HTML."""
+    wide = " wide" if isinstance(figure, WIDE) else ""
+    if isinstance(figure, Table):
+        inner = _table(figure)
+    elif isinstance(figure, Sheet):
+        inner = _macro("sheet")(figure, enlarged)
+    else:
+        note = Markup(' <span class="note">{}</span>').format(figure.note) if figure.note else ""
+        caption = Markup("<figcaption>{}{}</figcaption>").format(figure.title, note)
+        inner = Markup('<figure class="chart">{}{}</figure>').format(caption, DRAWN[type(figure)](figure))
+    return Markup('<div class="answer{}">{}</div>').format(wide, inner)
+
+
+def _table(table: Table) -> Markup:
+    """The table; a long one is folded."""
+    formats = list(table.formats) + [None] * (len(table.columns) - len(table.formats))
+    cells = [[written(value, format) for value, format in zip(row, formats, strict=True)] for row in table.rows]
+    columns = range(len(table.columns))
+    numeric = [all(not isinstance(row[i], str) for row in table.rows) and bool(table.rows) for i in columns]
+    inner = _macro("table")(table, cells, numeric)
+    if table.folded:
+        inner = Markup("<details><summary>{}</summary>{}</details>").format(table.title, inner)
+    return inner
+
+
+def _macro(name: str) -> Callable[..., Markup]:
+    macro: Callable[..., Markup] = getattr(environment().get_template("answer_parts.html.j2").module, name)
+    return macro

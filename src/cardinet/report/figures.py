@@ -1,0 +1,189 @@
+"""The figures of an answer as SVG; CSS classes colour them, so that they follow the mode of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from markupsafe import Markup
+
+from cardinet.explain.figures import Bars, Chart, Format, HeatMap, Scatter
+from cardinet.report import number_text, scales
+from cardinet.report.curves import BOTTOM, LEFT, LETTER, TOP, WIDTH, Across, chart
+from cardinet.report.history import Line
+from cardinet.report.scales import Scale
+
+SCALES: dict[str, Callable[[list[float]], Scale]] = {
+    "linear": scales.linear,
+    "log": scales.logarithmic,
+    "sqrt": partial(scales.from_zero, kind="sqrt"),
+}
+"""The axes of y by their names in `Chart`."""
+HEIGHT = 300
+COLOURS = 8
+"""The number of series with a colour of their own (style.css, .s0 to .s7)."""
+FEWEST_LETTERS = 4
+"""A tick of bars needs at least this room, in letters."""
+
+
+def written(value: float | str | None, format: Format | None) -> str:
+    """A value of a figure or table as text."""
+    if value is None:
+        return number_text.MISSING
+    if isinstance(value, str):
+        return value
+    if format == "percent":
+        return number_text.percent(float(value))
+    if format == "integer" or isinstance(value, int):
+        return f"{value:,.0f}"
+    return number_text.significant(float(value), 4)
+
+
+def _tick(format: Format) -> Callable[[float], str]:
+    if format == "percent":
+        return lambda value: f"{number_text.number(float(f'{100 * value:.6g}'))}{number_text.NBSP}%"
+    return number_text.number
+
+
+def draw_chart(figure: Chart) -> Markup:
+    """Lines with their bands."""
+    lines = [
+        Line(line.label, _colour(i, len(figure.lines)), tuple(line.points), tuple(line.band), line.dots)
+        for i, line in enumerate(figure.lines)
+    ]
+    xs = [x for line in figure.lines for x, _ in line.points]
+    near_zero = bool(xs) and 0 <= min(xs) <= 0.5 * max(xs)
+    describe = f"{figure.title}: {figure.y} against {figure.x}."
+    return chart(
+        lines,
+        SCALES[figure.scale],
+        describe=describe,
+        tick_text=_tick(figure.format),
+        across=Across(figure.x, near_zero, figure.level),
+    )
+
+
+def _colour(index: int, count: int) -> int:
+    """A single series has the colour of the evaluation, several have those of the runs."""
+    return 2 if count == 1 else (index + 1) % COLOURS
+
+
+def draw_bars(figure: Bars) -> Markup:
+    """Bars in a row; those with one label stand side by side."""
+    labels = list(dict.fromkeys(bar.label for bar in figure.bars))
+    series = max((bar.series for bar in figure.bars), default=0) + 1
+    values = [v for bar in figure.bars for v in (bar.value, *(bar.spread or ()))]
+    values += [figure.level[0]] if figure.level else []
+    y = scales.around_zero(values)
+    width, height = WIDTH - LEFT - 14, HEIGHT - TOP - BOTTOM
+    slot = width / max(1, len(labels))
+    thick = slot * (0.8 if slot > 4 else 1.0) / series
+
+    def down(value: float) -> float:
+        return TOP + height * (1 - y.position(value))
+
+    parts = _value_axis(y, down, width, _tick(figure.format))
+    for bar in figure.bars:
+        x = LEFT + slot * labels.index(bar.label) + (slot - thick * series) / 2 + thick * bar.series
+        top, foot = sorted((down(bar.value), down(0.0)))
+        title = f"{bar.label}: {written(bar.value, figure.format)}"
+        style = f"s{_colour(bar.series, series)}"
+        shape = Markup(
+            '<rect class="fill {}" x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}"><title>{}</title></rect>'
+        )
+        parts.append(shape.format(style, x, top, max(thick, 0.5), max(foot - top, 0.3), title))
+        if bar.spread is not None:
+            middle = x + thick / 2
+            low, high = down(bar.spread[0]), down(bar.spread[1])
+            parts.append(Markup('<path class="whisker" d="M{0:.2f},{1:.2f}V{2:.2f}"/>').format(middle, low, high))
+    parts += _names_below(labels, slot, height)
+    parts.append(_text(LEFT + width / 2, TOP + height + 33, figure.x))
+    if figure.level is not None:
+        at = down(figure.level[0])
+        parts.append(Markup('<path class="mark" d="M{},{:.1f}H{:.1f}"/>').format(LEFT, at, LEFT + width))
+        name = Markup('<text class="tick ink" x="{:.1f}" y="{:.1f}">{}</text>')
+        parts.append(name.format(LEFT + width, at - 5, figure.level[1]))
+    return _svg(WIDTH, HEIGHT, f"{figure.title}: {figure.y} by {figure.x}.", parts)
+
+
+def _value_axis(y: Scale, down: Callable[[float], float], width: float, tick: Callable[[float], str]) -> list[Markup]:
+    parts = []
+    for value in y.ticks(6):
+        at = f"{down(value):.1f}"
+        parts.append(Markup('<path class="grid" d="M{},{}H{:.1f}"/>').format(LEFT, at, LEFT + width))
+        parts.append(Markup('<text class="tick" x="{}" y="{}" dy=".35em">{}</text>').format(LEFT - 8, at, tick(value)))
+    parts.append(Markup('<path class="axis" d="M{},{:.1f}H{:.1f}"/>').format(LEFT, down(0.0), LEFT + width))
+    return parts
+
+
+def _names_below(labels: Sequence[str], slot: float, height: float) -> list[Markup]:
+    """The labels under their bars, as many as there is room for, at equal distances."""
+    longest = max([FEWEST_LETTERS, *map(len, labels)])
+    step = max(1, -(-int(LETTER * longest) // max(1, int(slot)))) if labels else 1
+    y = TOP + height + 17
+    return [_text(LEFT + slot * (i + 0.5), y, label) for i, label in enumerate(labels) if i % step == 0]
+
+
+def _text(x: float, y: float, text: str) -> Markup:
+    return Markup('<text class="tick mid" x="{:.1f}" y="{:.1f}">{}</text>').format(x, y, text)
+
+
+def draw_heat_map(figure: HeatMap) -> Markup:
+    """Cells in rows and columns, shaded by value; above and below the middle in two colours."""
+    known = [v for row in figure.values for v in row if v is not None]
+    middle = figure.middle if figure.middle is not None else min(known, default=0.0)
+    reach = max((abs(v - middle) for v in known), default=0.0) or 1.0
+    room = min(18, max([2, *map(len, figure.rows)])) * LETTER
+    side = max(3.0, min(22.0, (2 * WIDTH - room) / max(1, len(figure.columns))))
+    width, height = room + side * len(figure.columns) + 10, TOP + side * len(figure.rows) + BOTTOM
+    parts = []
+    for i, (name, row) in enumerate(zip(figure.rows, figure.values, strict=True)):
+        y = TOP + side * i
+        if side >= 10 or i % max(1, round(12 / side)) == 0:
+            label = Markup('<text class="tick" x="{:.1f}" y="{:.1f}" dy=".35em">{}</text>')
+            parts.append(label.format(room - 6, y + side / 2, name[:18]))
+        for j, value in enumerate(row):
+            if value is None:
+                continue
+            title = f"{name}, {figure.columns[j]}: {written(value, figure.format)}"
+            cell = Markup(
+                '<rect class="cell {}" x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}" style="--v:{:.3f}">'
+                "<title>{}</title></rect>"
+            )
+            colour = "s1" if value >= middle else "s2"
+            shade = abs(value - middle) / reach
+            parts.append(cell.format(colour, room + side * j, y, side * 0.96, side * 0.96, shade, title))
+    step = max(1, -(-int(LETTER * max([1, *map(len, figure.columns)])) // max(1, int(side))))
+    for j, name in enumerate(figure.columns):
+        if j % step == 0:
+            parts.append(_text(room + side * (j + 0.5), TOP + side * len(figure.rows) + 15, name))
+    return _svg(width, height, f"{figure.title}: a map of {len(figure.rows)} by {len(figure.columns)} values.", parts)
+
+
+def draw_scatter(figure: Scatter) -> Markup:
+    """Points of a plane, coloured by group, with the group's name at its middle."""
+    xs = [x for _, points in figure.groups for x, _ in points] or [0.0]
+    ys = [y for _, points in figure.groups for _, y in points] or [0.0]
+    side, air = 2 * HEIGHT, 24.0
+    span_x, span_y = max(xs) - min(xs) or 1.0, max(ys) - min(ys) or 1.0
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return air + (x - min(xs)) / span_x * (side - 2 * air), air + (max(ys) - y) / span_y * (side - 2 * air)
+
+    parts, names = [], []
+    for i, (group, points) in enumerate(figure.groups):
+        style = f"s{(i + 1) % COLOURS}"
+        for x, y in points:
+            dot = Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="2.6"><title>{}</title></circle>')
+            parts.append(dot.format(style, *at(x, y), group))
+        if points and len(figure.groups) <= 3 * COLOURS:
+            middle = [sorted(values)[len(points) // 2] for values in zip(*points, strict=True)]
+            name = Markup('<text class="name mid halo {}" x="{:.1f}" y="{:.1f}">{}</text>')
+            names.append(name.format(style, *at(middle[0], middle[1]), group))
+    return _svg(side, side, f"{figure.title}: {len(xs)} points in {len(figure.groups)} groups.", parts + names)
+
+
+def _svg(width: float, height: float, describe: str, parts: Sequence[Markup]) -> Markup:
+    return Markup('<svg viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}">{}</svg>').format(
+        width, height, describe, Markup("").join(parts)
+    )
