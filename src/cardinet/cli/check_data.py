@@ -16,7 +16,7 @@ def check_data(
     workers: Workers = 2,
     as_json: Json = False,
 ) -> int:
-    """Decode every picture and name each one that is damaged or odd. Exit code 1 if any cannot be used."""
+    """Decode every picture, and name each one that is damaged or odd. The exit code is 1 if any cannot be used."""
     from cardinet.base.settings import validate
     from cardinet.cli.progress import Bar
     from cardinet.data.check import check
@@ -31,7 +31,7 @@ def check_data(
         for finding in found.findings:
             show(finding.sentence())
     bad = len(found.bad())
-    kept = f" ({found.from_cache:,} known from before)" if found.from_cache else ""
+    kept = f" ({found.from_cache:,} of them in an earlier check)" if found.from_cache else ""
     say(
         f"{found.pictures:,} pictures checked in {found.seconds:.1f} s{kept}: {bad:,} cannot be used, "
         f"{len(found.findings) - bad:,} notes."

@@ -12,14 +12,14 @@ from types import FrameType
 from typing import NoReturn
 
 PATIENCE = 2.0
-"""Seconds in which what has begun to end is not disturbed by another Ctrl-C."""
+"""Seconds after the first Ctrl-C in which another one does nothing."""
 
 
 class Stop:
-    """The first Ctrl-C ends the work, as KeyboardInterrupt. Further ones, of an impatient user, do nothing at first.
+    """The first Ctrl-C ends the work with KeyboardInterrupt. For `PATIENCE` seconds another one does nothing.
 
-    One that comes later than `PATIENCE` leaves at once: what ends then hangs. At the end of the block the work is done,
-    and only the interpreter is left to be ended; nothing interrupts that.
+    A later Ctrl-C ends the process at once, because the first end has hung. After the block the work is done, and the
+    interpreter still has to end; a Ctrl-C does nothing then.
     """
 
     def __init__(self) -> None:
@@ -48,8 +48,8 @@ class Stop:
 def leave(code: int) -> NoReturn:
     """End the process with an exit code after a Ctrl-C that was handled; the exit functions run.
 
-    `sys.exit` is not enough. If the Ctrl-C came inside `exec`, as dataclasses use it in an import, Python remembers it
-    as not handled, and ends by the signal instead of with the code (3 of 50 tries; 0 of 80 with this).
+    `sys.exit` is not enough. Dataclasses call `exec` during an import. After a Ctrl-C inside `exec`, Python takes it as
+    not handled and ends with the signal instead of the code (3 of 50 tries; 0 of 80 with this function).
     """
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

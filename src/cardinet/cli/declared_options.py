@@ -12,7 +12,7 @@ from cardinet.rewriting.kinds.option import Option
 
 
 def with_options(options: Iterable[Option], after: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a verb with `**asked` an option for each row, after its parameter `after`. None means not given."""
+    """Give a verb with `**asked` an option for each row, after the parameter `after`. None: the option is not given."""
 
     def declare(verb: Callable[..., None]) -> Callable[..., None]:
         own = [p for p in inspect.signature(verb, eval_str=True).parameters.values() if p.kind is not p.VAR_KEYWORD]

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cardinet.base.whole_numbers import PASSES
-from cardinet.cli.options import Compare, Device, Json, NoBounds, OnBadImage, Set, Workers
+from cardinet.cli.options import (
+    BatchSize,
+    Compare,
+    Device,
+    Json,
+    NoBounds,
+    OnBadImage,
+    Set,
+    Split,
+    Weights,
+    Workers,
+)
 from cardinet.cli.talk import print_json, say, show
 
 if TYPE_CHECKING:
@@ -22,43 +33,38 @@ if TYPE_CHECKING:
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder, model file or network name.")],
     data: Annotated[
-        str | None, typer.Option("--data", metavar="SOURCE", help="What to evaluate on; a run knows its own.")
+        str | None, typer.Option("--data", metavar="SOURCE", help="The pictures to use. Default: those of the run.")
     ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option("--split", metavar="NAME", help="train, validation, test or all; test if there."),
+    split: Split = None,
+    weights: Weights = None,
+    mean: Annotated[
+        str | None, typer.Option("--mean", metavar="X,X,X", help="The mean of each channel. Default: the model's.")
     ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            "--weights", metavar="WEIGHTS", help="For a named network: a file, torchvision:, timm:, hub:NAME."
-        ),
+    std: Annotated[
+        str | None, typer.Option("--std", metavar="X,X,X", help="The deviation of each channel. Default: the model's.")
     ] = None,
-    mean: Annotated[str | None, typer.Option("--mean", metavar="X,X,X", help="Instead of the model's own.")] = None,
-    std: Annotated[str | None, typer.Option("--std", metavar="X,X,X", help="Instead of the model's own.")] = None,
     crops: Annotated[
-        Literal[1, 10], typer.Option("--crops", metavar="1|10", help="10: average corners, centre and mirror images.")
+        Literal[1, 10],
+        typer.Option("--crops", metavar="1|10", help="10: average the corners, the centre and their mirror images."),
     ] = 1,
     passes: Annotated[
-        int, typer.Option("--passes", min=1, max=PASSES, metavar="N", help="Average N passes with Swapout's draws on.")
+        int, typer.Option("--passes", min=1, max=PASSES, metavar="N", help="Average N random passes (Swapout).")
     ] = 1,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", metavar="FILE.csv", help="Write a table of the answers, a row a picture; must not exist."
-        ),
+        typer.Option("--out", metavar="FILE.csv", help="A table with a row for each picture. It must not exist."),
     ] = None,
-    top: Annotated[int, typer.Option("--top", min=1, metavar="K", help="How many classes a row of it names.")] = 5,
+    top: Annotated[int, typer.Option("--top", min=1, metavar="K", help="The number of classes in a row of --out.")] = 5,
     on_bad_image: OnBadImage = None,
     settings: Set = None,
     device: Device = "auto",
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, metavar="N")] = 128,
+    batch_size: BatchSize = 128,
     workers: Workers = 2,
     compare: Compare = True,
     no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:
-    """Evaluate on every picture of a split, each counted once."""
+    """Evaluate a model on every picture of a split. Each picture is counted once."""
     from cardinet.cli.options import about_pictures
     from cardinet.evaluate.request import Request
 
@@ -118,9 +124,7 @@ def _answer(request: Request, *, as_json: bool) -> None:
 
 
 def _print(result: Evaluation, model: Model) -> None:
-    """The error, the scores of the classes, and what was done to the pictures, as that differs most often between
-    libraries.
-    """
+    """Print the error, the scores of the classes, and the preprocessing, which libraries most often do differently."""
     from cardinet.cli.score_table import score_table
     from cardinet.data.splitting import WHOLE
 

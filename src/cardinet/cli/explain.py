@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardinet.cli.options import Compare, Device, Json, NoBounds, OnBadImage, Set, Workers
+from cardinet.cli.options import (
+    BatchSize,
+    Compare,
+    Device,
+    Json,
+    NoBounds,
+    OnBadImage,
+    Set,
+    Split,
+    Weights,
+    Workers,
+)
 from cardinet.cli.talk import duration, print_json, say, show, show_table
 from cardinet.explain.questions import QUESTIONS
 
@@ -30,34 +41,27 @@ def explain(
         str | None, typer.Argument(metavar="MODEL", help="A run folder, model file or network name.")
     ] = None,
     source: Annotated[
-        str | None, typer.Argument(metavar="SOURCE", help="The pictures to look at; a run knows its own.")
+        str | None, typer.Argument(metavar="SOURCE", help="The pictures to use. Default: those of the run.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE.html", help="Write the page here; must not exist.")
+        Path | None, typer.Option("--out", metavar="FILE.html", help="The file for the page. It must not exist.")
     ] = None,
-    split: Annotated[
-        str | None, typer.Option("--split", metavar="NAME", help="train, validation, test or all; test if there.")
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            "--weights", metavar="WEIGHTS", help="For a named network: a file, torchvision:, timm:, hub:NAME."
-        ),
-    ] = None,
+    split: Split = None,
+    weights: Weights = None,
     settings: Set = None,
     on_bad_image: OnBadImage = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="The seed of every draw.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="The seed of all random draws.")] = 0,
     device: Device = "auto",
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, metavar="N")] = 128,
+    batch_size: BatchSize = 128,
     workers: Workers = 0,
     compare: Compare = True,
     no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:
-    """Ask why a network answers as it does. Without QUESTION the questions are listed.
+    """Ask why a network answers as it does. Without QUESTION it lists the questions.
 
-    The answer is a page with its figures (--out), a few lines on the screen, and with --json all of its numbers. --set
-    changes the settings of the question and of the pictures.
+    The answer is a few lines on the screen, a page with figures (--out), and all numbers as data (--json). The settings
+    of the question and of the pictures are changed by --set.
     """
     if question is None or model is None:
         _list(question)

@@ -16,20 +16,25 @@ from cardinet.export.formats.onnx import OPSETS
 if TYPE_CHECKING:
     from cardinet.export.request import Request
 
-Format = Annotated[str, typer.Option("--format", metavar="|".join(FORMATS), help="The runtime's kind of file.")]
-Out = Annotated[Path, typer.Option("--out", metavar="FILE", help=f"The new file ({suffixes()}); must not exist.")]
-Int8 = Annotated[bool, typer.Option("--int8", help="Quantize to 8 bits, calibrated on training pictures.")]
+Format = Annotated[str, typer.Option("--format", metavar="|".join(FORMATS), help="The format of the new file.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FILE", help=f"The new file ({suffixes()}). It must not exist.")]
+Int8 = Annotated[bool, typer.Option("--int8", help="Quantize to 8 bits. Training pictures calibrate it.")]
 Data = Annotated[
-    str | None, typer.Option("--data", metavar="SOURCE", help="What the file is run on; a run knows its own.")
+    str | None, typer.Option("--data", metavar="SOURCE", help="The pictures for the proof. Default: those of the run.")
 ]
 Opset = Annotated[
-    int | None, typer.Option("--opset", metavar="N", help=f"ONNX's operators, {OPSETS.start} to {OPSETS.stop - 1}.")
+    int | None,
+    typer.Option("--opset", metavar="N", help=f"The version of ONNX's operators, {OPSETS.start} to {OPSETS.stop - 1}."),
 ]
 WithPreprocessing = Annotated[
-    bool, typer.Option("--with-preprocessing", help="Scale and normalise in the graph: the input is uint8.")
+    bool,
+    typer.Option("--with-preprocessing", help="Put scaling and normalisation in the graph. Its input is then uint8."),
 ]
-Proving = Annotated[int, typer.Option("--pictures", metavar="N", help="At most so many prove the file.")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, max=THREADS, metavar="N", help="For every runtime.")]
+Proving = Annotated[int, typer.Option("--pictures", metavar="N", help="The largest number of pictures in the proof.")]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, max=THREADS, metavar="N", help="The number of threads in every runtime."),
+]
 
 
 def export(
@@ -48,9 +53,10 @@ def export(
     no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:
-    """Write a model for another runtime, run the file over validation pictures there, and say how it compares.
+    """Write a model for another runtime, run the new file on validation pictures, and compare the answers.
 
-    Nothing is written where a float file predicts other classes, or an int8 file's error grows by over 0.5 points.
+    The file is not kept if a float file predicts other classes, or if the error of an int8 file is more than 0.5 points
+    higher.
     """
     from cardinet.cli.options import about_pictures
     from cardinet.export.request import Request

@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 
 
 def info(
-    model: Annotated[str, typer.Argument(metavar="NETWORK|MODEL", help="A network's name, run folder or model file.")],
+    model: Annotated[str, typer.Argument(metavar="NETWORK|MODEL", help="A network name, run folder or model file.")],
     settings: Set = None,
     input_size: Annotated[
-        int | None, typer.Option("--input-size", min=1, max=SIDE, metavar="N", help="Side of the picture in pixels.")
+        int | None,
+        typer.Option("--input-size", min=1, max=SIDE, metavar="N", help="The side of the picture in pixels."),
     ] = None,
     no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:
     """Count parameters, MACs, FLOPs and activations, stage by stage.
 
-    A network that papers count in another form than it is trained in (RepVGG, ResRep) is counted in both.
+    Some papers count another form of the network than the one that is trained (RepVGG, ResRep). Both are counted then.
     """
     from cardinet.report.model_facts import model_facts
 

@@ -17,7 +17,7 @@ def list_networks(
     recipes: Annotated[bool, typer.Option("--recipes", help="List the training recipes instead.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List the networks (or recipes) by name."""
+    """List the networks, or the recipes, by name."""
     if recipes:
         _recipes(as_json)
         return

@@ -12,14 +12,35 @@ from cardinet.base.whole_numbers import WORKERS
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, by dotted path or short name. Repeatable."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a setting. KEY is its path or short name. Can be given several times.",
+    ),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:N.")]
 OnBadImage = Annotated[
     str | None,
-    typer.Option("--on-bad-image", metavar="fail|skip", help="What is done with pictures that are bad."),
+    typer.Option("--on-bad-image", metavar="fail|skip", help="Stop at a picture that cannot be read, or leave it out."),
 ]
-Workers = Annotated[int, typer.Option("--workers", min=0, max=WORKERS, metavar="N", help="How many decode at once.")]
+Split = Annotated[
+    str | None,
+    typer.Option("--split", metavar="NAME", help="train, validation, test or all. Default: test, if the data has it."),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="WEIGHTS",
+        help="The weights of a named network: a file, torchvision:NAME, timm:NAME or hub:OWNER/REPO.",
+    ),
+]
+BatchSize = Annotated[
+    int, typer.Option("--batch-size", min=1, metavar="N", help="The number of pictures that are computed together.")
+]
+Workers = Annotated[
+    int, typer.Option("--workers", min=0, max=WORKERS, metavar="N", help="How many pictures are decoded at once.")
+]
 
 
 def _lift(context: typer.Context, asked: bool) -> None:
@@ -33,19 +54,19 @@ def _lift(context: typer.Context, asked: bool) -> None:
 NoBounds = Annotated[
     bool,
     typer.Option(
-        "--no-bounds", callback=_lift, is_eager=True, help="Try also what is larger than the bounds or than memory."
+        "--no-bounds", callback=_lift, is_eager=True, help="Lift the bounds on the size of a network and on memory."
     ),
 ]
 Compare = Annotated[
     bool,
-    typer.Option("--checksums/--no-checksums", help="Compare the weights with the file's checksums (0.7 s a GB)."),
+    typer.Option("--checksums/--no-checksums", help="Compare the weights with the file's checksums (0.7 s per GB)."),
 ]
 
 
 def network_and_data(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The words of `--set` where a named network meets a source: those about the network, and those about the data.
+    """The words of `--set` about a named network, and those about the data.
 
-    A short name that settings of data have means those.
+    A short name that both have means the setting of the data.
     """
     from cardinet.data.data_settings import DataSettings
 
@@ -58,13 +79,13 @@ def network_and_data(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, 
 
 
 def about_pictures(assignments: list[str] | None, on_bad_image: str | None) -> tuple[str, ...]:
-    """The words of `--set` on pictures, with `--on-bad-image` as one of them."""
+    """The words of `--set` about pictures, with `--on-bad-image` as one of them."""
     more = [] if on_bad_image is None else [f"on_bad_image={on_bad_image}"]
     return (*(assignments or []), *more)
 
 
 def assigned(assignments: list[str] | None, group: str) -> dict[str, Any]:
-    """`--set` words as settings of one group, with or without its name before them.
+    """The words of `--set` as settings of one group; the group's name before a key is optional.
 
     Raises RequestError for a word without `=` and for a setting that is given twice.
     """

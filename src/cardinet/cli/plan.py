@@ -14,9 +14,13 @@ LARGEST = 4096
 
 
 def plan(
-    like: Annotated[str, typer.Option("--like", metavar="NETWORK", help="The network whose budget is kept.")],
-    cardinality: Annotated[str, typer.Option("--cardinality", metavar="1,2,4", help="Cardinalities.")] = "1,2,4,8,32",
-    budget: Annotated[Literal["params", "macs"], typer.Option("--budget", help="What is kept equal.")] = "params",
+    like: Annotated[str, typer.Option("--like", metavar="NETWORK", help="The network whose budget the others keep.")],
+    cardinality: Annotated[
+        str, typer.Option("--cardinality", metavar="1,2,4", help="The cardinalities to try.")
+    ] = "1,2,4,8,32",
+    budget: Annotated[
+        Literal["params", "macs"], typer.Option("--budget", help="The count that stays equal.")
+    ] = "params",
     no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:

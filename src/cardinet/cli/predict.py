@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardinet.cli.options import Compare, Device, Json, NoBounds, Set, Workers
+from cardinet.cli.options import BatchSize, Compare, Device, Json, NoBounds, Set, Workers
 from cardinet.cli.talk import errors, print_json, say, show
 
 if TYPE_CHECKING:
@@ -19,23 +19,24 @@ if TYPE_CHECKING:
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or model file.")],
     pictures: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE|FOLDER ...", help="Pictures, folders of them, or patterns in quotes.")
+        list[Path], typer.Argument(metavar="IMAGE|FOLDER ...", help="Picture files, folders, or patterns in quotes.")
     ],
-    top: Annotated[int, typer.Option("--top", min=1, metavar="K", help="How many classes to name.")] = 5,
+    top: Annotated[int, typer.Option("--top", min=1, metavar="K", help="The number of classes to name.")] = 5,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE.csv", help="Write a table, one row a picture; must not exist.")
+        Path | None,
+        typer.Option("--out", metavar="FILE.csv", help="A table with a row for each picture. It must not exist."),
     ] = None,
     device: Device = "auto",
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, metavar="N")] = 128,
+    batch_size: BatchSize = 128,
     workers: Workers = 2,
     settings: Set = None,
     compare: Compare = True,
     no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> int:
-    """Name the most probable classes of each picture. A folder gives one JSON line a picture.
+    """Name the most probable classes of each picture. For a folder it prints one JSON line per picture.
 
-    A picture that cannot be used is named, the others are predicted, and the exit code is 1.
+    If a picture cannot be used, it is named, the others are predicted, and the exit code is 1.
     """
     from cardinet.evaluate.prediction_request import resolve
     from cardinet.runs.prediction import predictions

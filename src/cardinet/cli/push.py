@@ -13,29 +13,33 @@ from cardinet.cli.talk import print_json, say, show, thousands
 
 def push(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or model file.")],
-    repo: Annotated[str, typer.Argument(metavar="REPO", help="OWNER/NAME on the Hub; made where it is not there.")],
+    repo: Annotated[str, typer.Argument(metavar="REPO", help="OWNER/NAME on the Hub. A missing one is created.")],
     license: Annotated[
-        str | None, typer.Option("--license", metavar="NAME", help='By the Hub\'s name, as apache-2.0, or "other".')
+        str | None,
+        typer.Option(
+            "--license", metavar="NAME", help='The name of the license on the Hub, such as apache-2.0 or "other".'
+        ),
     ] = None,
-    private: Annotated[bool, typer.Option("--private", help="A new repository that only you can see.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Create a repository that only you can see.")] = False,
     revision: Annotated[
-        str | None, typer.Option("--revision", metavar="BRANCH", help="A branch; made where it is not there.")
+        str | None, typer.Option("--revision", metavar="BRANCH", help="A branch. A missing one is created.")
     ] = None,
-    message: Annotated[str | None, typer.Option("--message", metavar="TEXT", help="The commit's message.")] = None,
+    message: Annotated[str | None, typer.Option("--message", metavar="TEXT", help="The message of the commit.")] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Also where REPO has another model or card (its history keeps them).")
+        bool, typer.Option("--replace", help="Replace another model or card in REPO. Its history keeps them.")
     ] = False,
     dry_run: Annotated[
-        Path | None, typer.Option("--dry-run", metavar="DIR", help="Write the same files to a new folder instead.")
+        Path | None,
+        typer.Option("--dry-run", metavar="DIR", help="Write the files to this new folder, and upload nothing."),
     ] = None,
     no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:
-    """Upload a model file with a model card, in one commit; nothing is uploaded where anything is wrong.
+    """Upload a model file with a model card, in one commit. If anything is wrong, nothing is uploaded.
 
-    The files are the model file as it is, README.md (what it is, its exact counts, results, training and input) and
-    config.json. To see them first, --dry-run DIR; REPO is always a name on the Hub. The token is looked for in HF_TOKEN
-    and where `hf auth login` keeps it.
+    The files are the unchanged model file, config.json and README.md. The latter describes the network, its exact
+    counts, its results, its training and its input. Use --dry-run DIR to see the files first. REPO is always a name on
+    the Hub. The token comes from HF_TOKEN or from `hf auth login`.
     """
     from cardinet.report.push import Request, resolve, warnings
     from cardinet.report.push import push as run

@@ -12,14 +12,14 @@ from cardinet.cli.talk import print_json, show
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN ...", help="Run folders; several are compared.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN ...", help="One run folder, or several to compare.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE.html", help="Where it goes (default: report.html, comparison.html)."),
+        typer.Option("--out", metavar="FILE.html", help="The new file (default: report.html, comparison.html)."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the report of a run again, or compare several runs in one page."""
+    """Write the report of a run again, or compare several runs on one page."""
     from cardinet.report.run_report import write_reports
 
     written = write_reports(runs, out)

@@ -1,4 +1,4 @@
-"""`cardinet rewrite`: a model in another form with the same function, which is proven, or a smaller model."""
+"""`cardinet rewrite`: a model in another form with the same, proven function; or a smaller model."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 @with_options(options(), after="out")
 def rewrite(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or model file.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The new model file; must not exist.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The new model file. It must not exist.")],
     settings: Set = None,
     data: Annotated[
-        str | None, typer.Option("--data", metavar="SOURCE", help="Real pictures; a run knows its own.")
+        str | None, typer.Option("--data", metavar="SOURCE", help="Real pictures. Default: those of the run.")
     ] = None,
     no_bounds: NoBounds = False,
     as_json: Json = False,
@@ -36,10 +36,10 @@ def rewrite(
     """Rewrite a model, and prove that it is the same function.
 
     Several rewrites are applied in the order of this list. Each is proven in float64 and float32, on random pictures
-    and on real ones where there are some; what differs by more than rounding is not written. Other classes are proven
-    on those that stay, other channels on repeated ones. A deeper or wider model starts as the function that it was, to
-    be trained on (`train --weights`). --prune trains: it keeps not the function but, as far as it can, the error; --set
-    changes its recipe, and `train --resume` continues it.
+    and on real ones if there are any. If the answers differ by more than rounding, nothing is written. With other
+    classes the proof is about the classes that stay; with other channels the pictures have equal channels. A deeper or
+    wider model starts with the same function; train it further with `train --weights`. --prune trains the network. It
+    changes the function, and tries to keep the error. --set changes its recipe, and `train --resume` continues it.
     """
     from cardinet.rewriting.request import Request, Training, resolve
 

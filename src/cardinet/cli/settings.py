@@ -16,7 +16,7 @@ def settings(
     pattern: Annotated[str, typer.Argument(help="A word in a key, part or sentence, or a pattern with * and ?.")] = "*",
     as_json: Json = False,
 ) -> None:
-    """Explain the settings that `--set` and recipes know: of runs, of parts, of networks."""
+    """Explain the settings of runs, of parts and of networks, for `--set` and for recipes."""
     from cardinet.train.catalogue.entries import every_group
     from cardinet.train.catalogue.search import matching, nearest_names
     from cardinet.train.catalogue.text import lines

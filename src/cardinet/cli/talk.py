@@ -47,9 +47,9 @@ def discard(stream: TextIO) -> None:
 
 
 def open_streams() -> None:
-    """Open to nowhere what the caller has closed, else the first file that is opened would become stdout.
+    """Open each standard stream that the caller has closed, to nowhere. Else the first opened file would become stdout.
 
-    Where the encoding of stdout lacks a letter, as that of a file's name, it is written as \\u7334.
+    A letter that the encoding of stdout lacks, for example in a file name, is written as \\u7334.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:

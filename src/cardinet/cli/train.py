@@ -23,28 +23,37 @@ def train(
     network: Annotated[str | None, typer.Argument(metavar="[NETWORK]", help="A name from `cardinet list`.")] = None,
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="SOURCE", help="digits, a folder, parquet:PATH, imagenet:PATH, cifar10."),
+        typer.Option("--data", metavar="SOURCE", help="The pictures: digits, a folder, parquet:PATH, cifar10, ..."),
     ] = None,
-    recipe: Annotated[str | None, typer.Option("--recipe", metavar="NAME|FILE", help="How to train.")] = None,
-    epochs: Annotated[float | None, typer.Option("--epochs", metavar="N", help="How long.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run folder; must not exist.")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option("--recipe", metavar="NAME|FILE", help="A name from `cardinet list --recipes`, or a file."),
+    ] = None,
+    epochs: Annotated[float | None, typer.Option("--epochs", metavar="N", help="The length of the training.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run folder. It must not exist.")] = None,
     weights: Annotated[
         str | None,
-        typer.Option("--weights", metavar="WEIGHTS", help="Start from a file, torchvision:, timm:, hub:NAME."),
+        typer.Option(
+            "--weights", metavar="WEIGHTS", help="Start from a file, torchvision:NAME, timm:NAME or hub:OWNER/REPO."
+        ),
     ] = None,
     device: Annotated[str | None, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:N.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", metavar="N")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="The seed of all random draws.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", metavar="N", help="The pictures in a step.")] = None,
     lr: Annotated[float | None, typer.Option("--lr", metavar="X", help="The learning rate.")] = None,
-    workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Processes that decode.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", help="The processes that decode pictures.")
+    ] = None,
     on_bad_image: OnBadImage = None,
     settings: Set = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show the run, train nothing.")] = False,
-    resume: Annotated[Path | None, typer.Option("--resume", metavar="DIR", help="Continue a run exactly.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show the run. Train nothing.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="DIR", help="Continue the run in this folder, exactly.")
+    ] = None,
     no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:
-    """Train a network; without arguments a small ResNeXt on the embedded digits."""
+    """Train a network. Without arguments it trains a small ResNeXt on the embedded digits."""
     started = time.monotonic()
     flags = {
         "data.source": data,
@@ -106,7 +115,7 @@ def _resume(folder: Path, data: str | None, *, others: bool, as_json: bool, star
     if others:
         weights = shlex.quote(f"{folder}/model.safetensors")
         raise RequestError(
-            f"--resume continues the same run to its end and takes no other option, but --data where the pictures have "
+            f"--resume continues the same run to its end. It takes no other option, except --data if the pictures have "
             f"moved. To train on with other settings or for longer, start a new run from its weights: cardinet train "
             f"--weights {weights} ..."
         )

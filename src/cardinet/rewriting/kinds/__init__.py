@@ -17,35 +17,37 @@ from cardinet.rewriting.kinds.unfold import UNFOLD
 from cardinet.rewriting.kinds.widen import WIDEN
 
 _ROWS = (
-    Kind(option=Option(name="strip", help="Without dropout, drop-path and other draws.")),
+    Kind(option=Option(name="strip", help="Remove dropout, drop-path and other random rules.")),
     CLASSES,
     IN_CHANNELS,
     DEEPEN,
     WIDEN,
     Kind(
-        option=Option(name="form", type=Literal["a", "b", "c"], help="ResNeXt's Figure 3 (a), (b) or (c)."),
+        option=Option(
+            name="form", type=Literal["a", "b", "c"], help="Use form (a), (b) or (c) of Figure 3 of ResNeXt."
+        ),
         argument="form",
     ),
-    Kind(option=Option(name="merge_branches", help="Parallel linear branches as one convolution (RepVGG).")),
-    Kind(option=Option(name="fold", help="BN folded into the layers around it.")),
+    Kind(option=Option(name="merge_branches", help="Merge parallel linear branches into one convolution (RepVGG).")),
+    Kind(option=Option(name="fold", help="Fold BN into the layers before or after it.")),
     UNFOLD,
     Kind(
-        option=Option(name="pack", type=int, least=1, metavar="N", help="Groups joined until each has N channels."),
+        option=Option(name="pack", type=int, least=1, metavar="N", help="Join groups until each has N channels."),
         argument="width",
     ),
-    Kind(option=Option(name="unpack", help="Packed groups as they were.")),
+    Kind(option=Option(name="unpack", help="Split packed groups again.")),
 )
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ROWS}
 """The rewrites by their names in a model file."""
 
-SEED = Option(name="seed", type=int, least=0, metavar="N", help="The seed from which new weights are drawn.")
+SEED = Option(name="seed", type=int, least=0, metavar="N", help="The seed of new random weights.")
 """The option of all rewrites that draw new weights."""
 
 PRUNING = (
-    Option(name="prune", help="Fewer channels by ResRep: a training run of its own, by --recipe prune."),
-    Option(name="keep_macs", type=float, metavar="X", help="With --prune: the share of the MACs that stays (0.5)."),
-    Option(name="epochs", type=float, metavar="N", help="With --prune: how long."),
+    Option(name="prune", help="Remove channels with ResRep, in a training run with the recipe prune."),
+    Option(name="keep_macs", type=float, metavar="X", help="With --prune: the share of MACs to keep (0.5)."),
+    Option(name="epochs", type=float, metavar="N", help="With --prune: the length of the training."),
 )
 """The options of a pruning, which changes the function and tries to keep the error."""
 

@@ -45,7 +45,9 @@ class Classes(Kind):
 
 
 CLASSES = Classes(
-    option=Option(name="classes", type=str, metavar="A,B,C", help="Other classes; those that it has stay."),
+    option=Option(
+        name="classes", type=str, metavar="A,B,C", help="Change the classes. Old ones in the list keep their weights."
+    ),
     draws=True,
     relearns=True,
 )

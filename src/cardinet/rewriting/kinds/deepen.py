@@ -24,7 +24,9 @@ class Deepen(Kind):
 
 
 DEEPEN = Deepen(
-    option=Option(name="deepen", type=str, metavar="3,4,6,3", help="More units in the stages, that start closed."),
+    option=Option(
+        name="deepen", type=str, metavar="3,4,6,3", help="Add units to the stages. They start as the identity."
+    ),
     argument="depths",
     draws=True,
     grows=True,

@@ -29,13 +29,13 @@ class InChannels(Kind):
         p = model.preprocessing
         if value == 3:
             return (
-                "The grey value is now the mean of red, green and blue, where a decoder weighs green most, so some "
-                "predictions change: evaluate it, and train on where that counts."
+                "The grey value is now the mean of red, green and blue; a decoder gives green the largest weight. So "
+                "some predictions change: evaluate the new model, and train it further if they matter."
             )
         if len({*p.mean}) + len({*p.std}) > 2:
             return (
                 "A grey picture is now normalised by the mean of the three means and deviations, no longer channel by "
-                "channel, so some predictions change: evaluate it, and train on where that counts."
+                "channel. So some predictions change: evaluate the new model, and train it further if they matter."
             )
         return None
 
@@ -50,7 +50,9 @@ def with_channels(preprocessing: Preprocessing, channels: int) -> Preprocessing:
 
 
 IN_CHANNELS = InChannels(
-    option=Option(name="in_channels", type=int, metavar="N", help="For grey pictures (1) or colour (3)."),
+    option=Option(
+        name="in_channels", type=int, metavar="N", help="Change the input to grey (1) or colour (3) pictures."
+    ),
     argument="channels",
     relearns=True,
 )

@@ -15,11 +15,11 @@ class Unfold(Kind):
     def check_beside(self, others: Collection[str]) -> None:
         if "in_channels" in others:
             raise RequestError(
-                "--unfold takes statistics from pictures as they are; give it and --in-channels one by one."
+                "--unfold takes statistics from unchanged pictures; use it and --in-channels in two commands."
             )
 
 
 UNFOLD = Unfold(
-    option=Option(name="unfold", help="BN where --fold or --prune took it, with pictures' statistics; to train on."),
+    option=Option(name="unfold", help="Restore the BN that --fold or --prune removed, to train further."),
     pictures="--unfold takes the statistics of BN from training pictures; name some with --data.",
 )

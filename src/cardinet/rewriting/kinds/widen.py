@@ -50,7 +50,7 @@ WIDEN = Widen(
         name="widen",
         type=list[str],
         metavar="KEY=VALUE",
-        help="More widths, base_width or cardinality. Repeatable.",
+        help="Raise widths, base_width or cardinality. Can be given several times.",
     ),
     draws=True,
     grows=True,
