@@ -124,6 +124,7 @@ def _runs(root: Path, run: Path) -> None:
     (root / "damaged-results" / "evaluation.json").write_text('{"results": 3}')
     checkpoint = root / "damaged-checkpoint" / "checkpoints" / "last.safetensors"
     truncate(checkpoint, checkpoint, 0.5)
+    (root / "other-data" / "evaluation.json").unlink()  # a finished run would be told so
     record = root / "other-data" / "run.toml"
     lines = record.read_text().split("\n")
     record.write_text("\n".join('fingerprint = "0"' if line.startswith("fingerprint") else line for line in lines))

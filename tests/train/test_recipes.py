@@ -11,16 +11,33 @@ from typing import Any
 import pytest
 
 from cardinet.base.errors import RequestError
-from cardinet.base.settings import merge, parse_assignments, put
+from cardinet.base.settings import Settings, merge, parse_assignments, put, validate
 from cardinet.data.augmentations.flip import Flip
 from cardinet.data.augmentations.pad_crop import PadCrop
 from cardinet.data.augmentations.resized_crop import ResizedCrop
+from cardinet.data.data_settings import AUGMENTATIONS, DataSettings
 from cardinet.networks.registry import find
-from cardinet.train.clock import make_clock
+from cardinet.runs.old_keys import RENAMED
+from cardinet.train.clock import TrainingSettings, make_clock
 from cardinet.train.listener import Listener
 from cardinet.train.optimizers.sgd import SGD
-from cardinet.train.recipe import KINDS, Recipe, make_recipe, overrides, recipe_document, recipe_names, recipe_text
+from cardinet.train.recipe import (
+    KINDS,
+    METHODS,
+    OBJECTIVES,
+    OPTIMIZERS,
+    SCHEDULES,
+    MachineSettings,
+    PreprocessingSettings,
+    Recipe,
+    make_recipe,
+    overrides,
+    recipe_document,
+    recipe_names,
+    recipe_text,
+)
 from cardinet.train.request import Request, resolve
+from cardinet.train.schedules.cosine import Cosine
 from cardinet.train.schedules.step import Step
 
 NAMES = ["finetune", "paper-cifar", "paper-imagenet", "prune", "quick"]
@@ -220,3 +237,109 @@ def test_a_base_is_looked_for_beside_its_recipe(tmp_path: Path, monkeypatch: pyt
     write(tmp_path, "common", 'base = "quick"\noptimizer.lr = 0.7\n')
     monkeypatch.chdir("/")
     assert recipe(write(tmp_path, "mine", 'base = "common.toml"\n')).optimizer.lr == 0.7
+
+
+SAID_TWICE = {
+    "optimizer.lr": ["optimizer=AdamW(lr=1)", "lr=0.5"],
+    "schedule.part": ["schedule.kind=step", "schedule=Cosine"],
+    "methods.WeightAverage": ["methods.WeightAverage=none", "methods=WeightAverage(decay=0.9)"],
+    "methods.WeightAverage.decay": ["methods=WeightAverage(decay=0.9)", "methods.WeightAverage.decay=0.8"],
+    "augmentation.Flip": ["augmentation.Flip=none", "augmentation.Flip.probability=1"],
+    "augmentation.PadCrop.pad": ["augmentation=PadCrop(pad=2)", "pad=3"],
+}
+SAID_ONCE = [
+    ["optimizer=AdamW(weight_decay=0.1)", "lr=0.5"],
+    ["schedule.kind=step", "factor=0.5"],
+    ["augmentation=none", "augmentation.Flip.probability=1"],
+    ["augmentation=Flip", "augmentation.PadCrop.pad=2"],
+]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_part_and_its_setting_may_not_say_two_things(backwards: bool) -> None:
+    """In either order; a whole part and a setting that it leaves open go together."""
+    for path, words in SAID_TWICE.items():
+        pairs = list(parse_assignments(words).items())
+        found = overrides(reversed(pairs) if backwards else pairs)[1]
+        assert [str(error) for error in found] == [f"{path} is given twice; give it once, by its option or by --set."]
+    for words in SAID_ONCE:
+        assert overrides(parse_assignments(words).items())[1] == []
+    assert (len(SAID_TWICE), len(SAID_ONCE)) == (6, 4)
+
+
+def own(tmp_path: Path, text: str) -> str:
+    (tmp_path / "own.toml").write_text(f'base = "quick"\n{text}')
+    return str(tmp_path / "own.toml")
+
+
+def test_an_old_key_beside_its_current_one_is_refused(tmp_path: Path) -> None:
+    """For every old key. Alone it is the same as the current one."""
+    for old, new in RENAMED.items():
+        text = f"{'.'.join(old)} = 1\n"
+        document: Any = recipe_document(own(tmp_path, text))
+        for name in new:
+            document = document[name]
+        assert document == 1, old
+        with pytest.raises(
+            RequestError, match=f"{'.'.join(old)} is the old key of {'.'.join(new)}, and both are given"
+        ):
+            recipe_document(own(tmp_path, text + f"{'.'.join(new)} = 2\n"))
+    assert len(RENAMED) == 19
+    with pytest.raises(RequestError, match=r"schedule\.kind is the old key"):
+        recipe_document(own(tmp_path, 'schedule.kind = "step"\nschedule.part = "Cosine"'))
+
+
+def test_an_old_schedule_of_a_base_gives_way(tmp_path: Path) -> None:
+    document = recipe_document(own(tmp_path, 'schedule.kind = "step"\nschedule.drops = ["50 %"]'))
+    delta, errors = overrides([("schedule", "Cosine(final=0.2)")])
+    assert not errors
+    assert make_recipe(merge(document, delta)).schedule == Cosine(final=0.2)
+
+
+def test_an_old_crop_is_switched_off_in_the_old_way() -> None:
+    delta, errors = overrides([("resized_crop", "none")])
+    assert not errors
+    document = merge(recipe_document("paper-imagenet", "photographs"), delta)
+    assert "ResizedCrop" in make_recipe(recipe_document("paper-imagenet", "photographs")).augmentation
+    assert "ResizedCrop" not in make_recipe(document).augmentation
+
+
+def test_a_group_that_is_none_is_refused_below_every_delta(tmp_path: Path) -> None:
+    """A delta's own settings do not hide it."""
+    groups = [name for name, field in Recipe.model_fields.items() if name not in ("name", "from_weights", "fits")]
+    assert len(groups) == 10
+    for name in groups:
+        with pytest.raises(RequestError) as caught:
+            recipe_document(own(tmp_path, f"{name} = 5"))
+        assert len(caught.value.findings) == 1
+        assert caught.value.findings[0].startswith(f"{name} = 5: ")
+
+
+def test_all_faults_of_a_recipe_are_told_whatever_one_hides_another(tmp_path: Path) -> None:
+    text = 'optimizer = "Foo"\n[training]\nclip = -3\n[for.tiny]\nschedule = "Bar"\n[for.huge]\nlr = 1\n'
+    request = Request(recipe=own(tmp_path, text), assignments=("batch_size=0", "device=tpu"))
+    with pytest.raises(RequestError) as caught:
+        resolve(request, Listener())
+    told = "\n".join(caught.value.findings)
+    for words in ("optimizer", "clip = -3", '"Bar"', "for.huge", "batch_size = 0", '"tpu"'):
+        assert told.count(words) == 1, words
+    assert len(caught.value.findings) == 6
+
+
+def test_truth_is_no_number() -> None:
+    """True would be 1, also within a list."""
+    parts = [
+        row for table in (OPTIMIZERS, SCHEDULES, OBJECTIVES, METHODS, AUGMENTATIONS) for row in table.rows.values()
+    ]
+    models: list[type[Settings]] = [*parts, DataSettings, PreprocessingSettings, MachineSettings, TrainingSettings]
+    count = 0
+    for model in models:
+        for name, field in model.model_fields.items():
+            text = str(field.annotation)
+            if not re.search(r"\b(int|float)\b", text) or "bool" in text:
+                continue
+            count += 1
+            for value in (True, [True, 0.5]):
+                with pytest.raises(RequestError, match=f"{name} = .*: Input should be a number, not true or false"):
+                    validate(model, {name: value})
+    assert count == 42

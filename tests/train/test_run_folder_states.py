@@ -8,9 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -18,7 +19,7 @@ from safetensors import safe_open
 
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.cli.main import outcome
-from cardinet.runs.folder import RunFolder
+from cardinet.runs.folder import RunFolder, RunRecord
 from cardinet.runs.model_file import load_model
 from cardinet.runs.run_pictures import open_pictures
 from cardinet.train.job import resume
@@ -80,6 +81,34 @@ def test_a_finished_run_says_so_and_stays_as_it_is(run: Path) -> None:
     assert heard.sentences == [f"{run} is finished (10 steps). To train on: --weights {run}/model.safetensors."]
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     assert len(before) >= 6
+
+
+CHANGED_SINCE: dict[str, Callable[[RunRecord], dict[str, Any]]] = {
+    "versions": lambda record: {"versions": dict.fromkeys(record.versions, "0.1")},
+    "draws": lambda record: {"draws": record.draws - 1},
+    "pictures": lambda record: {"source": "/gone", "recipe": record.moved("/gone").recipe},
+    "device": lambda record: {"device": "cuda:99"},
+    "length": lambda record: {"recipe": {**record.recipe, "schedule": {"part": "Gone"}}},
+}
+"""What may have changed since a run began, each of which refuses to continue it."""
+
+
+@pytest.mark.parametrize("what", CHANGED_SINCE)
+def test_a_finished_run_is_finished_whatever_has_changed_since(run: Path, what: str) -> None:
+    folder, heard = RunFolder(run), Heard()
+    record = folder.record()
+    folder.write_record(record.model_copy(update=CHANGED_SINCE[what](record)))
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    resume(run, heard)
+    assert heard.sentences == [f"{run} is finished (10 steps). To train on: --weights {run}/model.safetensors."]
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    folder.evaluation.unlink()
+    with pytest.raises(CardinetError):  # the same change refuses a run whose end is missing
+        resume(run, Listener())
+
+
+def test_what_may_have_changed_is_counted() -> None:
+    assert len(CHANGED_SINCE) == 5
 
 
 def test_a_run_that_another_process_writes(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,6 +185,7 @@ def test_a_checkpoint_of_another_network(run: Path) -> None:
     changed = record.replace("depths = [1, 1, 1]", "depths = [1, 2, 1]")
     assert changed != record
     (run / "run.toml").write_text(changed)
+    (run / "evaluation.json").unlink()
     assert "does not belong to the network of its run.toml" in refusal(run, WorkError)
 
 
@@ -163,6 +193,7 @@ def test_other_versions_are_refused_all_at_once(run: Path) -> None:
     record = RunFolder(run).record()
     others = record.versions | {"torch": "1.0.0", "pillow": "2.0", "python": "3.0"}
     RunFolder(run).write_record(record.model_copy(update={"versions": others}))
+    (run / "evaluation.json").unlink()
     found = refusal(run, RequestError).splitlines()
     assert len(found) == 2
     assert found[0].startswith("The run was made with torch 1.0.0, this is ")

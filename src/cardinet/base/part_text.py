@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_CALL = re.compile(r"([A-Z]\w*)(?:\((.*)\))?", re.DOTALL)
+_CALL = re.compile(r"([A-Z]\w*)\s*(?:\((.*)\))?", re.DOTALL)
 
 
 def read_call(text: str) -> tuple[str, list[str] | None] | None:

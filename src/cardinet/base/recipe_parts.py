@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic import GetCoreSchemaHandler, ValidationError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
 
 from cardinet.base.errors import EVERY_SETTING, Findings, RequestError, nearest
 from cardinet.base.part_text import arguments, read_call
@@ -62,6 +62,8 @@ class Table(Generic[P]):
         if call is None or call[0] not in self.rows:
             name = value if call is None else call[0]
             example = next(iter(self.rows))
+            if call is None and (begun := value.partition("(")[0].strip()) in self.rows:
+                raise RequestError(f"{value}: brackets are open or misplaced; write it as in {begun}(...).")
             raise RequestError(
                 f'There is no {self.noun} "{name}" ({nearest(name, self.rows)}). Write it as in {example}(...).'
                 f"{EVERY_SETTING}"
@@ -72,19 +74,20 @@ class Table(Generic[P]):
             raise RequestError(f"{value}: name every value, and put lists in brackets, as in {call[0]}({field}=...).")
         return {KEY: call[0], **parse_assignments(words)}
 
-    def check_names(self, document: Any) -> None:
-        """Raise RequestError if a document describes no part of this kind, or has a setting of another part."""
+    def check_name(self, document: Any) -> None:
+        """Raise RequestError if a document describes no part of this kind."""
         if not isinstance(document, Mapping):
             raise RequestError(f"Write it as in {next(iter(self.rows))}(...).")
-        name = document.get(KEY)
+        if KEY not in document:
+            raise RequestError(f'Which {self.noun} is it? Name it, as in {KEY} = "{next(iter(self.rows))}".')
+        name = document[KEY]
         if not isinstance(name, str) or name not in self.rows:
             raise RequestError(f'There is no {self.noun} "{name}" ({nearest(str(name), self.rows)}).{EVERY_SETTING}')
-        found = Findings()
-        for key in document.keys() - {KEY} - self.rows[name].model_fields.keys():
-            if owners := [other for other, row in self.rows.items() if key in row.model_fields]:
-                with found:
-                    raise RequestError(f"{name} has no {key}, which belongs to {' and '.join(owners)}.{EVERY_SETTING}")
-        found.raise_if_any()
+
+    def owned_by_others(self, name: str, key: str) -> str | None:
+        """The finding on a setting that the part `name` lacks and other parts of the kind have; None if none has it."""
+        owners = [other for other, row in self.rows.items() if key in row.model_fields]
+        return f"{name} has no {key}, which belongs to {' and '.join(owners)}.{EVERY_SETTING}" if owners else None
 
 
 def to_document(part: RecipePart) -> dict[str, Any]:
@@ -107,10 +110,10 @@ def _schema(table: Table[Any], handler: GetCoreSchemaHandler, default: str = "")
     def read(value: Any) -> Any:
         with _told():
             document = table.document(value, default)
-            table.check_names(document)
+            table.check_name(document)
         return value if isinstance(value, table.kind) else document
 
-    choices = {tag(name): _fields(handler(row)) for name, row in table.rows.items()}
+    choices = {tag(name): _fields(handler(row), table, name) for name, row in table.rows.items()}
     tagged = core_schema.tagged_union_schema(choices, _name_of)
     return core_schema.no_info_before_validator_function(
         read, tagged, serialization=core_schema.plain_serializer_function_ser_schema(to_document)
@@ -121,13 +124,27 @@ def _name_of(value: Any) -> str | None:
     return tag(type(value).__name__ if isinstance(value, RecipePart) else value[KEY])
 
 
-def _fields(schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
-    """The schema of a part, for a document that still has the part's name in it."""
+def _fields(schema: core_schema.CoreSchema, table: Table[Any], name: str) -> core_schema.CoreSchema:
+    """The schema of the part `name`, for a document that still has the part's name in it.
 
-    def without_name(value: Any) -> Any:
-        return {key: v for key, v in value.items() if key != KEY} if isinstance(value, Mapping) else value
+    Of a setting that belongs to another part its error says so, beside all other errors of the document.
+    """
 
-    return core_schema.no_info_before_validator_function(without_name, schema)
+    def line(error: ErrorDetails) -> InitErrorDetails:
+        kind, text, place = error["type"], error["msg"], error["loc"]
+        unknown = kind == "extra_forbidden" and len(place) == 1
+        if unknown and (finding := table.owned_by_others(name, str(place[0]))) is not None:
+            return {"type": PydanticCustomError("part", "{text}", {"text": finding}), "loc": (), "input": {}}
+        return {"type": PydanticCustomError(kind, "{text}", {"text": text}), "loc": place, "input": error["input"]}
+
+    def read(value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Any:
+        document = {k: v for k, v in value.items() if k != KEY} if isinstance(value, Mapping) else value
+        try:
+            return handler(document)
+        except ValidationError as error:
+            raise ValidationError.from_exception_data(error.title, [line(item) for item in error.errors()]) from None
+
+    return core_schema.no_info_wrap_validator_function(read, schema)
 
 
 @dataclass(frozen=True)
@@ -179,6 +196,8 @@ class SomeOf(Nested):
         A list stays a list, and a mapping a mapping: a list states all parts, a mapping changes some of them.
         """
         if isinstance(value, str):
+            if not value.strip():
+                raise RequestError(f"There is no {self.table.noun} in an empty text; write none to have none.")
             return [self.table.document(word) for word in arguments(value)] if value.lower() != "none" else []
         if isinstance(value, Mapping):
             return {
@@ -201,9 +220,11 @@ class SomeOf(Nested):
             names = [item.get(KEY) if isinstance(item, Mapping) else None for item in items]
             if twice := {str(name) for name in names if names.count(name) > 1}:
                 raise RequestError(f"{', '.join(sorted(twice))} is given twice; give it once.")
+            for item in items:
+                self.table.check_name(item)
             value = dict(zip(map(str, names), items, strict=True))
         if not isinstance(value, Mapping):
-            return value
+            raise RequestError(f"Write it as in {next(iter(self.table.rows))}(...), or none.")
         kept = {name: self.table.document(v, name) for name, v in value.items() if v is not None and v != "none"}
         for name, item in kept.items():
             if name in self.table.rows and not isinstance(item, Mapping):
@@ -224,11 +245,18 @@ def expanded(model: type[Settings], document: Mapping[str, Any], *, named: bool 
     found, findings = dict(document), Findings()
     for name, value in document.items():
         field = model.model_fields.get(name)
-        nested = next((item for item in field.metadata if isinstance(item, OneOf | SomeOf)), None) if field else None
+        if field is None:
+            continue
+        nested = next((item for item in field.metadata if isinstance(item, OneOf | SomeOf)), None)
+        group = isinstance(field.annotation, type) and issubclass(field.annotation, Settings)
         with findings:
             if nested is not None:
                 found[name] = nested.expanded(value)
+                if not isinstance(found[name], Mapping | RecipePart | list | tuple):
+                    raise RequestError(f"{name} = {value!r}: Write it as in {next(iter(nested.table.rows))}(...).")
             if named and isinstance(nested, OneOf) and isinstance(found[name], Mapping):
                 found[name] = {KEY: nested.default, **found[name]}
+            if nested is None and group and not isinstance(value, Mapping | Settings):
+                raise RequestError(f"{name} = {value!r}: It is a group; write its settings, as in {name}.KEY = VALUE.")
     findings.raise_if_any()
     return found

@@ -7,6 +7,7 @@ from types import NoneType
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from cardinet.base.documents import Bounds, DocumentError, OutOfBounds, parse_toml
 from cardinet.base.errors import EVERY_SETTING, RequestError
@@ -37,6 +38,22 @@ class Settings(BaseModel):
             kind = cls.model_fields[info.field_name].annotation
             return None if NoneType in get_args(kind) else value
         return value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true where a number is meant: Python would take it for 1."""
+        members = value if isinstance(value, list | tuple) else (value,)
+        if info.field_name is not None and any(isinstance(member, bool) for member in members):
+            kinds = _kinds_within(cls.model_fields[info.field_name].annotation)
+            if kinds & {int, float} and bool not in kinds:
+                raise PydanticCustomError("number", "Input should be a number, not true or false")
+        return value
+
+
+def _kinds_within(kind: Any) -> set[Any]:
+    """A type and all types that it is made of, as in `tuple[Annotated[float, ...], ...] | None`."""
+    return {kind}.union(*(_kinds_within(inner) for inner in get_args(kind) if not isinstance(inner, str)))
 
 
 def parse_value(text: str) -> Any:

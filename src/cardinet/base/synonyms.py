@@ -50,6 +50,7 @@ INSTEAD = {
     '--set "methods=WeightAverage(decay=0.999)"',
     "adam adamw sgd lamb rmsprop lion adagrad": "name the optimizer (SGD or AdamW), as in "
     '--set "optimizer=AdamW(lr=0.001)"',
+    "part": 'a part is named as the value, as in --set "optimizer=AdamW(lr=0.001)"',
     "dropout drop_rate drop": "only some networks have dropout; whole units are dropped by merge, as in "
     '--set "merge=StochasticDepth(last=0.5)"',
     "drop_path drop_path_rate stochastic_depth stochastic_depth_prob": "whole units are dropped by merge, as in "

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from cardinet.base.errors import RequestError
 from cardinet.base.settings import KEY, put
 
 Path = tuple[str, ...]
@@ -72,7 +73,8 @@ def with_current_keys(document: Mapping[str, Any], *, whole: bool = False) -> di
 def renamed(document: Mapping[str, Any], *, whole: bool = False) -> dict[str, Any]:
     """A recipe, or a delta to one, with every setting at its current place.
 
-    `schedule.kind` stays: the recipe below the delta decides which settings the schedule keeps.
+    `schedule.kind` stays: the recipe below the delta decides which settings the schedule keeps. Raises RequestError for
+    a setting under its old and its current key.
     """
     old = {(name, key) for name, group in document.items() if isinstance(group, Mapping) for key in group} & {*RENAMED}
     found = {name: copy.deepcopy(group) for name, group in document.items()}
@@ -80,10 +82,19 @@ def renamed(document: Mapping[str, Any], *, whole: bool = False) -> dict[str, An
         value = found[path[0]].pop(path[1])
         if whole and IDLE.get(path, IDLE) == value:
             continue
-        put(found, new_place(path) if _is_free(found, new_place(path)) else path, value)
+        place = new_place(path, value)
+        if _holds(found, place):
+            raise _twice(path, place)
+        put(found, place if _is_free(found, place) else path, value)
     if whole and isinstance(schedule := found.get("schedule"), dict):
         found["schedule"] = {k: v for k, v in schedule.items() if IDLE.get(("schedule", k), IDLE) != v}
     return {name: group for name, group in found.items() if group or name != "pruning"}
+
+
+def check_schedule(delta: Mapping[str, Any]) -> None:
+    """Raise RequestError for a delta that names the schedule by its old and by its current key."""
+    if isinstance(schedule := delta.get("schedule"), Mapping) and {"kind", KEY} <= schedule.keys():
+        raise _twice(("schedule", "kind"), ("schedule", KEY))
 
 
 def _is_free(document: Mapping[str, Any], path: Path) -> bool:
@@ -96,14 +107,30 @@ def _is_free(document: Mapping[str, Any], path: Path) -> bool:
     return True
 
 
+def _holds(document: Mapping[str, Any], path: Path) -> bool:
+    """Whether there is a value at a path."""
+    for name in path[:-1]:
+        group = document.get(name)
+        if not isinstance(group, Mapping):
+            return False
+        document = group
+    return path[-1] in document
+
+
+def _twice(old: Path, new: Path) -> RequestError:
+    return RequestError(f"{'.'.join(old)} is the old key of {'.'.join(new)}, and both are given; keep the second.")
+
+
 def _switched_off(name: str, part: Any) -> bool:
     """Whether an augmentation of an old run lacks the setting that switched it on."""
     return name in SWITCHES and isinstance(part, Mapping) and SWITCHES[name] not in part
 
 
-def new_place(path: Path) -> Path:
-    """The current place of a setting."""
-    return RENAMED.get(path, path)
+def new_place(path: Path, value: Any) -> Path:
+    """The current place of a setting. An augmentation that was switched off by none is removed as a whole."""
+    place = RENAMED.get(path, path)
+    switch = SWITCHES.get(place[1]) if len(place) == 3 else None
+    return place[:2] if place[-1] == switch and str(value).lower() == "none" else place
 
 
 def old_place(key: str, value: Any) -> Path | None:

@@ -16,6 +16,7 @@ from cardinet.data.loading import WorkerLost
 from cardinet.runs.environment import keep_freed_memory
 from cardinet.runs.folder import RunFolder, RunRecord, new_run, publish
 from cardinet.runs.metrics import Metrics
+from cardinet.runs.run_pictures import open_pictures
 from cardinet.train.describe_data import make_data_sheet
 from cardinet.train.estimate import meta_network, require_step
 from cardinet.train.finish import finish
@@ -57,8 +58,9 @@ def start(resolved: Resolved, listener: Listener) -> RunFolder:
 def resume(path: Path, listener: Listener, data: str | None = None) -> RunFolder:
     """Continue a run from its last checkpoint, bit for bit. `data` is the new place of its pictures, if they moved.
 
-    run.toml then records the new place. Raises RequestError or WorkError, with all findings at once, if versions,
-    device, precision or data differ from those of the run. Another processor only gives a notice.
+    run.toml then records the new place. A finished run stays as it is, whatever has changed since. Raises RequestError
+    or WorkError, with all findings at once, if versions, device, precision or data differ from those of the run.
+    Another processor only gives a notice.
     """
     folder = RunFolder(path)
     record = folder.record()
@@ -66,12 +68,18 @@ def resume(path: Path, listener: Listener, data: str | None = None) -> RunFolder
         raise RequestError(f"{path} has no checkpoint, so there is nothing to resume; start it again.")
     with folder.locked():
         moved = record if data is None else record.moved(absolute(data))
+        if is_finished(folder, record):
+            if moved != record:
+                open_pictures(moved)
+                keep_place(folder, moved, listener)
+            model = quote(str(folder.model))
+            listener.said(f"{path} is finished ({record.steps} steps). To train on: --weights {model}.")
+            return folder
         task = task_of(moved, folder)
         batch, side = task.clock.batch_size, task.preprocessing.crop
         require_step(meta_network(task), task.recipe, side, batch, task.device, task.precision)
         if moved != record:
-            folder.write_record(moved)
-            listener.said(f"The pictures are those of the run, now in {moved.source}.")
+            keep_place(folder, moved, listener)
         for sentence in other_hardware(record):
             listener.said(sentence)
         prepare_machine(task)
@@ -81,14 +89,23 @@ def resume(path: Path, listener: Listener, data: str | None = None) -> RunFolder
             raise WorkError(f"{folder.last} is damaged: it is of step {progress.step:,} of {task.clock.length:,}.")
         restore(subject, tensors)
         Metrics(folder.metrics).cut(metrics_bytes)
-        if progress.step == task.clock.length and folder.evaluation.exists() and folder.model.exists():
-            listener.said(
-                f"{path} is finished ({progress.step} steps). To train on: --weights {quote(str(folder.model))}."
-            )
-            return folder
         listener.said(f"Resuming {path} after step {progress.step} of {task.clock.length}.")
         train_and_finish(task, subject, progress, folder, moved, listener)
     return folder
+
+
+def is_finished(folder: RunFolder, record: RunRecord) -> bool:
+    """Whether nothing of a run is left to do. Raises WorkError if its last checkpoint is damaged."""
+    if not folder.evaluation.exists() or not folder.model.exists():
+        return False
+    _, progress, _ = read_state(folder.last)
+    return progress.step == record.steps
+
+
+def keep_place(folder: RunFolder, moved: RunRecord, listener: Listener) -> None:
+    """Record the new place of a run's pictures, which have been opened there."""
+    folder.write_record(moved)
+    listener.said(f"The pictures are those of the run, now in {moved.source}.")
 
 
 def train_and_finish(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from importlib import resources
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from cardinet.base.documents import Bounds, DocumentError, parse_toml, read_bytes
-from cardinet.base.errors import EVERY_SETTING, CardinetError, RequestError, nearest
+from cardinet.base.errors import EVERY_SETTING, CardinetError, Findings, RequestError, nearest
 from cardinet.base.recipe_parts import OneOf, SomeOf, Table, expanded
-from cardinet.base.settings import Settings, find_setting, merge, put, setting_paths, validate
+from cardinet.base.settings import KEY, Settings, find_setting, merge, put, setting_paths, validate
 from cardinet.base.synonyms import setting_hint
 from cardinet.base.whole_numbers import THREADS, WORKERS
 from cardinet.data.data_settings import Augmentations, DataSettings
@@ -22,7 +23,7 @@ from cardinet.networks.document import from_document
 from cardinet.networks.part import PARTS
 from cardinet.networks.registry import find
 from cardinet.networks.spec import NetworkSpec
-from cardinet.runs.old_keys import new_place, old_place, renamed, with_current_keys
+from cardinet.runs.old_keys import check_schedule, new_place, old_place, renamed, with_current_keys
 from cardinet.train.clock import TrainingSettings
 from cardinet.train.methods import Method
 from cardinet.train.objectives import Objective
@@ -202,20 +203,51 @@ def recipe_document(name: str, kind: str | None = None, seen: tuple[str, ...] = 
         raise RequestError(f"The recipe {name} cannot be used: {error}.") from None
     base = own.pop("base", None)
     deltas = own.pop("for", {})
+    findings = Findings()
     if not isinstance(deltas, dict) or not all(isinstance(delta, dict) for delta in deltas.values()):
-        raise RequestError(f'In recipe {name} "for" is not a table; write [for.tiny] and the settings below it.')
-    if unknown := [kind for kind in deltas if kind not in KINDS]:
-        raise RequestError(f"[for.{unknown[0]}] in recipe {name}: pictures are {', '.join(KINDS)}.")
+        text = f'In recipe {name} "for" is not a table; write [for.tiny] and the settings below it.'
+        findings.errors.append(RequestError(text))
+        deltas = {}
+    for word in deltas.keys() - {*KINDS}:
+        findings.errors.append(RequestError(f"[for.{word}] in recipe {name}: pictures are {', '.join(KINDS)}."))
     document: dict[str, Any] = {}
-    own = expanded(Recipe, renamed(own))
-    deltas = {word: expanded(Recipe, renamed(delta)) for word, delta in deltas.items()}
-    if base is None:
-        own = expanded(Recipe, own, named=True)
-    else:
+    with findings:
+        own = _current(own, named=base is None)
+    for word, delta in deltas.items():
+        with findings:
+            deltas[word] = _current(delta)
+    if base is not None:
         beside = Path(name).parent / str(base)  # the base of a file may stand beside it
-        document = recipe_document(str(beside) if beside.is_file() else str(base), kind, (*seen, name))
-    document = merge(document, {"name": name.removesuffix(".toml"), **own})
-    return merge(document, deltas.get(kind, {})) if kind is not None else document
+        with findings:
+            document = recipe_document(str(beside) if beside.is_file() else str(base), kind, (*seen, name))
+    if findings:
+        with findings:
+            check_alone(own)
+    findings.raise_if_any()
+    document = with_current_keys(merge(document, {"name": name.removesuffix(".toml"), **own}))
+    return with_current_keys(merge(document, deltas.get(kind, {}))) if kind is not None else document
+
+
+def _current(delta: Mapping[str, Any], *, named: bool = False) -> dict[str, Any]:
+    """A delta in current keys, with a mapping for every part. Raises RequestError for one that says a thing twice."""
+    check_schedule(delta)
+    return expanded(Recipe, renamed(delta), named=named)
+
+
+def check_alone(delta: Mapping[str, Any]) -> None:
+    """Raise RequestError for the wrong values of a delta whose base cannot be used.
+
+    What depends on the base is left out (a part without its name), and what cannot be a part or group at all.
+    """
+    known: dict[str, Any] = {}
+    for name, value in delta.items():
+        with suppress(RequestError):
+            current = _current({name: value})
+            unnamed = isinstance(part := current.get(name), Mapping) and KEY not in part
+            field = Recipe.model_fields.get(name)
+            if not (unnamed and field is not None and any(isinstance(item, OneOf) for item in field.metadata)):
+                known = merge(known, current)
+    make_recipe(known)
 
 
 def overrides(values: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], list[CardinetError]]:
@@ -235,14 +267,38 @@ def overrides(values: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], list[C
         except CardinetError as error:
             errors.append(error)
     delta: dict[str, Any] = {}
+    said: set[tuple[str, ...]] = set()
     for path, value in sorted(placed.items(), key=lambda item: len(item[0])):  # a whole part before its settings
         alone: dict[str, Any] = {}
         put(alone, path, value)
         try:
-            delta = merge(delta, expanded(Recipe, alone))
+            alone = expanded(Recipe, alone)
+            places = set(_places(alone))
+            if twice := {min(a, b) for a in places for b in said if _one_within_the_other(a, b)}:
+                names = sorted(".".join(path) for path in twice)
+                raise RequestError(
+                    *(f"{name} is given twice; give it once, by its option or by --set." for name in names)
+                )
+            said |= places
+            delta = merge(delta, alone)
         except RequestError as error:
             errors.append(error)
     return delta, errors
+
+
+def _places(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths of the values in a delta, with a list of parts as the mapping that it means."""
+    if isinstance(document, list) and all(isinstance(v, Mapping) and KEY in v for v in document):
+        document = {str(v[KEY]): v for v in document}
+    if isinstance(document, Mapping):
+        for key, value in document.items():
+            yield from _places(value, (*path, key))
+    elif path:
+        yield path if path != ("schedule", "kind") else ("schedule", KEY)
+
+
+def _one_within_the_other(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
+    return a[: len(b)] == b or b[: len(a)] == a
 
 
 def _place(key: str, value: Any) -> tuple[str, ...]:
@@ -263,7 +319,7 @@ def _place(key: str, value: Any) -> tuple[str, ...]:
         hint = setting_hint(key, sorted(in_recipe | in_networks))
         raise RequestError(f'There is no setting "{key}" ({hint}).{EVERY_SETTING}')
     try:
-        path = find_setting(Recipe, key) if old is None else new_place(old)
+        path = find_setting(Recipe, key) if old is None else new_place(old, value)
         if key in in_networks:
             alone: dict[str, Any] = {}
             put(alone, path, value)

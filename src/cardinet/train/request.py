@@ -28,6 +28,7 @@ from cardinet.train.recipe import (
     NetworkSettings,
     PreprocessingSettings,
     Recipe,
+    check_alone,
     make_recipe,
     overrides,
     recipe_document,
@@ -121,9 +122,14 @@ def _state(request: Request) -> Stated:
     """
     findings, of_source = Findings(), Findings()
     delta = _delta(request, findings)
-    document: dict[str, Any] = {}
+    document = delta
     with findings:
-        document = merge(recipe_document(request.recipe), delta)
+        try:
+            document = merge(recipe_document(request.recipe), delta)
+        except RequestError:
+            with findings:
+                check_alone(delta)
+            raise
     source: Source | None = None
     with of_source:
         settings = validate(DataSettings, document.get("data", {}), "data.")
