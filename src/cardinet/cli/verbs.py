@@ -18,6 +18,7 @@ from cardinet.cli import (
     predict,
     push,
     report,
+    reproduce,
     rewrite,
     settings,
     train,
@@ -41,6 +42,7 @@ app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
+app.command("reproduce")(reproduce.reproduce)
 app.command("rewrite")(rewrite.rewrite)
 app.command("export")(export.export)
 app.command("report")(report.report)

@@ -1,0 +1,77 @@
+"""A claim of a paper: the statement, its printed figures, the experiment at each scale, and the rule of verdict.
+
+A claim is one file in `claims/`. It imports no torch, so that the claims are listed at once; what an experiment needs
+is imported where it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from cardinet.networks.spec import NetworkSpec
+from cardinet.reproduce.rules import Rule, Samples
+from cardinet.reproduce.scales import ScaleName
+
+if TYPE_CHECKING:
+    from cardinet.explain.figures import Figure
+    from cardinet.reproduce.lab import Lab
+
+Certainty = Literal["printed", "counted", "second hand"]
+"""printed: seen in the paper. counted: follows exactly from its description. second hand: seen in an account of it."""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A figure of the paper, with where it stands and how sure it is."""
+
+    what: str
+    value: str
+    certainty: Certainty
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """A training: a network by its id or description, with a delta, and settings beside those of the scale.
+
+    The network has the channels and classes of the pictures.
+    """
+
+    network: str | NetworkSpec
+    delta: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+Arms = Mapping[str, Arm]
+
+
+def test_errors(lab: Lab) -> Samples:
+    """The test error of every arm for every seed."""
+    return {name: [lab.trained(name, seed).error for seed in lab.seeds] for name in lab.arms}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A claim.
+
+    `arms` gives the trainings of each scale; `measure` gets a laboratory that can run them, and returns the values
+    that the `rule` judges; without arms it needs no pictures. `measures` says in words what the values are. `minutes`
+    is the expected time of each scale; a scale that is not there is not offered. `draw` gives the figure of the paper
+    with the measured values; None draws each arm with its seeds.
+    """
+
+    id: str
+    statement: str
+    paper: str
+    printed: tuple[Printed, ...] = ()
+    experiment: str
+    measures: str = "test error"
+    percent: bool = True
+    rule: Rule
+    arms: Callable[[ScaleName], Arms] = lambda scale: {}
+    measure: Callable[[Lab], Samples] = test_errors
+    minutes: Mapping[ScaleName, float]
+    seeds: Mapping[ScaleName, int] = field(default_factory=dict)
+    draw: Callable[[Samples], Sequence[Figure]] | None = None
+    remarks: tuple[str, ...] = ()
