@@ -1,4 +1,4 @@
-"""A network as a graph of maps, whose paths from the picture to the answer can be counted.
+"""A network as a graph of feature maps, in which the paths from the picture to the logits can be counted.
 
 A residual network is an ensemble of paths: Veit, Wilber and Belongie 2016, Section 3 (arXiv 1605.06431). Every
 description gives its graph (`NetworkSpec.path_graph`); `measure.paths` counts the paths in it.
@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 class Way:
     """One way from an earlier map to a map.
 
-    `layers` is the number of layers with weights on the way, without those of gates. `unit` says that it is the branch
-    of a unit that has other ways around it, `projection` that it is the projection of a shortcut. `times` is the number
-    of equal ways side by side. `transforms` is the number of aggregated transforms (the cardinality) whose sum is the
-    branch.
+    `layers` is the number of layers with weights on the way, without those of gates. `unit`: it is the branch of a unit
+    that also has other ways. `projection`: it is the projection of a shortcut. `times` is the number of equal ways side
+    by side. `transforms` is the number of aggregated transforms (the cardinality) whose sum is the branch.
     """
 
     start: int

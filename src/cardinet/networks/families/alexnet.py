@@ -75,8 +75,9 @@ FAMILY = family(
     rows={
         "alexnet_2012": row(
             two_gpus,
-            reading="The paper says 224 pixels, but its 55x55 maps need 227. Its formula of the normalisation has "
-            "alpha times a sum with k = 2; Caffe's copy has alpha times a mean with k = 1 (alpha=2e-5, k=1).",
+            reading="The paper says 224 pixels, but its 55x55 maps need 227. The normalisation is the paper's "
+            "formula: alpha times a sum, with k = 2. Caffe's network has alpha times a mean, with k = 1 "
+            "(alpha=2e-5, k=1).",
         )
     },
     variants={"pytorchcv:alexnet": two_gpus.but(cardinality=1, alpha=2e-5)},
@@ -89,7 +90,7 @@ ONE_WEIRD_TRICK = family(
         "alexnet_owt": row(
             owt,
             "torchvision:alexnet",
-            reading="torchvision's network of that name, without local response normalisation.",
+            reading="torchvision's network of that name. It has no local response normalisation.",
         )
     },
     variants={"pytorchcv:alexnetb": owt.but(drop="after", pool="ceil")},

@@ -139,7 +139,7 @@ FAMILY = family(
         "dfn_il1": inception_like,
         "dfn_il1_side": row(
             inception_like.but(shallow="none"),
-            reading="The form without identities of the authors' code (network/side.py) at the depth of dfn_il1.",
+            reading="The authors' code (network/side.py): the form without identities, at the depth of dfn_il1.",
         ),
         "fusenet_plain26": row(
             DeeplyFused(depths=(8, 8, 8), lines=FusedLines(kernels=(3,), shallow="none")),
@@ -174,8 +174,9 @@ IMAGENET = family(
             DeeplyFused(depths=(2, 4, 22, 4), widths=(256, 512, 1024, 2048), lines=BARE_BOTTLENECK).but(
                 layout="imagenet", num_classes=1000
             ),
-            reading="No shortcut where the shape changes and a bare stem, as in the authors' code of dfn_mr_imagenet: "
-            "so it counts the printed 45.0M. With the projections of their symbol_resnet.py it is 47.8M.",
+            reading="There is no shortcut where the shape changes, and the stem has no BN and ReLU, as in the "
+            "authors' code of dfn_mr_imagenet. This gives the published 45.0M parameters. The projections "
+            "of their symbol_resnet.py give 47.8M.",
         )
     },
 )

@@ -1,6 +1,6 @@
 """DenseNet: Huang et al. 2016 (arXiv 1608.06993); growth k, bottleneck layers (B), compression theta (C).
 
-CIFAR networks of depth L have 3 blocks of (L - 4) / 3 layers, with bottlenecks half as many.
+CIFAR networks of depth L have 3 blocks of (L - 4) / 3 layers, or of half as many layers with bottlenecks.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def without_bottlenecks(depth: int, growth: int) -> Row:
     """A network without bottlenecks."""
     return row(
         sized(plain, depth, growth),
-        reading="16 channels in the first convolution (paper, and its counts); the author's code has "
+        reading="The first convolution has 16 channels, as in the paper and in its counts. The author's code has "
         f"2k = {2 * growth} in all networks.",
     )
 
@@ -125,13 +125,15 @@ FAMILY = family(
         ),
         "densenet264": row(
             densenet121.but(depths=(6, 12, 64, 48)),
-            reading="Blocks of 6, 12, 64, 48 layers with growth 32, as the paper's Table 1 is remembered; nothing "
-            "printed checks the count. Counted as in the other names it has 2 x 130 + 5 = 265 layers.",
+            reading="Blocks of 6, 12, 64, 48 layers with growth 32, from memory of the paper's Table 1. No "
+            "published count confirms them. Counted as in the other names, the network has 2 x 130 + 5 = "
+            "265 layers.",
         ),
     },
     refused={
-        "timm:densenetblur121d": "a deep stem of three 3x3 convolutions, and blur before its max pool.",
-        "timm:densenet264d": "a deep stem of three 3x3 convolutions and growth 48: it is not the paper's DenseNet-264.",
+        "timm:densenetblur121d": "it has a deep stem of three 3x3 convolutions, and blurs before its max pool.",
+        "timm:densenet264d": "it has a deep stem of three 3x3 convolutions and growth 48, so it is not the paper's "
+        "DenseNet-264.",
     },
 )
 SMALL = family(

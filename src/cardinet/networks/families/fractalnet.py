@@ -89,17 +89,18 @@ FAMILY = family(
     rows={
         "fractalnet20": row(
             columns_3,
-            reading="Convolutions with bias and BN without scale and shift, as in the author's generator script: "
-            "33.7M parameters where the paper prints 38.6M, which no reading reaches.",
+            reading="Convolutions have a bias, and BN has no scale and shift, as in the author's generator script. "
+            "This gives 33.7M parameters. No reading gives the 38.6M of the paper.",
         ),
         "fractalnet20_droppath": row(
             columns_3.but(dropout=(0, 0.1, 0.2, 0.3, 0.4), drop_path=0.15, global_share=0.5),
-            reading="Counted as fractalnet20. Drop-path is drawn per batch, as the author's join layer does; later "
-            "code of others draws it per sample.",
+            reading="The counts are those of fractalnet20. Drop-path draws once per batch, as in the author's join "
+            "layer. Later code of other authors draws per sample.",
         ),
     },
     refused={
-        "pytorchcv:fractalnet_cifar10": "it joins columns before it pools them; its convolutions have no bias, its BN "
-        "has scale and shift, and whole channels are dropped, after ReLU (33,724,618 parameters).",
+        "pytorchcv:fractalnet_cifar10": "it joins columns before it pools them, its convolutions have no bias, its "
+        "BN has scale and shift, and it drops whole channels after ReLU (33,724,618 "
+        "parameters).",
     },
 )

@@ -100,8 +100,8 @@ FAMILY = family(
     rows={
         "googlenet": row(
             table_1,
-            reading="The paper's network with 5x5 convolutions, biases and no BN. torchvision's network of that name "
-            "has BN, 3x3 in place of the 5x5 (a known mistake) and a last pool of 2x2.",
+            reading="The paper's network: 5x5 convolutions, biases and no BN. torchvision's network of that name "
+            "has BN, 3x3 convolutions instead of 5x5 (a known mistake) and a last pool of 2x2.",
         )
     },
     variants={"torchvision:googlenet": table_1.but(norm=True, lrn=False, five=3, last_pool=2, dropout=0.2)},

@@ -125,8 +125,8 @@ FAMILY = family(
     rows={
         "highway19_cifar10": row(
             highway19,
-            reading="The authors' file; the 0.05 that it names for the first convolution stands in a field that "
-            "Caffe's Gaussian does not read, so that their weights started with std 1.",
+            reading="The authors' file. It gives the first convolution 0.05 in a field that Caffe's Gaussian does "
+            "not read, so these weights started with std 1.",
         )
     },
     unbuildable={"highway32_cifar10": "the widths of its layers were never published, in the papers or the code."},

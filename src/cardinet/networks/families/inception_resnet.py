@@ -77,20 +77,20 @@ FAMILY = family(
         "inception_resnet_v1": row(
             v1,
             "pytorchcv:inceptionresnetv1",
-            reading="No network of the authors was released. As in pytorchcv, which follows FaceNet's code: a sixth C "
-            "block with scale 1 and no ReLU, and an embedding of 512 with BN before the classifier.",
+            reading="The authors released no network. As in pytorchcv, which follows FaceNet's code, there is a "
+            "sixth C block with scale 1 and no ReLU, and an embedding of 512 with BN before the classifier.",
         ),
         "inception_resnet_v2": row(
             v2,
             "timm:inception_resnet_v2",
             "pytorchcv:inceptionresnetv2",
-            reading="The released network (slim): 10, 20 and 10 blocks on 320, 1088 and 2080 channels, and a last 1x1 "
-            "to 1536; the paper draws 5, 10 and 5 blocks behind the stem of v4.",
+            reading="The released network (slim): 10, 20 and 10 blocks on 320, 1088 and 2080 channels, and a last "
+            "1x1 to 1536. The paper draws 5, 10 and 5 blocks after the stem of v4.",
         ),
         "inception_resnet_v2_paper": row(
             v2_paper,
-            reading="From memory of the paper's figures. They print 384, 1154 and 2048 channels, but their reductions "
-            "give 1152 and 2144, which stand here. No count was published.",
+            reading="From memory of the paper's figures. They show 384, 1154 and 2048 channels, but their "
+            "reductions give 1152 and 2144, which are used here. No count was published.",
         ),
     },
 )

@@ -68,9 +68,10 @@ FAMILY = family(
             "timm:inception_v3",
             "torchvision:inception_v3",
             "pytorchcv:inceptionv3",
-            reading="The released network (slim), whose stem differs from the paper's Table 1. Average pools count the "
-            "padding as in torchvision and timm (slim's do not); dropout 0.2 as in slim (torchvision: 0.5). "
-            "torchvision's transform_input, set by its pretrained weights alone, belongs to the preprocessing.",
+            reading="The released network (slim). Its stem differs from the paper's Table 1. Average pools count "
+            "the padding, as in torchvision and timm; those of slim do not. Dropout is 0.2, as in slim "
+            "(torchvision: 0.5). torchvision's transform_input is part of the preprocessing here; only its "
+            "pretrained weights use it.",
         )
     },
 )

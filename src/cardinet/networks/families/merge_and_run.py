@@ -1,6 +1,7 @@
 """Merge-and-run: two residual networks whose shallow lines are averaged in every block.
 
-Zhao et al. 2016 (arXiv 1611.07718). The paper calls it DFN-MR, its second version DMRNet, the authors' code "cross".
+Zhao et al. 2016 (arXiv 1611.07718). It is called DFN-MR in the paper, DMRNet in the second version of the paper, and
+"cross" in the authors' code.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ FAMILY = family(
         "dfn_mr2": wide,
         "dfn_mr3": row(
             wide.but(depths=(8, 8, 8)),
-            reading="1x1 projections, as in the authors' code: 24.15M parameters where they print 24.8M, "
+            reading="1x1 projections, as in the authors' code, give 24.15M parameters. The authors publish 24.8M, "
             'which is the count with 3x3 projections (shallow = "3x3").',
         ),
     },
@@ -110,8 +111,9 @@ IMAGENET = family(
             MergeAndRun(depths=(1, 2, 11, 2), widths=(256, 512, 1024, 2048), lines=BARE_BOTTLENECK).but(
                 layout="imagenet", join="concatenate", num_classes=1000
             ),
-            reading="The authors' code of 2018, which counts the printed 46.4M: a bare stem, no shallow line where the "
-            "shape changes, both streams concatenated. That of 2016 has projections and adds the streams.",
+            reading="The authors' code of 2018, which has the published 46.4M parameters: no BN and ReLU in the "
+            "stem, no shallow line where the shape changes, and both streams concatenated. Their code of "
+            "2016 has projections and adds the streams.",
         )
     },
 )

@@ -13,11 +13,13 @@ FAMILY = family(
         "multiresnet200_k5": preact164.but(depths=(22, 22, 22), copies=5),
         "multiresnet398_k5": preact164.but(depths=(44, 44, 44), copies=5),
         "multiresnet26_w10_k2": row(
-            wide26.but(copies=2), reading="basic units, 4 per stage, widths 160, 320, 640, bare 1x1 projections."
+            wide26.but(copies=2),
+            reading="Basic units, 4 per stage, widths 160, 320, 640, and 1x1 projections without BN.",
         ),
         "multiresnet26_w10_k4": row(
             wide26.but(copies=4),
-            reading="as multiresnet26_w10_k2, whose count agrees; this one's printed 154 M is not reached.",
+            reading="As multiresnet26_w10_k2, whose count agrees with the paper. The published count of this "
+            "network, 154 M, is larger than ours.",
         ),
     },
 )

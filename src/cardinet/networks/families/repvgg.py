@@ -120,7 +120,7 @@ D2SE = family(
         "repvgg_d2se": row(
             repvgg(D, 2.5, 5).but(gate=SqueezeExcite(reduction=16)),
             "timm:repvgg_d2se",
-            reading="Later than the paper; its count is printed for the training form alone.",
+            reading="This network is newer than the paper. Only the count of its training form is published.",
         )
     },
 )

@@ -29,7 +29,7 @@ resnest200 = large((3, 24, 36, 3))
 resnest269 = large((3, 30, 48, 8))
 
 without_dropout = partial(
-    row, reading="no dropout before the classifier, as in timm; the paper has 0.2 (head_dropout = 0.2)."
+    row, reading="There is no dropout before the classifier, as in timm. The paper has 0.2 (head_dropout = 0.2)."
 )
 
 FAMILY = family(

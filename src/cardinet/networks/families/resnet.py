@@ -1,7 +1,7 @@
 """ResNet for ImageNet: He et al. 2015, Table 1 (arXiv 1512.03385).
 
-The stride stands in the 3x3, as in fb.resnet.torch and torchvision. The authors' own Caffe networks have the
-stride in the first 1x1: `.but(stride_at=0)`.
+The 3x3 has the stride, as in fb.resnet.torch and torchvision. In the authors' own Caffe networks the first 1x1 has
+it: `.but(stride_at=0)`.
 """
 
 from functools import partial
@@ -27,8 +27,8 @@ RESNET_S = {"stem": Stem(layout="deep")}
 
 in_3x3 = partial(
     row,
-    reading="the stride stands in the 3x3, as in fb.resnet.torch; the authors' Caffe networks have it in the first 1x1 "
-    "(stride_at = 0), with the same parameters and fewer MACs.",
+    reading="The 3x3 convolution has the stride, as in fb.resnet.torch. In the authors' Caffe networks the first "
+    "1x1 has it (stride_at = 0), with the same parameters and fewer MACs.",
 )
 DILATED = "its last two stages are dilated (stride 8), which is not available here."
 

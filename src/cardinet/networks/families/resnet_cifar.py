@@ -21,8 +21,8 @@ resnet164 = projected.but(depths=(18, 18, 18), transform=BOTTLENECK)
 
 zero_padded = partial(
     row,
-    reading="zero channels are appended at the end, as in fb.resnet.torch; other code pads half on both sides (pad = "
-    "both). The paper leaves it open.",
+    reading="Zero channels are added at the end, as in fb.resnet.torch. Other code adds half of them on each side "
+    "(pad = both). The paper does not say which.",
 )
 
 FAMILY = family(
@@ -52,6 +52,7 @@ FAMILY = family(
         "pytorchcv:resnet1001_cifar10": resnet164.but(depths=(111, 111, 111)),
     },
     unbuildable={
-        "veit_ensemble": "an analysis of resnet110_cifar and its 2^54 paths (arXiv 1605.06431), no network of its own."
+        "veit_ensemble": "it is an analysis of resnet110_cifar and its 2^54 paths (arXiv 1605.06431), not another "
+        "network."
     },
 )

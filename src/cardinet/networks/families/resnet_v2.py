@@ -30,11 +30,11 @@ preresnet50 = resnetv2_50.but(words="bn relu")
 preresnet101 = preresnet50.but(depths=(3, 4, 23, 3))
 preresnet152 = preresnet50.but(depths=(3, 8, 36, 3))
 preresnet200 = preresnet50.but(depths=(3, 24, 36, 3))
-"""With BN and ReLU in the stem, although the first unit starts with them too: pytorchcv's."""
+"""pytorchcv's network: BN and ReLU are in the stem, and also at the start of the first unit."""
 
 BOUNDARY = (
-    "timm's boundary: a bare stem and a first unit like all others; fb.resnet.torch's has the first activation in the "
-    'stem (order.boundary = "fb").'
+    "As in timm, the stem has no BN and ReLU, and the first unit is like all others. In fb.resnet.torch the stem "
+    'has them instead of the first unit (order.boundary = "fb").'
 )
 
 CIFAR = family(
@@ -44,12 +44,13 @@ CIFAR = family(
     rows={
         "preact110_cifar": row(
             preact20.but(depths=(18, 18, 18)),
-            reading="shortcut A, as in the original network; with bare projections it counts 1,730,522.",
+            reading="Shortcut A, as in the original network. With 1x1 projections without BN it has 1,730,522 "
+            "parameters.",
         ),
         "preact164_cifar": preact164,
         "preact1001_cifar": row(
             preact164.but(depths=(111, 111, 111)),
-            reading="counts 10.33 M with BN's parameters; the printed 10.2 M is without them.",
+            reading="It has 10.33 M parameters. The published 10.2 M is without those of BN.",
         ),
     },
     variants={
@@ -76,8 +77,9 @@ FAMILY = family(
         "preresnet200": row(
             preresnet200,
             "pytorchcv:preresnet200b",
-            reading="pytorchcv's layers, whose count is the known one: BN and ReLU in the stem and the first unit too. "
-            'fb.resnet.torch\'s preresnet.lua has them only in the stem (order.boundary = "fb": 64,666,152).',
+            reading="pytorchcv's layers, which give the known count: the stem and the first unit both have BN and "
+            'ReLU. In fb.resnet.torch\'s preresnet.lua only the stem has them (order.boundary = "fb": '
+            "64,666,152).",
         ),
     },
     variants={

@@ -27,7 +27,7 @@ resnext101_32x4d = resnet101.but(cardinality=32, base_width=4)
 resnext101_64x4d = resnet101.but(cardinality=64, base_width=4)
 resnext101_32x8d = resnet101.but(cardinality=32, base_width=8)
 
-LEFT_OUT = "projections are left out with the identities, the natural reading; the paper does not say."
+LEFT_OUT = "Neither identities nor projections are left. The paper does not say so, but this is the natural reading."
 
 FAMILY = family(
     "ResNeXt",
@@ -72,8 +72,8 @@ FAMILY = family(
 
 later_version = partial(
     row,
-    reading="original units, as in the later paper version and the released code, whose errors are the published ones; "
-    "the first version had pre-activation.",
+    reading="Original units, as in the later version of the paper and in the released code, which give the "
+    "published errors. The first version of the paper had pre-activation.",
 )
 
 SMALL = family(

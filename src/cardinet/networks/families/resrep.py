@@ -26,8 +26,8 @@ FAMILY = family(
     rows={
         "resrep_resnet50": row(
             resnet50,
-            reading="The network before pruning; the published count is that of the pruned one with its BN folded, "
-            "whose widths are those at the end of the authors' log.",
+            reading="The network before pruning. The published count is that of the pruned network with folded BN. "
+            "Its widths are those at the end of the authors' log.",
             printed_steps=({"name": "fold"}, {"name": "narrow", "arguments": {"kept": KEPT}}),
         )
     },
@@ -39,8 +39,8 @@ CIFAR = family(
     rows={
         "resrep_resnet56": row(
             projected.but(depths=(9, 9, 9)),
-            reading="The network before pruning; with projections where the shape changes, as in the authors' code, "
-            "where the paper's ResNet-56 has zero padding.",
+            reading="The network before pruning. It has projections where the shape changes, as in the authors' "
+            "code. The paper's ResNet-56 has zero padding there.",
         )
     },
 )

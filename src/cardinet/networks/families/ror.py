@@ -13,13 +13,15 @@ from cardinet.networks.residual import Residual
 
 
 def ror3(depth: int) -> Residual:
-    """RoR-3 of a depth, in the reading whose parameter counts are known."""
+    """RoR-3 of a depth, with the layers that give the known parameter counts."""
     n = (depth - 8) // 6
     return resnet20.but(depths=(n, n, n), kind="B", levels=Levels(shrink="max"))
 
 
-PROJECTIONS = "projections (1x1, BN) at all three levels, 2x2 max pools between the stages, depth 6n + 8."
-STRIDED = "level shortcuts are projections (1x1, BN), units stride as in the base network; the source gives no layers."
+PROJECTIONS = "Projections (1x1, BN) at all three levels, 2x2 max pools between the stages, depth 6n + 8."
+STRIDED = (
+    "Level shortcuts are projections (1x1, BN). Strides are those of the base network. The source lists no layers."
+)
 
 FAMILY = family(
     "RoR",
@@ -32,12 +34,12 @@ FAMILY = family(
         "ror3_164_sd": row(ror3(164).but(merge=StochasticDepth()), reading=PROJECTIONS),
         "pre_ror3_164_sd": row(
             preact20.but(depths=(26, 26, 26), levels=Levels(), merge=StochasticDepth()),
-            reading=f"{STRIDED} 26 units a stage, as ror3_164 has.",
+            reading=f"{STRIDED} There are 26 units per stage, as in ror3_164.",
         ),
         "ror3_wrn40_4_sd": row(wrn(40, 4).but(levels=Levels(), merge=StochasticDepth()), reading=STRIDED),
         "ror3_wrn58_4_sd": row(
             wrn(58, 4).but(levels=Levels(), merge=StochasticDepth()),
-            reading=f"{STRIDED} The printed 13.3 M is less than WRN-58-4 has alone, 13,599,450.",
+            reading=f"{STRIDED} The published 13.3 M is less than the 13,599,450 of WRN-58-4 alone.",
         ),
     },
 )

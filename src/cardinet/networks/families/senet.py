@@ -1,6 +1,6 @@
 """Squeeze-and-Excitation networks: Hu et al. 2017 (arXiv 1709.01507); layers as in the authors' prototxt files.
 
-The stride is in the first 1x1 in SE-ResNet, and in the 3x3 in SE-ResNeXt; in timm's `seresnet*` always in the 3x3.
+The first 1x1 has the stride in SE-ResNet, and the 3x3 in SE-ResNeXt. In timm's `seresnet*` the 3x3 always has it.
 """
 
 from functools import partial
@@ -43,11 +43,11 @@ senet154 = strided_3x3.but(depths=(3, 8, 36, 3), cardinality=64, base_width=4).b
 )
 """The authors' networks, with Caffe's pool in the stem."""
 
-NARROW_GATES = "its gates have at least 8 units: 8 for 64 channels, where reduction 16 gives 4."
+NARROW_GATES = "its gates have at least 8 hidden units: 8 for 64 channels, where reduction 16 gives 4."
 
 gate_after_bn = partial(
     row,
-    reading="the gate follows the last BN, as in the paper; timm's legacy networks of that name have a ReLU between "
+    reading="The gate follows the last BN, as in the paper. timm's legacy networks of that name have a ReLU between "
     "them.",
 )
 
@@ -114,10 +114,11 @@ FAMILY = family(
     refused={"timm:seresnet18": NARROW_GATES, "timm:seresnet34": NARROW_GATES},
 )
 
-UNCLOSED = "it has no BN and ReLU after its last unit, where the paper's have both."
+UNCLOSED = "it has no BN and ReLU after its last unit; the paper's network has both."
 
 as_on_imagenet = partial(
-    row, reading="reduction 16 as on ImageNet, so 1 unit for 16 channels; the paper gives no width for CIFAR."
+    row,
+    reading="Reduction 16, as on ImageNet, so that 16 channels have 1 hidden unit. The paper gives no width for CIFAR.",
 )
 
 CIFAR = family(

@@ -8,7 +8,7 @@ from cardinet.networks.parts.spatial import SelectiveKernel
 sknet50 = resnet50.but(base_width=4, spatial=SelectiveKernel())
 
 SMALL_KERNELS = ((3, 1), (1, 1))
-SPLIT_INPUT = "it splits the input of each selective kernel between the paths, which no paper has."
+SPLIT_INPUT = "it splits the input of each selective kernel between the paths, which no paper does."
 
 FAMILY = family(
     "SKNet",
@@ -20,7 +20,8 @@ FAMILY = family(
         "sknet101": row(
             sknet50.but(depths=(3, 4, 23, 3)),
             "pytorchcv:sknet101",
-            reading="at least 32 units, the paper's rule; the released file has 16 in stage 2 (48,686,760).",
+            reading="At least 32 hidden units, the paper's rule. The released file has 16 in stage 2 (48,686,760 "
+            "parameters).",
         ),
     },
     variants={"pytorchcv:sknet152": sknet50.but(depths=(3, 8, 36, 3))},
@@ -40,7 +41,7 @@ CIFAR = family(
             resnext29.but(
                 base_width=32, spatial=SelectiveKernel(cardinality=16, kernels=((3, 1), (1, 1)), reduction=32)
             ),
-            reading="kernels 3x3 and 1x1, reduction 32, from memory: this count is near the printed 27.7 M.",
+            reading="Kernels 3x3 and 1x1 and reduction 32, from memory. This count is near the published 27.7 M.",
         )
     },
 )

@@ -10,7 +10,7 @@ from cardinet.networks.parts.merge import StochasticDepth
 sd20 = resnet20.but(sample="avg", merge=StochasticDepth(), init_fan="fan_in")
 
 without_biases = partial(
-    row, reading="without the convolution biases of the author's Torch code (conv_bias = true has them)."
+    row, reading="Without the convolution biases of the author's Torch code (conv_bias = true adds them)."
 )
 
 CIFAR = family(
@@ -22,7 +22,7 @@ CIFAR = family(
         "sd1202_cifar": without_biases(sd20.but(depths=(200, 200, 200))),
         "sd152_svhn": row(
             sd20.but(depths=(25, 25, 25), conv_bias=True),
-            reading="with the convolution biases of the author's Torch code.",
+            reading="With the convolution biases of the author's Torch code.",
         ),
     },
     variants={"pytorchcv:resdropresnet20_cifar10": resnet20.but(kind="B", merge=StochasticDepth(rescale="train"))},

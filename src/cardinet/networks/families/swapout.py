@@ -10,8 +10,8 @@ wide20 = preact20.but(widths=(64, 128, 256), width=64, merge=Swapout())
 
 wide_stem = partial(
     row,
-    reading="a stem as wide as the first stage, zero-padded shortcuts; with bare 1x1 projections (kind = B, project "
-    "= conv) the 32 layers count 7,427,146, the printed 7.43 M.",
+    reading="The stem is as wide as the first stage, and shortcuts are padded with zeros. With 1x1 projections "
+    "without BN (kind = B, project = conv) the 32 layers have 7,427,146 parameters, the published 7.43 M.",
 )
 
 FAMILY = family(

@@ -76,8 +76,8 @@ vgg19 = VGG(depths=(2, 2, 4, 4, 4))
 
 std_of_a_hundredth = partial(
     row,
-    reading="The paper gives initial weights a variance of 0.01; it is read as the std, as at a std of 0.1 the values "
-    "grow up to fivefold a layer.",
+    reading="The paper gives the initial weights a variance of 0.01. It is read as the std, because with a std of "
+    "0.1 the values grow up to fivefold in each layer.",
 )
 
 FAMILY = family(

@@ -31,8 +31,8 @@ wrn50_2 = resnet50.but(base_width=128)
 
 dropout_last = partial(
     row,
-    reading="a dropout rate, 0 here, stands after the second BN and ReLU, as in the authors' code; the paper's figure "
-    "has it before them.",
+    reading="Dropout, with rate 0 here, is after the second BN and ReLU, as in the authors' code. The paper's "
+    "figure has it before them.",
 )
 
 CIFAR = family(
@@ -68,5 +68,5 @@ FAMILY = family(
         "wrn34_1p5_in": widened(resnet34, 1.5),
         "wrn34_2_in": widened(resnet34, 2),
     },
-    refused={"pytorchcv:wrn50_2": "its convolutions have biases in the place of batch norm, as in folded files."},
+    refused={"pytorchcv:wrn50_2": "its convolutions have biases instead of BN, as in folded files."},
 )
