@@ -49,7 +49,7 @@ def test_a_smaller_model(cli: Cli, trained: Path, tmp_path: Path) -> None:
     assert f"{found['after']['params']:,}" in report
     refused = cli("rewrite", "small.safetensors", "--prune", "--data", "digits", "--out", "smaller.safetensors")
     assert refused.code == 2
-    assert "is rewritten already (fold, narrow), and without BN it would not train" in refused.err
+    assert "has no BN after its rewrites (fold, narrow), and would not train without it" in refused.err
 
 
 def test_a_pruned_model_with_bn_again_trains_on_and_is_pruned_further(cli: Cli, trained: Path, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_settings_of_training_need_prune(cli: Cli, trained: Path) -> None:
     for words in (["--epochs", "3"], ["--keep-macs", "0.3"], ["--set", "lr=0.1"]):
         done = cli("rewrite", trained, "--fold", *words, "--out", "small.safetensors")
         assert done.code == 2
-        assert "--keep-macs, --epochs and --set are for the training of --prune" in done.err
+        assert "--keep-macs, --epochs and --set need --prune" in done.err
 
 
 def test_a_stopped_pruning_says_where_the_model_will_be(
@@ -140,7 +140,8 @@ def test_a_stopped_pruning_says_where_the_model_will_be(
     done = cli("rewrite", trained, "--prune", "--out", "small.safetensors")
     assert (done.code, done.out) == (130, "")
     assert (
-        "--resume runs/a\nThe smaller model is model.safetensors there in the end; small.safetensors is not" in done.err
+        "--resume runs/a\nAt the end of the run the smaller model is model.safetensors in its folder; "
+        "small.safetensors is not written" in done.err
     )
 
 

@@ -46,7 +46,7 @@ def test_nested_hidden_and_other_files(tmp_path: Path, make_picture: MakePicture
     assert [len(split) for split in source.splits.values()] == [2, 2]
     assert source.splits["train"].names[0].endswith("ant/deep/er/x.JPG")
     assert source.ignored == 2  # without what the system made
-    left_out = "left out as the system's or hidden: .cache/ (1), .hidden.png (1), Thumbs.db (1)"
+    left_out = "left out as hidden or system files: .cache/ (1), .hidden.png (1), Thumbs.db (1)"
     assert [note.detail for note in source.notes] == [left_out] * 2
 
 

@@ -105,7 +105,7 @@ def test_what_is_passed_over_is_named_by_kind(tmp_path: Path, make_picture: Make
     assert [finding.sentence() for finding in report.findings if finding.kind in ("not-read", "system-files")] == [
         f"{tmp_path}: not-read: 2 .cr2 files are not read (camera RAW); convert them to JPEG or PNG.",
         f"{tmp_path}: not-read: 1 .svg file is not read (drawing); convert them to JPEG or PNG.",
-        f"{tmp_path}: system-files: left out as the system's or hidden: @eaDir/ (3), .DS_Store (2), ._* (2), "
+        f"{tmp_path}: system-files: left out as hidden or system files: @eaDir/ (3), .DS_Store (2), ._* (2), "
         ".thumbnails/ (2), Thumbs.db (1), desktop.ini (1).",
     ]
 
@@ -121,8 +121,8 @@ def test_system_files_beside_the_splits_and_many_hidden_ones(tmp_path: Path, mak
     found = [f for f in check(str(tmp_path), DataSettings()).findings if f.kind == "system-files"]
     hidden = ", ".join(f".{i:02} (1)" for i in range(8))
     assert [(finding.name, finding.detail) for finding in found] == [
-        (str(tmp_path), "left out as the system's or hidden: Thumbs.db (1)"),
-        (str(tmp_path / "val"), f"left out as the system's or hidden: {hidden} and 4 more"),
+        (str(tmp_path), "left out as hidden or system files: Thumbs.db (1)"),
+        (str(tmp_path / "val"), f"left out as hidden or system files: {hidden} and 4 more"),
     ]
 
 

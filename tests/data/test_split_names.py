@@ -80,7 +80,7 @@ def test_a_test_folder_without_labels_is_not_used(tmp_path: Path, make_picture: 
 
 def test_splits_without_train(tmp_path: Path, make_picture: MakePicture) -> None:
     make_picture(tmp_path / "test" / "ant" / "x.png")
-    with pytest.raises(WorkError, match=r"holds test/ with class folders and no train/"):
+    with pytest.raises(WorkError, match=r"holds test/ with class folders, but no train/"):
         open_source(str(tmp_path), DataSettings())
 
 

@@ -41,7 +41,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         "--in-channels 3: pictures have",
         "widen = 'cardinality=9': give a list of texts",
         "seed = -1: give a whole number from 0 on",
-        "--keep-macs, --epochs and --set are for the training of --prune",
+        "--keep-macs, --epochs and --set need --prune",
         '"nothere" is not there',
         'The source "nodata"',
     ):

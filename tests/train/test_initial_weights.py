@@ -269,7 +269,7 @@ def test_the_shorter_side_that_is_chosen_is_told(pictures: Path, tmp_path: Path)
 def test_channels_that_do_not_fit_are_named_and_no_other_network(tmp_path: Path) -> None:
     data = folder(tmp_path / "data", 1, (32, 32))
     torch.save(cardinet.create("resnet20_cifar", num_classes=2).state_dict(), tmp_path / "w.pth")
-    with pytest.raises(RequestError, match=r"They fit this network with in_channels = 3: leave in_channels = 1 out\.$"):
+    with pytest.raises(RequestError, match=r"They fit this network with in_channels = 3: omit in_channels = 1\.$"):
         resolved(data, tmp_path / "w.pth", "resnet20_cifar", in_channels=1, **{"network.pad": "end"})
 
 

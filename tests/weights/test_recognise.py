@@ -228,7 +228,7 @@ def test_a_file_with_the_network_twice() -> None:
 def test_integers_are_no_weights() -> None:
     trained = drawn("resnet20_cifar", kind="B", **TINY)
     state = trained.state_dict()
-    with pytest.raises(RequestError, match=r"conv1\.weight holds int8 in the file, no real numbers"):
+    with pytest.raises(RequestError, match=r"conv1\.weight holds int8 in the file, which is not a floating-point type"):
         load(cardinet.create(trained.spec), Weights("a.pth", {**state, "conv1.weight": state["conv1.weight"].char()}))
     half = {name: t.half() if t.is_floating_point() else t for name, t in state.items()}
     made = cardinet.create(trained.spec)

@@ -59,7 +59,7 @@ def _remarks(image: Image.Image, mode: str, raw: str, transparent: bool) -> list
     if mode in ("CMYK", "YCbCr", "LAB", "HSV"):
         found.append(Remark("colour-space", f"its colours are {mode}; they are converted to RGB", False))
     if mode in ("RGBA", "RGBa", "LA", "La", "PA") or transparent:
-        found.append(Remark("alpha", "its transparency is dropped; the colours stored under it show", False))
+        found.append(Remark("alpha", "its transparency is removed; the colours under it are visible", False))
     if samples is not None:
         inverted = ", and 0 is white there, so they are inverted" if samples.white_is_zero else ""
         found.append(Remark("16-bit", f"its values of {samples.bits} bits are scaled to 8 bits{inverted}", False))

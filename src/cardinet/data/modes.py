@@ -121,7 +121,7 @@ def _check_range(mode: str, samples: Samples) -> None:
     if kind:
         raise PictureError(
             "wrongly-typed",
-            f"its values are {kind} (mode {mode}), of no known range; save it with 8 or 16 bits and without a sign",
+            f"its values are {kind} (mode {mode}) with an unknown range; save it with 8 or 16 bits and without a sign",
         )
 
 

@@ -119,11 +119,11 @@ def system_kind(name: str, is_folder: Callable[[], bool]) -> str | None:
 
 
 def system_sentence(counts: Mapping[str, int], most: int = 8) -> str:
-    """A sentence on the files that were left out as hidden or made by a system; at most `most` kinds are named."""
+    """A sentence about hidden and system files that were left out; at most `most` kinds are named."""
     kinds = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     named = [f"{name.encode('utf-8', 'backslashreplace').decode()} ({count:,})" for name, count in kinds[:most]]
     rest = sum(count for _, count in kinds[most:])
-    return f"left out as the system's or hidden: {', '.join(named)}" + (f" and {rest:,} more" if rest else "")
+    return f"left out as hidden or system files: {', '.join(named)}" + (f" and {rest:,} more" if rest else "")
 
 
 def unread_sentences(counts: Mapping[str, int]) -> list[str]:

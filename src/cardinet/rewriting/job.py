@@ -73,10 +73,10 @@ def rewrite(
 
 
 def described(before: Model, network: nn.Module, asked: Sequence[Asked], steps: Sequence[Step]) -> Model:
-    """A rewritten network as a model: class names, preprocessing and what is said of its training follow.
+    """A rewritten network as a model, with new class names, preprocessing and training summary where they change.
 
-    A model of other classes or channels is not the one whose error was measured, so that what was measured stands
-    under `before` there; a deeper or wider one computes the same, and only its network's name is another.
+    With other classes or channels the measured error is not that of the new model; the summary then keeps it under
+    `before`. A deeper or wider model computes the same, so only the name of its network changes.
     """
     training = dict(before.training)
     if any(one.kind.grows for one in asked):

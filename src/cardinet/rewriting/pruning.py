@@ -33,7 +33,7 @@ from cardinet.train.request import resolve as resolve_run
 class Pruned:
     """The smaller model, the folder of its run, the counts before and after, and the figures of its splits.
 
-    `earlier` are those that the model had before on the same pictures.
+    `earlier` has the figures of the model before, on the same pictures.
     """
 
     path: Path
@@ -51,7 +51,7 @@ class Pruned:
 
 
 def resolve(request: Request, before: Model, listener: Listener, command: str = "") -> Resolved:
-    """The training run that prunes a model on its own pictures or those of `data`; `command` is noted in its folder.
+    """The training run that prunes a model on the pictures of its run or of `data`. Its folder records `command`.
 
     Raises RequestError or WorkError with all faults.
     """
@@ -73,13 +73,12 @@ def resolve(request: Request, before: Model, listener: Listener, command: str = 
 def prune(resolved: Resolved, before: Model, out: Path, listener: Listener) -> Pruned:
     """Train, and write the smaller model. The run folder is kept.
 
-    Raises WorkError where the target was not reached, and Interrupted where the user stops it, after which no `out` is
-    written.
+    Raises WorkError if the target was not reached, and Interrupted if the user stops it. Then `out` is not written.
     """
     try:
         run = start(resolved, listener)
     except Interrupted as stopped:
-        then = f"The smaller model is model.safetensors there in the end; {out} is not written."
+        then = f"At the end of the run the smaller model is model.safetensors in its folder; {out} is not written."
         raise Interrupted(*stopped.findings, then) from None
     if out.exists():
         raise WorkError(
@@ -105,7 +104,8 @@ def settings_of(training: Training, seed: int | None = None) -> dict[str, Any]:
 def settings_of_model(model: str, before: Model, data: str | None) -> dict[str, Any]:
     """The settings that a run must share with the model: its description, preprocessing and pictures.
 
-    Raises RequestError for a folded model and where no pictures are named, WorkError where a run's own have changed.
+    Raises RequestError for a folded model or if no pictures are named, and WorkError if the pictures of a run have
+    changed.
     """
     findings, about = Findings(), before.preprocessing
     pictures: dict[str, Any] = {"data.source": data}
@@ -113,8 +113,8 @@ def settings_of_model(model: str, before: Model, data: str | None) -> dict[str, 
         if norms_are_folded(before.rewrites):
             names = ", ".join(step.name for step in before.rewrites)
             raise RequestError(
-                f"{model} is rewritten already ({names}), and without BN it would not train; prune the model from "
-                "before that, or what `cardinet rewrite --unfold` makes of this one."
+                f"{model} has no BN after its rewrites ({names}), and would not train without it; prune the model from "
+                "before these rewrites, or restore BN first with `cardinet rewrite --unfold`."
             )
     with findings:
         if data is None and not (Path(model) / "run.toml").exists():

@@ -24,9 +24,9 @@ TYPICAL = 50
 
 @dataclass(frozen=True)
 class RealPictures:
-    """The source of --data, or that of the run whose model it is, with some pictures as they enter the network.
+    """The source of --data or of the model's run, with some pictures as inputs of the network.
 
-    There may be none, as of a run whose pictures have moved; `note` says why.
+    There may be no pictures, for example if those of the run have moved; `note` says why.
     """
 
     preprocessing: Preprocessing
@@ -48,9 +48,9 @@ class RealPictures:
 
 
 def real_pictures(opened: Opened, data: str | None) -> RealPictures:
-    """The first pictures of what was opened, whatever their classes.
+    """The first pictures of the opened source, with any classes.
 
-    Raises CardinetError where those of `data` cannot be read; a run's own may have gone.
+    Raises CardinetError if those of `data` cannot be read. Those of a run may be missing.
     """
     preprocessing, pictures = opened.model.preprocessing, opened.pictures
     refused = opened.refusal

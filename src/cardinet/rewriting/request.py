@@ -22,7 +22,7 @@ from cardinet.runs.model_file import Model
 class Training:
     """How a pruning trains: the share of the MACs that stays, how many epochs, and settings of its recipe.
 
-    `words` are settings as a user writes them ("lr=0.1"). What is not given is the recipe's.
+    `words` are settings as a user writes them ("lr=0.1"). The recipe gives all other values.
     """
 
     keep_macs: float | None = None
@@ -37,8 +37,8 @@ class Training:
 class Request:
     """Rewrites of the classifier in a run folder or model file, to the new model file `out`.
 
-    `rewrites` has the value of each option that is given, by its name in `KINDS`: `{"deepen": "3,4,6,3"}`. `data` names
-    real pictures; a run knows its own. With `prune` the model is pruned instead, which is a training.
+    `rewrites` has the value of each given option, by its name in `KINDS`: `{"deepen": "3,4,6,3"}`. `data` names real
+    pictures; a run knows its own. `prune` prunes the model instead, in a training run.
     """
 
     model: str
@@ -71,7 +71,7 @@ class Request:
         if self.prune and self.rewrites:
             raise RequestError("--prune is a separate run; rewrite the pruned model in a second command.")
         if not self.prune and self.training:
-            raise RequestError("--keep-macs, --epochs and --set are for the training of --prune; omit them.")
+            raise RequestError("--keep-macs, --epochs and --set need --prune; omit them.")
         kinds = [KINDS[name] for name in self.rewrites if name in KINDS]
         if not self.prune and self.seed is not None and not any(kind.draws for kind in kinds):
             raise RequestError("--seed: these rewrites draw nothing; omit it.")
@@ -128,9 +128,9 @@ def steps_of(asked: Sequence[Asked], model: Model, seed: int | None = None) -> t
 
 
 def resolve(request: Request) -> Prepared:
-    """Open the model and all that its rewrites need. Raises RequestError or WorkError with all faults.
+    """Open the model and everything that its rewrites need. Raises RequestError or WorkError with all faults.
 
-    A model that is to be pruned has no steps: its run is resolved by `pruning`.
+    With `prune` there are no steps; `pruning` resolves the run.
     """
     asked = read(request.rewrites, Findings())
     unfound = [one.kind.pictures for one in asked if one.kind.pictures]

@@ -208,10 +208,12 @@ def _why_new(own: Mapping[str, Tensor], weights: Weights, names: Names) -> str:
     missing = [name for name in HEAD if name in own and name not in names.theirs]
     if not missing or len(missing) == 1:
         return f"the file has no {missing[0]}" if missing else "the file has none for these classes"
-    alike = [f"{layer}.weight" for layer in heads(own, weights, names)]
-    if not alike:
+    same_shape = [f"{layer}.weight" for layer in heads(own, weights, names)]
+    if not same_shape:
         return "the file has none for these classes"
-    return f"the file has no {missing[0]}; {first_names(alike)} {'has' if len(alike) == 1 else 'have'} its shape"
+    return (
+        f"the file has no {missing[0]}; {first_names(same_shape)} {'has' if len(same_shape) == 1 else 'have'} its shape"
+    )
 
 
 def _not_finite(loaded: Sequence[str], state: Mapping[str, Tensor], theirs: Mapping[str, str]) -> list[str]:
@@ -242,12 +244,12 @@ def _problem(name: str, ours: Tensor, theirs: Tensor) -> str:
         return f"{name} has no values in the file (it was on the meta device)"
     if theirs.layout != torch.strided or theirs.is_quantized:
         kind, way = ("quantised", "dequantize") if theirs.is_quantized else ("sparse", "to_dense")
-        return f"{name} is {kind} in the file, to be saved as tensor.{way}()"
+        return f"{name} is {kind} in the file; save it as tensor.{way}()"
     if ours.is_floating_point() and theirs.dtype not in REAL:
-        what = "which needs a scale" if theirs.is_floating_point() else "no real numbers"
-        return f"{name} holds {str(theirs.dtype).removeprefix('torch.')} in the file, {what}"
+        what = "needs a scale" if theirs.is_floating_point() else "is not a floating-point type"
+        return f"{name} holds {str(theirs.dtype).removeprefix('torch.')} in the file, which {what}"
     if name.endswith("running_var") and bool((theirs < 0).any()):
-        return f"{name} is negative in the file, and a variance is not"
+        return f"{name} is negative in the file, but a variance cannot be negative"
     return ""
 
 

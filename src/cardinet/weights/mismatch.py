@@ -40,7 +40,7 @@ def _hint(network: Any, weights: Weights) -> str:
         return f"They fit this network with shortcut.kind = {' or '.join(kinds)}: {ways}."
     if channels := fitting_channels(network, weights):
         own = network.spec.in_channels
-        return f"They fit this network with in_channels = {channels}: leave in_channels = {own} out."
+        return f"They fit this network with in_channels = {channels}: omit in_channels = {own}."
     if other := nearest_network(network, weights):
         return f"They fit {other}."
     if not weights.ordered and not weights.spec:

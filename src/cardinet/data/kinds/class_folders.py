@@ -139,8 +139,8 @@ def _check_no_splits(root: Path) -> None:
     splits = [name for name, folders in inside.items() if folders and split_of(name)]
     if splits:
         raise WorkError(
-            f"{root} holds {' and '.join(f'{name}/' for name in splits)} with class folders and no train/; add that "
-            f"one. To evaluate a model on one of them, name it: {root / splits[0]}."
+            f"{root} holds {' and '.join(f'{name}/' for name in splits)} with class folders, but no train/; "
+            f"add train/. To evaluate a model on one of them, name it: {root / splits[0]}."
         )
     if len(inside) > 1 and len(set(inside.values())) == 1 and len(next(iter(inside.values()))) > 1:
         same = ", ".join(sorted(next(iter(inside.values())))[:4])

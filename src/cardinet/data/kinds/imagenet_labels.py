@@ -110,7 +110,9 @@ def read_table(file: Path) -> dict[int, str]:
     if len(synset_of) != len(rows) or set(synset_of) != set(range(1, len(rows) + 1)):
         raise WorkError(f"{file} is not the devkit's table of lines `n02119789 1 kit_fox` with the ids from 1 on.")
     if len(rows) > 1 and in_order == sorted(in_order):
-        raise WorkError(f"{file} numbers the synsets by their names, which is not how the devkit's ids run.")
+        raise WorkError(
+            f"{file} numbers the synsets in the order of their names, which is not the order of the devkit's ids."
+        )
     return synset_of
 
 

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A rewrite that users can ask for, by the name that it has in `rewrite.steps` and its option.
+    """A rewrite that users can request. Its option has the same name as the rewrite in `rewrite.steps`.
 
-    The option's value is the rewrite's `argument`, unless it is a flag. `draws`: it takes the seed too. `grows`: the
-    network can get another name. `relearns`: what was measured of the model is not true of the new one. `pictures` is
-    what is said where there are no training pictures, from which its values follow; empty where it needs none.
+    The option's value is the rewrite's `argument`, unless it is a flag. `draws`: it also takes the seed. `grows`: the
+    network can get another name. `relearns`: the measured figures of the model do not hold for the new one.
+    `pictures` is the error message if it needs training pictures and there are none; empty: it needs none.
     """
 
     option: Option

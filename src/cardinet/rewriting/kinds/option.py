@@ -13,8 +13,8 @@ from cardinet.base.whole_numbers import require_whole
 class Option:
     """`--name METAVAR  help`.
 
-    `type` is that of the value: bool for a flag, int, float, str, list[str] for one that is repeatable, or a Literal
-    of all words that are allowed. A whole number is `least` or more.
+    `type` is the type of the value: bool for a flag, int, float, str, list[str] for an option that can be given several
+    times, or a Literal of all allowed words. `least` is the smallest allowed whole number.
     """
 
     name: str
