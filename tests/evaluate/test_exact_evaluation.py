@@ -19,6 +19,7 @@ from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Split, open_source
 from cardinet.evaluate import classification
 from cardinet.evaluate.classification import Evaluation, evaluate
+from cardinet.evaluate.evaluation_settings import EvaluationSettings
 
 DIGITS = Preprocessing(channels=1, crop=8, mean=(0.3,), std=(0.4,))
 PHOTOGRAPHS = Preprocessing(channels=3, resize=14, crop=12, mean=(0.5, 0.5, 0.5), std=(0.3, 0.3, 0.3))
@@ -80,7 +81,7 @@ def by_hand(network: nn.Module, split: Split, preprocessing: Preprocessing, clas
 def test_counts_are_those_of_a_loop(batch_size: int, digits: Split) -> None:
     network = Guess(64, 10)
     expected = by_hand(network, digits, DIGITS, 10)
-    found = evaluate(network, digits, DIGITS, 10, batch_size=batch_size)
+    found = evaluate(network, digits, DIGITS, 10, EvaluationSettings(batch_size=batch_size))
     assert np.array_equal(found.confusion, expected["confusion"])
     assert (found.count, found.total, len(digits)) == (53, 180, 53)
     assert found.wrong == 53 - int(np.trace(expected["confusion"]))
@@ -93,14 +94,14 @@ def test_counts_are_those_of_a_loop(batch_size: int, digits: Split) -> None:
 def test_files_are_counted_alike_with_and_without_workers(workers: int, folder: Split) -> None:
     network = Guess(3 * 12 * 12, 7)
     expected = by_hand(network, folder, PHOTOGRAPHS, 7)
-    found = evaluate(network, folder, PHOTOGRAPHS, 7, batch_size=4, workers=workers)
+    found = evaluate(network, folder, PHOTOGRAPHS, 7, EvaluationSettings(batch_size=4, workers=workers))
     assert np.array_equal(found.confusion, expected["confusion"])
     assert (found.count, found.top5_wrong) == (len(folder), expected["top5_wrong"])
     assert found.loss == pytest.approx(expected["loss"], rel=1e-6)
 
 
 def test_what_is_kept_of_each_picture(digits: Split) -> None:
-    found = evaluate(Guess(64, 10), digits, DIGITS, 10, batch_size=10)
+    found = evaluate(Guess(64, 10), digits, DIGITS, 10, EvaluationSettings(batch_size=10))
     assert np.array_equal(found.truth, digits.labels)
     right = found.predicted == found.truth
     assert np.array_equal(found.confidence[right], found.confidence_of_truth[right])
@@ -136,7 +137,9 @@ def test_the_network_is_as_it_was(digits: Split) -> None:
     for training in (True, False):
         network.train(training)
         done.clear()
-        evaluate(network, digits, DIGITS, 10, batch_size=20, progress=lambda *state: done.append(state))
+        evaluate(
+            network, digits, DIGITS, 10, EvaluationSettings(batch_size=20), progress=lambda *state: done.append(state)
+        )
         assert done == [(20, 53), (40, 53), (53, 53)]
         assert network.training is training
         assert all(torch.equal(t, before[n]) for n, t in network.state_dict().items())
@@ -152,7 +155,7 @@ def test_a_picture_that_is_not_counted_once_is_an_error(
 
     monkeypatch.setattr(classification, "evaluation_batches", faulty)
     with pytest.raises(WorkError, match="3 pictures of validation were not counted exactly once"):
-        evaluate(Guess(64, 10), digits, DIGITS, 10, batch_size=10)
+        evaluate(Guess(64, 10), digits, DIGITS, 10, EvaluationSettings(batch_size=10))
 
 
 def test_a_damaged_picture_is_named(folder: Split, tmp_path: Path) -> None:

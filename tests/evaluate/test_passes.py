@@ -14,6 +14,7 @@ from cardinet.data.data_settings import DataSettings
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Split, open_source
 from cardinet.evaluate.classification import evaluate
+from cardinet.evaluate.evaluation_settings import EvaluationSettings
 from cardinet.evaluate.matching import check_passes
 from cardinet.networks.parts.merge import Swapout
 from cardinet.networks.registry import find
@@ -34,7 +35,7 @@ def test_passes_average_draws_and_repeat(digits: Split) -> None:
     statistics = {name: b.clone() for name, b in network.named_buffers()}
     state = torch.get_rng_state()
     plain = evaluate(network, digits, DIGITS, 10)
-    two, again, many = (evaluate(network, digits, DIGITS, 10, passes=n) for n in (2, 2, 100))
+    two, again, many = (evaluate(network, digits, DIGITS, 10, EvaluationSettings(passes=n)) for n in (2, 2, 100))
     assert np.array_equal(two.confidence, again.confidence)
     assert not np.array_equal(two.confidence, plain.confidence)
     assert torch.equal(torch.get_rng_state(), state)

@@ -16,6 +16,7 @@ from cardinet.data.data_settings import DataSettings
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import open_source
 from cardinet.evaluate.classification import evaluate
+from cardinet.evaluate.evaluation_settings import EvaluationSettings
 from cardinet.evaluate.ten_crop import ten_crops
 from cardinet.networks.registry import find
 
@@ -52,7 +53,7 @@ def test_probabilities_are_the_average_of_the_crops() -> None:
             average = logits.double().softmax(1).mean(0)
             predicted.append(int(average.argmax()))
             losses.append(-float(average[split.labels[i]].log()))
-    found = evaluate(network, split, preprocessing, 10, crops=10, batch_size=64)
+    found = evaluate(network, split, preprocessing, 10, EvaluationSettings(crops=10, batch_size=64))
     assert found.predicted.tolist() == predicted
     assert found.loss == pytest.approx(np.mean(losses), rel=1e-5)
     assert found.count == 23
@@ -69,7 +70,7 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
     preprocessing = Preprocessing(channels=3, crop=32, mean=(0.5,) * 3, std=(0.2,) * 3)
     network = build(find("resnet20_cifar").spec.but(num_classes=2))
     with pytest.raises(WorkError, match=r"1\.png"):
-        evaluate(network, split, preprocessing, 2, crops=10)
+        evaluate(network, split, preprocessing, 2, EvaluationSettings(crops=10))
 
 
 def test_number_of_sizes() -> None:

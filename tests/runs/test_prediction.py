@@ -23,6 +23,7 @@ from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import open_source
 from cardinet.evaluate.answers import answer_table
 from cardinet.evaluate.classification import evaluate
+from cardinet.evaluate.evaluation_settings import EvaluationSettings
 from cardinet.networks.registry import find
 from cardinet.runs.answer_table import AnswerTable, check_table
 from cardinet.runs.model_file import Model, save_model
@@ -66,7 +67,7 @@ def test_a_folder_gets_the_answers_of_an_evaluation(model: Model, folder: Path) 
     split = open_source(str(folder), DataSettings(test=0.0, validation=0.0)).splits["train"]
     assert len(split) == 25
     found = model.predict(folder, top=3, batch_size=8)
-    result = evaluate(model.network, split, HOW, 3, top=3, batch_size=8)
+    result = evaluate(model.network, split, HOW, 3, EvaluationSettings(top=3, batch_size=8))
     assert [p.path for p in found] == list(split.names)
     assert [p.classes for p in found] == [tuple(CLASSES[k] for k in row) for row in result.top]
     assert [p.probabilities for p in found] == [tuple(row) for row in result.top_probabilities.tolist()]
@@ -176,7 +177,7 @@ def test_a_notebook_shows_answer_probabilities_and_picture(model: Model, folder:
 
 def test_the_tables(model: Model, folder: Path, tmp_path: Path) -> None:
     split = open_source(str(folder), DataSettings(test=0.0, validation=0.0)).splits["train"]
-    result = evaluate(model.network, split, HOW, 3, top=2)
+    result = evaluate(model.network, split, HOW, 3, EvaluationSettings(top=2))
     answer_table(result, split, CLASSES).write(tmp_path / "eval.csv")
     with open(tmp_path / "eval.csv", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -66,6 +66,7 @@ def evaluate(
 ) -> None:
     """Evaluate a model on every picture of a split. Each picture is counted once."""
     from cardinet.cli.options import about_pictures
+    from cardinet.evaluate.evaluation_settings import EvaluationSettings
     from cardinet.evaluate.request import Request
 
     prepare, words = _weights(model, weights, about_pictures(settings, on_bad_image), compare=compare)
@@ -77,11 +78,7 @@ def evaluate(
         prepare=prepare,
         mean=mean,
         std=std,
-        crops=crops,
-        passes=passes,
-        top=top,
-        batch_size=batch_size,
-        workers=workers,
+        how=EvaluationSettings(crops=crops, passes=passes, top=top, batch_size=batch_size, workers=workers),
         device=device,
         compare=compare,
         out=out,

@@ -19,9 +19,10 @@ from cardinet.blocks.training_mode import eval_mode
 from cardinet.data.batches import Batch, evaluation_batches
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Split
+from cardinet.evaluate.evaluation_settings import PLAIN, EvaluationSettings
 from cardinet.evaluate.scores import mean, pairs, scores
 from cardinet.evaluate.ten_crop import CROPS, ten_crop_batches
-from cardinet.runs.prediction import BATCH_SIZE, as_input, log_probabilities, top_classes
+from cardinet.runs.prediction import as_input, log_probabilities, top_classes
 
 
 @dataclass(frozen=True)
@@ -95,31 +96,27 @@ def evaluate(
     split: Split,
     preprocessing: Preprocessing,
     classes: int,
+    how: EvaluationSettings = PLAIN,
     *,
-    crops: int = 1,
-    passes: int = 1,
-    top: int = 5,
-    batch_size: int = BATCH_SIZE,
-    workers: int = 0,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Evaluate a network on every picture of a split, once, in eval mode and in the precision of its parameters.
 
-    `classes` is the number of classes of the source, `top` the number that is kept for each picture. With 10 `crops`
-    the probabilities of ten crops are averaged, and the loss is that of the average. With several `passes` the
-    probabilities of random passes are averaged, drawn from a fixed seed (Swapout's stochastic inference). Raises
+    `classes` is the number of classes of the source. `progress(done, total)` is called after each batch. Raises
     WorkError if a picture cannot be decoded or was not counted exactly once.
     """
-    tally = _Tally(split, classes, top)
-    if crops == CROPS:
-        batches = ten_crop_batches(split, preprocessing, batch_size=max(1, batch_size // CROPS), device=device)
+    tally = _Tally(split, classes, how.top)
+    if how.crops == CROPS:
+        batches = ten_crop_batches(split, preprocessing, batch_size=max(1, how.batch_size // CROPS), device=device)
     else:
-        batches = evaluation_batches(split, preprocessing, batch_size=batch_size, workers=workers, device=device)
+        batches = evaluation_batches(
+            split, preprocessing, batch_size=how.batch_size, workers=how.workers, device=device
+        )
     with eval_mode(network):
         for batch in batches:
             pixels = as_input(network, batch.pixels)
-            tally.add(batch, _averaged(network, pixels, classes, crops, passes, tally.done))
+            tally.add(batch, _averaged(network, pixels, classes, how, tally.done))
             if progress is not None:
                 progress(tally.done, len(split))
     return tally.evaluation()
@@ -165,14 +162,14 @@ class _Tally:
         )
 
 
-def _averaged(network: nn.Module, pixels: Tensor, classes: int, crops: int, passes: int, first: int) -> Tensor:
-    """Logarithms of mean probabilities over crops and passes, float64 (pictures, classes); `first` is the seed."""
-    if passes > 1:
+def _averaged(network: nn.Module, pixels: Tensor, classes: int, how: EvaluationSettings, seed: int) -> Tensor:
+    """Logarithms of mean probabilities over crops and passes, float64 (pictures, classes)."""
+    if how.passes > 1:
         with torch.random.fork_rng():
-            torch.manual_seed(first)
-            logs = stochastic_inference(network, pixels, passes).log()
+            torch.manual_seed(seed)
+            logs = stochastic_inference(network, pixels, how.passes).log()
     else:
         logs = log_probabilities(network, pixels, classes)
-    if crops == CROPS:
+    if how.crops == CROPS:
         logs = logs.view(-1, CROPS, logs.shape[1]).logsumexp(1) - math.log(CROPS)
     return logs

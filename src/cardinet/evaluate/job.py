@@ -9,6 +9,7 @@ from typing import Any
 from cardinet.data.source import Source
 from cardinet.evaluate.answers import answer_table
 from cardinet.evaluate.classification import Evaluation, evaluate
+from cardinet.evaluate.evaluation_settings import EvaluationSettings
 from cardinet.evaluate.opening import Opened
 from cardinet.evaluate.request import Request, resolve
 from cardinet.measure.available_memory import require_confusion
@@ -24,17 +25,13 @@ def measure(request: Request, opened: Opened, progress: Callable[[int, int], Non
     """
     model, split, classes = opened.model, opened.measured.pictures, len(opened.model.classes)
     require_confusion(classes)
-    require_batch(model.network, model.preprocessing, min(request.batch_size, len(split)), "An evaluation")
+    require_batch(model.network, model.preprocessing, min(request.how.batch_size, len(split)), "An evaluation")
     result = evaluate(
         model.network,
         split,
         model.preprocessing,
         classes,
-        crops=request.crops,
-        passes=request.passes,
-        top=request.top,
-        batch_size=request.batch_size,
-        workers=request.workers,
+        request.how,
         device=str(next(model.network.parameters()).device),
         progress=progress,
     )
@@ -46,9 +43,15 @@ def measure(request: Request, opened: Opened, progress: Callable[[int, int], Non
 def document(request: Request, opened: Opened, result: Evaluation) -> dict[str, Any]:
     """The result, the data and the settings of an evaluation, as plain data."""
     pictures, model = opened.measured, opened.model
-    how = {"crops": request.crops, "passes": request.passes, "preprocessing": model.preprocessing.as_settings()}
+    averaged = {"crops": request.how.crops, "passes": request.how.passes}
     figures = result.to_document(model.classes)
-    return {"data": pictures.source.text, **figures, **how, "notes": list(pictures.notes)}
+    return {
+        "data": pictures.source.text,
+        **figures,
+        **averaged,
+        "preprocessing": model.preprocessing.as_settings(),
+        "notes": list(pictures.notes),
+    }
 
 
 def evaluate_model(
@@ -65,16 +68,13 @@ def evaluate_model(
     """Evaluate a model, or the model in a run folder or model file, on `data`.
 
     `data` is an opened source or its text ("flowers/", "parquet:PATH", "digits"); `pictures.open_pictures` chooses the
-    pictures of a text. The default `split` is the test split, else the nearest one. `crops`, `passes`: see
-    `classification.evaluate`. It runs on the model's device. Raises RequestError or WorkError with all faults.
+    pictures of a text. The default `split` is the test split, else the nearest one. `EvaluationSettings` explains
+    the rest. It runs on the model's device. Raises RequestError or WorkError with all faults.
     """
     request = Request(
         model=model,
         data=data if isinstance(data, Source) else str(data),
         split=split,
-        crops=crops,
-        passes=passes,
-        batch_size=batch_size,
-        workers=workers,
+        how=EvaluationSettings(crops=crops, passes=passes, batch_size=batch_size, workers=workers),
     )
     return measure(request, resolve(request), progress)

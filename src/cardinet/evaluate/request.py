@@ -11,16 +11,14 @@ from pathlib import Path
 
 from cardinet.base.errors import Findings, RequestError
 from cardinet.base.settings import validate
-from cardinet.base.whole_numbers import PASSES, WORKERS, require_whole
 from cardinet.data.check import Progress
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Source
+from cardinet.evaluate.evaluation_settings import PLAIN, EvaluationSettings
 from cardinet.evaluate.matching import check_passes
 from cardinet.evaluate.opening import AskedModel, AskedPictures, Make, Opened, opened
-from cardinet.evaluate.ten_crop import CROPS
 from cardinet.runs.answer_table import check_table
 from cardinet.runs.model_file import Model
-from cardinet.runs.prediction import BATCH_SIZE
 
 NO_PICTURES = "Give the pictures to evaluate on with --data; only a run folder knows its own."
 
@@ -30,9 +28,8 @@ class Request:
     """An evaluation of a model on the pictures of `data`, or on a run's own.
 
     `words` are settings of the pictures ("limit=30"). The default `split` is the test split, else the nearest one.
-    `mean` and `std` replace the model's own, as text with commas ("0.5,0.5,0.5"). `crops` and `passes`: see
-    `classification.evaluate`. `out` is a path for the table of answers, which has the `top` most probable classes of
-    each picture. `prepare` makes a named network with weights from elsewhere (`opening.AskedModel`).
+    `mean` and `std` replace the model's own, as text with commas ("0.5,0.5,0.5"). `out` is a path for the table of
+    answers. `prepare` makes a named network with weights from elsewhere (`opening.AskedModel`).
     """
 
     model: Model | str | os.PathLike[str]
@@ -42,11 +39,7 @@ class Request:
     prepare: Callable[[str], Make] | None = None
     mean: str | None = None
     std: str | None = None
-    crops: int = 1
-    passes: int = 1
-    top: int = 5
-    batch_size: int = BATCH_SIZE
-    workers: int = 0
+    how: EvaluationSettings = PLAIN
     device: str = "cpu"
     compare: bool = True
     out: Path | None = None
@@ -55,14 +48,7 @@ class Request:
         """Raise RequestError with all faults of the request itself, without a model or pictures."""
         findings = Findings()
         with findings:
-            require_whole(1, batch_size=self.batch_size)
-        with findings:
-            require_whole(1, PASSES, passes=self.passes)
-        with findings:
-            require_whole(0, WORKERS, workers=self.workers)
-        with findings:
-            if type(self.crops) is not int or self.crops not in (1, CROPS):
-                raise RequestError(f"crops = {self.crops!r}: give 1 or {CROPS}.")
+            self.how.check()
         with findings:
             if self.out is not None:
                 check_table(self.out)
@@ -100,7 +86,7 @@ def resolve(request: Request, progress: Progress | None = None) -> Opened:
         asked,
         wanted,
         check=request.check,
-        check_model=lambda model: check_passes(model, request.passes),
+        check_model=lambda model: check_passes(model, request.how.passes),
         progress=progress,
     )
     if not (given := request.statistics()):

@@ -16,6 +16,7 @@ from cardinet.blocks.classifier import Classifier
 from cardinet.data.source import Source
 from cardinet.data.thumbnail import thumbnail
 from cardinet.evaluate.classification import Evaluation, evaluate
+from cardinet.evaluate.evaluation_settings import EvaluationSettings
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import load_model, save_model
 from cardinet.train.estimate import evaluation_batch
@@ -48,8 +49,9 @@ def finish(task: Task, folder: RunFolder, listener: Listener) -> None:
                 task.source.splits[name],
                 task.preprocessing,
                 len(task.source.classes),
-                batch_size=evaluation_batch(task, model.network),
-                workers=task.recipe.machine.workers,
+                EvaluationSettings(
+                    batch_size=evaluation_batch(task, model.network), workers=task.recipe.machine.workers
+                ),
                 device=task.device,
                 progress=functools.partial(listener.progress, f"evaluating {name}"),
             )

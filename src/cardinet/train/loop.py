@@ -13,6 +13,7 @@ from torch import Tensor
 from cardinet.base.errors import WorkError
 from cardinet.data.batches import Batch, TrainBatches
 from cardinet.evaluate.classification import evaluate
+from cardinet.evaluate.evaluation_settings import EvaluationSettings
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.metrics import Metrics
 from cardinet.runs.model_file import Model, save_model
@@ -238,8 +239,7 @@ class Loop:
             task.source.splits[name],
             task.preprocessing,
             len(task.source.classes),
-            batch_size=self.at_once,
-            workers=task.recipe.machine.workers,
+            EvaluationSettings(batch_size=self.at_once, workers=task.recipe.machine.workers),
             device=task.device,
             progress=lambda done, total: self.listener.progress("evaluating", done, total),
         )
