@@ -17,12 +17,11 @@ def check_data(
     as_json: Json = False,
 ) -> int:
     """Decode every picture, and name each one that is damaged or odd. The exit code is 1 if any cannot be used."""
-    from cardinet.base.settings import validate
     from cardinet.cli.progress import Bar
     from cardinet.data.check import check
-    from cardinet.data.data_settings import DataSettings
+    from cardinet.data.source import settings_for
 
-    chosen = validate(DataSettings, assigned(settings, "data"))
+    chosen = settings_for(source, assigned(settings, "data"))
     with Bar("checking pictures") as bar:
         found = check(source, chosen, workers=workers, progress=bar)
     if as_json:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cardinet.base.errors import WorkError
+from cardinet.base.errors import CardinetError, RequestError, WorkError
+from cardinet.base.settings import validate
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.decode import PictureError, load_picture
 from cardinet.data.findings import Finding
@@ -141,6 +142,22 @@ def open_source(
         unsplit=listing.unsplit,
     )
     return in_memory_splits(source, settings)
+
+
+def settings_for(text: Any, document: Mapping[str, Any], where: str = "") -> DataSettings:
+    """The settings in a document, for the source `text`; `where` ("data.") is the document's place in a larger one.
+
+    Raises RequestError with every wrong setting. It looks at the source too, so that they hide none of its faults.
+    """
+    try:
+        return validate(DataSettings, document, where)
+    except RequestError as wrong:
+        try:
+            if isinstance(text, str):
+                list_source(text)
+        except CardinetError as gone:
+            raise RequestError(*wrong.findings, *gone.findings) from None
+        raise
 
 
 def in_memory_splits(source: Source, settings: DataSettings) -> Source:

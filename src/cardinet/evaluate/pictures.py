@@ -11,7 +11,7 @@ from cardinet.base.settings import validate
 from cardinet.data.admission import admitted
 from cardinet.data.check import Progress
 from cardinet.data.data_settings import DataSettings
-from cardinet.data.source import Source, Split, open_source
+from cardinet.data.source import Source, Split, open_source, settings_for
 from cardinet.data.source_listing import Listing
 from cardinet.data.splitting import WHOLE
 from cardinet.evaluate.matching import choose_split, first_names, relabel
@@ -69,7 +69,7 @@ def open_pictures(
         assert run is not None
         source, chosen, notes, asked = _pictures_of_run(run, settings, split)
     else:
-        asked = validate(DataSettings, settings)
+        asked = settings_for(data, settings)
         trained = _trained(model)
         source = open_source(data, asked, lambda listing: _division(listing, asked, settings, trained, split))
         chosen = choose_split(source, split)

@@ -9,6 +9,8 @@ from typing import Any
 
 from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.base.output_paths import check_model_name, check_new_file
+from cardinet.base.settings import parse_assignments
+from cardinet.data.kinds import list_source
 from cardinet.evaluate.opening import AskedModel, AskedPictures, Opened, OpenedSoFar, opened
 from cardinet.rewrite.steps import Step, try_steps
 from cardinet.rewriting.kinds import KINDS, SEED
@@ -16,6 +18,7 @@ from cardinet.rewriting.kinds.kind import Kind
 from cardinet.rewriting.real_pictures import PROOF, TYPICAL, RealPictures, real_pictures
 from cardinet.runs.memory_checks import require_proof
 from cardinet.runs.model_file import Model
+from cardinet.train.recipe import check_alone, overrides
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,8 @@ def resolve(request: Request) -> Prepared:
     )
 
     def check_pictures(parts: OpenedSoFar) -> None:
+        if request.prune and parts.model is None:
+            _check_training(request)
         if parts.looked and parts.pictures is None and unfound:
             raise RequestError(*unfound)
 
@@ -156,6 +161,19 @@ def resolve(request: Request) -> Prepared:
     steps = steps_of(asked, found.model, request.seed)
     real = RealPictures(found.model.preprocessing) if request.prune else real_pictures(found, request.data)
     return Prepared(found, asked, steps, real)
+
+
+def _check_training(request: Request) -> None:
+    """Raise RequestError with what is wrong in the training of a pruning, as far as it is known without a model."""
+    findings = Findings()
+    with findings:
+        delta, errors = overrides(parse_assignments(list(request.training.words)).items())
+        findings.errors += errors
+        check_alone(delta)
+    with findings:
+        if request.data is not None:
+            list_source(request.data)
+    findings.raise_if_any()
 
 
 def _check_steps(asked: Sequence[Asked], model: Model, seed: int | None) -> None:

@@ -14,9 +14,9 @@ from cardinet.base.settings import merge, parse_assignments, validate
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.admission import admit
 from cardinet.data.check import findings_on_pictures
-from cardinet.data.data_settings import DataSettings, named_augmentations
+from cardinet.data.data_settings import named_augmentations
 from cardinet.data.findings import Finding
-from cardinet.data.source import Source, open_source
+from cardinet.data.source import Source, open_source, settings_for
 from cardinet.measure.memory import Memory
 from cardinet.runs.environment import device_of, require_one_process
 from cardinet.train.draft import Draft
@@ -132,7 +132,8 @@ def _state(request: Request) -> Stated:
             raise
     source: Source | None = None
     with of_source:
-        settings = validate(DataSettings, document.get("data", {}), "data.")
+        data = document.get("data", {})
+        settings = settings_for(data.get("source") if isinstance(data, Mapping) else None, data, "data.")
         source = open_source(settings.source, settings)
         if request.weights is None:  # weights may bring a size, which `check` checks
             check_size(validate(PreprocessingSettings, document.get("preprocessing", {}), "preprocessing."), source)
