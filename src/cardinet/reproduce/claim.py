@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from cardinet.explain.figures import Figure
     from cardinet.reproduce.lab import Lab
 
+Chapter = Literal[
+    "Residual networks",
+    "Depth",
+    "Width",
+    "Cardinality",
+    "Branches",
+    "Attention",
+    "Re-parameterisation",
+    "Ensembles of paths",
+    "Fusion",
+]
+"""The chapters of the book, in their order."""
+
 Certainty = Literal["printed", "counted", "second hand"]
 """printed: seen in the paper. counted: follows exactly from its description. second hand: seen in an account of it."""
 
@@ -62,6 +75,7 @@ class Claim:
     """
 
     id: str
+    chapter: Chapter
     statement: str
     paper: str
     printed: tuple[Printed, ...] = ()

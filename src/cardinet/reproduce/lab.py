@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cardinet.base.errors import Findings, RequestError
+from cardinet.base.errors import CardinetError, Findings
 from cardinet.networks.document import to_document
 from cardinet.networks.registry import find
 from cardinet.reproduce.claim import Arm, Arms
@@ -67,8 +67,8 @@ class Lab:
             with findings:
                 try:
                     self._resolved(arm, self.seeds[0], self.book / "unused")
-                except RequestError as error:
-                    raise RequestError(*(f"{name}: {finding}" for finding in error.findings)) from None
+                except CardinetError as error:
+                    raise type(error)(*(f"{name}: {finding}" for finding in error.findings)) from None
         findings.raise_if_any()
 
     def trained(self, name: str, seed: int) -> Trained:

@@ -1,0 +1,32 @@
+"""Merge-and-run against inception-like and residual networks: Zhao et al. 2016 (arXiv 1611.07718)."""
+
+from cardinet.networks.families.deeply_fused import DeeplyFused
+from cardinet.networks.families.merge_and_run import MergeAndRun
+from cardinet.reproduce.claim import Arm, Arms, Claim, Printed
+from cardinet.reproduce.rules import All, Less
+from cardinet.reproduce.scales import ScaleName
+
+MR, IL, RESNET = "merge-and-run", "inception-like", "residual"
+
+
+def arms(scale: ScaleName) -> Arms:
+    blocks = {"minutes": 3, "hour": 5, "gpu": 9}[scale]
+    return {
+        MR: Arm(network=MergeAndRun(depths=(blocks,) * 3)),
+        IL: Arm(network=DeeplyFused(depths=(blocks,) * 3, branches=2)),
+        RESNET: Arm(network=DeeplyFused(depths=(2 * blocks,) * 3)),
+    }
+
+
+CLAIM = Claim(
+    id="merge-and-run-ranks-first",
+    chapter="Fusion",
+    statement="At equal parameters merge-and-run errs less than inception-like, and that less than residual.",
+    paper="arXiv 1611.07718",
+    printed=(Printed("DFN-MR1, CIFAR-10", "4.94 %", "printed"),),
+    experiment="Three networks of equal parameters within 1 %.",
+    rule=All((Less(MR, RESNET), Less(IL, RESNET))),
+    arms=arms,
+    minutes={"minutes": 5, "hour": 240, "gpu": 240},
+    remarks=("The paper says that inception-like is only slightly better than residual.",),
+)

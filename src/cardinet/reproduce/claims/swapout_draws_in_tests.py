@@ -1,0 +1,44 @@
+"""Swapout's stochastic inference beats the deterministic one: Singh et al. 2016, Section 4 (arXiv 1605.06465)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cardinet.reproduce.claim import Arm, Arms, Claim, Printed
+from cardinet.reproduce.rules import Less, Samples
+from cardinet.reproduce.scales import ScaleName
+
+if TYPE_CHECKING:
+    from cardinet.reproduce.lab import Lab
+
+DETERMINISTIC, STOCHASTIC = "deterministic", "mean of 30 random passes"
+
+
+def arms(scale: ScaleName) -> Arms:
+    narrow = {"widths": (32, 64, 128), "stem.width": 32}
+    delta = {} if scale == "gpu" else narrow
+    return {DETERMINISTIC: Arm(network="swapout20_w4", delta=delta)}
+
+
+def measure(lab: Lab) -> Samples:
+    from cardinet.reproduce.functions import error_of
+
+    runs = [lab.trained(DETERMINISTIC, seed) for seed in lab.seeds]
+    return {
+        DETERMINISTIC: [run.error for run in runs],
+        STOCHASTIC: [error_of(run, run.model().network, passes=30) for run in runs],
+    }
+
+
+CLAIM = Claim(
+    id="swapout-draws-in-tests",
+    chapter="Ensembles of paths",
+    statement="The mean answer of many random passes of a Swapout network errs less than its deterministic answer.",
+    paper="arXiv 1605.06465, Section 4",
+    printed=(Printed("Swapout 20, width 4, stochastic inference", "5.09 %", "printed"),),
+    experiment="A Swapout network is tested with expected values, and as the mean of 30 random passes.",
+    rule=Less(STOCHASTIC, DETERMINISTIC),
+    arms=arms,
+    measure=measure,
+    minutes={"minutes": 4, "hour": 60, "gpu": 60},
+)

@@ -1,0 +1,117 @@
+"""What experiments measure beside the error of a training: values, times, and errors of a changed network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cardinet.blocks.classifier import Classifier
+    from cardinet.data.batches import Batch
+    from cardinet.networks.spec import NetworkSpec
+    from cardinet.reproduce.lab import Trained
+
+SECONDS, ROUNDS = 60.0, 40
+"""The longest time and the most rounds of a timing."""
+BATCH = 32
+"""The pictures of a timed training step."""
+
+
+def small_resnext() -> Classifier:
+    """A small ResNeXt with drawn BN statistics and parameters."""
+    from cardinet.networks.registry import find
+
+    spec = find("resnext50_32x4d").spec
+    return drawn(spec.but(depths=(1, 1, 1, 1), cardinality=4, widths=(16, 32, 64, 128), num_classes=10))
+
+
+def drawn(spec: NetworkSpec) -> Classifier:
+    """A network in eval mode whose weights, BN parameters and BN statistics are drawn from a fixed seed."""
+    import torch
+    from torch import nn
+
+    from cardinet.build.builder import build
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build(spec)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                assert module.running_mean is not None
+                assert module.running_var is not None
+                module.running_mean.normal_(0, 0.2)
+                module.running_var.uniform_(0.5, 1.5)
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+                nn.init.normal_(module.bias, 0, 0.2)
+    return network.eval()
+
+
+def largest_difference(before: nn.Module, after: nn.Module, side: int = 64) -> float:
+    """The largest difference of a logit in float64, as a share of the largest logit, over 8 random pictures."""
+    import torch
+
+    from cardinet.rewrite.proof import difference
+
+    pixels = torch.randn(8, 3, side, side, generator=torch.Generator().manual_seed(1))
+    return difference(before, after, pixels, torch.float64)
+
+
+def forward_times(networks: Mapping[str, nn.Module], side: int) -> dict[str, tuple[float, ...]]:
+    """The milliseconds of a forward pass on one picture, for each round; the networks run in turn."""
+    import torch
+
+    from cardinet.measure.timing import time_in_turn
+
+    pixels = torch.randn(1, 3, side, side)
+    with torch.inference_mode():
+        calls = {name: partial(network.eval(), pixels) for name, network in networks.items()}
+        return time_in_turn(calls, seconds=SECONDS, most=ROUNDS)
+
+
+def step_times(networks: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str, float]:
+    """The mean seconds of a training step (forward and backward) of each network, by id and delta, at 32 pixels."""
+    import statistics
+
+    import torch
+    from torch.nn import functional as F
+
+    from cardinet.build.builder import build
+    from cardinet.measure.timing import time_in_turn
+    from cardinet.networks.registry import find
+
+    pixels, labels = torch.randn(BATCH, 3, 32, 32), torch.arange(BATCH) % 10
+
+    def step(network: nn.Module) -> None:
+        network.zero_grad(set_to_none=True)
+        F.cross_entropy(network(pixels), labels).backward()
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        calls = {
+            name: partial(step, build(find(id).spec.but(**delta)).train()) for name, (id, delta) in networks.items()
+        }
+        times = time_in_turn(calls, seconds=SECONDS, most=ROUNDS)
+    return {name: statistics.fmean(found) / 1000 for name, found in times.items()}
+
+
+def error_of(run: Trained, network: nn.Module, passes: int = 1) -> float:
+    """The error of another network on the test pictures of a run, with the run's preprocessing."""
+    from cardinet.evaluate.classification import evaluate
+    from cardinet.runs.run_pictures import open_pictures
+
+    model, source = run.model(), open_pictures(run.folder.record())
+    test = source.splits["test"]
+    return evaluate(network.eval(), test, model.preprocessing, len(model.classes), passes=passes).error
+
+
+def test_batch(run: Trained, pictures: int) -> Batch:
+    """The first test pictures of a run."""
+    from cardinet.data.batches import evaluation_batches
+    from cardinet.runs.run_pictures import open_pictures
+
+    test = open_pictures(run.folder.record()).splits["test"]
+    preprocessing = run.model().preprocessing
+    return next(iter(evaluation_batches(test, preprocessing, batch_size=pictures, workers=0, device="cpu")))

@@ -1,0 +1,118 @@
+"""The book: a finished claim is not run again, a changed one is; trainings are shared; the page holds the verdicts."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from cardinet.base.errors import RequestError, WorkError
+from cardinet.report.book_page import book_page
+from cardinet.reproduce.book import Book
+from cardinet.reproduce.claim import Arm, Arms, Claim
+from cardinet.reproduce.claims import find_claim
+from cardinet.reproduce.job import reproduce
+from cardinet.reproduce.lab import Lab
+from cardinet.reproduce.request import Prepared, Request, laboratory, resolve
+from cardinet.reproduce.rules import Less, Within
+from cardinet.reproduce.scales import ScaleName
+
+TINY = {"training.length": "3 steps", "data.limit": 40}
+
+
+def arms(scale: ScaleName) -> Arms:
+    delta = {"depths": (1, 1, 1), "widths": (4, 8, 8), "stem.width": 4}
+    plain = delta | {"shortcut.kind": "none"}
+    return {
+        "with": Arm(network="resnet20_cifar", delta=delta, settings=TINY),
+        "without": Arm(network="resnet20_cifar", delta=plain, settings=TINY),
+    }
+
+
+CLAIM = Claim(
+    id="tiny",
+    chapter="Depth",
+    statement="A test <claim>.",
+    paper="none",
+    experiment="Two tiny networks.",
+    rule=Less("with", "without"),
+    arms=arms,
+    minutes={"minutes": 1},
+)
+
+
+def prepared(folder: Path, claim: Claim = CLAIM) -> Prepared:
+    request = Request(names=("tiny",), out=folder, seeds=2)
+    return Prepared(folder, ((claim, laboratory(claim, request, lambda what, done, total: None)),), ())
+
+
+def test_a_finished_claim_is_not_run_again_and_a_changed_one_is(tmp_path: Path) -> None:
+    ran: list[bool] = []
+    first = reproduce(prepared(tmp_path), lambda claim, found, now: ran.append(now))
+    again = reproduce(prepared(tmp_path), lambda claim, found, now: ran.append(now))
+    stricter = dataclasses.replace(CLAIM, rule=Less("with", "without", by=0.5))
+    reproduce(prepared(tmp_path, stricter), lambda claim, found, now: ran.append(now))
+    assert ran == [True, False, True]
+    assert first[0][1] == again[0][1]
+    assert len(first[0][1].samples["with"]) == 2
+    runs = list((tmp_path / "runs").iterdir())
+    assert len(runs) == 4  # two arms and two seeds, not trained again for the stricter rule
+
+
+def test_the_page_shows_rule_values_and_verdict_and_escapes(tmp_path: Path) -> None:
+    page = book_page(reproduce(prepared(tmp_path)))
+    assert "A test &lt;claim&gt;." in page
+    assert CLAIM.rule.sentence() in page
+    assert "seed 1" in page
+
+
+def test_a_damaged_document_is_named(tmp_path: Path) -> None:
+    reproduce(prepared(tmp_path))
+    (tmp_path / "claims" / "tiny.json").write_text('{"claim": 3}')
+    with pytest.raises(WorkError, match=r"tiny\.json"):
+        Book(tmp_path).finished(CLAIM)
+
+
+def test_all_faults_of_a_request_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    request = Request(names=("shortcut-matters", "equal-count"), scale="minute", seeds=0, out=tmp_path / "file")
+    with pytest.raises(RequestError) as raised:
+        resolve(request)
+    text = " ".join(raised.value.findings)
+    for part in ("shortcuts-matter", "equal-counts", "nearest: minutes", "seeds", "is a file"):
+        assert part in text
+    with pytest.raises(RequestError, match="--all"):
+        resolve(Request())
+
+
+def test_faults_of_an_arm_are_found_before_any_training(tmp_path: Path) -> None:
+    absent = Arm(network="resnet20_cifar", settings={"data.source": str(tmp_path)})
+    wrong = dataclasses.replace(CLAIM, arms=lambda scale: {"with": absent})
+    lab: Lab = laboratory(wrong, Request(names=("tiny",), out=tmp_path / "book"), lambda what, done, total: None)
+    with pytest.raises(WorkError, match="with: "):
+        lab.check()
+    assert not (tmp_path / "book").exists()
+
+
+QUICK = (
+    "equal-counts",
+    "forms-are-equal",
+    "attention-costs-little",
+    "reduced-inception",
+    "repvgg-is-one-function",
+    "between-ordinary-and-depthwise",
+    "stochastic-depth-mean-depth",
+)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_claims_without_a_training_are_confirmed(name: str, tmp_path: Path) -> None:
+    claim = find_claim(name)
+    lab = laboratory(claim, Request(names=(name,), out=tmp_path), lambda what, done, total: None)
+    samples = claim.measure(lab)
+    assert claim.rule.verdict(samples).outcome == "confirmed", samples
+
+
+def test_a_rule_that_does_not_hold_is_said() -> None:
+    assert Within("x", 0, 1).verdict({"x": (2.0,)}).outcome == "contradicted"

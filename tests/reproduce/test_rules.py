@@ -1,0 +1,59 @@
+"""Rules of verdict, against scipy's own tests and by hand."""
+
+from __future__ import annotations
+
+import pytest
+from scipy import stats
+
+from cardinet.reproduce.rules import All, Equal, Exactly, Less, Within, difference, falling
+
+FIRST, SECOND = (1.0, 1.2, 0.9, 1.1), (1.5, 1.6, 1.7, 1.4)
+
+
+def test_the_interval_is_that_of_a_paired_t_test() -> None:
+    found = difference(FIRST, SECOND)
+    expected = stats.ttest_rel(SECOND, FIRST).confidence_interval(0.90)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-12)
+    assert found.mean == pytest.approx(0.5)
+    assert found.n == 4
+
+
+@pytest.mark.parametrize("by", [0.0, 0.2, 0.4])
+def test_less_is_a_one_sided_paired_t_test_at_five_percent(by: float) -> None:
+    verdict = Less("a", "b", by=by).verdict({"a": FIRST, "b": SECOND})
+    shifted = [value - by for value in SECOND]
+    p = stats.ttest_rel(shifted, FIRST, alternative="greater").pvalue
+    assert (verdict.outcome == "confirmed") == (p < 0.05)
+
+
+def test_less_has_three_verdicts() -> None:
+    samples = {"low": FIRST, "high": SECOND, "like low": (1.1, 1.0, 1.1, 1.0)}
+    assert Less("low", "high").verdict(samples).outcome == "confirmed"
+    assert Less("high", "low").verdict(samples).outcome == "contradicted"
+    assert Less("low", "like low").verdict(samples).outcome == "not confirmed at this scale"
+
+
+def test_equality_needs_three_seeds_and_an_interval_within_the_margin() -> None:
+    near = {"a": (1.0, 1.1, 0.9), "b": (1.01, 1.1, 0.9)}
+    assert Equal("a", "b", margin=0.05).verdict(near).outcome == "confirmed"
+    assert Equal("a", "b", margin=0.001).verdict(near).outcome == "not confirmed at this scale"
+    two = {name: values[:2] for name, values in near.items()}
+    assert Equal("a", "b", margin=0.5).verdict(two).outcome == "not confirmed at this scale"
+    far = {"a": (1.0, 1.1, 0.9), "b": (2.0, 2.1, 1.9)}
+    assert Equal("a", "b", margin=0.5).verdict(far).outcome == "contradicted"
+
+
+def test_values_without_a_spread() -> None:
+    samples = {"count": (12.0,), "ratio": (0.7,)}
+    assert Exactly({"count": 12}).verdict(samples).outcome == "confirmed"
+    assert Exactly({"count": 13}).verdict(samples).outcome == "contradicted"
+    assert Within("ratio", 0.65, 0.85).verdict(samples).outcome == "confirmed"
+    assert Within("ratio", 0.1, 0.2).verdict(samples).outcome == "contradicted"
+
+
+def test_several_rules_are_as_weak_as_the_weakest() -> None:
+    samples = {"a": FIRST, "b": SECOND, "c": (2.5, 2.6, 2.7, 2.4), "d": (2.6, 2.5, 2.6, 2.5)}
+    assert falling(("c", "b", "a")).verdict(samples).outcome == "confirmed"
+    assert falling(("d", "c", "b")).verdict(samples).outcome == "not confirmed at this scale"
+    assert falling(("a", "b", "c")).verdict(samples).outcome == "contradicted"
+    assert len(All((Less("a", "b"), Less("b", "c"))).verdict(samples).reasons) == 2
