@@ -100,11 +100,12 @@ def step_times(networks: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[st
 def error_of(run: Trained, network: nn.Module, passes: int = 1) -> float:
     """The error of another network on the test pictures of a run, with the run's preprocessing."""
     from cardinet.evaluate.classification import evaluate
+    from cardinet.evaluate.evaluation_settings import EvaluationSettings
     from cardinet.runs.run_pictures import open_pictures
 
     model, source = run.model(), open_pictures(run.folder.record())
-    test = source.splits["test"]
-    return evaluate(network.eval(), test, model.preprocessing, len(model.classes), passes=passes).error
+    how, test = EvaluationSettings(passes=passes), source.splits["test"]
+    return evaluate(network.eval(), test, model.preprocessing, len(model.classes), how).error
 
 
 def test_batch(run: Trained, pictures: int) -> Batch:
