@@ -177,5 +177,8 @@ def _spec(network: str | Any) -> Any:
     if isinstance(network, str):
         return find(network).spec
     if not isinstance(network, NetworkSpec):
-        raise RequestError(f"{network!r} is not a network: give a name such as resnet50, or a description.")
+        shown = repr(network) if isinstance(network, int | float | None) else type(network).__name__
+        raise RequestError(
+            f"{shown} is not a network's name or description: give a name such as resnet50, or the .spec of a network."
+        )
     return network

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import cardinet
 from cardinet.base.errors import CardinetError, RequestError, WorkError
+from cardinet.data.data_settings import DataSettings
+from cardinet.data.source import open_source
 from cardinet.evaluate.pictures import OpenedPictures, open_pictures
+from cardinet.explain.job import explain_model
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model, load_model
 from cardinet.train.job import start
@@ -116,6 +122,31 @@ def test_bad_pictures_are_refused_or_left_out(tmp_path: Path, undivided: tuple[P
     found = opened(root, undivided[2], on_bad_image="skip")
     assert len(found.pictures) == 10
     assert "2 of 12 pictures cannot be used and were left out (on_bad_image = skip)." in found.notes
+
+
+IN_PYTHON: dict[str, Callable[..., object]] = {
+    "evaluate": lambda model, data, out, **settings: cardinet.evaluate(model, data, **settings),
+    "export": lambda model, data, out, **settings: cardinet.export(model, out / "x.pt2", data=data, **settings),
+    "explain": lambda model, data, out, **settings: explain_model("paths", model, data, **settings),
+}
+
+
+@pytest.mark.parametrize("function", IN_PYTHON)
+def test_what_a_message_advises_works_in_python(
+    tmp_path: Path, undivided: tuple[Path, RunFolder, Model], function: str
+) -> None:
+    """A refusal of bad pictures names the keyword; a wrong keyword, and one beside an opened source, are refused."""
+    root, call = folder(tmp_path / "other", count=4), IN_PYTHON[function]
+    damage(root / "ant" / "0.png")
+    with pytest.raises(WorkError) as error:
+        call(undivided[2], root, tmp_path)
+    advised = re.search(r'in Python (\w+)="(\w+)"', str(error.value))
+    assert advised is not None
+    call(undivided[2], root, tmp_path, **{advised[1]: advised[2]})
+    with pytest.raises(RequestError, match="on_bad_image = 'skp'"):
+        call(undivided[2], root, tmp_path, **{advised[1]: "skp"})
+    with pytest.raises(RequestError, match=r"limit=3: an opened source is read as it was opened"):
+        call(undivided[2], open_source("digits", DataSettings()), tmp_path, limit=3)
 
 
 def test_a_run_says_how_many_it_skipped(tmp_path: Path) -> None:

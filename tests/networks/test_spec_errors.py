@@ -204,5 +204,5 @@ def test_changes_are_judged_together() -> None:
 
 @pytest.mark.parametrize("network", [None, 5, Shortcut(), Residual])
 def test_what_is_no_network(network: Any) -> None:
-    with pytest.raises(RequestError, match="is not a network: give a name such as resnet50"):
+    with pytest.raises(RequestError, match="is not a network's name or description: give a name such as resnet50"):
         cardinet.create(network)

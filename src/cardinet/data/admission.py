@@ -32,7 +32,8 @@ def admit(source: Source, settings: DataSettings, findings: Sequence[Finding]) -
         return source, []
     if settings.on_bad_image == "fail":
         more = [f"... and {len(findings) - MOST} more."] if len(findings) > MOST else []
-        advice = "Repair or remove them (cardinet check-data lists all), or leave them out: --on-bad-image skip."
+        advice = "Repair or remove them (cardinet check-data lists all), or leave them out: --on-bad-image skip "
+        advice += '(in Python on_bad_image="skip").'
         raise WorkError(*(finding.sentence() for finding in findings[:MOST]), *more, advice)
     return without_pictures(source, {finding.identity for finding in findings}, settings), findings
 

@@ -10,7 +10,7 @@ from cardinet.data.source import Source
 from cardinet.evaluate.answers import answer_table
 from cardinet.evaluate.classification import Evaluation, evaluate
 from cardinet.evaluate.evaluation_settings import EvaluationSettings
-from cardinet.evaluate.opening import Opened
+from cardinet.evaluate.opening import Opened, as_words
 from cardinet.evaluate.request import Request, resolve
 from cardinet.measure.available_memory import require_confusion
 from cardinet.runs.memory_checks import require_batch
@@ -64,16 +64,19 @@ def evaluate_model(
     batch_size: int = BATCH_SIZE,
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    **settings: Any,
 ) -> Evaluation:
     """Evaluate a model, or the model in a run folder or model file, on `data`.
 
-    `data` is an opened source or its text ("flowers/", "parquet:PATH", "digits"); `pictures.open_pictures` chooses the
-    pictures of a text. The default `split` is the test split, else the nearest one. `EvaluationSettings` explains
-    the rest. It runs on the model's device. Raises RequestError or WorkError with all faults.
+    `data` is an opened source or its text ("flowers/", "parquet:PATH", "digits"). `pictures.open_pictures` chooses the
+    pictures of a text, and `settings` say how they are read (limit=30, on_bad_image="skip"). The default `split` is the
+    test split, else the nearest one. `EvaluationSettings` explains the rest. It runs on the model's device. Raises
+    RequestError or WorkError with all faults.
     """
     request = Request(
         model=model,
         data=data if isinstance(data, Source) else str(data),
+        words=as_words(settings),
         split=split,
         how=EvaluationSettings(crops=crops, passes=passes, batch_size=batch_size, workers=workers),
     )

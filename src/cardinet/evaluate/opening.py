@@ -158,6 +158,11 @@ def _pictures(
 ) -> OpenedPictures | None:
     """The pictures for a model. The model is None if it could not be opened or is not made yet."""
     if isinstance(wanted.data, Source):
+        if wanted.words:
+            raise RequestError(
+                f"{', '.join(wanted.words)}: an opened source is read as it was opened; open it with these settings, "
+                "or give its text."
+            )
         if model is not None and not wanted.any_classes:
             check_classes(model, wanted.data)
         return OpenedPictures(wanted.data, choose_split(wanted.data, wanted.split), ())
@@ -173,6 +178,11 @@ def _pictures(
         also=wanted.also,
         progress=progress,
     )
+
+
+def as_words(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Settings that a Python call gives as arguments (`limit=30`), as the words of a request."""
+    return tuple(f"{key}={value}" for key, value in settings.items())
 
 
 def model_path(model: str) -> Path | None:

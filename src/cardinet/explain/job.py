@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cardinet.data.source import Source
-from cardinet.evaluate.opening import Opened
+from cardinet.evaluate.opening import Opened, as_words
 from cardinet.explain.answer import Answer
 from cardinet.explain.question import Progress, Subject
 from cardinet.explain.request import Asked, Request, resolve
@@ -60,7 +60,7 @@ def explain_model(
         question=question,
         model=model,
         data=data if isinstance(data, Source) or data is None else str(data),
-        words=[f"{key}={value}" for key, value in settings.items()],
+        words=as_words(settings),
         split=split,
         seed=seed,
         batch_size=batch_size,

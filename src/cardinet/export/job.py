@@ -16,7 +16,9 @@ from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.files import publish_files, temporary_folder_beside
 from cardinet.base.output_paths import path_of
 from cardinet.base.version import __version__
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source
+from cardinet.evaluate.opening import as_words
 from cardinet.export import runner
 from cardinet.export.extras import library
 from cardinet.export.file_maker import Files, Maker, Progress
@@ -91,18 +93,19 @@ def export_file(
     """Write a model, or that of a run folder or model file, in the format of the path's suffix.
 
     The suffixes are .onnx, .xml of OpenVINO and .pt2 of torch.export. `data`, an opened source or its text, has the
-    pictures for the proof. `how` are arguments of `Request`, such as `int8=True`. Raises as `export_model`, and
-    RequestError for another suffix.
+    pictures for the proof. `how` are arguments of `Request`, such as `int8=True`, and settings of the pictures, such as
+    `on_bad_image="skip"`. Raises as `export_model`, and RequestError for another suffix.
     """
     out = path_of(path)
     format = format_of(out)
     if "format" not in how and format is None:
         raise RequestError(f"{path}: the suffix gives the format of the file; use one of {suffixes()}.")
+    words = as_words({key: how.pop(key) for key in [*how] if key in DataSettings.model_fields})
     if unknown := sorted(how.keys() - {field.name for field in fields(Request)}):
         known = ", ".join(field.name for field in fields(Request) if field.name != "out")
         raise RequestError(f'An export has no option "{unknown[0]}"; it has {known}.')
     request = Request(**{"format": format.name if format else None, **how, "out": out})
-    found = resolve(request, model, data if data is None or isinstance(data, Source) else str(data))
+    found = resolve(request, model, data if data is None or isinstance(data, Source) else str(data), words)
     return export_model(found.model, request, found.source)
 
 
