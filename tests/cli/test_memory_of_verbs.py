@@ -17,18 +17,21 @@ VERBS: dict[str, tuple[tuple[str, ...], str]] = {
     "info": ((), ""),
     "eval": (("--data", "digits"), "An evaluation needs about "),
     "predict": (("red.png",), ""),
+    "explain paths": ((), ""),
     "rewrite": (("--fold", "--out", "b.safetensors"), "The proof of these rewrites needs about "),
     "export": (("--format", "torch-export", "--out", "b.pt2"), "The export, with batches of 64 pictures of 8 x 8 "),
     "push": (("me/it", "--dry-run", "there"), "The push of "),
 }
-"""By verb that opens a model: its other words, and what is refused where the model is all that fits."""
+"""By verb that opens a model, with the words before the model: its other words, and what is refused if only the model
+fits into the memory.
+"""
 
 
 def test_every_verb_that_opens_a_model_is_here() -> None:
     commands = command_line().commands
     models = {name for name, verb in commands.items() if any("MODEL" in str(p.metavar) for p in verb.params)}
-    assert models == set(VERBS)
-    assert len(VERBS) == 6
+    assert models == {words.split()[0] for words in VERBS}
+    assert len(VERBS) == 7
 
 
 def only(path: Path) -> list[str]:
@@ -49,12 +52,12 @@ def test_a_model_that_does_not_fit(
     words, _ = VERBS[verb]
     with pytest.MonkeyPatch.context() as patch:
         with_memory(patch, tmp_path_factory.mktemp("machine"), 1024)
-        said = cli(verb, digits_run / "model.safetensors", *words)
+        said = cli(*verb.split(), digits_run / "model.safetensors", *words)
         assert said.code == 2
         assert "error: The network of " in said.err
         assert "memory are available on cpu. --no-bounds lifts this bound" in said.err
         assert only(place) == ["red.png"]
-        assert cli(verb, digits_run / "model.safetensors", *words, "--no-bounds").code == 0
+        assert cli(*verb.split(), digits_run / "model.safetensors", *words, "--no-bounds").code == 0
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -66,7 +69,7 @@ def test_work_that_does_not_fit_beside_the_model(
     needed = network_bytes(cardinet.load(digits_run).network)
     with pytest.MonkeyPatch.context() as patch:
         with_memory(patch, tmp_path_factory.mktemp("machine"), int(1.5 * needed))
-        said = cli(verb, digits_run / "model.safetensors", *words)
+        said = cli(*verb.split(), digits_run / "model.safetensors", *words)
     assert said.code == (2 if refused else 0)
     assert f"error: {refused}" in said.err if refused else said.out
     assert only(place) == ["red.png"]

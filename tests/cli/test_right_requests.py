@@ -182,6 +182,8 @@ def test_json_is_one_document_and_talk_is_elsewhere(cli: Cli, digits_run: Path) 
         "train": ["train", *TINY, "--data", "two", "--epochs", "1"],
         "eval": ["eval", digits_run],
         "predict": ["predict", digits_run, "red.png"],
+        "explain": ["explain", "paths", digits_run],
+        "reproduce": ["reproduce"],
         "rewrite": ["rewrite", digits_run, "--form", "b", "--out", "b.safetensors"],
         "export": ["export", digits_run, "--format", "torch-export", "--out", "program.pt2", "--pictures", "8"],
         "report": ["report", digits_run],

@@ -1,6 +1,6 @@
 """The entry point: streams, Ctrl-C, and what a user sees of an error.
 
-It imports little at first: a Ctrl-C in the import of all that the verbs need is none of an error either.
+It imports little at first, so that a Ctrl-C while the verbs are imported is no error either.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _EMPTY = re.compile(r"(--[a-z-]+=)?")
 
 
 def run() -> NoReturn:
-    """Run the command line and leave with its exit code: 0 done, 1 the work failed, 2 the request was wrong, 130."""
+    """Run the command line and exit: 0 done, 1 the work failed, 2 the request was wrong, 130 stopped by the user."""
     with Stop() as stop:
         try:
             open_streams()
@@ -30,7 +30,7 @@ def run() -> NoReturn:
         except BaseException:
             if not stop.asked:
                 raise
-            # A library, or an interrupted import, has turned the Ctrl-C into another error.
+            # A library or an interrupted import has turned the Ctrl-C into another error.
             errors(["Stopped."])
             code = 130
     if stop.asked:

@@ -19,28 +19,29 @@ if TYPE_CHECKING:
 
 def reproduce(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="CLAIM ...", help="Claims by name.", show_default=False)
+        list[str] | None, typer.Argument(metavar="CLAIM ...", help="The names of claims.", show_default=False)
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="The whole book.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Try all claims.")] = False,
     scale: Annotated[
-        str, typer.Option("--scale", metavar="minutes|hour|gpu", help="How much is trained for a verdict.")
+        str, typer.Option("--scale", metavar="minutes|hour|gpu", help="How much to train for a verdict.")
     ] = "minutes",
     data: Annotated[
-        str | None, typer.Option("--data", metavar="SOURCE", help="Other pictures than those of the scale.")
+        str | None, typer.Option("--data", metavar="SOURCE", help="The pictures to use. Default: those of the scale.")
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option("--seeds", min=1, metavar="N", help="Seeds a claim, instead of its own number.")
+        int | None,
+        typer.Option("--seeds", min=1, metavar="N", help="The number of seeds per claim. Default: the claim's own."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="The book's folder; one that is there is continued.")
+        Path | None, typer.Option("--out", metavar="DIR", help="The folder of the book. An existing book is continued.")
     ] = None,
     no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:
-    """Try claims of the papers: train what they compare, and judge by a rule that is older than the run.
+    """Try claims of the papers: train the networks that they compare, and judge by a rule from before the run.
 
-    Without CLAIM the claims are listed. A verdict is confirmed, not confirmed at this scale, or contradicted. The book
-    is a folder: a finished claim is not run again, and book.html there shows all that are finished.
+    Without CLAIM it lists the claims. A verdict is confirmed, not confirmed at this scale, or contradicted. The book is
+    a folder. It keeps finished claims, which are not run again, and its book.html shows all of them.
     """
     if not names and not every:
         _list(as_json=as_json)
