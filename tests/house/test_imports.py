@@ -18,6 +18,8 @@ BY_TEXT = {
     "cardinet.build.binding": "the modules of parts",
     "cardinet.data.kinds": "the kinds of sources",
     "cardinet.data.data_settings": "the table of augmentations",
+    "cardinet.explain.questions": "the questions",
+    "cardinet.reproduce.claims": "the claims",
     "cardinet.train.recipe": "the tables of optimizers, schedules, objectives and methods",
 }
 """The files that have modules of the package loaded by text, and which."""
@@ -46,6 +48,32 @@ KINDS: dict[str, tuple[dict[str, str], set[str]]] = {
         {"a": "TABLE = Table('lab.kinds')", "kinds/__init__": "", "kinds/one": "import lab.a"},
         {"lab.a", "lab.kinds.one"},
     ),
+    "as text of something in it": ({"a": "import lab.b", "b": "PLACE = 'lab.a:run'"}, {"lab.a", "lab.b"}),
+    "as text of an attribute": ({"a": "import lab.b", "b": "resolve_name('lab.a.run')"}, {"lab.a", "lab.b"}),
+    "as text added up": (
+        {"a": "import lab.kinds", "kinds/__init__": "import_module('lab.kinds.' + name)", "kinds/one": "import lab.a"},
+        {"lab.a", "lab.kinds", "lab.kinds.one"},
+    ),
+    "by the file's own name": (
+        {"a": "import lab.kinds", "kinds/__init__": "import_module(f'{__name__}.{x}')", "kinds/one": "import lab.a"},
+        {"lab.a", "lab.kinds", "lab.kinds.one"},
+    ),
+    "by the name of its package": (
+        {"kinds/__init__": "", "kinds/a": "import_module(__package__ + '.b')", "kinds/b": "import lab.kinds.a"},
+        {"lab.kinds.a", "lab.kinds.b"},
+    ),
+    "as a relative text": (
+        {"kinds/__init__": "", "kinds/a": "import_module('.b', __package__)", "kinds/b": "import lab.kinds.a"},
+        {"lab.kinds.a", "lab.kinds.b"},
+    ),
+    "as an attribute of a package": (
+        {"a": "from lab import kinds\nkinds.one.f()", "kinds/__init__": "", "kinds/one": "import lab.a"},
+        {"lab.a", "lab.kinds.one"},
+    ),
+    "as an attribute of an attribute": (
+        {"a": "import lab.kinds as k\ndef f():\n    k.one.g.h()", "kinds/__init__": "", "kinds/one": "import lab.a"},
+        {"lab.a", "lab.kinds.one"},
+    ),
     "through a name of the package": (
         {"a": "from lab import x", "__init__": "def __getattr__(name):\n    from lab.a import x\n    return x"},
         {"lab", "lab.a"},
@@ -55,7 +83,7 @@ KINDS: dict[str, tuple[dict[str, str], set[str]]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_circle_of_every_kind_is_found(kind: str, tmp_path: Path) -> None:
-    assert len(KINDS) == 8
+    assert len(KINDS) == 16
     files, circle = KINDS[kind]
     assert circles(graph(sources(package(tmp_path, {**files, "outside": "import lab.a"})))) == [circle]
 
@@ -107,7 +135,7 @@ def test_descriptions_import_no_torch(files: dict[str, ast.Module], edges: Graph
 
 
 def test_modules_are_named_as_text_at_few_places(files: dict[str, ast.Module]) -> None:
-    by_text = {name: named_as_text(tree, files) for name, tree in files.items()}
+    by_text = {name: named_as_text(tree, files, name) for name, tree in files.items()}
     assert {name for name, texts in by_text.items() if texts} == set(BY_TEXT)
     assert set(by_text["cardinet.build.binding"]) == {"cardinet.blocks."}
 
@@ -115,7 +143,7 @@ def test_modules_are_named_as_text_at_few_places(files: dict[str, ast.Module]) -
 def test_the_parts_of_recipes_are_found_in_folders(files: dict[str, ast.Module], edges: Graph) -> None:
     """And what they import does not come back to the recipe."""
     recipe, pictures = (
-        named_as_text(files[name], files) for name in ("cardinet.train.recipe", "cardinet.data.data_settings")
+        named_as_text(files[name], files, name) for name in ("cardinet.train.recipe", "cardinet.data.data_settings")
     )
     tables = recipe | pictures
     assert set(tables) == {
