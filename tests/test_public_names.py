@@ -90,12 +90,12 @@ def test_a_model_is_saved_under_the_name_of_a_model_only(name: str, model: Model
 
 def test_numbers_of_an_evaluation_that_are_refused(model: Model) -> None:
     with pytest.raises(cardinet.RequestError) as error:
-        cardinet.evaluate(model, "digits", batch_size=0, passes=-1, crops=5, workers=-1)
+        cardinet.evaluate(model, "digits", batch_size=0, passes=-1, crops=5, workers=-1)  # type: ignore[arg-type]
     assert error.value.findings == (
         "batch_size = 0: give a whole number from 1 on.",
         "passes = -1: give a whole number from 1 to 10,000.",
         "workers = -1: give a whole number from 0 to 256.",
-        "crops = 5: give 1 or 10.",
+        'crops = 5: give 1, 10 or "dense".',
     )
 
 

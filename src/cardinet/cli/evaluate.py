@@ -25,9 +25,12 @@ from cardinet.cli.talk import print_json, say, show
 
 if TYPE_CHECKING:
     from cardinet.evaluate.classification import Evaluation
+    from cardinet.evaluate.evaluation_settings import Crops
     from cardinet.evaluate.opening import Make
     from cardinet.evaluate.request import Request
     from cardinet.runs.model_file import Model
+
+_CROPS: dict[str, Crops] = {"1": 1, "10": 10, "dense": "dense"}
 
 
 def evaluate(
@@ -43,10 +46,18 @@ def evaluate(
     std: Annotated[
         str | None, typer.Option("--std", metavar="X,X,X", help="The deviation of each channel. Default: the model's.")
     ] = None,
+    size: Annotated[
+        int | None, typer.Option("--size", min=1, metavar="N", help="The side of the input. Default: the model's.")
+    ] = None,
     crops: Annotated[
-        Literal[1, 10],
-        typer.Option("--crops", metavar="1|10", help="10: average the corners, the centre and their mirror images."),
-    ] = 1,
+        Literal["1", "10", "dense"],
+        typer.Option(
+            "--crops",
+            metavar="1|10|dense",
+            help="10: average the corners, the centre and their mirror images. dense: average all places of the whole "
+            "picture.",
+        ),
+    ] = "1",
     passes: Annotated[
         int, typer.Option("--passes", min=1, max=PASSES, metavar="N", help="Average N random passes (Swapout).")
     ] = 1,
@@ -78,7 +89,8 @@ def evaluate(
         prepare=prepare,
         mean=mean,
         std=std,
-        how=EvaluationSettings(crops=crops, passes=passes, top=top, batch_size=batch_size, workers=workers),
+        size=size,
+        how=EvaluationSettings(crops=_CROPS[crops], passes=passes, top=top, batch_size=batch_size, workers=workers),
         device=device,
         compare=compare,
         out=out,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,12 +15,12 @@ from torch.nn import functional as F
 from cardinet.base.errors import WorkError
 from cardinet.blocks.merge import stochastic_inference
 from cardinet.blocks.training_mode import eval_mode
-from cardinet.data.batches import Batch, evaluation_batches
+from cardinet.data.batches import Batch
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Split
 from cardinet.evaluate.evaluation_settings import PLAIN, EvaluationSettings
 from cardinet.evaluate.scores import mean, pairs, scores
-from cardinet.evaluate.ten_crop import CROPS, ten_crop_batches
+from cardinet.evaluate.views import VIEWS
 from cardinet.runs.prediction import as_input, log_probabilities, top_classes
 
 
@@ -107,16 +106,12 @@ def evaluate(
     WorkError if a picture cannot be decoded or was not counted exactly once.
     """
     tally = _Tally(split, classes, how.top)
-    if how.crops == CROPS:
-        batches = ten_crop_batches(split, preprocessing, batch_size=max(1, how.batch_size // CROPS), device=device)
-    else:
-        batches = evaluation_batches(
-            split, preprocessing, batch_size=how.batch_size, workers=how.workers, device=device
-        )
+    view = VIEWS[how.crops]
     with eval_mode(network):
-        for batch in batches:
+        shown = view.network(network, preprocessing).eval()
+        for batch in view.batches(split, preprocessing, how, device):
             pixels = as_input(network, batch.pixels)
-            tally.add(batch, _averaged(network, pixels, classes, how, tally.done))
+            tally.add(batch, view.combined(_averaged(shown, pixels, classes, how.passes, tally.done)))
             if progress is not None:
                 progress(tally.done, len(split))
     return tally.evaluation()
@@ -162,14 +157,10 @@ class _Tally:
         )
 
 
-def _averaged(network: nn.Module, pixels: Tensor, classes: int, how: EvaluationSettings, seed: int) -> Tensor:
-    """Logarithms of mean probabilities over crops and passes, float64 (pictures, classes)."""
-    if how.passes > 1:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            logs = stochastic_inference(network, pixels, how.passes).log()
-    else:
-        logs = log_probabilities(network, pixels, classes)
-    if how.crops == CROPS:
-        logs = logs.view(-1, CROPS, logs.shape[1]).logsumexp(1) - math.log(CROPS)
-    return logs
+def _averaged(network: nn.Module, pixels: Tensor, classes: int, passes: int, seed: int) -> Tensor:
+    """Logarithms of mean probabilities over passes, float64 (inputs, classes)."""
+    if passes == 1:
+        return log_probabilities(network, pixels, classes)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return stochastic_inference(network, pixels, passes).log()

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from cardinet.base.errors import Findings, RequestError
 from cardinet.base.whole_numbers import PASSES, WORKERS, require_whole
 from cardinet.evaluate.ten_crop import CROPS
 from cardinet.runs.prediction import BATCH_SIZE
 
+Crops = Literal[1, 10, "dense"]
+"""The views of a picture whose answers are averaged; see `views`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSettings:
     """The crops and passes whose answers are averaged, the classes that are kept, and the speed.
 
-    With 10 `crops` the probabilities of ten crops are averaged, and the loss is that of the average. With several
+    With 10 `crops` the probabilities of ten crops are averaged, and the loss is that of the average. With "dense" the
+    network slides over the whole picture, and the scores of all places are averaged (`dense`). With several
     `passes` the probabilities of random passes are averaged, drawn from a fixed seed (Swapout's stochastic inference).
     `top` is the number of most probable classes that are kept for each picture. `batch_size` pictures are computed
     together, and `workers` processes decode them; 0: this process decodes them.
     """
 
-    crops: int = 1
+    crops: Crops = 1
     passes: int = 1
     top: int = 5
     batch_size: int = BATCH_SIZE
@@ -36,8 +41,8 @@ class EvaluationSettings:
         with findings:
             require_whole(0, WORKERS, workers=self.workers)
         with findings:
-            if type(self.crops) is not int or self.crops not in (1, CROPS):
-                raise RequestError(f"crops = {self.crops!r}: give 1 or {CROPS}.")
+            if type(self.crops) not in (int, str) or self.crops not in get_args(Crops):
+                raise RequestError(f'crops = {self.crops!r}: give 1, {CROPS} or "dense".')
         findings.raise_if_any()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from cardinet.data.source import Source
 from cardinet.evaluate.answers import answer_table
 from cardinet.evaluate.classification import Evaluation, evaluate
-from cardinet.evaluate.evaluation_settings import EvaluationSettings
+from cardinet.evaluate.evaluation_settings import Crops, EvaluationSettings
 from cardinet.evaluate.opening import Opened, as_words
 from cardinet.evaluate.request import Request, resolve
 from cardinet.measure.available_memory import require_confusion
@@ -59,7 +59,8 @@ def evaluate_model(
     data: Source | str | Path,
     *,
     split: str | None = None,
-    crops: int = 1,
+    size: int | None = None,
+    crops: Crops = 1,
     passes: int = 1,
     batch_size: int = BATCH_SIZE,
     workers: int = 0,
@@ -70,7 +71,7 @@ def evaluate_model(
 
     `data` is an opened source or its text ("flowers/", "parquet:PATH", "digits"). `pictures.open_pictures` chooses the
     pictures of a text, and `settings` say how they are read (limit=30, on_bad_image="skip"). The default `split` is the
-    test split, else the nearest one. `EvaluationSettings` explains the rest. It runs on the model's device. Raises
+    test split, else the nearest one. `size` is another side of the input. `EvaluationSettings` explains the rest. It runs on the model's device. Raises
     RequestError or WorkError with all faults.
     """
     request = Request(
@@ -78,6 +79,7 @@ def evaluate_model(
         data=data if isinstance(data, Source) else str(data),
         words=as_words(settings),
         split=split,
+        size=size,
         how=EvaluationSettings(crops=crops, passes=passes, batch_size=batch_size, workers=workers),
     )
     return measure(request, resolve(request), progress)

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from cardinet.base.errors import Findings, RequestError
 from cardinet.base.settings import validate
+from cardinet.base.whole_numbers import require_whole
 from cardinet.data.check import Progress
-from cardinet.data.preprocessing import Preprocessing
+from cardinet.data.preprocessing import LARGEST_SIDE, Preprocessing
 from cardinet.data.source import Source
 from cardinet.evaluate.evaluation_settings import PLAIN, EvaluationSettings
 from cardinet.evaluate.matching import check_passes
 from cardinet.evaluate.opening import AskedModel, AskedPictures, Make, Opened, opened
+from cardinet.measure.picture_fit import is_too_deep
 from cardinet.runs.answer_table import check_table
 from cardinet.runs.model_file import Model
 
@@ -28,7 +30,8 @@ class Request:
     """An evaluation of a model on the pictures of `data`, or on a run's own.
 
     `words` are settings of the pictures ("limit=30"). The default `split` is the test split, else the nearest one.
-    `mean` and `std` replace the model's own, as text with commas ("0.5,0.5,0.5"). `out` is a path for the table of
+    `mean` and `std` replace the model's own, as text with commas ("0.5,0.5,0.5"). `size` is another side of the input;
+    the pictures are then resized in proportion. `out` is a path for the table of
     answers. `prepare` makes a named network with weights from elsewhere (`opening.AskedModel`).
     """
 
@@ -39,6 +42,7 @@ class Request:
     prepare: Callable[[str], Make] | None = None
     mean: str | None = None
     std: str | None = None
+    size: int | None = None
     how: EvaluationSettings = PLAIN
     device: str = "cpu"
     compare: bool = True
@@ -54,6 +58,9 @@ class Request:
                 check_table(self.out)
         with findings:
             self.statistics()
+        with findings:
+            if self.size is not None:
+                require_whole(1, LARGEST_SIDE, size=self.size)
         findings.raise_if_any()
 
     def statistics(self) -> Mapping[str, tuple[float, ...]]:
@@ -86,11 +93,31 @@ def resolve(request: Request, progress: Progress | None = None) -> Opened:
         asked,
         wanted,
         check=request.check,
-        check_model=lambda model: check_passes(model, request.how.passes),
+        check_model=lambda model: _check_model(request, model),
         progress=progress,
     )
-    if not (given := request.statistics()):
+    own = found.model.preprocessing
+    if not (given := {**request.statistics(), **_other_size(own, request.size)}):
         return found
-    document = {**found.model.preprocessing.model_dump(), **given}
+    document = {**own.model_dump(), **given}
     model = dataclasses.replace(found.model, preprocessing=validate(Preprocessing, document))
     return dataclasses.replace(found, model=model)
+
+
+def _other_size(own: Preprocessing, size: int | None) -> Mapping[str, int]:
+    """The crop and the shorter side for another size of the input, in the proportion of the model's own."""
+    if size is None or size == own.crop:
+        return {}
+    return {"crop": size, "resize": round(size * (own.resize or own.crop) / own.crop)}
+
+
+def _check_model(request: Request, model: Model) -> None:
+    """Raise RequestError with all reasons why the model cannot be evaluated as requested."""
+    findings = Findings()
+    with findings:
+        check_passes(model, request.how.passes)
+    with findings:
+        if request.size is not None and is_too_deep(model.spec, request.size):
+            least = model.spec.stride
+            raise RequestError(f"--size {request.size}: the network reduces this to nothing; give at least {least}.")
+    findings.raise_if_any()
