@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 NORMS = ("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training")
 """torch's names for BN."""
 
+N = TypeVar("N", bound=nn.Module)
 
-def on_meta(network: nn.Module) -> nn.Module:
+
+def on_meta(network: N) -> N:
     """A copy of a network on the meta device, in eval mode. It needs no memory for weights."""
     tensors = [*network.parameters(), *network.buffers()]
     memo: dict[int, Any] = {}

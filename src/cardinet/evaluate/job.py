@@ -71,8 +71,8 @@ def evaluate_model(
 
     `data` is an opened source or its text ("flowers/", "parquet:PATH", "digits"). `pictures.open_pictures` chooses the
     pictures of a text, and `settings` say how they are read (limit=30, on_bad_image="skip"). The default `split` is the
-    test split, else the nearest one. `size` is another side of the input. `EvaluationSettings` explains the rest. It runs on the model's device. Raises
-    RequestError or WorkError with all faults.
+    test split, else the nearest one. `size` is another side of the input. `EvaluationSettings`
+    explains the rest. It runs on the model's device. Raises RequestError or WorkError with all faults.
     """
     request = Request(
         model=model,
