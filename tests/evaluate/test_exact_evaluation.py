@@ -17,7 +17,7 @@ from cardinet.data import batches
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Split, open_source
-from cardinet.evaluate import classification
+from cardinet.evaluate import views
 from cardinet.evaluate.classification import Evaluation, evaluate
 from cardinet.evaluate.evaluation_settings import EvaluationSettings
 
@@ -153,7 +153,7 @@ def test_a_picture_that_is_not_counted_once_is_an_error(
         stream = list(batches.evaluation_batches(*words, **more))
         return iter(stream + stream[-1:] if fault == "twice" else stream[:-1])
 
-    monkeypatch.setattr(classification, "evaluation_batches", faulty)
+    monkeypatch.setattr(views, "evaluation_batches", faulty)
     with pytest.raises(WorkError, match="3 pictures of validation were not counted exactly once"):
         evaluate(Guess(64, 10), digits, DIGITS, 10, EvaluationSettings(batch_size=10))
 
