@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 
 EVERY_SETTING = " `cardinet settings` lists all."
-"""What ends a finding about an unknown setting or part; of several findings `once` leaves it to the last one."""
+"""The end of a finding about an unknown setting or part. `once` keeps it only in the last of several findings."""
 
 
 def once(findings: Sequence[str]) -> tuple[str, ...]:
-    """Findings as they are told together: what points to the list of settings is said once, at the last of them."""
+    """Findings as one message: only the last one keeps the pointer to the list of settings."""
     last = max((place for place, text in enumerate(findings) if EVERY_SETTING in text), default=0)
     return tuple(text if place == last else text.replace(EVERY_SETTING, "") for place, text in enumerate(findings))
 

@@ -125,7 +125,7 @@ def setting_paths(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterato
 
 
 def short_names(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The ends of a path that may stand for it, the shortest first; see `find_setting`."""
+    """The ends of a path that may be used instead of it, the shortest first; see `find_setting`."""
     starts = range(len(path) - 1, -1, -1)
     yield from (path[start:] for start in starts if not (start and path[start - 1][:1].isupper()))
 
@@ -138,7 +138,7 @@ def find_setting(model: type[BaseModel], key: str) -> tuple[str, ...]:
     for an ambiguous key.
     """
     paths = list(setting_paths(model))
-    if (path := path_meant(key, paths, f'The setting "{key}" stands in several places')) is not None:
+    if (path := path_meant(key, paths, f'The setting "{key}" is in several places')) is not None:
         return path
     names = dict.fromkeys([".".join(p) for p in paths] + [p[-1] for p in paths])
     raise RequestError(f'There is no setting "{key}" ({setting_hint(key, names)}).{EVERY_SETTING}')

@@ -17,7 +17,7 @@ from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
 
 
 def recomputed(module: nn.Module, *inputs: Tensor) -> Tensor:
-    """module(*inputs), of which only the inputs are kept; the backward pass computes the rest again.
+    """module(*inputs). Only the inputs are kept; the backward pass computes the rest again.
 
     The second pass draws the same dropout masks. It uses the parameters of the first pass, even if they were replaced
     since. It writes running statistics to copies, so that they are updated only once.

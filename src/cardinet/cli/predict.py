@@ -77,7 +77,7 @@ def _print(answer: Prediction | Unusable, *, lines: bool, named: bool) -> bool:
 def _write(
     answers: Iterator[Prediction | Unusable], total: int, columns: int, out: Path, *, below: Path | None, as_json: bool
 ) -> int:
-    """Write the table; the paths are those below the one folder that was given, else as they were given."""
+    """Write the table. The paths are relative to the folder if only one folder is given, else they are as given."""
     from cardinet.cli.progress import Bar
     from cardinet.runs.answer_table import AnswerTable
     from cardinet.runs.prediction import Unusable

@@ -94,7 +94,7 @@ def _print(done: Rewritten) -> None:
         )
         say(f"{one.step.name}({arguments}): largest relative difference of the logits {differences}.")
         for names, why in names_by_reason(one.stays):
-            say(f"  as it was: {names}, as {why}.")
+            say(f"  unchanged: {names}, because {why}.")
 
 
 def _short(text: str) -> str:

@@ -54,7 +54,7 @@ def training_memory(
 
     It is the sum of parameters, momenta, and the peak of activations, gradients and other tensors of the passes.
 
-    With `parts` the batch passes in so many parts, of which only one is in memory. `bfloat16` means autocast:
+    With `parts` the batch passes in so many parts, and only one part is in memory at a time. `bfloat16` means autocast:
     activations have 2 bytes, and so has a copy of the parameters.
     """
     tensors = sum(p.numel() for p in network.parameters())

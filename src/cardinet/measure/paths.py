@@ -1,8 +1,8 @@
 """The number of paths through a network by length: exact for every topology, from its description alone.
 
 A network of residual units is an ensemble of paths (Veit et al. 2016, arXiv 1605.06431). One algorithm counts them in
-any graph of maps: the paths to a map are those to each earlier map that it reads, longer by what lies between. So the
-counts by length of a map are the sum of the shifted counts of the maps that it reads.
+any graph of maps. A path to a map goes through one of the earlier maps that it reads, and is longer by the layers
+between them. So the counts of a map, by length, are the sum of the shifted counts of the maps that it reads.
 """
 
 from __future__ import annotations

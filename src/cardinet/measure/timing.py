@@ -1,4 +1,4 @@
-"""Compare the time of several calls: they run in turn, so that other work on the machine slows all of them alike."""
+"""Compare the time of several calls: they run in turn, so that other work on the machine slows all of them equally."""
 
 from __future__ import annotations
 

@@ -117,9 +117,9 @@ def push(request: Request, prepared: Prepared) -> Pushed:
 def warnings(request: Request, model: Model) -> list[str]:
     """Warnings for the user before others read the files."""
     found = []
-    if told := list(dict.fromkeys(_paths(model.training))):
+    if paths := list(dict.fromkeys(_paths(model.training))):
         found.append(
-            f"The training summary in the model file is uploaded unchanged and contains the path {' and '.join(told)}."
+            f"The training summary in the model file is uploaded unchanged and contains the path {' and '.join(paths)}."
         )
     if request.license is None:
         found.append("The card says that the licence is unknown; give one with --license.")

@@ -57,12 +57,12 @@ def with_weights(
     first = draft(recipe, source)
     recipe, channels, channels_said = with_channels(recipe, first, source, weights)
     recipe, input_said = with_preprocessing(recipe, asked, source, weights, channels)
-    recipe, settled_said = with_fixed_settings(recipe, first, weights)
-    found = draft(recipe, source) if channels_said or settled_said else first
+    recipe, fixed_said = with_fixed_settings(recipe, first, weights)
+    found = draft(recipe, source) if channels_said or fixed_said else first
     if recipe.network.rewrites:
         check_rewritten(found.network.num_classes, source, weights.classes)
     match(found.network, weights, given_settings(recipe.network.delta))
-    return recipe, found, (*channels_said, *input_said, *settled_said)
+    return recipe, found, (*channels_said, *input_said, *fixed_said)
 
 
 def with_channels(

@@ -36,7 +36,7 @@ class Trainee:
 
 
 def trainee(task: Task, built: Classifier, done: int = 0) -> Trainee:
-    """The trainee of a task: a network of its description, after the task's rewrites, of which some are `done`."""
+    """The trainee of a task: its network after the task's rewrites. `built` already has the first `done` of them."""
     methods, conditions = task.recipe.methods, task.conditions
     network = cast(Classifier, apply(built, task.rewrites[done:])).to(task.device)
     apart = [group for method in methods.values() for group in method.groups(network)]

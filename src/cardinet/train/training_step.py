@@ -44,7 +44,7 @@ def forward_backward(
 ) -> tuple[Tensor, Tensor]:
     """Add the gradient of the mean loss over a batch to the parameters; return (mean loss, wrong predictions).
 
-    Labels are classes (B,) or probabilities (B, classes), of which the largest is the class. The batch passes in
+    Labels are classes (B,) or probabilities (B, classes); the class is the most probable one. The batch passes in
     `parts` whose gradients add up to the whole batch's (up to what BN sees). On the CPU a non-finite loss raises
     NonFinite before its backward pass.
     """

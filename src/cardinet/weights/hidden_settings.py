@@ -76,8 +76,8 @@ def read_settings(network: Any, weights: Weights, names: Names, given: Collectio
     tensors.
     """
     spec, known, open_ = network.spec, {}, {}
-    alike = _alike(network, weights, names)
-    differences = [differing_fields(spec, other) for other in alike]
+    possible = _possible_descriptions(network, weights, names)
+    differences = [differing_fields(spec, other) for other in possible]
     differences = [d for d in differences if not any({*path} & {*given} for path in d)] or differences
     for path in {path: None for found in differences for path in found}:
         values = tuple(dict.fromkeys(found.get(path, value_at(spec, path)) for found in differences))
@@ -92,13 +92,13 @@ def read_settings(network: Any, weights: Weights, names: Names, given: Collectio
             known[places[0]] = value
     why = f"its names are {names.origin}, which several networks share, and its tensors do not show which one it is"
     place = ("shortcut", PAD)
-    if padding(network) and not alike and place not in known:
+    if padding(network) and not possible and place not in known:
         open_[place], why = tuple(PAD_MEANINGS), "its tensors do not show it"
     states = weights.spec is not None or PAD in weights.settings
     return SourceSettings(known, open_, why, frozenset({place} & known.keys()) if states else frozenset())
 
 
-def _alike(network: Any, weights: Weights, names: Names) -> list[Any]:
+def _possible_descriptions(network: Any, weights: Weights, names: Names) -> list[Any]:
     """The descriptions with the network's tensors that the source may have. Empty if nothing is known about it."""
     if weights.spec is not None:
         stated = with_sizes_of(weights.spec, network.spec)

@@ -88,8 +88,8 @@ def fixed_settings(
     """
     spec = network.spec
     form = {name: value for name, value in weights.settings.items() if name == "form" and name not in given}
-    alike = build(spec.but(**form), device="meta") if form else network
-    found = differing_settings(network, read_settings(alike, weights, recognise(alike, weights), given), given)
+    with_form = build(spec.but(**form), device="meta") if form else network
+    found = differing_settings(network, read_settings(with_form, weights, recognise(with_form, weights), given), given)
     fixed = {short_name(spec, path): delta_value(value) for path, value in found.items()}
     return fixed, tuple(setting_sentence(spec, path, value, weights.source) for path, value in found.items())
 

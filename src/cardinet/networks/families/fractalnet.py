@@ -16,7 +16,7 @@ from cardinet.networks.spec import NetworkSpec
 
 @part
 class FractalNet(NetworkSpec):
-    """One block per width, each of which halves the picture; average pool, classifier.
+    """One block per width; each block halves the picture. Then average pool and classifier.
 
     Columns of different depth are joined in a block. A unit is conv 3x3, dropout, BN without scale and shift, ReLU. In
     training a join drops some of its inputs (local), or one column is chosen for the whole network (global).

@@ -67,7 +67,7 @@ class MergeAndRun(NetworkSpec):
         return int(STEM_STRIDE[self.layout] * 2 ** (len(self.depths) - 1))
 
     def path_graph(self) -> PathGraph:
-        """Stem; two streams, each of which reads the shallow lines of both and its own deep line; classifier."""
+        """Stem; two streams, where each reads the shallow lines of both and its own deep line; classifier."""
         graph = PathGraph()
         first = second = graph.chain(0, 1)
         blocks = self.lines.keeps_shape(self.depths, self.widths)

@@ -65,7 +65,7 @@ class RepVGG(NetworkSpec):
         return int(2 ** (len(self.depths) + 1))
 
     def path_graph(self) -> PathGraph:
-        """For each block its branches in this form, of which the 3x3 is the unit's; classifier."""
+        """For each block its branches in this form, with the 3x3 as the branch of the unit; classifier."""
         graph = PathGraph()
         at = 0
         for depth in (1, *self.depths):

@@ -53,7 +53,7 @@ class Order(Part):
         return found
 
     def after_stem(self, words: str) -> str:
-        """The layers after the stem's convolution; `words` is the stem's setting, of which "auto" is decided here."""
+        """The layers after the stem's convolution. `words` is the stem's setting; "auto" is decided here."""
         if words != "auto":
             return words
         return "" if self.pre and self.boundary != "fb" else "bn relu"

@@ -78,7 +78,7 @@ def _settings(kind: Any, places: Mapping[str, Path | None], key: Callable[[Path]
 
 
 def _type(field: str, schema: Schema) -> str:
-    """What may stand in a field, in words: short words for some parts first."""
+    """The allowed values of a field in words; the short words for parts come first."""
     words = in_words(schema, functools.partial(_kinds, field))
     short = SHORTHANDS.get(field, {}) if PART in schema else {}
     return f"one of {', '.join(short)}, or {words}" if short else words
@@ -96,7 +96,7 @@ def _call(kind: Any, settings: Sequence[Setting]) -> str:
 
 
 def _kinds(field: str, name: str) -> list[str]:
-    """The parts that may stand in a field whose type is called `name`."""
+    """The parts that a field may have whose type is called `name`."""
     if name == Part.__name__:
         return [kind.__name__ for kind in PARTS.values() if field == kind.ROLE]
     found = [kind.__name__ for kind in PARTS.values() if any(base.__name__ == name for base in kind.__mro__)]
@@ -145,7 +145,7 @@ def _recipe_key(whole: type[Settings], path: Path) -> str:
         try:
             if find_setting(whole, ".".join(short)) == path:
                 return ".".join(short)
-        except RequestError:  # it stands in several places
+        except RequestError:  # several parts have it
             continue
     return ".".join(path)
 
@@ -212,7 +212,7 @@ def _places_among(kinds: tuple[type[Part], ...]) -> Mapping[str, Mapping[Path, f
 
 
 def _places_of(kind: type[Part]) -> list[Path]:
-    """The paths at which a part may stand in some network."""
+    """The paths in networks where this part may be."""
     name = kind.__name__
     return sorted({path for places in _places().values() for path, kinds in places.items() if name in kinds})
 

@@ -32,7 +32,7 @@ def nearest_names(groups: Iterable[Group], pattern: str) -> str:
 
 
 def _fitting(groups: Iterable[Group], fits: Fits) -> tuple[Group, ...]:
-    """The groups whose own name or role fits, then others with the settings that do."""
+    """The groups with a fitting name or role, then the others with their fitting settings."""
     whole, partly = [], []
     for group in groups:
         if fits(group.name) or (group.role and fits(group.role)):

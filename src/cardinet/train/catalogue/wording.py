@@ -17,7 +17,7 @@ from cardinet.base.recipe_parts import RecipePart, SomeOf
 from cardinet.networks.part import SHORTHANDS, is_part
 
 PART = "x-part"
-"""In a schema: the name of a class of parts, any of which can stand there."""
+"""The key in a schema with the name of a class of parts; the value is any part of this class."""
 
 Schema: TypeAlias = Mapping[str, Any]
 Kinds: TypeAlias = Callable[[str], Collection[str]]
@@ -67,7 +67,7 @@ def _expanded(schema: Any, known: Mapping[str, Schema]) -> Any:
 
 
 def parts_in(schema: Any, listed: bool = True) -> list[str]:
-    """The names of the classes of parts in a schema; without `listed` only those that stand there alone."""
+    """The names of the classes of parts in a schema; without `listed` only those outside of lists."""
     if isinstance(schema, list):
         return [name for item in schema for name in parts_in(item, listed)]
     if not isinstance(schema, Mapping) or (schema.get("type") == "array" and not listed):
@@ -77,7 +77,7 @@ def parts_in(schema: Any, listed: bool = True) -> list[str]:
 
 
 def in_words(schema: Schema, kinds: Kinds, many: bool = False) -> str:
-    """A schema in words, in the plural for `many`. `kinds` gives the parts that a class of parts stands for."""
+    """A schema in words, in the plural for `many`. `kinds` gives the parts of a class of parts."""
     choices = schema.get("anyOf") or schema.get("oneOf")
     if choices or PART in schema:
         return _alternatives(choices or [schema], kinds, many)
@@ -104,7 +104,7 @@ def in_words(schema: Schema, kinds: Kinds, many: bool = False) -> str:
 
 
 def _alternatives(choices: Sequence[Schema], kinds: Kinds, many: bool) -> str:
-    """What of several may stand there: parts in one list, then the rest, none at the end."""
+    """Several allowed values in words: parts in one list, then the rest, none at the end."""
     parts = _every([choice[PART] for choice in choices if PART in choice], kinds)
     others = [choice for choice in choices if PART not in choice and choice.get("type") != "null"]
     last = ["none"] if any(choice.get("type") == "null" for choice in choices) else []
@@ -131,7 +131,7 @@ def _range(schema: Schema) -> str:
 
 
 def _bound(value: float) -> str:
-    """A bound, of which the largest are powers of two."""
+    """A bound as text; the largest bounds are powers of two."""
     if value >= 2**53 and value == 2 ** (int(value).bit_length() - 1):
         return f"2^{int(value).bit_length() - 1}"
     return f"{value:,.15g}"
