@@ -31,7 +31,7 @@ def draft(recipe: Recipe, source: Source) -> Draft:
     Raises RequestError for an unknown network and for settings that do not fit.
     """
     if recipe.network.id == "auto":
-        raise RequestError("Name a network: the recipe leaves it open. `cardinet list` shows all.")
+        raise RequestError("Name a network: the recipe names none. `cardinet list` shows all.")
     spec = _description(recipe, source)
     return Draft(spec, cast(Classifier, apply(build(spec, device="meta"), recipe.network.steps())))
 

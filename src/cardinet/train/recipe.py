@@ -53,7 +53,7 @@ class NetworkSettings(Settings):
     """The network and its first weights."""
 
     id: str = "auto"
-    """The name of the network; `cardinet list` shows all, and auto leaves it open."""
+    """The name of the network; `cardinet list` shows all; auto: the recipe names none."""
 
     init: Literal["torchvision", "paper"] = "torchvision"
     """The rule that draws the first weights: as torchvision draws them, or as the network's paper does."""
@@ -62,10 +62,10 @@ class NetworkSettings(Settings):
     """Changes to the description of the network; `network.KEY` sets one of them."""
 
     spec: dict[str, Any] | None = None
-    """A whole description in the place of the one that `id` names, as a model file holds it; none: that one."""
+    """A whole description instead of the one that `id` names, in the form of a model file; none: the one of `id`."""
 
     rewrites: tuple[dict[str, Any], ...] = ()
-    """The rewrites that made the network, in order, where weights of a rewritten one are given."""
+    """The rewrites that made the network, in order, if its weights are those of a rewritten network."""
 
     def steps(self) -> tuple[Step, ...]:
         """The rewrites. Raises RequestError for an unknown one."""
@@ -103,13 +103,13 @@ class PreprocessingSettings(Settings):
     """Whether a filter that grows with the reduction smooths a picture that becomes smaller."""
 
     mean: tuple[float, ...] | None = None
-    """The mean of each channel, which is subtracted from pixels in [0, 1]; none: the pictures' own where they are
+    """The mean of each channel, which is subtracted from pixels in [0, 1]; none: the pictures' own if they are
     small, else ImageNet's.
     """
 
     std: tuple[Positive, ...] | None = None
-    """The standard deviation of each channel, which divides the pixels; none: the pictures' own where they are small,
-    else ImageNet's.
+    """The standard deviation of each channel, which divides the pixels; none: the pictures' own if they are small, else
+    ImageNet's.
     """
 
 
@@ -123,13 +123,13 @@ class MachineSettings(Settings):
     """The number of threads of the processor; 0: the fastest in a short measurement."""
 
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """The numbers in which the network computes; auto: bfloat16 where the device has it in hardware, else float32."""
+    """The numbers in which the network computes; auto: bfloat16 if the device has it in hardware, else float32."""
 
     workers: Annotated[int, Field(ge=0, le=WORKERS)] = 2
     """The number of processes that decode pictures; 0: the process that trains decodes them."""
 
     device: str = "auto"
-    """The device that trains: cpu, cuda or cuda:N; auto: a GPU where there is one."""
+    """The device that trains: cpu, cuda or cuda:N; auto: a GPU if there is one."""
 
 
 class Recipe(Settings):
@@ -157,7 +157,7 @@ class Recipe(Settings):
     """The rule by which the learning rate moves during the run."""
 
     objective: Annotated[Objective, OneOf(OBJECTIVES, "CrossEntropy")] = CrossEntropy()
-    """The loss that training makes small."""
+    """The loss that training minimises."""
 
     methods: Annotated[Mapping[str, Method], SomeOf(METHODS)] = {}
     """What a run does beside the plain steps."""

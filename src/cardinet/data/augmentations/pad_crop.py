@@ -24,7 +24,7 @@ class PadCrop(Framing):
     """The pixels that are added on each side before the crop."""
 
     pad_mode: Literal["zero", "mean", "reflect"] = "zero"
-    """What is added: black (zero), the mean colour as a pixel value, which normalises to about 0 (mean), or the
+    """The added pixels: black (zero), the mean colour as a pixel value, which normalises to about 0 (mean), or the
     mirrored picture (reflect).
     """
 

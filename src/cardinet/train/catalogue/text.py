@@ -44,7 +44,7 @@ def _head(group: Group) -> str:
 def _about(group: Group) -> Iterator[str]:
     yield from filter(None, group.about)
     if group.role == "network" and group.about:
-        yield "The named networks have values of their own for some of these."
+        yield "The named networks have other values for some of these."
 
 
 def _written(setting: Setting) -> str:

@@ -41,22 +41,22 @@ TINY = 1e-30
 
 
 class Pruning(Method):
-    """The network loses channels until the share of its multiply-adds that was asked for is left.
+    """The network loses channels until only the requested share of its multiply-adds is left.
 
     From time to time more of the rows of compactors are masked. The masked ones forget the task, so that the penalty
     takes them to zero.
     """
 
     keep_macs: Annotated[float, Field(gt=0, lt=1)]
-    """The share of the multiply-adds that is left in the end."""
+    """The share of the multiply-adds that is left at the end."""
 
     lasso: Positive | None = None
-    """The strength of the penalty on the rows of compactors; none: the paper's 1e-4, or what takes a row to zero within
-    a twentieth of the run, if that is more.
+    """The strength of the penalty on the rows of compactors; none: the paper's 1e-4, or the strength that takes a row
+    to zero within a twentieth of the run, if that is larger.
     """
 
     compactor_momentum: Share = 0.99
-    """The momentum of the compactors, which they have beside the optimizer's."""
+    """The momentum of the compactors; all other parameters have that of the optimizer."""
 
     mask_from: Duration = Duration("3 %")
     """The time from which rows are masked."""

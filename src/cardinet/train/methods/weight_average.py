@@ -1,4 +1,4 @@
-"""An average of the weights over the steps, which is what is kept: Polyak and Juditsky 1992; here exponential, as in
+"""Keep an average of the weights over the steps: Polyak and Juditsky 1992; here exponential, as in
 Szegedy et al. 2015, Section 8 (arXiv 1512.00567).
 """
 

@@ -15,7 +15,7 @@ class SGD(Optimizer):
     """v = momentum * v + gradient + weight_decay * w; w = w - lr * v."""
 
     momentum: Share = 0.9
-    """The share of the last step's movement that goes on."""
+    """The share of the last step's movement that the next step keeps."""
 
     nesterov: bool = True
     """Whether the step looks ahead by Nesterov's rule, w = w - lr * (gradient + weight_decay * w + momentum * v);
