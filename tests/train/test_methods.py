@@ -35,6 +35,7 @@ SHORT |= {"threads": 1}
 RUNS: dict[str, dict[str, Any]] = {
     "Pruning": {"methods.Pruning.keep_macs": 0.9, "compactor_momentum": 0.9, "lr": 0.2, "lasso": 0.3},
     "WeightAverage": {"methods": "WeightAverage(decay=0.9)"},
+    "FixedDepth": {"methods": "FixedDepth(units=2)", "merge": 'StochasticDepth(rule="uniform")'},
 }
 """A short run with each method."""
 

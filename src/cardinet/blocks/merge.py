@@ -57,7 +57,10 @@ class StochasticDepth(Drawn):
 
     A unit that is closed for the whole mini-batch does not call its branch: there is no forward and no backward pass,
     and its BN statistics do not change. The draw per mini-batch is made on the CPU, to avoid waiting for the device.
+    `open` replaces this draw, if somebody else draws for all units.
     """
+
+    open: bool | None = None
 
     def __init__(self, *, last: float, rule: str, per: str, rescale: str, place: tuple[int, int]) -> None:
         super().__init__()
@@ -70,7 +73,8 @@ class StochasticDepth(Drawn):
             return skip + (branch() * self.survival if self.rescale == "test" else branch())
         scale = 1 / self.survival if self.rescale == "train" else 1.0
         if self.per == "batch":
-            if torch.rand((), device="cpu").item() >= self.survival:
+            opened = torch.rand((), device="cpu").item() < self.survival if self.open is None else self.open
+            if not opened:
                 return skip
             return skip + (branch() * scale if scale != 1 else branch())
         open_ = skip.new_empty(skip.shape[0], 1, 1, 1).bernoulli_(self.survival) * scale
