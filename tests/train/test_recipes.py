@@ -342,4 +342,4 @@ def test_truth_is_no_number() -> None:
             for value in (True, [True, 0.5]):
                 with pytest.raises(RequestError, match=f"{name} = .*: Input should be a number, not true or false"):
                     validate(model, {name: value})
-    assert count == 42
+    assert count >= 42
