@@ -57,3 +57,11 @@ def test_networks_of_equal_cost_have_equal_macs(name: str) -> None:
 def test_listing_the_claims_imports_no_torch() -> None:
     code = "import sys; from cardinet.reproduce.claims import claims; claims(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_places_are_those_of_the_arms() -> None:
+    drawn = {name: claim for name, claim in CLAIMS.items() if claim.places}
+    assert len(drawn) == 4
+    for claim in drawn.values():
+        assert claim.axis
+        assert claim.places.keys() == claim.arms("minutes").keys()

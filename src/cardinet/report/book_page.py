@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cardinet.base.files import write_atomic
-from cardinet.explain.figures import Bar, Bars, Figure, Table
+from cardinet.explain.figures import Bar, Bars, Chart, Figure, Format, Line, Table
 from cardinet.report.explain_page import figure_html
 from cardinet.report.number_text import duration
 from cardinet.report.templating import environment
@@ -61,18 +61,36 @@ def book_page(results: Sequence[tuple[Claim, Finished]]) -> str:
 def _entry(claim: Claim, found: Finished) -> Entry:
     facts = {f"printed: {one.what}": f"{one.value} ({one.certainty})" for one in claim.printed}
     facts |= {"rule": found.rule, "experiment": claim.experiment, "pictures": found.source}
-    drawn = None if claim.draw is None else claim.draw(found.samples)
-    figures = _default_figures(claim, found) if drawn is None else drawn
-    return Entry(claim, found, figures, facts, COLOURS.get(found.outcome, "open"))
+    return Entry(claim, found, _figures(claim, found), facts, COLOURS.get(found.outcome, "open"))
 
 
-def _default_figures(claim: Claim, found: Finished) -> list[Figure]:
-    """Each arm as a bar with the range of its seeds, and the values of every seed."""
-    form = "percent" if claim.percent else "number"
-    bars = [Bar(name, statistics.fmean(values), (min(values), max(values))) for name, values in found.samples.items()]
+def _figures(claim: Claim, found: Finished) -> list[Figure]:
+    """The arms as lines or as bars, with the range of their seeds, and the values of every seed."""
+    form: Format = "percent" if claim.percent else "number"
     columns = ("arm", *(f"seed {seed}" for seed in range(max(map(len, found.samples.values())))))
     rows = [(name, *values, *[None] * (len(columns) - 1 - len(values))) for name, values in found.samples.items()]
-    return [
-        Bars(f"{claim.measures}: mean and range of the seeds", "", claim.measures, bars, format=form),  # type: ignore[arg-type]
-        Table(claim.measures, columns, rows, (None, *[form] * (len(columns) - 1)), folded=len(rows) > 8),  # type: ignore[arg-type]
+    formats = (None, *[form] * (len(columns) - 1))
+    table = Table(claim.measures, columns, rows, formats, folded=len(rows) > 8)
+    return [_lines(claim, found, form) if claim.places else _bars(claim, found, form), table]
+
+
+def _lines(claim: Claim, found: Finished, form: Format) -> Chart:
+    """A line through the mean of each arm at its place, as the paper draws it."""
+    lines: dict[str, list[tuple[float, Sequence[float]]]] = {}
+    for name, (line, x) in claim.places.items():
+        lines.setdefault(line, []).append((x, found.samples[name]))
+    drawn = [
+        Line(
+            name,
+            [(x, statistics.fmean(values)) for x, values in sorted(points)],
+            [(x, min(values), max(values)) for x, values in sorted(points)],
+            dots=True,
+        )
+        for name, points in lines.items()
     ]
+    return Chart(f"{claim.measures}: mean and range of the seeds", claim.axis, claim.measures, drawn, format=form)
+
+
+def _bars(claim: Claim, found: Finished, form: Format) -> Bars:
+    bars = [Bar(name, statistics.fmean(values), (min(values), max(values))) for name, values in found.samples.items()]
+    return Bars(f"{claim.measures}: mean and range of the seeds", "", claim.measures, bars, format=form)

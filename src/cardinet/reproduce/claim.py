@@ -6,7 +6,7 @@ is imported where it runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +15,6 @@ from cardinet.reproduce.rules import Rule, Samples
 from cardinet.reproduce.scales import ScaleName
 
 if TYPE_CHECKING:
-    from cardinet.explain.figures import Figure
     from cardinet.reproduce.lab import Lab
 
 Chapter = Literal[
@@ -70,8 +69,8 @@ class Claim:
 
     `arms` gives the trainings of each scale; `measure` gets a laboratory that can run them, and returns the values
     that the `rule` judges; without arms it needs no pictures. `measures` says in words what the values are. `minutes`
-    is the expected time of each scale; a scale that is not there is not offered. `draw` gives the figure of the paper
-    with the measured values; None draws each arm with its seeds.
+    is the expected time of each scale; a scale that is not there is not offered. Where the paper draws lines, `places`
+    gives the line and the x of each arm, and `axis` names x; else each arm is a bar.
     """
 
     id: str
@@ -87,5 +86,6 @@ class Claim:
     measure: Callable[[Lab], Samples] = test_errors
     minutes: Mapping[ScaleName, float]
     seeds: Mapping[ScaleName, int] = field(default_factory=dict)
-    draw: Callable[[Samples], Sequence[Figure]] | None = None
+    axis: str = ""
+    places: Mapping[str, tuple[str, float]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()

@@ -32,5 +32,7 @@ CLAIM = Claim(
     experiment="Five networks of the same MACs within 7 %, from one wide transform to 32 narrow ones.",
     rule=Less(MANY, ONE),
     arms=arms,
+    axis="cardinality",
+    places={name: ("equal MACs", cardinality) for name, (cardinality, _) in WIDTHS.items()},
     minutes={"minutes": 5, "hour": 120, "gpu": 120},
 )

@@ -27,6 +27,8 @@ CLAIM = Claim(
     experiment="26 layers: plain, with 3 and 6 fusions, and a fusion in each block of two layers.",
     rule=All((Less(THREE, PLAIN), Less(RESNET, PLAIN), Less(SIX, PLAIN))),
     arms=arms,
+    axis="fusions",
+    places={PLAIN: ("26 layers", 0), THREE: ("26 layers", 3), SIX: ("26 layers", 6), RESNET: ("26 layers", 12)},
     minutes={"minutes": 4, "hour": 180, "gpu": 180},
     remarks=("The strict order of the fused networks is drawn, and not part of the rule.",),
 )

@@ -28,6 +28,13 @@ CLAIM = Claim(
     experiment="20 and 56 layers, with and without shortcuts.",
     rule=All((Less(PLAIN, DEEP_PLAIN), Less(DEEP_RESIDUAL, RESIDUAL, by=-0.02))),
     arms=arms,
+    axis="layers",
+    places={
+        PLAIN: ("plain", 20),
+        DEEP_PLAIN: ("plain", 56),
+        RESIDUAL: ("residual", 20),
+        DEEP_RESIDUAL: ("residual", 56),
+    },
     minutes={"minutes": 4, "hour": 120, "gpu": 120},
     remarks=("The deep residual network may err by up to 2 points more: the claim is that it does not degrade.",),
 )

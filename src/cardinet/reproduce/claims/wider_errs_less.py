@@ -25,5 +25,7 @@ CLAIM = Claim(
     experiment="Wide residual networks of one depth with width factors 1, 2 and 4.",
     rule=Less("k = 4", "k = 1"),
     arms=arms,
+    axis="width factor k",
+    places={f"k = {k}": ("one depth", k) for k in (1, 2, 4)},
     minutes={"minutes": 3, "hour": 120, "gpu": 120},
 )
