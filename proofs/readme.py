@@ -1,10 +1,10 @@
-"""Proof: the commands and the program of README.md run as they stand, from the top, in an empty folder.
+"""Proof: the commands and the program of README.md run as they are, in their order, in an empty folder.
 
 command   python proofs/readme.py [--keep FOLDER]
 expected  every command with its time and "exit code 0", and exit code 0; 1 at the first that fails
 time      6 to 10 minutes on 2 CPU cores
 
-The folder gets what the page takes for granted, small and generated: class folders of flowers, a picture of a cat, a
+The folder gets small, generated files for all that the page assumes: class folders of flowers, a picture of a cat, a
 folder of pictures, CIFAR's pictures as parquet, and weights of a ResNeXt-50. `make` and the activation of an
 environment are left out. The environment's threads are those of the machine.
 """
@@ -46,7 +46,7 @@ def programs(text: str) -> list[str]:
 
 
 def picture(path: Path, colour: tuple[int, int, int], seed: int) -> None:
-    """A photograph of a flower, as far as a small network cares: a bright disc on green."""
+    """Write a picture that a small network can take for a flower: a bright disc on green."""
     draw = np.random.default_rng(seed)
     y, x = np.mgrid[0:66, 0:80]
     disc = (y - draw.integers(22, 44)) ** 2 + (x - draw.integers(25, 55)) ** 2 < draw.integers(14, 22) ** 2
@@ -56,7 +56,7 @@ def picture(path: Path, colour: tuple[int, int, int], seed: int) -> None:
 
 
 def prepare(folder: Path) -> None:
-    """What the page takes for granted."""
+    """Make the files that the page assumes."""
     for number, (name, colour) in enumerate(FLOWERS.items()):
         for split, count in (("train", 160), ("val", 16)):
             for i in range(1, count + 1):

@@ -1,4 +1,4 @@
-"""The commands of README.md are commands; that they run, from the top, is proven by `proofs/readme.py`."""
+"""The commands of README.md have right verbs and options. `proofs/readme.py` proves that they run, in their order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command line that runs in this process, a trained run, and a folder full of what goes wrong."""
+"""A command line that runs in this process, a trained run, and a folder of files that cause errors."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ COUNTED = ("refused", "accepted", "tracebacks", "hangs", "over_memory", "silent_
 
 
 def run(seed: int, count: int) -> dict[str, int]:
-    """Damage `count` files, of every kind as many, and count what came of it."""
+    """Damage `count` files, equally many of every kind, and count the outcomes."""
     warm()
     found = dict.fromkeys(("mutations", *COUNTED), 0)
     with tempfile.TemporaryDirectory(prefix="fuzz") as place:

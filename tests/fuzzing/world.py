@@ -1,4 +1,4 @@
-"""A working folder with files of a user's and what stands in the way: pipes, sockets, loops, what is cut short."""
+"""A working folder with a user's files and with obstacles: pipes, sockets, loops of links, truncated files."""
 
 from __future__ import annotations
 

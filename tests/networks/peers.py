@@ -183,7 +183,7 @@ def carried(state: Mapping[str, Tensor], network: nn.Module, library: str) -> di
 
 
 def certain(network: nn.Module) -> nn.Module:
-    """The network with every rate of dropout 0 and every unit always open, so that two train alike."""
+    """The network without dropout and with all units open, so that two networks train equally."""
     for module in network.modules():
         if isinstance(module, nn.Dropout | nn.Dropout2d):
             module.p = 0.0

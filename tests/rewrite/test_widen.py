@@ -106,7 +106,7 @@ def test_training_begins_where_it_was(name: str) -> None:
     """The same logits in train mode. And the gradients: those of the copies, each times its share, add up to the old.
 
     What is widened is linear in the parameters, so the rule is that along any change of the old ones, and of each
-    alone, both losses change alike.
+    alone, both losses change equally.
     """
     spec, asked = GROWN[name]
     network, step = trained(spec, SIDE), Step("widen", asked)

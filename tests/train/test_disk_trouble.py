@@ -131,7 +131,7 @@ def test_still_no_room_when_resumed(disk: Path, whole: Path) -> None:
 
 
 def test_no_room_for_the_first_checkpoint(disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A run that cannot even begin leaves no folder, finished or in the making."""
+    """A run that cannot begin leaves no folder, neither a finished nor an unfinished one."""
     fill(disk, leave=1 << 19)
     assert outcome(["train", "--out", str(disk / "run"), "--set", "length=5 steps"]) == 1
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]

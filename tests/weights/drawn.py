@@ -1,4 +1,4 @@
-"""Networks whose every tensor was drawn, so that no two of them are alike."""
+"""Networks with a random value in every tensor, so that no two tensors are equal."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def transform(unit: Any) -> list[Obj]:
 
 
 def block(unit: Any) -> Obj:
-    """A residual unit; what stands before it feeds the branch alone, or the shortcut too."""
+    """A residual unit. The layers before it feed only the branch, or the shortcut too."""
     pre = layers(unit, getattr(unit, "pre_names", ()))
     shared, own = (pre, []) if unit.shares_pre else ([], pre)
     fork = Obj("nn.ConcatTable", modules=[sequential(*own, *transform(unit)), shortcut(unit.downsample)])

@@ -1,4 +1,4 @@
-"""What tensors cannot show: settled by a library's names or a stated description, asked for, or refused."""
+"""Settings that tensors do not show: a library's names or a stated description do, or a message asks."""
 
 from __future__ import annotations
 
