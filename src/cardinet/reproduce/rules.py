@@ -70,15 +70,19 @@ def difference(first: Sequence[float], second: Sequence[float]) -> Interval:
 
 @dataclass(frozen=True)
 class Less(Rule):
-    """The values of `smaller` lie below those of `larger` by more than `by`."""
+    """The values of `smaller` lie below those of `larger` by more than `by`; a negative `by` allows them above it."""
 
     smaller: str
     larger: str
     by: float = 0.0
 
     def sentence(self) -> str:
-        more = f" by more than {self.by:g}" if self.by else ""
-        return f"{self.smaller} is below {self.larger}{more}, in pairs of the same seed, at an error of 5 %."
+        where = f"below {self.larger}"
+        if self.by > 0:
+            where += f" by more than {self.by:g}"
+        elif self.by < 0:
+            where = f"at most {-self.by:g} above {self.larger}"
+        return f"{self.smaller} is {where}, in pairs of the same seed, at an error of 5 %."
 
     def verdict(self, samples: Samples) -> Verdict:
         found = difference(samples[self.smaller], samples[self.larger])
