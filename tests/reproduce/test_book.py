@@ -13,7 +13,7 @@ from cardinet.reproduce.book import Book
 from cardinet.reproduce.claim import Arm, Arms, Claim
 from cardinet.reproduce.claims import find_claim
 from cardinet.reproduce.job import reproduce
-from cardinet.reproduce.lab import Lab
+from cardinet.reproduce.lab import Laboratory
 from cardinet.reproduce.request import Prepared, Request, laboratory, resolve
 from cardinet.reproduce.rules import Less, Within
 from cardinet.reproduce.scales import ScaleName
@@ -89,7 +89,7 @@ def test_all_faults_of_a_request_at_once(tmp_path: Path) -> None:
 def test_faults_of_an_arm_are_found_before_any_training(tmp_path: Path) -> None:
     absent = Arm(network="resnet20_cifar", settings={"data.source": str(tmp_path)})
     wrong = dataclasses.replace(CLAIM, arms=lambda scale: {"with": absent})
-    lab: Lab = laboratory(wrong, Request(names=("tiny",), out=tmp_path / "book"), lambda what, done, total: None)
+    lab: Laboratory = laboratory(wrong, Request(names=("tiny",), out=tmp_path / "book"), lambda what, done, total: None)
     with pytest.raises(WorkError, match="with: "):
         lab.check()
     assert not (tmp_path / "book").exists()

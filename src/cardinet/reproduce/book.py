@@ -12,7 +12,7 @@ from cardinet.base.files import write_atomic
 from cardinet.base.schemas import Document, Seconds, read_document
 from cardinet.base.version import __version__
 from cardinet.reproduce.claim import Claim
-from cardinet.reproduce.lab import Lab
+from cardinet.reproduce.lab import Laboratory
 from cardinet.reproduce.rules import Outcome, Verdict
 from cardinet.runs.environment import versions
 
@@ -38,7 +38,7 @@ class Finished(Document):
         return Verdict(self.outcome, self.reasons)
 
 
-def design(claim: Claim, lab: Lab) -> str:
+def design(claim: Claim, lab: Laboratory) -> str:
     """The hash of all that a verdict depends on beside the versions: a changed rule or arm makes a claim run again."""
     arms = {name: lab.settings(arm, seed=0) for name, arm in lab.arms.items()}
     about = [claim.rule.sentence(), claim.experiment, arms, lab.scale.settings["recipe"], lab.source, lab.seeds]
@@ -56,7 +56,9 @@ class Book:
         file = self._file(claim)
         return read_document(file, Finished) if file.exists() else None
 
-    def write(self, claim: Claim, lab: Lab, samples: Mapping[str, tuple[float, ...]], seconds: float) -> Finished:
+    def write(
+        self, claim: Claim, lab: Laboratory, samples: Mapping[str, tuple[float, ...]], seconds: float
+    ) -> Finished:
         """Judge the values of a claim, and keep them."""
         verdict = claim.rule.verdict(samples)
         found = Finished(

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cardinet.networks.spec import NetworkSpec
 from cardinet.reproduce.rules import Rule, Samples
 from cardinet.reproduce.scales import ScaleName
 
 if TYPE_CHECKING:
-    from cardinet.reproduce.lab import Lab
+    from cardinet.reproduce.trained import Trained
 
 Chapter = Literal[
     "Residual networks",
@@ -56,6 +56,16 @@ class Arm:
 
 
 Arms = Mapping[str, Arm]
+
+
+class Lab(Protocol):
+    """What an experiment works with (`lab.Laboratory`): its arms, its seeds, and their runs."""
+
+    arms: Arms
+    seeds: tuple[int, ...]
+
+    def trained(self, name: str, seed: int) -> Trained:
+        """The run of an arm with a seed."""
 
 
 def test_errors(lab: Lab) -> Samples:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cardinet.blocks.classifier import Classifier
     from cardinet.data.batches import Batch
     from cardinet.networks.spec import NetworkSpec
-    from cardinet.reproduce.lab import Trained
+    from cardinet.reproduce.trained import Trained
 
 SECONDS, ROUNDS = 60.0, 40
 """The longest time and the most rounds of a timing."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +13,14 @@ from cardinet.networks.document import to_document
 from cardinet.networks.registry import find
 from cardinet.reproduce.claim import Arm, Arms
 from cardinet.reproduce.scales import Scale
+from cardinet.reproduce.trained import Trained
 from cardinet.runs.folder import RunFolder
-from cardinet.runs.model_file import Model, load_model
 from cardinet.runs.results import final_results
 from cardinet.train.job import resume, start
 from cardinet.train.listener import Listener, Tick
 from cardinet.train.request import Request, Resolved, resolve
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A finished training: its folder, its test error (a share), and its test loss."""
-
-    folder: RunFolder
-    error: float
-    loss: float
-
-    def model(self) -> Model:
-        """The model of the run: the best on its validation pictures."""
-        return load_model(self.folder.model)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """The metrics of the run, as in metrics.jsonl."""
-        return self.folder.rows()
 
 
 class _Report(Listener):
@@ -51,7 +33,7 @@ class _Report(Listener):
         self.pass_on(self.what, tick.step, tick.length)
 
 
-class Lab:
+class Laboratory:
     """Trains the arms of one claim at one scale. Arms of several claims that are the same training are one run."""
 
     def __init__(

@@ -10,7 +10,7 @@ from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.base.whole_numbers import require_whole
 from cardinet.reproduce.claim import Claim
 from cardinet.reproduce.claims import claims, find_claim
-from cardinet.reproduce.lab import Lab, Progress
+from cardinet.reproduce.lab import Laboratory, Progress
 from cardinet.reproduce.scales import SCALE_NAMES, SCALES, ScaleName
 
 
@@ -39,7 +39,7 @@ class Prepared:
     """The claims, each with its laboratory, and the sentences on claims that the scale does not offer."""
 
     folder: Path
-    claims: tuple[tuple[Claim, Lab], ...]
+    claims: tuple[tuple[Claim, Laboratory], ...]
     notes: tuple[str, ...]
 
 
@@ -76,12 +76,12 @@ def resolve(request: Request, progress: Progress = lambda what, done, total: Non
     return Prepared(request.folder, tuple(labs), tuple(notes))
 
 
-def laboratory(claim: Claim, request: Request, progress: Progress) -> Lab:
+def laboratory(claim: Claim, request: Request, progress: Progress) -> Laboratory:
     """The laboratory of a claim."""
     scale = SCALES[request.scale]  # type: ignore[index]
     arms = claim.arms(scale.name)
     count = request.seeds or claim.seeds.get(scale.name, scale.seeds)
-    return Lab(scale, arms, range(count), request.folder, request.data, progress)
+    return Laboratory(scale, arms, range(count), request.folder, request.data, progress)
 
 
 def _not_offered(claim: Claim, scale: ScaleName) -> str:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from cardinet.reproduce.claim import Claim
+from cardinet.reproduce.claim import Claim, Lab
 from cardinet.reproduce.rules import All, Samples, Within
-
-if TYPE_CHECKING:
-    from cardinet.reproduce.lab import Lab
 
 SE, SK = "MACs of SE-ResNet-50 / ResNet-50", "MACs of SKNet-50 / ResNeXt-50"
 

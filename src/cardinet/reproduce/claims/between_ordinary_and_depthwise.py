@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from cardinet.reproduce.claim import Claim
+from cardinet.reproduce.claim import Claim, Lab
 from cardinet.reproduce.rules import All, Exactly, Samples
-
-if TYPE_CHECKING:
-    from cardinet.reproduce.lab import Lab
 
 WIDTH = 128
 ORDINARY, DEPTHWISE, PROPORTION = "cardinality 1 minus ordinary", "full cardinality minus depthwise", "weights x groups"

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from cardinet.reproduce.claim import Claim, Printed
+from cardinet.reproduce.claim import Claim, Lab, Printed
 from cardinet.reproduce.rules import All, Exactly, Samples, Within
-
-if TYPE_CHECKING:
-    from cardinet.reproduce.lab import Lab
 
 PARAMETERS, MACS = "parameters of ResNeXt-50 / ResNet-50", "MACs of ResNeXt-50 / ResNet-50"
 

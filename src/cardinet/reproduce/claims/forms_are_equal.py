@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from cardinet.reproduce.claim import Claim
+from cardinet.reproduce.claim import Claim, Lab
 from cardinet.reproduce.functions import largest_difference, small_resnext
 from cardinet.reproduce.rules import All, Samples, Within
-
-if TYPE_CHECKING:
-    from cardinet.reproduce.lab import Lab
 
 A, B = "form a against form c", "form b against form c"
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from cardinet.networks.families.fractalnet import FractalNet
-from cardinet.reproduce.claim import Arm, Arms, Claim, Printed
+from cardinet.reproduce.claim import Arm, Arms, Claim, Lab, Printed
 from cardinet.reproduce.rules import Less, Samples
 from cardinet.reproduce.scales import ScaleName
-
-if TYPE_CHECKING:
-    from cardinet.reproduce.lab import Lab
 
 WITH, WITHOUT = "with drop-path", "without drop-path"
 DEEPEST_WITH, DEEPEST_WITHOUT = "deepest column, with drop-path", "deepest column, without drop-path"

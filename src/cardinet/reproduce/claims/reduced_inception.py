@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from cardinet.reproduce.claim import Claim
+from cardinet.reproduce.claim import Claim, Lab
 from cardinet.reproduce.rules import Samples, Within
-
-if TYPE_CHECKING:
-    from cardinet.reproduce.lab import Lab
 
 RATIO = "MACs of the naive network / the reduced one"
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from cardinet.reproduce.claim import Claim
+from cardinet.reproduce.claim import Claim, Lab
 from cardinet.reproduce.functions import forward_times
 from cardinet.reproduce.rules import Less, Samples
-
-if TYPE_CHECKING:
-    from cardinet.reproduce.lab import Lab
 
 MERGED, TRAINING = "merged", "training form"
 

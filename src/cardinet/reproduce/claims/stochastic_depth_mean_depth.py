@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from cardinet.reproduce.claim import Claim, Printed
+from cardinet.reproduce.claim import Claim, Lab, Printed
 from cardinet.reproduce.rules import Samples, Within
-
-if TYPE_CHECKING:
-    from cardinet.reproduce.lab import Lab
 
 UNITS, DRAWS = 54, 4000
 EXPECTED = (3 * UNITS - 1) / 4

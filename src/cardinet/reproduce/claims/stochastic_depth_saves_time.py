@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from cardinet.reproduce.claim import Claim, Printed
+from cardinet.reproduce.claim import Claim, Lab, Printed
 from cardinet.reproduce.functions import step_times
 from cardinet.reproduce.rules import Samples, Within
-
-if TYPE_CHECKING:
-    from cardinet.reproduce.lab import Lab
 
 RATIO = "time of a step, stochastic / constant"
 

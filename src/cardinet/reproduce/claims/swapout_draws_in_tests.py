@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from cardinet.reproduce.claim import Arm, Arms, Claim, Printed
+from cardinet.reproduce.claim import Arm, Arms, Claim, Lab, Printed
 from cardinet.reproduce.rules import Less, Samples
 from cardinet.reproduce.scales import ScaleName
-
-if TYPE_CHECKING:
-    from cardinet.reproduce.lab import Lab
 
 DETERMINISTIC, STOCHASTIC = "deterministic", "mean of 30 random passes"
 

@@ -4,14 +4,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from cardinet.reproduce.claim import Claim
+from cardinet.reproduce.claim import Claim, Lab
 from cardinet.reproduce.functions import step_times
 from cardinet.reproduce.rules import All, Less, Samples, Within
-
-if TYPE_CHECKING:
-    from cardinet.reproduce.lab import Lab
 
 WIDE, DEEP, RATIO = "wide: 10 layers, k = 4", "deep: 100 layers, k = 1", "parameters, wide / deep"
 
