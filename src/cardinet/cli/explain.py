@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,7 +64,7 @@ def explain(
     of the question and of the pictures are changed by --set.
     """
     if question is None or model is None:
-        _list(question)
+        _list(question, as_json=as_json, without=(out, split, weights, *(settings or ())))
         return
     from cardinet.cli.options import about_pictures
     from cardinet.explain.request import Request
@@ -89,15 +89,30 @@ def explain(
     )
 
 
-def _list(question: str | None) -> None:
-    """Print the questions. Raises RequestError if a question is asked about nothing."""
-    from cardinet.base.errors import RequestError
-    from cardinet.explain.questions import find_question
+def _list(question: str | None, *, as_json: bool, without: Sequence[object]) -> None:
+    """Print the questions, or the settings of one. Raises RequestError if it was to be answered `without` a model."""
+    import dataclasses
+    import shutil
 
-    if question is not None:
-        find_question(question)
-        raise RequestError(f"Name the model too: cardinet explain {question} MODEL.")
-    show_table({"question": "left", "asks": "left"}, [(row.name, row.about) for row in QUESTIONS.values()])
+    from cardinet.base.errors import RequestError
+    from cardinet.explain.questions import settings_of
+    from cardinet.train.catalogue.text import lines
+
+    if question is None:
+        rows = [(row.name, row.about) for row in QUESTIONS.values()]
+        if as_json:
+            print_json([{"question": name, "asks": about} for name, about in rows])
+        else:
+            show_table({"question": "left", "asks": "left"}, rows)
+        return
+    group = settings_of(question)
+    if any(word is not None for word in without):
+        raise RequestError(f"Name the model too: {group.example}.")
+    if as_json:
+        print_json(dataclasses.asdict(group))
+        return
+    show(*lines([group], shutil.get_terminal_size().columns))
+    say(f"Name a model to ask it: {group.example}. Give a setting by --set KEY=VALUE.")
 
 
 def _weights(

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from cardinet.data.source import Source
-from cardinet.evaluate.opening import Opened, as_words
+from cardinet.evaluate.opening import as_words
 from cardinet.explain.answer import Answer
-from cardinet.explain.question import Progress, Subject
+from cardinet.explain.question import Progress
 from cardinet.explain.request import Asked, Request, resolve
 from cardinet.runs.model_file import Model
 from cardinet.runs.prediction import BATCH_SIZE
@@ -19,13 +19,6 @@ def answer(asked: Asked, progress: Progress | None = None) -> Answer:
     """The answer to an opened question. Raises RequestError or WorkError."""
     subject = asked.subject if progress is None else dataclasses.replace(asked.subject, progress=progress)
     return asked.question.answer(subject)
-
-
-def subject_of(model: Model, seed: int = 0) -> Subject:
-    """A model as the subject of a question's functions, without pictures."""
-    return Subject(
-        opened=Opened(model, None), name="model", run=None, trained=True, seed=seed, batch_size=BATCH_SIZE, workers=0
-    )
 
 
 def document(asked: Asked, found: Answer) -> dict[str, Any]:

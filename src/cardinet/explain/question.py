@@ -6,8 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import numpy as np
+import torch
+
+from cardinet.base.randomness import permutation
 from cardinet.base.settings import Settings
 from cardinet.blocks.classifier import Classifier
+from cardinet.data.batches import Batch, evaluation_batches
 from cardinet.evaluate.opening import Opened
 from cardinet.explain.answer import Answer
 from cardinet.runs.folder import RunFolder
@@ -44,6 +49,21 @@ class Subject:
         network = self.opened.model.network
         assert isinstance(network, Classifier)
         return network
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the network."""
+        return next(self.network.parameters()).device
+
+    def sample(self, count: int) -> Batch:
+        """At most `count` of the pictures, drawn by the seed, as one normalised batch on the device of the network.
+
+        Raises WorkError that names a picture that cannot be decoded.
+        """
+        split = self.opened.measured.pictures
+        rows = np.sort(permutation(self.seed, 0, len(split))[:count])
+        few, preprocessing = split.chosen(rows), self.model.preprocessing
+        return next(evaluation_batches(few, preprocessing, batch_size=count, workers=0, device=self.device))
 
 
 class Question(Settings):

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from cardinet.base.errors import Findings, RequestError
+from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.base.output_paths import check_new_file
-from cardinet.base.settings import find_setting, parse_assignments, put, validate
+from cardinet.base.settings import parse_assignments, validate
 from cardinet.base.whole_numbers import WORKERS, require_whole
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.check import Progress
@@ -84,10 +83,11 @@ def resolve(request: Request, progress: Progress | None = None) -> Asked:
     for the network, with the questions that have one.
     """
     kind = find_question(request.question)  # nothing else can be said without it
-    findings, question, of_pictures = Findings(), kind(), tuple[str, ...]()
+    findings, question = Findings(), kind()
     prepare, trained = request.prepare, True
+    own, of_pictures = _divided(kind, request.words)
     with findings:
-        question, of_pictures = _settings(kind, request.words)
+        question = _settings(request.question, kind, own)
     with findings:
         if prepare is None and _is_name(request.model):
             if kind.TRAINED:
@@ -126,24 +126,31 @@ def _is_name(model: object) -> bool:
     return isinstance(model, str) and model_path(model) is None and is_known_name(model)
 
 
-def _settings(kind: type[Question], words: Sequence[str]) -> tuple[Question, tuple[str, ...]]:
-    """The question with its settings, and the words about the pictures. A short name that both have is the question's.
-
-    Raises RequestError with all faults.
-    """
+def _divided(kind: type[Question], words: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The words about the question, and those about the pictures. A short name that both have is the question's."""
     own: list[str] = []
     of_pictures: list[str] = []
     for word in words:
         key = word.partition("=")[0].strip()
         about_pictures = key.startswith("data.") or (key in DataSettings.model_fields and key not in kind.model_fields)
         (of_pictures if about_pictures else own).append(word)
-    document: dict[str, Any] = {}
-    findings = Findings()
-    for key, value in parse_assignments(own).items():
-        with findings:
-            put(document, find_setting(kind, key), value)
+    return own, tuple(of_pictures)
+
+
+def _settings(name: str, kind: type[Question], words: list[str]) -> Question:
+    """The question with its settings. Raises RequestError with all faults."""
+    document, fields, findings = parse_assignments(words), kind.model_fields, Findings()
+    known = (*fields, *(key for key in DataSettings.model_fields if key != "source"))
+    unknown = [key for key in document if key not in fields]
+    with findings:
+        if unknown:
+            found = [f'The question "{name}" has no setting "{key}" ({nearest(key, known)}).' for key in unknown]
+            raise RequestError(*found[:-1], f"{found[-1]} `cardinet explain {name}` lists its settings.")
+    question = kind()
+    with findings:
+        question = validate(kind, {key: value for key, value in document.items() if key in fields})
     findings.raise_if_any()
-    return validate(kind, document), tuple(of_pictures)
+    return question
 
 
 def _wanted(request: Request, kind: type[Question], words: tuple[str, ...]) -> AskedPictures | None:

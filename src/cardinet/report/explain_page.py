@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,8 @@ def _about(asked: Asked, answer: Answer) -> About:
     facts = {"question": asked.name, "model": subject.name, "seed": str(subject.seed)}
     facts |= {name: str(value) for name, value in asked.question.model_dump().items()}
     name = subject.name if row is None else row.id
-    made = f"Made by Cardinet {__version__}: cardinet explain {asked.name} {subject.name}"
+    words = ("cardinet", "explain", asked.name, subject.name, *(() if pictures is None else (pictures.source.text,)))
+    made = f"Made by Cardinet {__version__}: {shlex.join(words)}"
     return About(name, subject.name, data, facts, (*answer.limits, *subject.opened.notes), made)
 
 

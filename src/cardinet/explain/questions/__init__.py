@@ -13,6 +13,7 @@ from cardinet.base.errors import RequestError, nearest
 
 if TYPE_CHECKING:
     from cardinet.explain.question import Question
+    from cardinet.train.catalogue.entries import Group
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,16 @@ def find_question(name: str) -> type[Question]:
     if name not in QUESTIONS:
         raise RequestError(f'There is no question "{name}" ({nearest(name, QUESTIONS)}); `cardinet explain` lists all.')
     return QUESTIONS[name].load()
+
+
+def settings_of(name: str) -> Group:
+    """A question with its settings, for a reader. Raises RequestError as `find_question` does."""
+    from cardinet.train.catalogue.entries import flat_group
+
+    kind = find_question(name)
+    source = {"none": "", "optional": " [SOURCE]", "needed": " SOURCE"}[kind.PICTURES]
+    example = f"cardinet explain {name} MODEL{source}"
+    return flat_group(kind, name=name, role="question", about=QUESTIONS[name].about, example=example)
 
 
 def meaningful(network: object, without: str) -> list[str]:

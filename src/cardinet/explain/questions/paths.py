@@ -1,30 +1,23 @@
 """The network as an ensemble of paths: how many of each length, and which lengths carry the gradient.
 
 Veit, Wilber and Belongie 2016, Sections 3 and 5 (arXiv 1605.06431). The counts are exact, from the description. The
-gradients are sampled: a batch runs through the whole network; on the way back it passes only the branch of k units
-drawn at random, and only the shortcut of the others.
+gradients are sampled (`explain.path_gradients`).
 """
 
 from __future__ import annotations
 
-import math
-import random
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, ClassVar, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional as F
 
-from cardinet.blocks.classifier import Classifier
-from cardinet.data.batches import evaluation_batches
 from cardinet.explain.answer import Answer, Section
+from cardinet.explain.batch_norm import reestimated
 from cardinet.explain.figures import Bar, Bars, Chart, Line, Table
+from cardinet.explain.path_gradients import GradientAtLength, carrying_range, gradient_by_length, has_path_gradients
 from cardinet.explain.question import Question, Subject
-from cardinet.explain.switches import switched
 from cardinet.measure.paths import Measure, PathCounts, count_paths
 from cardinet.networks.families.merge_and_run import MergeAndRun
 from cardinet.networks.path_graph import PathGraph
@@ -50,7 +43,7 @@ class Paths(Question):
     """The pictures of the batch whose gradient is measured."""
 
     draws: Annotated[int, Field(ge=1, le=10_000)] = 8
-    """The draws of k units for each k."""
+    """The draws of the units for each number of branches on the path."""
 
     def answer(self, subject: Subject) -> Answer:
         spec, graph = subject.network.spec, subject.network.spec.path_graph()
@@ -64,7 +57,7 @@ class Paths(Question):
         gradients, why_not = self._gradients(subject, graph)
         if gradients is not None:
             sections.append(_gradient_section(gradients))
-            document["gradients"] = [vars(one) for one in gradients]
+            document["gradients"] = [dataclasses.asdict(one) for one in gradients]
             lead.append(_carried(gradients))
         strip = {
             "paths": _large(counts.total),
@@ -75,90 +68,44 @@ class Paths(Question):
         limits = [
             "A network with non-linear layers is not a sum of paths: the layers of a path see the sums of all ways "
             "before them.",
-            "The gates of squeeze-and-excitation and of attention are not counted as ways.",
+            "Gates, such as those of squeeze-and-excitation and of attention, are not counted as ways.",
             *why_not,
         ]
         return Answer("Paths", lead, sections, document, strip, limits)
 
     def _gradients(self, subject: Subject, graph: PathGraph) -> tuple[list[GradientAtLength] | None, list[str]]:
-        """The gradient for each number of units, or None and the reason."""
-        if not graph.is_chain or not any(len(ways) == 2 for ways in graph.maps):
+        """The gradient for each number of branches, and what it does not say; or None and the reason."""
+        if not has_path_gradients(subject.network, graph):
             return None, ["The gradient by length is measured only in a chain of units with one shortcut each."]
         if subject.opened.pictures is None:
             return None, ["The gradient by length needs pictures; name them to measure it."]
-        batches = evaluation_batches(
-            subject.opened.pictures.pictures,
-            subject.model.preprocessing,
-            batch_size=self.pictures,
-            workers=0,
-            device=next(subject.network.parameters()).device,
+        batch = subject.sample(self.pictures)
+        network, said = subject.network, []
+        if not subject.trained:
+            network = reestimated(network, [batch.pixels])
+            said.append(
+                "The weights are new, so the gradient is that at the start of a training, with the BN "
+                "statistics of these pictures."
+            )
+        found = gradient_by_length(
+            network,
+            batch.pixels,
+            batch.labels,
+            draws=self.draws,
+            seed=subject.seed,
+            progress=lambda done, total: subject.progress("gradients", done, total),
         )
-        batch = next(iter(batches))
-        return gradient_by_length(subject, batch.pixels, batch.labels, self.draws), []
-
-
-@dataclass(frozen=True)
-class GradientAtLength:
-    """The gradient at the picture through paths of k branches.
-
-    `norms` has the mean norm over the pictures of each draw. `paths` is the number of such paths. `share` is the share
-    of mean norm times paths in the sum over all k.
-    """
-
-    length: int
-    norms: Sequence[float]
-    paths: int
-    share: float
-
-    @property
-    def mean(self) -> float:
-        return sum(self.norms) / len(self.norms)
-
-
-def gradient_by_length(subject: Subject, pixels: Tensor, labels: Tensor, draws: int) -> list[GradientAtLength]:
-    """For each k from 0 to the number of units: the norm of the gradient of the loss at the picture, by `draws` draws.
-
-    `pixels` are normalised pictures (B, C, H, W), `labels` their classes (B,).
-    """
-    network, named = switched(subject.network)
-    network.requires_grad_(False)
-    switches, drawn = list(named.values()), random.Random(subject.seed)
-    found: dict[int, list[float]] = {}
-    for k in range(len(switches) + 1):
-        subject.progress("gradients", k, len(switches) + 1)
-        choices = 1 if k in (0, len(switches)) else draws  # there is only one choice of none and of all
-        found[k] = []
-        for _ in range(choices):
-            chosen = set(drawn.sample(range(len(switches)), k))
-            for i, switch in enumerate(switches):
-                switch.gradients = "branch" if i in chosen else "shortcut"
-            found[k].append(_gradient_norm(network, pixels, labels))
-    means = {k: sum(norms) / len(norms) for k, norms in found.items()}
-    paths = {k: math.comb(len(switches), k) for k in found}
-    # Sums of numbers up to 2^333 times small norms: logarithms keep both.
-    logs = {k: math.log(means[k]) + math.log(paths[k]) if means[k] > 0 else -math.inf for k in found}
-    top = max(logs.values())
-    weights = {k: math.exp(value - top) if top > -math.inf else 0.0 for k, value in logs.items()}
-    total = sum(weights.values()) or 1.0
-    return [GradientAtLength(k, found[k], paths[k], weights[k] / total) for k in found]
-
-
-def _gradient_norm(network: Classifier, pixels: Tensor, labels: Tensor) -> float:
-    """The mean norm, over the pictures, of the gradient of each picture's own loss at its pixels."""
-    with torch.enable_grad():
-        x = pixels.detach().clone().requires_grad_()
-        loss = F.cross_entropy(network(x), labels, reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, x)
-    return float(gradient.flatten(1).double().norm(dim=1).mean())
+        return found, said
 
 
 def _lead(counts: PathCounts, noun: str, low: int, high: int) -> str:
     if counts.total == 1:
         return f"The network is one path of {counts.longest} {noun}: it has no shortcuts and no branches."
-    share = counts.share(low, high)
+    share, longest = counts.share(low, high), counts.by_length[counts.longest]
+    these = "a single path has" if longest == 1 else f"{_large(longest)} paths have"
     return (
-        f"The network has {_large(counts.total)} paths. {100 * share:.2f} % of them have {low} to {high} of at most "
-        f"{counts.longest} {noun}; the longest one is {counts.by_length[counts.longest]:,} of them all."
+        f"The network has {_large(counts.total)} paths. {100 * share:.2f} % of them have {low} to {high} {noun}; "
+        f"{these} the most, {counts.longest}."
     )
 
 
@@ -171,16 +118,6 @@ def _carried(gradients: Sequence[GradientAtLength]) -> str:
         f"Paths of {low} to {high} branches carry {100 * share:.1f} % of the gradient at the picture; they are "
         f"{100 * there / paths:.3g} % of the paths."
     )
-
-
-def carrying_range(gradients: Sequence[GradientAtLength], share: float) -> tuple[int, int, float]:
-    """The narrowest range of lengths that carries at least a share of the gradient, and what it carries."""
-    shares = [one.share for one in gradients]
-    for width in range(1, len(shares) + 1):
-        held, first = max((sum(shares[i : i + width]), -i) for i in range(len(shares) - width + 1))
-        if held >= share:
-            return gradients[-first].length, gradients[-first].length + width - 1, held
-    return gradients[0].length, gradients[-1].length, sum(shares)
 
 
 def _lengths(counts: PathCounts, noun: str) -> Section:
@@ -229,8 +166,9 @@ def _gradient_section(gradients: Sequence[GradientAtLength]) -> Section:
     return Section(
         "Which paths carry the gradient",
         [
-            "A batch runs through the whole network. On the way back the gradient passes only the branch of k units, "
-            "drawn at random, and only the shortcut of the others. The band goes from the smallest to the largest draw."
+            "A batch runs through the whole network. On the way back the gradient passes only "
+            "the branch of some units, drawn at random, and only the shortcut of the others. The band goes from the "
+            "smallest to the largest draw."
         ],
         [
             Chart("Norm of the gradient at the picture", "branches", "norm", [norms], scale="log"),
@@ -258,4 +196,4 @@ def _large(count: int) -> str:
         return f"{count:,}"
     exponent = len(str(count)) - 1
     mantissa = Fraction(count, 10**exponent)
-    return f"{float(mantissa):.3g} \u00b7 10{str(exponent).translate(SUPERSCRIPT)}"
+    return f"{float(mantissa):.3g}\u00a0\u00b7\u00a010{str(exponent).translate(SUPERSCRIPT)}"

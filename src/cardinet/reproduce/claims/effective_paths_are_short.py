@@ -17,15 +17,16 @@ def arms(scale: ScaleName) -> Arms:
 
 def measure(lab: Lab) -> Samples:
     """The mean length of the paths, each weighted by the gradient that it carries, after training."""
-    from cardinet.explain.job import subject_of
-    from cardinet.explain.questions.paths import gradient_by_length
+    from cardinet.blocks.classifier import Classifier
+    from cardinet.explain.path_gradients import gradient_by_length
     from cardinet.reproduce.functions import test_batch
 
     found: dict[str, list[float]] = {CARRYING: [], ALL: []}
     for seed in lab.seeds:
         run = lab.trained(NETWORK, seed)
-        batch = test_batch(run, PICTURES)
-        shares = gradient_by_length(subject_of(run.model(), seed), batch.pixels, batch.labels, DRAWS)
+        batch, network = test_batch(run, PICTURES), run.model().network
+        assert isinstance(network, Classifier)
+        shares = gradient_by_length(network, batch.pixels, batch.labels, draws=DRAWS, seed=seed)
         found[CARRYING].append(sum(one.length * one.share for one in shares))
         found[ALL].append((len(shares) - 1) / 2)
     return found

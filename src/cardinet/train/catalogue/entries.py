@@ -41,8 +41,8 @@ class Setting:
 class Group:
     """The settings of one group of a recipe, of one part or of one kind of network.
 
-    `role` is where a part stands ("optimizer", "gate"), "network" for a kind of network, and empty for a group of a
-    recipe; `example` is how it is written.
+    `role` is where a part stands ("optimizer", "gate"), "network" for a kind of network, "question" for one of
+    `cardinet explain`, and empty for a group of a recipe; `example` is how it is written.
     """
 
     name: str
@@ -58,6 +58,11 @@ def every_group() -> tuple[Group, ...]:
 
 
 # Any class with settings
+
+
+def flat_group(kind: type[Settings], *, name: str, role: str, about: str, example: str) -> Group:
+    """The group of a class whose settings are no groups and no parts, such as a question of `cardinet explain`."""
+    return Group(name, role, (about,), example, _settings(kind, {key: (key,) for key in kind.model_fields}, ".".join))
 
 
 def _settings(kind: Any, places: Mapping[str, Path | None], key: Callable[[Path], str]) -> tuple[Setting, ...]:
