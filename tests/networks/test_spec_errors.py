@@ -171,13 +171,16 @@ REFUSED_TEXTS = [
     ({"gate": SqueezeExcite}, ["gate = SqueezeExcite: give a part"]),
     ({"stem": Stem}, ["stem = "]),
     ({"gate": "Levels()"}, ["gate = Levels: it is a part for levels"]),
+    ({"cardinality": True}, ["cardinality = True: Input should be a number, not true or false"]),
+    ({"gate": "SqueezeExcite(reduction=true)"}, ["reduction = True: Input should be a number, not true or false"]),
+    ({"widths": (True, 2, 3, 4)}, ["widths = (True, 2, 3, 4): Input should be a number, not true or false"]),
     ({"kind": "B", "shortcut.kind": "C"}, ['"kind" and "shortcut.kind" are one setting']),
     ({"merge": "none"}, ["merge = None: give a part"]),
 ]
 
 
 def test_number_of_texts() -> None:
-    assert (len(TEXTS), len(REFUSED_TEXTS)) == (7, 10)
+    assert (len(TEXTS), len(REFUSED_TEXTS)) == (7, 13)
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -7,6 +7,7 @@ carries its own rules. `document` writes a part as plain data and reads it back,
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from math import gcd
@@ -15,6 +16,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeGuard, TypeVar, dataclass_
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
+from cardinet.base.errors import RequestError
 from cardinet.base.settings import to_request_error
 
 PartClass = TypeVar("PartClass", bound=type)
@@ -213,8 +215,24 @@ def field_names(node: Any) -> Iterator[str]:
 
 
 def make_part(make: Callable[..., Any], values: Mapping[str, Any], kind: Any, where: str = "") -> Any:
-    """A part from its values. Raises RequestError with all faults of the values."""
+    """A part from its values. Raises RequestError with all faults of the values.
+
+    True in the place of a number is one: Python would take it for 1.
+    """
+    numbers = {f.name for f in fields(kind) if not re.search(r"\b(bool|Any)\b", str(f.type))}
+    truths = [name for name, value in values.items() if name in numbers and _holds_truth(value)]
+    made, faults = None, []
     try:
-        return make(**values)
+        made = make(**values)
     except ValidationError as error:
-        raise to_request_error(error, [f.name for f in fields(kind)], where) from None
+        faults = [*to_request_error(error, [f.name for f in fields(kind)], where).findings]
+    for name in truths:
+        if not any(fault.startswith(f"{where}{name}") for fault in faults):
+            faults.append(f"{where}{name} = {values[name]}: Input should be a number, not true or false.")
+    if faults:
+        raise RequestError(*faults)
+    return made
+
+
+def _holds_truth(value: Any) -> bool:
+    return any(_holds_truth(item) for item in value) if isinstance(value, list | tuple) else isinstance(value, bool)

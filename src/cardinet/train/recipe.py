@@ -262,7 +262,7 @@ def overrides(values: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], list[C
         try:
             path = _place(key, value)
             if path in placed:
-                raise RequestError(f"{'.'.join(path)} is given twice; give it once, by its option or by --set.")
+                raise RequestError(f"{_typed(path)} is given twice; give it once, by its option or by --set.")
             placed[path] = value
         except CardinetError as error:
             errors.append(error)
@@ -275,7 +275,7 @@ def overrides(values: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], list[C
             alone = expanded(Recipe, alone)
             places = set(_places(alone))
             if twice := {min(a, b) for a in places for b in said if _one_within_the_other(a, b)}:
-                names = sorted(".".join(path) for path in twice)
+                names = sorted(_typed(path) for path in twice)
                 raise RequestError(
                     *(f"{name} is given twice; give it once, by its option or by --set." for name in names)
                 )
@@ -295,6 +295,11 @@ def _places(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
             yield from _places(value, (*path, key))
     elif path:
         yield path if path != ("schedule", "kind") else ("schedule", KEY)
+
+
+def _typed(path: tuple[str, ...]) -> str:
+    """A path as a user types it: `network.KEY` for a change to the description."""
+    return ".".join(path).replace("network.delta.", "network.", 1)
 
 
 def _one_within_the_other(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
