@@ -46,6 +46,11 @@ RIGHT: dict[str, tuple[Words, ...]] = {
         {"model": "model.safetensors", "format": "torch-export", "out": "new.pt2", "data": "set", "pictures": "2",
          "workers": "0"},
     ),
+    "explain": (
+        {"question": "paths", "model": "resnet20_cifar"},
+        {"question": "paths", "model": "model.safetensors", "source": "set", "out": "new.html", "workers": "0"},
+    ),
+    "reproduce": ({},),
     "report": ({"runs": "done", "out": "new.html"},),
     "push": ({"model": "model.safetensors", "repo": "me/x", "dry_run": "new", "license": "mit"},),
 }  # fmt: skip
@@ -66,6 +71,7 @@ WITH: dict[tuple[str, str], Words] = {
     ("eval", "weights"): {"model": "resnet20_cifar", "weights": "weights.pth", "data": "digits", "split": "test",
         "settings": ("shortcut.pad=end",)},
     ("eval", "mean"): {"std": "1,1,1"},
+    **{("reproduce", name): {"names": "nothere"} for name in ("every", "scale", "data", "seeds", "out")},
     ("eval", "std"): {"mean": "0,0,0"},
 }  # fmt: skip
 """What a parameter needs beside it to be looked at; False leaves another out."""
@@ -79,7 +85,7 @@ POOLS: dict[str, tuple[str, ...]] = {
     "device": DEVICES,
     "spec": PATHS,
     **dict.fromkeys(("network", "pattern", "like", "split", "repo", "format", "license", "classes", "widen"), TEXTS),
-    **dict.fromkeys(("message", "revision", "form", "budget", "on_bad_image"), TEXTS),
+    **dict.fromkeys(("message", "revision", "form", "budget", "on_bad_image", "question", "names", "scale"), TEXTS),
 }
 """Wrong values by the name of a parameter or setting; any other has numbers."""
 
