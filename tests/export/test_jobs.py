@@ -24,12 +24,14 @@ from cardinet.export.extras import library
 from cardinet.export.formats import FORMATS, quantized_formats
 from cardinet.export.formats.openvino import has_bf16, write_openvino
 from cardinet.export.formats.torch_export import ProgramRunner
+from cardinet.export.graph import graph_of
 from cardinet.export.job import export_model
 from cardinet.export.metadata import describe
 from cardinet.export.request import Request
 from cardinet.export.runner import open_exported
 from cardinet.measure.memory import network_bytes
 from cardinet.runs.model_file import Model
+from cardinet.runs.temperature import at_temperature
 from export.exported import Broken, pixels, relative_difference
 from measure.machine import with_memory
 
@@ -73,6 +75,30 @@ def test_a_float_file_is_the_network(format: str, model: Model, digits: Source, 
     assert parity.wrong_after is not None
     assert document["parity"]["float32"]["error_after"] == parity.wrong_after / 360
     assert document["files"][0] == str(tmp_path / f"a{FORMATS[format].suffix}")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_logits_of_a_file_are_at_the_temperature_of_the_model(
+    format: str, model: Model, digits: Source, tmp_path: Path
+) -> None:
+    warm = at_temperature(model, 2.5)
+    made = export_model(warm, asked(format, tmp_path), digits)
+    assert made.parity["float32"].wrong_before == made.parity["float32"].wrong_after
+    runner = open_exported(made.request.out)
+    x = model.preprocessing.normalise(pixels(model, 5))
+    with torch.inference_mode():
+        expected = (model.network(x) / 2.5).softmax(1)
+    assert torch.from_numpy(runner.logits(x.contiguous().numpy())).softmax(1) == pytest.approx(expected, abs=1e-6)
+    assert describe(warm, False)["temperature"] == "2.5"
+
+
+def test_a_file_without_the_temperature_is_not_the_network(
+    model: Model, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cardinet.export.file_maker.graph_of", lambda warm, raw: graph_of(model, raw))
+    with pytest.raises(WorkError, match="Its logits differ by up to"):
+        export_model(at_temperature(model, 2.5), asked("torch-export", tmp_path), digits)
+    assert files(tmp_path) == []
 
 
 EXPORTS = [(name, int8) for name, format in FORMATS.items() for int8 in ((False, True) if format.int8 else (False,))]

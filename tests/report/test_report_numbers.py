@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from cardinet.evaluate import scores
+from cardinet.evaluate.intervals import wilson
 from cardinet.report import confusion, curves, history, number_text, scales
 from report.report_samples import digits_predictions
 
@@ -99,10 +100,10 @@ def test_formats(text: str, expected: str) -> None:
 
 
 def test_interval_by_hand() -> None:
-    low, high = number_text.interval(4, 360)
+    low, high = wilson(4, 360)
     assert (round(low, 5), round(high, 5)) == (0.00433, 0.02822)
-    assert number_text.interval(0, 360)[0] == 0
-    assert all(map(math.isnan, number_text.interval(0, 0)))
+    assert wilson(0, 360)[0] == 0
+    assert all(map(math.isnan, wilson(0, 0)))
 
 
 @pytest.mark.parametrize("kind", ["linear", "log", "sqrt"])

@@ -49,6 +49,7 @@ def document(request: Request, opened: Opened, result: Evaluation) -> dict[str, 
         "data": pictures.source.text,
         **figures,
         **averaged,
+        "temperature": model.temperature,
         "preprocessing": model.preprocessing.as_settings(),
         "notes": list(pictures.notes),
     }

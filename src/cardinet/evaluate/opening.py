@@ -19,6 +19,7 @@ from cardinet.networks.registry import is_known_name
 from cardinet.runs.environment import device_of
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model, load_model
+from cardinet.runs.temperature import temperature_note
 from cardinet.weights.checksums import no_checksums_note
 from cardinet.weights.weight_source import local_file
 
@@ -150,6 +151,8 @@ def opened(
     assert model is not None
     if not isinstance(asked.model, Model) and make is None and model.checksums == "absent":
         sentences = (no_checksums_note(str(asked.model)),)
+    if (note := temperature_note(model)) is not None:
+        sentences = (*sentences, note)
     return Opened(model, pictures, sentences, refusal)
 
 

@@ -14,8 +14,8 @@ from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.document import to_document
 from cardinet.runs.model_file import Model
 
-KEYS = ("classes", "preprocessing", "input", "spec", "rewrites", "training", "version")
-"""The keys of the metadata; each value is JSON."""
+KEYS = ("classes", "preprocessing", "input", "spec", "rewrites", "training", "temperature", "version")
+"""The keys of the metadata; each value is JSON. The logits are already divided by the temperature."""
 
 PLACES = ("data", "recipe")
 """The entries of a training summary that may be paths."""
@@ -67,6 +67,7 @@ def describe(model: Model, with_preprocessing: bool) -> dict[str, str]:
         "spec": to_document(model.spec),
         "rewrites": [step.to_document() for step in model.rewrites],
         "training": model.training,
+        "temperature": model.temperature,
         "version": __version__,
     }
     # ASCII, because class names may have bytes that are not UTF-8, which Python holds as surrogates

@@ -174,6 +174,10 @@ REWRITTEN: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "narrow": lambda a: f"{plural(len(a['kept']), 'convolution')} have fewer channels: the network was pruned",
     "pack": lambda a: f"groups of convolutions were joined until each has {code(a.get('width'))} channels",
     "unfold": lambda a: "batch normalisation was restored where it was folded, with statistics of pictures",
+    "temperature": lambda a: (
+        f"the logits are those at the temperature {code(format(a['temperature'], '.4g'))}, which changes probabilities "
+        "but no answer"
+    ),
     "unpack": lambda a: "convolutions again have the groups of the description",
 }
 """The change that each rewrite has made, from its arguments."""

@@ -72,6 +72,7 @@ def _facts_of_file(path: str, words: Sequence[str], input_size: int | None) -> M
     facts = {"id": model.training.get("network", "custom"), "file": path, "spec": to_document(model.spec)}
     facts |= {"rewrites": [step.to_document() for step in model.rewrites], "classes": list(model.classes)}
     facts |= {"preprocessing": pictures.as_settings(), "training": model.training, "version": model.version}
+    facts |= {"temperature": model.temperature}
     return ModelFacts(counts, facts, found.notes)
 
 

@@ -84,13 +84,3 @@ def plural(amount: int, noun: str) -> str:
     """ "1 picture", "360 pictures", "2 classes"."""
     many = noun + ("es" if noun.endswith("s") else "s")
     return f"{amount:,d}{NBSP}{noun if amount == 1 else many}"
-
-
-def interval(wrong: int, total: int, z: float = 1.96) -> tuple[float, float]:
-    """The Wilson score interval (Wilson 1927) of an error rate; z = 1.96 gives 95 %. NaN if nothing was counted."""
-    if total == 0:
-        return math.nan, math.nan
-    share, spread = wrong / total, z * z / total
-    middle = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(share * (1 - share) / total + spread / (4 * total))
-    return max(0.0, middle - half), min(1.0, middle + half)

@@ -42,6 +42,7 @@ def config(model: Model) -> str:
         "schema": SCHEMA,
         "version": model.version,
         "spec": to_document(model.spec),
+        "temperature": model.temperature,
         "rewrites": [step.to_document() for step in model.rewrites],
         "classes": list(model.classes),
         "preprocessing": model.preprocessing.model_dump(mode="json"),

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from cardinet.data.augmentations import Augmentation
 from cardinet.data.augmenting import in_order
+from cardinet.evaluate.intervals import wilson
 from cardinet.report.content import Outcome, ReportContent
-from cardinet.report.number_text import NBSP, count, interval, percent, plural, significant
+from cardinet.report.number_text import NBSP, count, percent, plural, significant
 
 
 def capital(text: str) -> str:
@@ -32,7 +33,7 @@ def counted(outcome: Outcome) -> str:
 
 def error_interval(outcome: Outcome) -> str:
     """The 95 % interval of the error as text."""
-    low, high = interval(outcome.wrong, outcome.count)
+    low, high = wilson(outcome.wrong, outcome.count)
     return f"{percent(low)} to {percent(high)}"
 
 

@@ -23,6 +23,7 @@ from cardinet.rewrite.merge_branches import merge_branches, unmerged
 from cardinet.rewrite.narrow import compact, narrow
 from cardinet.rewrite.packing import pack, unpack
 from cardinet.rewrite.strip import strip
+from cardinet.rewrite.temperature import Scaled, with_temperature
 from cardinet.rewrite.unfold import measure_statistics, unfold
 from cardinet.rewrite.widen import widen
 
@@ -64,6 +65,10 @@ def _repeated(before: nn.Module, after: nn.Module, channels: int) -> Same:
     return Same(*repeated(before, after, spec.in_channels, channels), min(spec.in_channels, channels))
 
 
+def _scaled(before: nn.Module, after: nn.Module, temperature: float, was: float = 1.0) -> Same:
+    return Same(Scaled(before, was / temperature), after)
+
+
 REWRITES: dict[str, Rewrite] = {
     "strip": Rewrite(strip),
     "classes": Rewrite(classes, _kept),
@@ -78,6 +83,7 @@ REWRITES: dict[str, Rewrite] = {
     "unfold": Rewrite(unfold, settle=measure_statistics),
     "pack": Rewrite(pack),
     "unpack": Rewrite(unpack),
+    "temperature": Rewrite(with_temperature, _scaled),
 }
 """The rewrites by their names in a model file."""
 

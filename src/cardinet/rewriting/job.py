@@ -78,7 +78,9 @@ def described(before: Model, network: nn.Module, asked: Sequence[Asked], steps: 
     With other classes or channels the measured error is not that of the new model; the summary then keeps it under
     `before`. A deeper or wider model computes the same, so only the name of its network changes.
     """
-    training = dict(before.training)
+    training: dict[str, Any] = dict(before.training)
+    for one in asked:
+        training = dict(one.kind.summary(training))
     if any(one.kind.grows for one in asked):
         row = named_network(cast(Any, network).spec)
         training["network"] = "custom" if row is None else row.id

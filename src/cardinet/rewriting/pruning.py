@@ -16,6 +16,7 @@ from cardinet.evaluate.matching import check_classes
 from cardinet.measure.counts import Counts, count
 from cardinet.networks.document import to_document
 from cardinet.rewrite.steps import norms_are_folded
+from cardinet.rewrite.temperature import NAME as TEMPERATURE
 from cardinet.rewriting.request import Request, Training
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model, empty_network
@@ -129,11 +130,12 @@ def settings_of_model(model: str, before: Model, data: str | None) -> dict[str, 
     name = (
         name if re.fullmatch(r"[\w-][\w.-]*", name) else "model"
     )  # a name for a folder: a foreign file may have any text here
+    rewrites = [step for step in before.rewrites if step.name != TEMPERATURE]  # the new answers need a new one
     return pictures | {
         "network.id": f"{name}-pruned",
         "network.spec": to_document(before.spec),
-        "network.rewrites": [step.to_document() for step in before.rewrites],
-        "network.delta": {} if before.rewrites else {"in_channels": before.spec.in_channels},
+        "network.rewrites": [step.to_document() for step in rewrites],
+        "network.delta": {} if rewrites else {"in_channels": before.spec.in_channels},
         "preprocessing.size": about.crop,
         "preprocessing.resize": about.resize,
         "preprocessing.mean": list(about.mean),

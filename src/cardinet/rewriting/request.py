@@ -104,7 +104,10 @@ class Prepared:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for the user, before the work."""
-        return (*self.opened.of_model, *([self.pictures.note] if self.pictures.note else []))
+        said = [*self.opened.of_model]
+        if drops(self.asked, self.model):
+            said.append("The temperature is removed: it was fitted to the old classes and pictures.")
+        return (*said, *([self.pictures.note] if self.pictures.note else []))
 
 
 def read(rewrites: Mapping[str, Any], findings: Findings) -> tuple[Asked, ...]:
@@ -122,12 +125,19 @@ def read(rewrites: Mapping[str, Any], findings: Findings) -> tuple[Asked, ...]:
 
 
 def steps_of(asked: Sequence[Asked], model: Model, seed: int | None = None) -> tuple[Step, ...]:
-    """The steps of a model, in order."""
+    """The steps of a model, in order. A temperature is removed before its classes or pictures change."""
     drawn = {"seed": seed or 0}
-    return tuple(
+    removed = [Step("temperature", {"temperature": 1.0, "was": model.temperature})] if drops(asked, model) else []
+    steps = [
         Step(one.kind.name, {**one.kind.arguments(one.value, model), **(drawn if one.kind.draws else {})})
         for one in asked
-    )
+    ]
+    return (*removed, *steps)
+
+
+def drops(asked: Sequence[Asked], model: Model) -> bool:
+    """Whether the rewrites end what the temperature of a model was fitted to."""
+    return model.temperature != 1.0 and any(one.kind.relearns for one in asked)
 
 
 def resolve(request: Request) -> Prepared:

@@ -22,6 +22,7 @@ from cardinet.measure.available_memory import require_bytes, require_mapping
 from cardinet.measure.memory import network_bytes
 from cardinet.networks.document import from_document, to_document
 from cardinet.rewrite.steps import Step, apply, steps_from_document
+from cardinet.rewrite.temperature import temperature_of
 from cardinet.runs.prediction import BATCH_SIZE, OnBad, Prediction, Predictions, predict
 from cardinet.weights import checksums
 from cardinet.weights.metadata import KEY, SCHEMA, Description, network_of, read_description
@@ -49,6 +50,11 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict)
     version: str = __version__
     checksums: Literal["match", "not compared", "absent"] = "absent"
+
+    @property
+    def temperature(self) -> float:
+        """The temperature by which the logits are divided, in the weights of the classifier; 1 if there is none."""
+        return temperature_of(self.rewrites)
 
     @overload
     def predict(

@@ -36,6 +36,14 @@ class Figures(Document, extra="allow"):
     top5_wrong: Count | None = None
 
 
+class FittedTemperature(Document, extra="allow"):
+    """The pictures to whose classes a temperature was fitted. The summary has its figures before and after too."""
+
+    data: str
+    split: str
+    count: Count
+
+
 class TrainingSummary(Document, extra="allow"):
     """The entries of a training summary that this program reads back. The summary may hold more."""
 
@@ -48,6 +56,7 @@ class TrainingSummary(Document, extra="allow"):
     validation: Figures | None = None
     test: Figures | None = None
     pictures: dict[str, Any] | None = None
+    calibration: FittedTemperature | None = None
 
 
 class Description(Document):

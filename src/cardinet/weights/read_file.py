@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.measure.available_memory import require_mapping
+from cardinet.rewrite.temperature import trained_tensors
 from cardinet.weights import checksums
 from cardinet.weights.contents import Weights
 from cardinet.weights.metadata import network_of, read_description, read_spec
@@ -116,16 +117,23 @@ def read_file(path: Path, compare: bool = True) -> Weights:
     about = read_description(path, header)
     if about is None:
         return Weights(str(path), tensors, ordered=False, spec=read_spec(path, header))
+    tensors, rewrites, temperature = trained_tensors(tensors, about.rewrites)
+    notes = [] if checksums.KEY in header else [checksums.no_checksums_note(path)]
+    if temperature != 1.0:
+        notes.append(
+            f"The temperature {temperature:.4g} of {path} is not taken over: it was fitted to the answers of that "
+            "model. Fit a new one to the new model."
+        )
     return Weights(
         str(path),
         tensors,
         ordered=False,
         spec=network_of(path, about.spec),
-        rewrites=about.rewrites,
+        rewrites=rewrites,
         model_file=True,
         preprocessing=about.preprocessing,
         classes=about.classes,
-        notes=() if checksums.KEY in header else (checksums.no_checksums_note(path),),
+        notes=tuple(notes),
     )
 
 

@@ -13,6 +13,7 @@ from cardinet.rewriting.kinds.deepen import DEEPEN
 from cardinet.rewriting.kinds.in_channels import IN_CHANNELS
 from cardinet.rewriting.kinds.kind import Kind
 from cardinet.rewriting.kinds.option import Option
+from cardinet.rewriting.kinds.temperature import TEMPERATURE
 from cardinet.rewriting.kinds.unfold import UNFOLD
 from cardinet.rewriting.kinds.widen import WIDEN
 
@@ -36,6 +37,7 @@ _ROWS = (
         argument="width",
     ),
     Kind(option=Option(name="unpack", help="Split packed groups again.")),
+    TEMPERATURE,
 )
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ROWS}

@@ -51,6 +51,10 @@ class Kind:
         """The fields of the model file that change, beside the network and the training summary."""
         return {}
 
+    def summary(self, training: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The training summary of the new model, from that of the old one."""
+        return training
+
     def note(self, value: Any, model: Model) -> str | None:
         """Notes about pictures that the proof, which uses normalised numbers, does not cover."""
         return None
