@@ -208,7 +208,7 @@ def recipe_document(name: str, kind: str | None = None, seen: tuple[str, ...] = 
         text = f'In recipe {name} "for" is not a table; write [for.tiny] and the settings below it.'
         findings.errors.append(RequestError(text))
         deltas = {}
-    for word in deltas.keys() - {*KINDS}:
+    for word in sorted(deltas.keys() - {*KINDS}):
         findings.errors.append(RequestError(f"[for.{word}] in recipe {name}: pictures are {', '.join(KINDS)}."))
     document: dict[str, Any] = {}
     with findings:
