@@ -89,6 +89,9 @@ class Question(Settings):
         """Why it has no meaning for this network, one sentence each; empty if it has."""
         return []
 
+    def check(self) -> None:
+        """Raise RequestError for settings that cannot be used, such as a new file that exists."""
+
     def answer(self, subject: Subject) -> Answer:
         """Answer it. Raises RequestError or WorkError."""
         raise NotImplementedError

@@ -100,6 +100,8 @@ def resolve(request: Request, progress: Progress | None = None) -> Asked:
     def check() -> None:
         with findings:
             request.check()
+        with findings:
+            question.check()
         findings.raise_if_any()
 
     asked = AskedModel(model=request.model, device=request.device, compare=request.compare, prepare=prepare)

@@ -160,8 +160,12 @@ def as_input(network: nn.Module, pixels: Tensor) -> Tensor:
 @torch.inference_mode()
 def log_probabilities(network: nn.Module, pixels: Tensor, classes: int) -> Tensor:
     """Log probabilities of normalised pixels: float64 (pictures, classes). Outputs beyond the classes are dropped."""
-    logs: Tensor = network(pixels)[:, :classes].double().log_softmax(1)
-    return logs
+    return log_softmax(network(pixels), classes)
+
+
+def log_softmax(logits: Tensor, classes: int) -> Tensor:
+    """Log probabilities of logits (N, K): float64 (N, classes). Outputs beyond the classes are dropped."""
+    return logits[:, :classes].double().log_softmax(1)
 
 
 def top_classes(logs: Tensor, top: int) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,14 @@ class Row:
         return found
 
 
-_ROWS = (Row("paths", "paths:Paths", "How many paths has the network, how long are they, which carry the gradient?"),)
+_ROWS = (
+    Row("paths", "paths:Paths", "How many paths has the network, how long are they, which carry the gradient?"),
+    Row(
+        "calibration",
+        "calibration:CalibrationQuestion",
+        "Do the probabilities mean what they say, and which temperature mends them?",
+    ),
+)
 
 QUESTIONS: dict[str, Row] = {row.name: row for row in _ROWS}
 """The questions by name, in the order of the listing."""

@@ -1,0 +1,163 @@
+"""Whether the probabilities mean what they say, and the temperature that mends them.
+
+Guo et al. 2017 (arXiv 1706.04599). The temperature is fitted on pictures that the training held out, and measured on
+others where there are any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from cardinet.base.errors import RequestError
+from cardinet.base.output_paths import check_model_name, check_new_file
+from cardinet.data.batches import evaluation_batches
+from cardinet.data.splitting import WHOLE
+from cardinet.evaluate.calibration import Calibration, calibration, changes
+from cardinet.evaluate.outputs import Outputs, outputs
+from cardinet.evaluate.pictures import OpenedPictures
+from cardinet.evaluate.temperature import Temperature, fit_temperature, tempered
+from cardinet.explain.answer import Answer, Section
+from cardinet.explain.figures import Table
+from cardinet.explain.question import Question, Subject
+from cardinet.explain.reliability import Found, calibration_answer
+from cardinet.rewrite.proof import prove
+from cardinet.runs.model_file import Model, save_model
+from cardinet.runs.temperature import at_temperature
+
+PROOF = 16
+"""The pictures on which the stored network is compared with the measured one."""
+
+
+class CalibrationQuestion(Question):
+    """Do the probabilities mean what they say, and which temperature mends them?"""
+
+    ALSO: ClassVar[tuple[str, ...]] = ("validation",)
+
+    bins: Annotated[int, Field(ge=2, le=1000)] = 15
+    """The number of bins of the reliability diagram."""
+
+    resamples: Annotated[int, Field(ge=0, le=100_000)] = 1000
+    """The bootstrap samples that give the spread; 0 for none."""
+
+    fit: bool = True
+    """Whether a temperature is fitted, on validation pictures."""
+
+    store: Path | None = None
+    """A new model file with the temperature in its logits."""
+
+    def check(self) -> None:
+        if self.store is None:
+            return
+        check_model_name(self.store)
+        check_new_file(self.store)
+        if not self.fit:
+            raise RequestError(f"store = {self.store}: there is no temperature to store with fit = false; omit one.")
+
+    def answer(self, subject: Subject) -> Answer:
+        pictures = subject.opened.measured
+        fitted_on = self._fitting_split(subject.model, pictures) if self.fit else None
+        measured = _outputs(subject, pictures.split)
+        before = self._measured(measured.logs, measured, subject.seed)
+        if fitted_on is None:
+            found = Found(pictures.split, before)
+            return calibration_answer(found, self._by_class(subject, found, measured), subject.model.temperature)
+        held = measured if fitted_on == pictures.split else _outputs(subject, fitted_on)
+        fit = _fitted(held)
+        logs = tempered(measured.logs, fit.value)
+        after = self._measured(logs, measured, subject.seed)
+        change = changes(
+            measured.logs, logs, measured.truth, bins=self.bins, resamples=self.resamples, seed=subject.seed
+        )
+        found = Found(pictures.split, before, fit, fitted_on, after, change, self.store)
+        if self.store is not None:
+            _store(subject, found, self.store)
+        return calibration_answer(found, self._by_class(subject, found, measured), subject.model.temperature)
+
+    def _fitting_split(self, model: Model, pictures: OpenedPictures) -> str:
+        """The split for the fit. Raises RequestError if no pictures were held out by the training."""
+        source, trained = pictures.source, model.training.get("pictures")
+        own = isinstance(trained, Mapping) and trained.get("fingerprint") == source.fingerprint
+        if pictures.split == WHOLE and own:
+            raise RequestError(
+                f"A temperature is fitted on pictures that the training held out, and some of {source.text} were "
+                "training pictures; omit --split all."
+            )
+        if pictures.split in (WHOLE, "validation"):
+            return pictures.split
+        if "validation" in source.splits:
+            return "validation"
+        raise RequestError(
+            f"{source.text} has no validation pictures, and a temperature is fitted on nothing else. Name other "
+            "pictures, hold some out (--set validation=0.1), or measure without a temperature (--set fit=false)."
+        )
+
+    def _measured(self, logs: npt.NDArray[np.float64], measured: Outputs, seed: int) -> Calibration:
+        return calibration(logs, measured.truth, bins=self.bins, resamples=self.resamples, seed=seed)
+
+    def _by_class(self, subject: Subject, found: Found, measured: Outputs) -> Section:
+        """The calibration of each class."""
+        counts = np.bincount(measured.truth, minlength=len(subject.model.classes)).tolist()
+        after = [None] * len(counts) if found.after is None else list(found.after.by_class)
+        rows = list(zip(subject.model.classes, counts, found.before.by_class, after, strict=True))
+        columns = ("class", "pictures", "ECE of its probability", "at the temperature")
+        table = Table("Every class", columns, rows, (None, "integer", "percent", "percent"), folded=len(rows) > 20)
+        text = "The same error for the probability of each class, over all pictures, whatever the answer was."
+        return Section("By class", [text], [table])
+
+
+def _outputs(subject: Subject, split: str) -> Outputs:
+    return outputs(
+        subject.model,
+        subject.opened.measured.source.splits[split],
+        batch_size=subject.batch_size,
+        workers=subject.workers,
+        progress=partial(subject.progress, f"{split} pictures"),
+    )
+
+
+def _fitted(held: Outputs) -> Temperature:
+    try:
+        return fit_temperature(held.logs, held.truth)
+    except RequestError as error:
+        raise RequestError(*error.findings, "To measure without a temperature, add --set fit=false.") from None
+
+
+def _store(subject: Subject, found: Found, path: Path) -> None:
+    """Write the model with the temperature. Raises WorkError if its logits are not those at the temperature."""
+    assert found.fit is not None
+    assert found.after is not None
+    model, source = subject.model, subject.opened.measured.source
+    about = {
+        "data": source.text,
+        "split": found.fitted_on,
+        "count": found.fit.count,
+        "temperature": found.fit.value * model.temperature,
+        "standard_error": found.fit.error * model.temperature,
+        "measured_on": found.split,
+        "before": _short(found.before),
+        "after": _short(found.after),
+    }
+    known = model.training.get(found.split)
+    same = isinstance(known, Mapping) and known.get("count") == found.after.count
+    losses = {found.split: found.after.nll.value} if same else {}
+    warm = at_temperature(model, found.fit.value * model.temperature, about, losses)
+    batches = evaluation_batches(
+        source.splits[found.fitted_on],
+        model.preprocessing,
+        batch_size=PROOF,
+        workers=0,
+        device=next(subject.network.parameters()).device,
+    )
+    prove(model.network, warm.rewrites[-1], lambda channels: {"real": next(iter(batches)).pixels})
+    save_model(path, warm)
+
+
+def _short(one: Calibration) -> dict[str, float]:
+    return {"ece": one.ece.value, "brier": one.brier.value, "nll": one.nll.value}
