@@ -168,6 +168,11 @@ class Residual(NetworkSpec):
         graph.chain(at, 1)
         return graph
 
+    def without_shortcuts(self) -> Self | None:
+        if self.shortcut.absent:
+            return None
+        return self.but(kind="none", carry=None, merge=Add(), levels=None)
+
     def _ways(self, start: int, *, keeps_shape: bool) -> tuple[Way, ...]:
         """The ways through a unit: its branch, and its shortcut if it has one."""
         transform = self.transform

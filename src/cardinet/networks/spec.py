@@ -43,3 +43,7 @@ class NetworkSpec(Part):
     def path_graph(self) -> PathGraph:
         """The maps of the network and the ways between them; see `PathGraph`. Gates are not counted."""
         raise NotImplementedError
+
+    def without_shortcuts(self) -> Self | None:
+        """The same network without its shortcuts; None if it has none, or nothing would be left without them."""
+        return None

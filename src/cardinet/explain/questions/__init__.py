@@ -34,6 +34,9 @@ class Row:
 _ROWS = (
     Row("paths", "paths:Paths", "How many paths has the network, how long are they, which carry the gradient?"),
     Row(
+        "gradients", "gradients:Gradients", "How large are the gradients in each layer, and do they shatter with depth?"
+    ),
+    Row(
         "calibration",
         "calibration:CalibrationQuestion",
         "Do the probabilities mean what they say, and which temperature mends them?",

@@ -7,7 +7,7 @@ with two streams that stay separate are in `merge_and_run`.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, SkipValidation
 
@@ -105,6 +105,11 @@ class DeeplyFused(NetworkSpec):
             at = graph.add(*(shallow if name == "shallow" else deep for name in chosen))
         graph.chain(at, 1)
         return graph
+
+    def without_shortcuts(self) -> Self | None:
+        if self.path or self.lines.shallow == "none":
+            return None
+        return self.but(shallow="none", merge=Add())
 
 
 def fuse(depth: int, segments: int) -> DeeplyFused:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, SkipValidation
 
@@ -77,6 +77,10 @@ class RepVGG(NetworkSpec):
                 at = graph.add(*ways)
         graph.chain(at, 1)
         return graph
+
+    def without_shortcuts(self) -> Self | None:
+        """The deployment form: one convolution a block."""
+        return None if self.form == "deployment" else self.but(form="deployment")
 
 
 A, B, D = (2, 4, 14, 1), (4, 6, 16, 1), (8, 14, 24, 1)
