@@ -89,6 +89,11 @@ class Question(Settings):
         """Why it has no meaning for this network, one sentence each; empty if it has."""
         return []
 
+    @property
+    def also(self) -> tuple[str, ...]:
+        """`ALSO`, or fewer splits if the settings need fewer."""
+        return self.ALSO
+
     def check(self) -> None:
         """Raise RequestError for settings that cannot be used, such as a new file that exists."""
 

@@ -107,7 +107,7 @@ def resolve(request: Request, progress: Progress | None = None) -> Asked:
     asked = AskedModel(model=request.model, device=request.device, compare=request.compare, prepare=prepare)
     found = opened(
         asked,
-        _wanted(request, kind, of_pictures),
+        _wanted(request, question, of_pictures),
         check=check,
         check_model=lambda model: _check_meaning(request.question, question, model),
         progress=progress,
@@ -155,19 +155,19 @@ def _settings(name: str, kind: type[Question], words: list[str]) -> Question:
     return question
 
 
-def _wanted(request: Request, kind: type[Question], words: tuple[str, ...]) -> AskedPictures | None:
+def _wanted(request: Request, question: Question, words: tuple[str, ...]) -> AskedPictures | None:
     """The pictures to open; None if the question uses none."""
-    if kind.PICTURES == "none":
+    if question.PICTURES == "none":
         if request.data is not None or words or request.split is not None:
             raise RequestError(f'"{request.question}" looks at no pictures; omit SOURCE and the settings of pictures.')
         return None
     return AskedPictures(
         data=request.data,
         words=words,
-        split=request.split or kind.SPLIT,
-        also=kind.ALSO,
-        missing=NO_PICTURES if kind.PICTURES == "needed" else "",
-        optional=kind.PICTURES == "optional",
+        split=request.split or question.SPLIT,
+        also=question.also,
+        missing=NO_PICTURES if question.PICTURES == "needed" else "",
+        optional=question.PICTURES == "optional",
     )
 
 

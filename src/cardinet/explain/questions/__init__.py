@@ -41,6 +41,8 @@ _ROWS = (
         "calibration:CalibrationQuestion",
         "Do the probabilities mean what they say, and which temperature mends them?",
     ),
+    Row("mistakes", "mistakes:Mistakes", "Where does the network err, and which labels are probably wrong?"),
+    Row("embed", "embed:Embed", "Which pictures are alike to the network?"),
 )
 
 QUESTIONS: dict[str, Row] = {row.name: row for row in _ROWS}

@@ -52,6 +52,10 @@ class CalibrationQuestion(Question):
     store: Path | None = None
     """A new model file with the temperature in its logits."""
 
+    @property
+    def also(self) -> tuple[str, ...]:
+        return self.ALSO if self.fit else ()
+
     def check(self) -> None:
         if self.store is None:
             return

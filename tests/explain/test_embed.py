@@ -1,0 +1,165 @@
+"""The question `embed`: features as a network computes them, neighbours by hand, files that other programs read."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from sklearn.manifold import trustworthiness
+from sklearn.metrics.pairwise import cosine_similarity
+
+from cardinet.base.errors import RequestError, WorkError
+from cardinet.data.data_settings import DataSettings
+from cardinet.data.source import Source, open_source
+from cardinet.evaluate.outputs import outputs
+from cardinet.explain.job import explain_model
+from cardinet.explain.neighbours import nearest_neighbours, spread_rows
+from cardinet.explain.plane import plane
+from cardinet.report.explain_page import figure_html
+from cardinet.runs.model_file import Model
+from explain.models import classifier, unchanged
+from networks.test_citizen import SMALL, shortest
+
+
+@pytest.fixture(scope="module")
+def digits() -> Source:
+    return open_source("digits", DataSettings(limit=80))
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return classifier()
+
+
+def test_neighbours_are_those_of_all_cosines(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    cosines = cosine_similarity(features)
+    np.fill_diagonal(cosines, -2)
+    expected = np.argsort(-cosines, 1)
+    queries = np.array([3, 0, 39, 17])
+    monkeypatch.setattr("cardinet.explain.neighbours.AT_ONCE", 90)
+    found = nearest_neighbours(features, queries, 7)
+    assert np.array_equal(found.rows, expected[queries, :7])
+    assert found.cosines == pytest.approx(np.take_along_axis(cosines[queries], expected[queries, :7], 1), abs=1e-6)
+    assert nearest_neighbours(features, queries, 100).rows.shape == (4, 39)
+
+
+def test_rows_are_spread_evenly() -> None:
+    assert spread_rows(5, 9).tolist() == [0, 1, 2, 3, 4]
+    assert spread_rows(101, 5).tolist() == [0, 25, 50, 75, 100]
+
+
+def test_features_are_the_inputs_of_the_classifier(model: Model, digits: Source) -> None:
+    split = digits.splits["test"]
+    found = outputs(model, split, batch_size=7)
+    assert split.images is not None
+    with torch.inference_mode():
+        named = model.network.features(model.preprocessing.normalise(split.images))  # type: ignore[operator]
+    assert found.features == pytest.approx(named["pooled"].numpy(), abs=1e-5)
+    assert found.logs == pytest.approx(named["logits"].double().log_softmax(1).numpy(), abs=1e-5)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("id", SMALL)
+def test_features_of_every_family_give_its_logits(id: str) -> None:
+    it = shortest(id)
+    network = it.network.eval()
+    with torch.inference_mode():
+        pooled = network.forward_head(network.forward_features(it.x), pre_logits=True)
+        torch.testing.assert_close(network.fc(pooled), network(it.x))
+    assert pooled.shape == (len(it.x), network.head_hidden_size)
+
+
+def test_the_answer(model: Model, digits: Source) -> None:
+    with unchanged(model.network):
+        found = explain_model("embed", model, digits, neighbours=3, shown=4, mapped=30, perplexity=5)
+    document = json.loads(json.dumps(found.document))
+    split = digits.splits["test"]
+    features, truth, rows = outputs(model, split).features, split.labels, spread_rows(len(split), 30)
+    cosines = cosine_similarity(features)
+    np.fill_diagonal(cosines, -2)
+    near = np.argsort(-cosines, 1)[rows, :3]
+    assert document["same_class"] == pytest.approx((truth[near] == truth[rows][:, None]).mean())
+    shares = np.bincount(truth) / len(truth)
+    assert document["same_class_by_chance"] == pytest.approx((shares**2).sum())
+    votes = [max(labels, key=labels.count) for labels in truth[near].tolist()]
+    assert document["error_of_neighbours"] == pytest.approx((np.array(votes) != truth[rows]).mean())
+    assert np.array(document["map"]).shape == (30, 2) == np.asarray(found.arrays["map"]).shape
+    assert [section.title for section in found.sections] == ["Map", "Neighbours", "By class"]
+    sheet = found.sections[1].figures[0]
+    assert [len(row) for row in sheet.rows] == [4] * 4  # type: ignore[union-attr]
+    for section in found.sections:
+        for figure in section.figures:
+            assert len(figure_html(figure)) > 100
+
+
+def test_a_map_keeps_neighbours_and_repeats_by_seed() -> None:
+    generator = np.random.default_rng(1)
+    middles = 8 * generator.normal(size=(4, 10))
+    features = (np.repeat(middles, 20, axis=0) + generator.normal(size=(80, 10))).astype(np.float32)
+    points = plane(features, "tsne", 15, seed=0)
+    assert trustworthiness(features, points, n_neighbors=10) > 0.9
+    assert np.array_equal(points, plane(features, "tsne", 15, seed=0))
+    few = plane(features[:5], "tsne", 15, seed=0)
+    assert few.shape == (5, 2)
+    with pytest.raises(RequestError, match="at least 5 pictures, and there are 4"):
+        plane(features[:4], "tsne", 15, seed=0)
+    with pytest.raises(WorkError, match="same features"):
+        plane(np.ones((9, 3), np.float32), "tsne", 15, seed=0)
+    with pytest.raises(WorkError, match="not finite"):
+        plane(np.full((9, 3), np.nan, np.float32), "tsne", 15, seed=0)
+
+
+@pytest.mark.long
+def test_a_map_by_umap_keeps_neighbours() -> None:
+    generator = np.random.default_rng(1)
+    middles = 8 * generator.normal(size=(4, 10))
+    features = (np.repeat(middles, 15, axis=0) + generator.normal(size=(60, 10))).astype(np.float32)
+    points = plane(features, "umap", 10, seed=0)
+    assert trustworthiness(features, points, n_neighbors=10) > 0.9
+
+
+@pytest.mark.parametrize("ending", [".npz", ".parquet"])
+def test_a_file_of_features_is_read_by_others(model: Model, digits: Source, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"features{ending}"
+    odd = replace(model, classes=("caf\udce9", *model.classes[1:]))
+    source = replace(digits, classes=odd.classes)
+    explain_model("embed", odd, source, features=path, map="none", shown=0)
+    split = digits.splits["test"]
+    expected = outputs(model, split)
+    if ending == ".npz":
+        table = np.load(path)  # without pickle
+        columns = {key: table[key].tolist() for key in ("path", "class", "predicted")}
+        features, chances = table["features"], table["probability"]
+    else:
+        frame = pq.read_table(path)
+        columns = {key: frame[key].to_pylist() for key in ("path", "class", "predicted")}
+        features = np.array(frame["features"].to_pylist(), np.float32)
+        chances = np.array(frame["probability"].to_pylist())
+    assert np.array_equal(features, expected.features)
+    assert chances == pytest.approx(np.exp(expected.logs).max(1))
+    assert columns["path"] == [split.names.key(i) for i in range(len(split))]
+    names = ("caf\\udce9", *model.classes[1:])
+    assert columns["class"] == [names[k] for k in split.labels]
+    assert columns["predicted"] == [names[k] for k in expected.predicted]
+
+
+def test_what_is_refused(model: Model, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "there.npz").write_text("mine")
+    with pytest.raises(RequestError, match="exists; name a file that does not"):
+        explain_model("embed", model, digits, features=tmp_path / "there.npz")
+    with pytest.raises(RequestError, match=r"end its name with \.npz or \.parquet"):
+        explain_model("embed", model, digits, features=tmp_path / "a.csv")
+    one = replace(digits, splits={"test": digits.splits["test"].chosen(np.arange(1))})
+    with pytest.raises(RequestError, match="only one picture"):
+        explain_model("embed", model, one)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(RequestError, match=r"map = umap needs umap-learn, which is not installed: pip install \"card"):
+        explain_model("embed", model, digits, map="umap")
+    assert (tmp_path / "there.npz").read_text() == "mine"
