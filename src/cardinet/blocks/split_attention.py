@@ -50,14 +50,14 @@ class SplitAttention(nn.Module):
         n, channels, height, width = x.shape
         splits = x.view(n, self.radix, channels // self.radix, height, width)
         mean = self._summed(splits).mean((2, 3), keepdim=True)
-        weights = self._weights(self.fc2(self.relu(self.bn1(self.fc1(mean)))))
+        weights = self.weights(self.fc2(self.relu(self.bn1(self.fc1(mean)))))
         y = self._summed(splits * weights.view(n, self.radix, -1, 1, 1))
         return y if self.pool_after is None else cast(Tensor, self.pool_after(y))
 
     def _summed(self, splits: Tensor) -> Tensor:
         return splits.sum(1) if self.radix > 1 else splits[:, 0]
 
-    def _weights(self, logits: Tensor) -> Tensor:
+    def weights(self, logits: Tensor) -> Tensor:
         """(N, radix * channels): fc2's outputs are ordered by cardinal group first, the splits by radix first."""
         if self.radix == 1:
             return logits.sigmoid()

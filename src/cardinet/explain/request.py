@@ -88,14 +88,11 @@ def resolve(request: Request, progress: Progress | None = None) -> Asked:
     own, of_pictures = _divided(kind, request.words)
     with findings:
         question = _settings(request.question, kind, own)
-    with findings:
-        if prepare is None and _is_name(request.model):
-            if kind.TRAINED:
-                raise RequestError(
-                    f'"{request.model}" is the name of a network, without parameters, and "{request.question}" asks '
-                    "about trained ones; give a run folder, a model file, or --weights."
-                )
-            prepare, trained = partial(fresh, network=str(request.model), seed=request.seed), False
+    if prepare is None and _is_name(request.model):
+        name, trained = str(request.model), False
+        prepare = partial(fresh, network=name, seed=request.seed)
+        if kind.TRAINED:
+            prepare = partial(_refuse, network=name, question=request.question)
 
     def check() -> None:
         with findings:
@@ -122,6 +119,14 @@ def resolve(request: Request, progress: Progress | None = None) -> Asked:
         workers=request.workers,
     )
     return Asked(request.question, question, subject)
+
+
+def _refuse(device: str, *, question: str, network: str) -> Make:
+    """Raise RequestError: the question needs trained parameters, and a name has none."""
+    raise RequestError(
+        f'"{network}" is the name of a network, without parameters, and "{question}" asks about trained ones; give a '
+        "run folder, a model file, or --weights."
+    )
 
 
 def _is_name(model: object) -> bool:

@@ -16,7 +16,7 @@ from cardinet.explain.answer import Answer
 from cardinet.explain.figures import Bars, Chart, Figure, HeatMap, Scatter, Sheet, Table
 from cardinet.explain.request import Asked
 from cardinet.networks.registry import named_network
-from cardinet.report.figures import draw_bars, draw_chart, draw_heat_map, draw_scatter, written
+from cardinet.report.figures import draw_bars, draw_chart, draw_heat_map, draw_scatter, is_wide, written
 from cardinet.report.page import enlarged
 from cardinet.report.templating import environment
 
@@ -28,8 +28,8 @@ DRAWN: dict[type, Callable[[Any], Markup]] = {
 }
 """The figures that are drawn as SVG."""
 
-WIDE = (HeatMap, Sheet, Table)
-"""The figures that take the whole width of the page."""
+WIDE = (Sheet, Table)
+"""The figures that take the whole width of the page; a heat map does if it has many columns."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _about(asked: Asked, answer: Answer) -> About:
 
 def figure_html(figure: Figure) -> Markup:
     """A figure or table of an answer as HTML."""
-    wide = " wide" if isinstance(figure, WIDE) else ""
+    wide = " wide" if isinstance(figure, WIDE) or (isinstance(figure, HeatMap) and is_wide(figure)) else ""
     if isinstance(figure, Table):
         inner = _table(figure)
     elif isinstance(figure, Sheet):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -22,6 +23,10 @@ SCALES: dict[str, Callable[[list[float]], Scale]] = {
 HEIGHT = 300
 COLOURS = 8
 """The number of series with a colour of their own (style.css, .s0 to .s7)."""
+LEAST_CELL = 14
+"""The least width of a cell of a heat map in half of a page."""
+SCALE, SHADES = 16, 7
+"""The height of the scale below a heat map, and the number of its shades."""
 FEWEST_LETTERS = 4
 """A tick of bars needs at least this room, in letters."""
 
@@ -128,36 +133,69 @@ def _text(x: float, y: float, text: str) -> Markup:
     return Markup('<text class="tick mid" x="{:.1f}" y="{:.1f}">{}</text>').format(x, y, text)
 
 
+def is_wide(figure: HeatMap) -> bool:
+    """Whether a map needs the whole width of a page; else its cells have room enough in half of it."""
+    return len(figure.columns) * LEAST_CELL > WIDTH - _room(figure)
+
+
+def _room(figure: HeatMap) -> float:
+    """The width of the names of the rows."""
+    return min(18, max([2, *map(len, figure.rows)])) * LETTER
+
+
 def draw_heat_map(figure: HeatMap) -> Markup:
-    """Cells in rows and columns, shaded by value; above and below the middle in two colours."""
+    """Cells in rows and columns, shaded by value; above and below the middle in two colours. A row of cells below them
+    is their scale.
+    """
     known = [v for row in figure.values for v in row if v is not None]
     middle = figure.middle if figure.middle is not None else min(known, default=0.0)
     reach = max((abs(v - middle) for v in known), default=0.0) or 1.0
-    room = min(18, max([2, *map(len, figure.rows)])) * LETTER
-    side = max(3.0, min(22.0, (2 * WIDTH - room) / max(1, len(figure.columns))))
-    width, height = room + side * len(figure.columns) + 10, TOP + side * len(figure.rows) + BOTTOM
+    room, total = _room(figure), (2 if is_wide(figure) else 1) * WIDTH
+    wide = max(3.0, min(40.0, (total - room - 10) / max(1, len(figure.columns))))
+    high = min(22.0, wide)
+    foot = TOP + high * len(figure.rows)
+
+    def cell(x: float, y: float, value: float, title: str) -> Markup:
+        shape = Markup(
+            '<rect class="cell {}" x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}" style="--v:{:.3f}">'
+            "<title>{}</title></rect>"
+        )
+        colour, shade = "s1" if value >= middle else "s2", abs(value - middle) / reach
+        return shape.format(colour, x, y, wide * 0.96, high * 0.96, shade, title)
+
     parts = []
     for i, (name, row) in enumerate(zip(figure.rows, figure.values, strict=True)):
-        y = TOP + side * i
-        if side >= 10 or i % max(1, round(12 / side)) == 0:
+        y = TOP + high * i
+        if high >= 10 or i % max(1, round(12 / high)) == 0:
             label = Markup('<text class="tick" x="{:.1f}" y="{:.1f}" dy=".35em">{}</text>')
-            parts.append(label.format(room - 6, y + side / 2, name[:18]))
+            parts.append(label.format(room - 6, y + high / 2, name[:18]))
         for j, value in enumerate(row):
-            if value is None:
-                continue
-            title = f"{name}, {figure.columns[j]}: {written(value, figure.format)}"
-            cell = Markup(
-                '<rect class="cell {}" x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}" style="--v:{:.3f}">'
-                "<title>{}</title></rect>"
-            )
-            colour = "s1" if value >= middle else "s2"
-            shade = abs(value - middle) / reach
-            parts.append(cell.format(colour, room + side * j, y, side * 0.96, side * 0.96, shade, title))
-    step = max(1, -(-int(LETTER * max([1, *map(len, figure.columns)])) // max(1, int(side))))
+            if value is not None:
+                title = f"{name}, {figure.columns[j]}: {written(value, figure.format)}"
+                parts.append(cell(room + wide * j, y, value, title))
+    step = max(1, math.ceil(LETTER * (max([1, *map(len, figure.columns)]) + 1) / wide))
     for j, name in enumerate(figure.columns):
         if j % step == 0:
-            parts.append(_text(room + side * (j + 0.5), TOP + side * len(figure.rows) + 15, name))
-    return _svg(width, height, f"{figure.title}: a map of {len(figure.rows)} by {len(figure.columns)} values.", parts)
+            parts.append(_text(room + wide * (j + 0.5), foot + 15, name))
+    ends = (middle if figure.middle is None else middle - reach, middle + reach)
+    parts += _heat_scale(
+        (written(ends[0], figure.format), written(ends[1], figure.format)), figure.middle is None, foot, room
+    )
+    describe = f"{figure.title}: a map of {len(figure.rows)} by {len(figure.columns)} values."
+    return _svg(total, foot + BOTTOM + SCALE, describe, parts)
+
+
+def _heat_scale(ends: tuple[str, str], one_sided: bool, foot: float, left: float) -> list[Markup]:
+    """The scale of a map: shades between the texts of its lowest and its highest value."""
+    y, start = foot + BOTTOM, left + LETTER * len(ends[0]) + 6
+    shape = Markup('<rect class="cell {}" x="{:.1f}" y="{:.1f}" width="15" height="10" style="--v:{:.3f}"/>')
+    parts = []
+    for k in range(SHADES):
+        shade = k / (SHADES - 1) if one_sided else 2 * k / (SHADES - 1) - 1
+        parts.append(shape.format("s1" if shade >= 0 else "s2", start + 16 * k, y, abs(shade)))
+    for style, x, text in (("tick", start - 6, ends[0]), ("tick start", start + 16 * SHADES + 6, ends[1])):
+        parts.append(Markup('<text class="{}" x="{:.1f}" y="{:.1f}" dy=".8em">{}</text>').format(style, x, y, text))
+    return parts
 
 
 def draw_scatter(figure: Scatter) -> Markup:

@@ -34,6 +34,11 @@ class Row:
 _ROWS = (
     Row("paths", "paths:Paths", "How many paths has the network, how long are they, which carry the gradient?"),
     Row(
+        "attention",
+        "attention:Attention",
+        "What do squeeze-and-excitation, selective kernels and split attention select, by class?",
+    ),
+    Row(
         "gradients", "gradients:Gradients", "How large are the gradients in each layer, and do they shatter with depth?"
     ),
     Row(

@@ -1,0 +1,322 @@
+"""What squeeze-and-excitation, selective kernels and split attention select, by class and by the size of the object.
+
+Hu et al. 2017 (arXiv 1709.01507), Li et al. 2019 (arXiv 1903.06586), Zhang et al. 2020 (arXiv 2004.08955).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from cardinet.blocks.classifier import Classifier
+from cardinet.data.batches import evaluation_batches
+from cardinet.explain.answer import Answer, Section
+from cardinet.explain.attention_sites import Kind, Site, recorded
+from cardinet.explain.class_spread import ClassSpread
+from cardinet.explain.figures import Bar, Bars, Chart, HeatMap, Line, Table
+from cardinet.explain.question import Question, Subject
+
+LEVELS: Mapping[Kind, tuple[str, str]] = {
+    "squeeze-and-excitation": (
+        "mean weight",
+        "A gate weighs each channel of a branch by 0 to 1. The level is the mean of its weights.",
+    ),
+    "selective kernels": (
+        "share of the largest kernel",
+        "The weights of the kernels add up to one in each channel. The level is the mean weight of the largest kernel.",
+    ),
+    "split attention": (
+        "evenness of the splits",
+        "The weights of the splits add up to one in each channel. The level is their evenness: 1 if all splits have "
+        "the same weight, 0 if one has all (entropy, divided by its largest value; with one split the mean weight).",
+    ),
+}
+"""By kind of attention: the name of its level, one number for each picture and unit, and what it is."""
+
+
+class Attention(Question):
+    """What do squeeze-and-excitation, selective kernels and split attention select, by class?"""
+
+    zooms: Annotated[tuple[Annotated[float, Field(ge=1, le=8)], ...], Field(min_length=2, max_length=8)] = (
+        1.0,
+        1.5,
+        2.0,
+    )
+    """For selective kernels: how many times the middle of each picture is enlarged."""
+
+    enlarged: Annotated[int, Field(ge=2, le=100_000)] = 256
+    """The pictures that are enlarged, drawn from all."""
+
+    shown: Annotated[int, Field(ge=2, le=100)] = 24
+    """The classes in the figures; of more classes those that differ most from the mean. The document has all."""
+
+    channels: Annotated[int, Field(ge=1, le=256)] = 48
+    """The channels in the map of the unit that tells classes apart best: those that do it best."""
+
+    def problems(self, network: Classifier) -> list[str]:
+        if recorded(network)[1]:
+            return []
+        return ["the network has no squeeze-and-excitation, no selective kernels and no split attention to look at."]
+
+    def answer(self, subject: Subject) -> Answer:
+        network, sites = recorded(subject.network)
+        found = [Found(site, len(subject.model.classes)) for site in sites]
+        self._by_class(network, found, subject)
+        sizes = self._by_size(network, [one for one in found if one.site.sides], subject)
+        kinds = list(dict.fromkeys(one.site.kind for one in found))
+        sections, classes = [], subject.model.classes
+        for kind in kinds:
+            own = [one for one in found if one.site.kind == kind]
+            sections.append(self._level_section(kind, own, classes))
+            sections.append(self._spread_section(own, classes))
+            if kind == "selective kernels":
+                sections.append(_size_section(sizes))
+        most = max(found, key=lambda one: _known(one.spread.explained))
+        strip = {
+            "units with attention": f"{len(found)}",
+            "pictures": f"{int(most.spread.counts.sum()):,}",
+            "explained by class, at most": f"{100 * _known(most.spread.explained):.1f}\u00a0%",
+            "in unit": most.site.unit,
+        }
+        document = {
+            "units": [one.document(classes) for one in found],
+            "sizes": [one.document() for one in sizes],
+        }
+        limits = [
+            "That weights differ between classes does not say that the network needs this difference to answer.",
+            "The share that is explained also grows by chance if there are few pictures of each class; the F ratio "
+            "allows for this and is about 1 by chance.",
+            *(["Enlarging a picture also removes its border and blurs it."] if sizes else []),
+        ]
+        return Answer("Attention", _lead(found, most, sizes), sections, document, strip, limits)
+
+    def _by_class(self, network: Classifier, found: Sequence[Found], subject: Subject) -> None:
+        """Record the attention for every picture."""
+        split, done = subject.opened.measured.pictures, 0
+        batches = evaluation_batches(
+            split,
+            subject.model.preprocessing,
+            batch_size=subject.batch_size,
+            workers=subject.workers,
+            device=subject.device,
+        )
+        for batch in batches:
+            with torch.inference_mode():
+                network(batch.pixels)
+            for one in found:
+                one.add(batch.labels)
+            done += len(batch.labels)
+            subject.progress("attention", done, len(split))
+
+    def _by_size(self, network: Classifier, found: Sequence[Found], subject: Subject) -> list[BySize]:
+        """The share of the largest kernel in enlarged pictures, for the units with selective kernels."""
+        if not found:
+            return []
+        pixels = subject.sample(self.enlarged).pixels
+        zooms = sorted(set(self.zooms))
+        shares: list[list[Tensor]] = []
+        for place, zoom in enumerate(zooms):
+            subject.progress("enlarged pictures", place, len(zooms))
+            parts = []
+            for part in pixels.split(subject.batch_size):
+                with torch.inference_mode():
+                    network(enlarge(part, zoom))
+                parts.append(torch.stack([one.level_of(one.site.weights) for one in found]))
+            shares.append(list(torch.cat(parts, 1).double().cpu()))
+        return [BySize(one.site.unit, zooms, [of_zoom[i] for of_zoom in shares]) for i, one in enumerate(found)]
+
+    def _level_section(self, kind: Kind, found: Sequence[Found], classes: Sequence[str]) -> Section:
+        name, text = LEVELS[kind]
+        levels = torch.stack([one.level.means[:, 0] for one in found], 1)  # (classes, units)
+        rows = _most_different(levels, self.shown)
+        values = [[_or_none(value) for value in levels[row].tolist()] for row in rows]
+        units = [one.site.unit for one in found]
+        return Section(
+            f"{kind.capitalize()}: the level by class",
+            [text],
+            [
+                Bars(
+                    f"Level of each unit: {name}",
+                    "unit",
+                    name,
+                    [Bar(u, float(o.level.mean)) for u, o in zip(units, found, strict=True)],
+                ),
+                HeatMap(f"Level by class and unit: {name}", [classes[row] for row in rows], units, values),
+            ],
+        )
+
+    def _spread_section(self, found: Sequence[Found], classes: Sequence[str]) -> Section:
+        bars = [Bar(one.site.unit, _known(one.spread.explained)) for one in found]
+        rows = [(one.site.unit, len(one.spread.mean), one.spread.explained, one.spread.ratio) for one in found]
+        most = max(found, key=lambda one: _known(one.spread.explained))
+        ratios = most.spread.ratios.nan_to_num(0.0)
+        best = ratios.argsort(descending=True, stable=True)[: self.channels]
+        means = most.spread.means
+        chosen = _most_different(means, self.shown)
+        values = [[_or_none(value) for value in (means[row, best] - most.spread.mean[best]).tolist()] for row in chosen]
+        return Section(
+            "Which units tell classes apart",
+            [
+                "The share of the variation of the weights, over pictures and channels, that the class explains. The F "
+                "ratio is the variance between classes for each unit of that within them; by chance it is about 1.",
+                f"The map has those channels of {most.site.unit} that tell classes apart best: the mean weight of a "
+                "class less that of all pictures.",
+            ],
+            [
+                Bars("Explained by class", "unit", "share explained", bars, format="percent"),
+                HeatMap(
+                    f"Weights of {most.site.unit} by class and channel",
+                    [classes[row] for row in chosen],
+                    [str(int(channel)) for channel in best],
+                    values,
+                    middle=0.0,
+                ),
+                Table(
+                    "Every unit",
+                    ("unit", "weights", "explained", "F ratio"),
+                    rows,
+                    (None, "integer", "percent"),
+                    folded=True,
+                ),
+            ],
+        )
+
+
+@dataclass
+class Found:
+    """What was recorded at one site: its weights by class, and its level by class."""
+
+    site: Site
+    classes: int
+    spread: ClassSpread = field(init=False)
+    level: ClassSpread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.spread, self.level = ClassSpread(self.classes), ClassSpread(self.classes)
+
+    def add(self, labels: Tensor) -> None:
+        """Add the last pass."""
+        weights = self.site.weights
+        self.spread.add(weights[:, self.site.largest] if self.site.sides else weights.flatten(1), labels)
+        self.level.add(self.level_of(weights)[:, None], labels)
+
+    def level_of(self, weights: Tensor) -> Tensor:
+        """The level of each picture (B,), from the weights (B, choices, channels); see `LEVELS`."""
+        if self.site.sides:
+            return weights[:, self.site.largest].mean(1)
+        if self.site.choices == 1:
+            return weights.mean((1, 2))
+        return evenness(weights).mean(1)
+
+    def document(self, classes: Sequence[str]) -> dict[str, Any]:
+        levels = self.level.means[:, 0].tolist()
+        return {
+            "unit": self.site.unit,
+            "kind": self.site.kind,
+            "kernels": list(self.site.sides),
+            "level": float(self.level.mean),
+            "level_by_class": {name: _or_none(value) for name, value in zip(classes, levels, strict=True)},
+            "explained": _or_none(self.spread.explained),
+            "f_ratio": _or_none(self.spread.ratio),
+            "f_ratio_by_weight": [_or_none(value) for value in self.spread.ratios.tolist()],
+            "mean_weights": self.spread.mean.tolist(),
+        }
+
+
+@dataclass(frozen=True)
+class BySize:
+    """The share of the largest kernel in a unit, for each zoom the values of the pictures (N,)."""
+
+    unit: str
+    zooms: Sequence[float]
+    shares: Sequence[Tensor]
+
+    @property
+    def change(self) -> tuple[float, float]:
+        """The mean change from the smallest to the largest zoom over the pictures, and its standard error."""
+        change = self.shares[-1] - self.shares[0]
+        return float(change.mean()), float(change.std() / math.sqrt(len(change)))
+
+    def document(self) -> dict[str, Any]:
+        change, error = self.change
+        means = {f"{zoom:g}": float(share.mean()) for zoom, share in zip(self.zooms, self.shares, strict=True)}
+        return {"unit": self.unit, "share_by_zoom": means, "change": change, "standard_error": error}
+
+
+def enlarge(pixels: Tensor, zoom: float) -> Tensor:
+    """The middle of pictures (B, C, H, W), 1 / zoom of each side, enlarged to their size (bilinear)."""
+    height, width = pixels.shape[-2:]
+    high, wide = max(1, round(height / zoom)), max(1, round(width / zoom))
+    top, left = (height - high) // 2, (width - wide) // 2
+    middle = pixels[..., top : top + high, left : left + wide]
+    return middle if zoom == 1 else F.interpolate(middle, (height, width), mode="bilinear", align_corners=False)
+
+
+def evenness(weights: Tensor) -> Tensor:
+    """The entropy of weights (B, choices, channels) over the choices, divided by its largest value: (B, channels)."""
+    entropy: Tensor = -torch.special.xlogy(weights, weights).sum(1)
+    return entropy / math.log(weights.shape[1])
+
+
+def _lead(found: Sequence[Found], most: Found, sizes: Sequence[BySize]) -> list[str]:
+    least = min(found, key=lambda one: _known(one.spread.explained))
+    share, ratio = 100 * _known(most.spread.explained), most.spread.ratio
+    text = f"The class explains {share:.1f} % of the variation of the weights in {most.site.unit} (F ratio {ratio:.1f})"
+    if least is not most:
+        text += f", and {100 * _known(least.spread.explained):.1f} % in {least.site.unit}, the least of all units"
+    lead = [text + "."]
+    if sizes:
+        grows = sum(one.change[0] > 2 * one.change[1] for one in sizes)
+        falls = sum(one.change[0] < -2 * one.change[1] for one in sizes)
+        lead.append(
+            f"Enlarged {sizes[0].zooms[-1]:g} times, the pictures get more weight of the largest kernel in {grows} of "
+            f"{len(sizes)} units and less in {falls} (by more than two standard errors)."
+        )
+    return lead
+
+
+def _size_section(sizes: Sequence[BySize]) -> Section:
+    zooms = sizes[0].zooms
+    lines = [
+        Line(f"{zoom:g} times", [(i, float(one.shares[place].mean())) for i, one in enumerate(sizes, 1)], dots=True)
+        for place, zoom in enumerate(zooms)
+    ]
+    rows: list[list[str | float]] = [
+        [one.unit, *(float(share.mean()) for share in one.shares), *one.change] for one in sizes
+    ]
+    columns = ("unit", *(f"{zoom:g} times" for zoom in zooms), "change", "standard error")
+    return Section(
+        "Selective kernels: the size of the object",
+        [
+            f"The middle of {len(sizes[0].shares[0]):,} pictures is cut out and enlarged. The paper finds that larger "
+            "objects get more weight of the larger kernel, except in the last stage (Li et al. 2019, arXiv 1903.06586)."
+        ],
+        [
+            Chart("Share of the largest kernel", "unit", "share", lines),
+            Table("Every unit, by enlargement", columns, rows),
+        ],
+    )
+
+
+def _most_different(means: Tensor, most: int) -> list[int]:
+    """The classes with pictures, in order; of more than `most` those whose means (classes, F) are furthest out."""
+    seen = [i for i, row in enumerate(means) if not row.isnan().all()]
+    known = means[seen]
+    spread = known.std(0).clamp_min(1e-12) if len(seen) > 1 else torch.ones(known.shape[1])
+    out = (((known - known.mean(0)) / spread) ** 2).sum(1)
+    return sorted(seen[int(i)] for i in out.argsort(descending=True, stable=True)[:most])
+
+
+def _known(value: float) -> float:
+    return 0.0 if math.isnan(value) else value
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
