@@ -5,11 +5,13 @@ A network with new weights has none, and those of a changed network belong to th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from cardinet.base.errors import WorkError
 from cardinet.explain.switches import replica
@@ -24,19 +26,36 @@ def reestimated(network: N, batches: Iterable[Tensor]) -> N:
     closed. The replica shares the parameters. Raises WorkError if a batch has too few values for a variance.
     """
     made = replica(network, own_buffers=True).eval()
-    norms = [m for m in made.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
+    with torch.no_grad(), estimating(norms_in([made])):
+        for pixels in batches:
+            made(pixels)
+    return made
+
+
+def norms_in(modules: Iterable[nn.Module]) -> list[_BatchNorm]:
+    """Every BN with running statistics in some modules, once each."""
+    found = (inner for module in modules for inner in module.modules() if isinstance(inner, _BatchNorm))
+    return [norm for norm in dict.fromkeys(found) if norm.track_running_stats]
+
+
+@contextmanager
+def estimating(norms: Iterable[_BatchNorm]) -> Iterator[None]:
+    """A context in which passes estimate running statistics anew: the averages over the batches.
+
+    Each batch is normalised by its own statistics, as in training. The norms must have buffers of their own. Raises
+    WorkError if a batch has too few values for a variance.
+    """
+    chosen = list(norms)
+    momenta = [norm.momentum for norm in chosen]
+    for norm in chosen:
         norm.reset_running_stats()
         norm.momentum = None  # torch's word for the average over all batches
         norm.train()
     try:
-        with torch.no_grad():
-            for pixels in batches:
-                made(pixels)
+        yield
     except ValueError:  # torch's name for the variance of one value
         raise WorkError("The statistics of BN need at least 2 pictures in every batch.") from None
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-        norm.eval()
-    return made
+    finally:
+        for norm, momentum in zip(chosen, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()

@@ -54,17 +54,22 @@ class Switch(nn.Module):
 
 
 def switched(network: N) -> tuple[N, dict[str, Switch]]:
-    """A replica with a switch at every merge, and the switches by the name of the merge, in the order of the network.
+    """A replica with a switch at every merge, and the switches; see `switched_in_place`."""
+    made = replica(network)
+    return made, switched_in_place(made)
+
+
+def switched_in_place(made: nn.Module) -> dict[str, Switch]:
+    """Put a switch at every merge of a replica. The switches are named by their merge, in the order of the network.
 
     A unit without a shortcut has no merge that is called, so it gets no switch.
     """
-    made = replica(network)
     switches: dict[str, Switch] = {}
     for name, module in list(made.named_modules()):
         for child in _merges(module):
             switches[f"{name}.{child}"] = switch = Switch(getattr(module, child))
             setattr(module, child, switch)
-    return made, switches
+    return switches
 
 
 def _merges(module: nn.Module) -> Iterable[str]:
