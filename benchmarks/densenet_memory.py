@@ -43,7 +43,7 @@ def largest_resident() -> int:
 
 def peak_on_cpu(step: Step) -> int:
     """The largest sum of bytes that were allocated and not yet freed within a step."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiler:
         step()
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder, "trace.json")

@@ -106,7 +106,7 @@ def test_a_table_in_the_order_of_the_names_is_refused(flat: Path) -> None:
     write_labels(flat, "truth alone")
     lines = [f"{synset} {i + 1} x\n" for i, synset in enumerate(sorted(SYNSETS))]
     (flat / "map_clsloc.txt").write_text("".join(lines))
-    with pytest.raises(WorkError, match="by their names"):
+    with pytest.raises(WorkError, match="in the order of their names"):
         opened(flat)
 
 

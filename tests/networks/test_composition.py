@@ -335,7 +335,7 @@ TOOLED = {
 }  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.trace:FutureWarning")  # deprecated, and in use
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace")  # deprecated, and in use
 @pytest.mark.parametrize("name", TOOLED)
 def test_tools_of_the_field(name: str) -> None:
     """Compiled whole, exported, traced, mapped over samples and differentiated as a function, with a level around."""

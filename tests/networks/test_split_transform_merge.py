@@ -68,7 +68,7 @@ def test_form_b_with_unequal_branches_is_an_inception_resnet_block() -> None:
     b = unit("b")
     assert type(b) is ConcatenatedUnit
     b.branches, b.conv3 = block.branches, block.conv
-    b.bn3 = nn.BatchNorm2d(WIDTH, eps=0, dtype=torch.float64).eval()
+    b.bn3 = nn.BatchNorm2d(WIDTH, eps=1e-30, dtype=torch.float64).eval()
     nn.init.constant_(b.bn3.weight, block.scale)
     x = torch.randn(2, WIDTH, 9, 9, dtype=torch.float64)
     with torch.no_grad():

@@ -40,7 +40,6 @@ SETS: list[tuple[str, list[Augmentation]]] = [
     ("augmentation=PadCrop(pad=2),Flip(probability=0.3)", [Flip(probability=0.3), PadCrop(pad=2)]),
     ("augmentation=Flip augmentation.Flip.probability=0.3", [Flip(probability=0.3)]),
     ("augmentation.Flip.probability=0.3 augmentation=PadCrop(pad=2),Flip", [Flip(probability=0.3), PadCrop(pad=2)]),
-    ("augmentation=PadCrop(pad=2),Flip augmentation.Flip=none", [PadCrop(pad=2)]),
     ("augmentation=none augmentation.ColorJitter.hue=0.1", [ColorJitter(hue=0.1)]),
     ("augmentation=none", []),
     ("augmentation.Flip.probability=0.3", [Flip(probability=0.3), SHIFT]),
@@ -66,7 +65,7 @@ CASES = [*SETS, *OLD_SETS]
 
 
 def test_the_cases_counted() -> None:
-    assert (len(SETS), len(OLD_SETS), len(RUNS_OF_BEFORE)) == (12, 6, 5)
+    assert (len(SETS), len(OLD_SETS), len(RUNS_OF_BEFORE)) == (11, 6, 5)
 
 
 @pytest.mark.parametrize(("words", "parts"), CASES, ids=[words for words, _ in CASES])
@@ -168,6 +167,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 def test_a_run_of_before_is_read_and_goes_on_only_without_augmentation(
     stopped: RunFolder, changes: dict[str, Any], parts: list[Augmentation], words: str
 ) -> None:
+    stopped.evaluation.unlink(missing_ok=True)  # a finished run has nothing to go on with
     text = stopped.toml.read_text()
     assert stopped.record().draws == DRAWS_VERSION == 2
     document = parse_toml(text.encode())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cardinet.base.documents import DocumentError, parse_json, to_json
 from cardinet.base.errors import WorkError
-from cardinet.export.extras import quiet
+from cardinet.export.extras import ignored, quiet
 from cardinet.export.formats.format import Format
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def load_program(path: Path) -> tuple[ExportedProgram, dict[str, str]]:
     if not zipfile.is_zipfile(path):
         raise WorkError(f"{path} is not a program of torch.export, or it is incomplete.")
     extra = {METADATA: ""}
-    with quiet("torch.export"):  # it logs a traceback before it raises
+    # It logs a traceback before it raises; torch 2.11 warns of its own buffers.
+    with quiet("torch.export"), ignored(UserWarning, "The given buffer is not writable"):
         program = torch.export.load(path, extra_files=extra)
     try:
         metadata: dict[str, str] = conform(dict[str, str], parse_json(extra[METADATA] or "{}"))
