@@ -100,7 +100,7 @@ def _steps_of(name: str, child: nn.Module) -> Iterator[Step]:
         for inner, layer in child.named_children():
             yield _step(f"{name}.{inner}", name, layer, _dense(layer))
         yield _step(f"{name}.end", name, child, lambda state: replace(state, x=torch.cat(state.x, 1)))
-    elif type(child) is nn.Sequential:
+    elif type(child).forward is nn.Sequential.forward:
         for inner, unit in _units(child):
             yield _step(f"{name}.{inner}", name, unit, _through(unit))
     else:

@@ -33,6 +33,7 @@ class Row:
 
 _ROWS = (
     Row("paths", "paths:Paths", "How many paths has the network, how long are they, which carry the gradient?"),
+    Row("lesion", "lesion:Lesion", "What is lost when units are deleted, exchanged, or kept alone?"),
     Row(
         "attention",
         "attention:Attention",

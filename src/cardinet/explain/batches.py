@@ -1,0 +1,60 @@
+"""The pictures of a question, which are decoded once where memory allows, as most questions look at them many times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch import Tensor
+
+from cardinet.data.batches import evaluation_batches
+from cardinet.data.source import Split
+from cardinet.explain.question import Subject
+from cardinet.measure.available_memory import available_memory
+
+SHARE = 0.25
+"""The share of the free memory that kept pictures may take."""
+
+
+class KeptBatches:
+    """Normalised batches of a split for the model of a subject, in order, any number of times."""
+
+    def __init__(self, subject: Subject, split: Split) -> None:
+        self.subject, self.split, self.count = subject, split, len(split)
+        self.device = next(subject.network.parameters()).device
+        preprocessing = subject.model.preprocessing
+        needed = 4 * self.count * preprocessing.channels * preprocessing.crop**2
+        free = available_memory(str(self.device))
+        self.keeps = free is None or needed <= SHARE * free
+        self.kept: list[tuple[Tensor, Tensor]] = []
+
+    def __call__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of pictures (B, C, H, W) and labels (B,), float32 and int64, on the device of the model."""
+        if self.kept:
+            yield from self.kept
+            return
+        kept = []
+        for pixels, labels in self._decoded():
+            if self.keeps:
+                kept.append((pixels, labels))
+            yield pixels, labels
+        self.kept = kept
+
+    def _decoded(self) -> Iterator[tuple[Tensor, Tensor]]:
+        batches = evaluation_batches(
+            self.split,
+            self.subject.model.preprocessing,
+            batch_size=self.subject.batch_size,
+            workers=self.subject.workers,
+            device=self.device,
+        )
+        for batch in batches:
+            yield batch.pixels, batch.labels
+
+
+def drawn(split: Split, count: int, seed: int) -> Split:
+    """Some pictures of a split, drawn by the seed, in their order; all of them if there are not more."""
+    if count >= len(split):
+        return split
+    rows = np.random.default_rng(seed).permutation(len(split))[:count]
+    return split.chosen(np.sort(rows).astype(np.int64))
