@@ -126,7 +126,7 @@ def _groups(chain: Chain) -> list[tuple[int, ...]]:
         inside = step.stage.startswith("layer") and not step.name.endswith((".entry", ".end", ".level"))
         if inside or isinstance(step.module, FractalBlock):
             found.append((i,))
-        elif isinstance(step.module, nn.Conv2d):
+        elif isinstance(step.module, nn.Conv2d) and step.name == step.stage:
             end = i + 1
             while end < len(chain.steps) and _follows(chain.steps[end].module, skipped):
                 end += 1
