@@ -12,11 +12,14 @@ import torch
 from scipy.optimize import minimize_scalar
 
 from cardinet.base.errors import RequestError
+from cardinet.base.randomness import permutation
 from cardinet.cli.main import outcome
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source, open_source
+from cardinet.evaluate.calibration import losses
 from cardinet.evaluate.classification import evaluate
 from cardinet.evaluate.outputs import outputs
+from cardinet.evaluate.temperature import fit_temperature
 from cardinet.explain.job import explain_model
 from cardinet.report.explain_page import figure_html
 from cardinet.runs.model_file import Model, load_model, save_model
@@ -99,8 +102,8 @@ def test_a_stored_model_is_calibrated(model: Model, digits: Source, tmp_path: Pa
 def test_one_split_alone_is_said_to_be_both(model: Model, digits: Source) -> None:
     found = explain_model("calibration", model, digits, split="validation", resamples=0)
     assert found.document["temperature"]["split"] == found.document["measured_on"] == "validation"
-    assert any("fitted on the same pictures" in text for text in found.limits)
-    plain = explain_model("calibration", model, digits, split="train", resamples=0, fit=False)
+    assert any("fitted to the same pictures" in text for text in found.limits)
+    plain = explain_model("calibration", model, digits, split="train", resamples=0, fit="none")
     assert "temperature" not in plain.document
     assert len(plain.lead) == 1
 
@@ -109,16 +112,16 @@ def test_what_is_refused(model: Model, digits: Source, tmp_path: Path) -> None:
     there = tmp_path / "there.safetensors"
     save_model(there, model)
     only = replace(digits, splits={name: digits.splits[name] for name in ("train", "test")})
-    with pytest.raises(RequestError, match="no validation pictures, and a temperature is fitted on nothing else"):
+    with pytest.raises(RequestError, match=r"no validation pictures for a temperature\. .*--set fit=half"):
         explain_model("calibration", model, only)
     with pytest.raises(RequestError, match="exists; name a file that does not"):
         explain_model("calibration", model, digits, store=there)
     with pytest.raises(RequestError, match=r"end its name with \.safetensors"):
         explain_model("calibration", model, digits, store=tmp_path / "a.onnx")
-    with pytest.raises(RequestError, match="no temperature to store with fit = false"):
-        explain_model("calibration", model, digits, store=tmp_path / "a.safetensors", fit=False)
+    with pytest.raises(RequestError, match="with fit = none there is no temperature"):
+        explain_model("calibration", model, digits, store=tmp_path / "a.safetensors", fit="none")
     perfect = replace(digits, splits={"validation": _right(model, digits), "test": digits.splits["test"]})
-    with pytest.raises(RequestError, match=r"below 0\.05.*\n?.*fit=false"):
+    with pytest.raises(RequestError, match=r"below 0\.05.*\n?.*fit=none"):
         explain_model("calibration", model, perfect)
     assert [path.name for path in tmp_path.iterdir()] == ["there.safetensors"]
 
@@ -128,6 +131,21 @@ def _right(model: Model, digits: Source):  # type: ignore[no-untyped-def]
     split = digits.splits["validation"]
     found = outputs(model, split)
     return split.chosen(np.flatnonzero(found.predicted == found.truth))
+
+
+def test_half_of_the_pictures_serve_where_there_are_no_others(model: Model, digits: Source) -> None:
+    only = replace(digits, splits={name: digits.splits[name] for name in ("train", "test")})
+    found = explain_model("calibration", model, only, resamples=0, fit="half", seed=2)
+    temperature, before = found.document["temperature"], found.document["before"]
+    assert (temperature["split"], temperature["count"], before["count"]) == ("test", 180, 180)
+    test = outputs(model, digits.splits["test"])
+    order = permutation(2, 0, 360)
+    of_fit, others = test.of(order[:180]), test.of(order[180:])
+    assert temperature["value"] == pytest.approx(fit_temperature(of_fit.logs, of_fit.truth).value, rel=1e-9)
+    assert before["nll"]["value"] == pytest.approx(losses(others.logs, others.truth).mean(), rel=1e-9)
+    assert any("measured on the other half" in text for text in found.limits)
+    with pytest.raises(RequestError, match="the train pictures of digits have training pictures among them"):
+        explain_model("calibration", model, digits, split="train", fit="half")
 
 
 def pngs(digits: Source, folder: Path, count: int = 4) -> Path:
@@ -144,10 +162,10 @@ def test_pictures_that_the_training_did_not_see_serve_as_a_whole(model: Model, d
     folder = str(pngs(digits, tmp_path / "new"))
     found = explain_model("calibration", replace(model, training={}), folder, resamples=0)
     assert (found.document["measured_on"], found.document["temperature"]["count"]) == ("all", 40)
-    assert any("fitted on the same pictures" in text for text in found.limits)
+    assert any("fitted to the same pictures" in text for text in found.limits)
     fingerprint = open_source(folder, DataSettings()).fingerprint
     trained = replace(model, training={"pictures": {"fingerprint": fingerprint}})
-    with pytest.raises(RequestError, match="were training pictures; omit --split all"):
+    with pytest.raises(RequestError, match=r"the pictures of .* have training pictures among them"):
         explain_model("calibration", trained, folder, split="all")
 
 

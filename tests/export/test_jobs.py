@@ -90,6 +90,7 @@ def test_the_logits_of_a_file_are_at_the_temperature_of_the_model(
         expected = (model.network(x) / 2.5).softmax(1)
     assert torch.from_numpy(runner.logits(x.contiguous().numpy())).softmax(1) == pytest.approx(expected, abs=1e-6)
     assert describe(warm, False)["temperature"] == "2.5"
+    assert made.to_document()["temperature"] == 2.5
 
 
 def test_a_file_without_the_temperature_is_not_the_network(

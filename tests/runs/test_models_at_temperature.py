@@ -112,14 +112,14 @@ def test_a_file_keeps_it(model: Model, tempered: Model, split: Split, tmp_path: 
     assert back.training["calibration"] == FITTED
     assert back.training["validation"] == {**FIGURES, "loss": 0.4}
     assert back.training["test"] == {**FIGURES, "loss": None}
-    note = "The logits are divided by the temperature 1.75, which was fitted on 30 validation pictures of digits."
+    note = "The logits are divided by the temperature 1.75, which was fitted to 30 validation pictures of digits."
     assert opened(AskedModel(model=str(path))).notes == (note,)
     assert opened(AskedModel(model=tempered)).notes == (note,)
     assert temperature_note(model) is None
     assert model_facts(str(path)).facts["temperature"] == T
     card = model_card(back, Target("me/digits"))
     assert "at the temperature `1.75`" in card
-    assert "fitted on 30\u00a0validation pictures" in card
+    assert "fitted to 30\u00a0validation pictures" in card
 
 
 def test_a_second_temperature_takes_the_place_of_the_first(model: Model, tempered: Model, split: Split) -> None:

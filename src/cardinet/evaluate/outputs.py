@@ -34,6 +34,10 @@ class Outputs:
     features: npt.NDArray[np.float32]
     truth: npt.NDArray[np.int64]
 
+    def of(self, rows: npt.NDArray[np.int64]) -> Outputs:
+        """Those of some pictures."""
+        return Outputs(self.logs[rows], self.features[rows], self.truth[rows])
+
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
         """The answer to each picture, (N,); of equally probable classes the first."""

@@ -15,15 +15,18 @@ from cardinet.explain.figures import Bar, Bars, Chart, Line, Table
 
 @dataclass(frozen=True)
 class Found:
-    """What was measured on `split`, and the temperature that was fitted on `fitted_on`, if one was.
+    """What was measured on `split`, and the temperature that was fitted to `fitted_on`, if one was.
 
-    `change` is after - before.
+    With `halves` both are halves of one split. `known`: the model was trained on this source, so it is known that the
+    pictures of `fitted_on` were held out. `change` is after - before.
     """
 
     split: str
     before: Calibration
     fit: Temperature | None = None
     fitted_on: str = ""
+    halves: bool = False
+    known: bool = True
     after: Calibration | None = None
     change: Mapping[str, Spread] | None = None
     stored: Path | None = None
@@ -73,7 +76,7 @@ def _lead(found: Found) -> list[str]:
         said.append(f"No temperature lowers the loss on the {fit.count:,} {found.fitted_on} pictures: 1 is the best.")
     else:
         said.append(
-            f"At the temperature {fit.value:.4g}, fitted on {fit.count:,} {found.fitted_on} pictures, the ECE is "
+            f"At the temperature {fit.value:.4g}, fitted to {fit.count:,} {found.fitted_on} pictures, the ECE is "
             f"{_spread(after.ece, _percent)} and the log loss {after.nll.value:.4g} instead of {before.nll.value:.4g} "
             f"(change {_spread(found.change['nll'], _signed)}). No answer changes."
         )
@@ -88,15 +91,24 @@ def _limits(found: Found) -> list[str]:
         "hold 95 % of the bootstrap samples.",
         "Probabilities that are calibrated on these pictures need not be so on pictures of another kind.",
     ]
-    if found.fit is not None and found.fitted_on == found.split:
+    if found.fit is None:
+        return said
+    if found.halves:
+        said.append("The temperature was fitted to one half of the pictures, and is measured on the other half.")
+    elif found.fitted_on == found.split:
         said.append(
-            "The temperature was fitted on the same pictures on which it is measured, so the figures at "
-            "it are a little too good."
+            "The temperature was fitted to the same pictures on which it is measured, so the figures at it are a "
+            "little too good."
         )
-    elif found.fit is not None:
+    else:
         said.append(f"The {found.split} pictures were not used for the fit.")
-    if found.fitted_on == "validation":
-        said.append("The validation pictures also chose the weights of a run, which makes them a little too easy.")
+    if not found.known:
+        said.append(
+            "Whether the network was trained on the pictures of the fit is unknown. If it was, the temperature is too "
+            "low."
+        )
+    elif found.fitted_on == "validation":
+        said.append("The validation pictures also chose the weights of the run, which makes them a little too easy.")
     return said
 
 

@@ -84,6 +84,7 @@ def export_model(
         latency=measured,
         threads=threads,
         versions=versions,
+        temperature=model.temperature,
     )
 
 

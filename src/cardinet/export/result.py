@@ -18,7 +18,8 @@ class Export:
     `parity`, `sizes` (bytes) and the medians in `latency` are by contender: "float32" and "int8" are files,
     "bfloat16" and "int8+bfloat16" the same files as OpenVINO computes them by default, "torch" is the network itself.
     `split` is None for random pictures. `accuracy_aware` says that the file was made with
-    accuracy control, which can keep layers in float.
+    accuracy control, which can keep layers in float. `temperature` is that of the model, by which the logits of the
+    file are divided too.
     """
 
     request: Request
@@ -32,6 +33,7 @@ class Export:
     latency: tuple[Latency, ...]
     threads: int
     versions: Mapping[str, str]
+    temperature: float = 1.0
 
     @property
     def judged(self) -> str:
@@ -47,6 +49,7 @@ class Export:
             "int8": r.int8,
             "accuracy_aware": self.accuracy_aware,
             "input": self.dtype,
+            "temperature": self.temperature,
             "pictures": {"source": self.source, "split": self.split, "total": self.total},
             "judged": self.judged,
             "parity": {name: parity.to_document() for name, parity in self.parity.items()},

@@ -44,6 +44,10 @@ def sentences(made: Export, model: Model) -> list[str]:
     order = "grey" if p.channels == 1 else "RGB in this order"
     pixels = f"{p.channels} x {p.crop} x {p.crop} ({order}), decoded, resized and cropped as in the file's metadata"
     inside = ", scaled and normalised in the graph" if made.request.with_preprocessing else ", scaled and normalised"
+    if made.temperature != 1.0:
+        found.append(
+            f"The logits of the file are divided by the temperature {made.temperature:.4g}, as the model's are."
+        )
     found.append(f"Input: {made.dtype}, {pixels}{inside}; any number of pictures.")
     return found
 

@@ -37,7 +37,7 @@ def temperature_note(model: Model) -> str | None:
     about = model.training.get("calibration")
     fitted = ""
     if isinstance(about, Mapping):
-        fitted = f", which was fitted on {about['count']:,} {about['split']} pictures of {about['data']}"
+        fitted = f", which was fitted to {about['count']:,} {about['split']} pictures of {about['data']}"
     return f"The logits are divided by the temperature {model.temperature:.4g}{fitted}."
 
 

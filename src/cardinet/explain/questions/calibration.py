@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from cardinet.base.errors import RequestError
+from cardinet.base.errors import Findings, RequestError
 from cardinet.base.output_paths import check_model_name, check_new_file
+from cardinet.base.randomness import permutation
 from cardinet.data.batches import evaluation_batches
 from cardinet.data.splitting import WHOLE
 from cardinet.evaluate.calibration import Calibration, calibration, changes
@@ -46,61 +47,79 @@ class CalibrationQuestion(Question):
     resamples: Annotated[int, Field(ge=0, le=100_000)] = 1000
     """The bootstrap samples that give the spread; 0 for none."""
 
-    fit: bool = True
-    """Whether a temperature is fitted, on validation pictures."""
+    fit: Literal["validation", "half", "none"] = "validation"
+    """The pictures to which a temperature is fitted: those of the validation split, or half of those that are looked
+    at; the other half is then measured. none: no temperature."""
 
     store: Path | None = None
     """A new model file with the temperature in its logits."""
 
     @property
     def also(self) -> tuple[str, ...]:
-        return self.ALSO if self.fit else ()
+        return self.ALSO if self.fit == "validation" else ()
 
     def check(self) -> None:
         if self.store is None:
             return
-        check_model_name(self.store)
-        check_new_file(self.store)
-        if not self.fit:
-            raise RequestError(f"store = {self.store}: there is no temperature to store with fit = false; omit one.")
+        findings = Findings()
+        with findings:
+            check_model_name(self.store)
+        with findings:
+            check_new_file(self.store)
+        with findings:
+            if self.fit == "none":
+                raise RequestError(f"store = {self.store}: with fit = none there is no temperature; omit one of them.")
+        findings.raise_if_any()
 
     def answer(self, subject: Subject) -> Answer:
         pictures = subject.opened.measured
-        fitted_on = self._fitting_split(subject.model, pictures) if self.fit else None
-        measured = _outputs(subject, pictures.split)
-        before = self._measured(measured.logs, measured, subject.seed)
-        if fitted_on is None:
-            found = Found(pictures.split, before)
+        if self.fit == "none":
+            measured = _outputs(subject, pictures.split)
+            found = Found(pictures.split, self._measured(measured.logs, measured, subject.seed))
             return calibration_answer(found, self._by_class(subject, found, measured), subject.model.temperature)
-        held = measured if fitted_on == pictures.split else _outputs(subject, fitted_on)
+        held_out = self._held_out(subject.model, pictures)
+        measured = _outputs(subject, pictures.split)
+        if self.fit == "half":
+            order = permutation(subject.seed, 0, len(measured.truth))
+            half = len(order) // 2
+            held, measured = measured.of(np.sort(order[:half])), measured.of(np.sort(order[half:]))
+        else:
+            held = measured if held_out == pictures.split else _outputs(subject, held_out)
         fit = _fitted(held)
         logs = tempered(measured.logs, fit.value)
-        after = self._measured(logs, measured, subject.seed)
-        change = changes(
-            measured.logs, logs, measured.truth, bins=self.bins, resamples=self.resamples, seed=subject.seed
+        found = Found(
+            split=pictures.split,
+            before=self._measured(measured.logs, measured, subject.seed),
+            fit=fit,
+            fitted_on=held_out,
+            halves=self.fit == "half",
+            known=_is_own(subject.model, pictures),
+            after=self._measured(logs, measured, subject.seed),
+            change=changes(
+                measured.logs, logs, measured.truth, bins=self.bins, resamples=self.resamples, seed=subject.seed
+            ),
+            stored=self.store,
         )
-        found = Found(pictures.split, before, fit, fitted_on, after, change, self.store)
         if self.store is not None:
             _store(subject, found, self.store)
         return calibration_answer(found, self._by_class(subject, found, measured), subject.model.temperature)
 
-    def _fitting_split(self, model: Model, pictures: OpenedPictures) -> str:
-        """The split for the fit. Raises RequestError if no pictures were held out by the training."""
-        source, trained = pictures.source, model.training.get("pictures")
-        own = isinstance(trained, Mapping) and trained.get("fingerprint") == source.fingerprint
-        if pictures.split == WHOLE and own:
+    def _held_out(self, model: Model, pictures: OpenedPictures) -> str:
+        """The split that the temperature is fitted to. Raises RequestError if the training did not hold it out."""
+        source, own = pictures.source, _is_own(model, pictures)
+        split = pictures.split if self.fit == "half" or pictures.split == WHOLE else "validation"
+        if split not in source.splits:
             raise RequestError(
-                f"A temperature is fitted on pictures that the training held out, and some of {source.text} were "
-                "training pictures; omit --split all."
+                f"{source.text} has no validation pictures for a temperature. Name pictures that the model was not "
+                "trained on, fit to half of those that are measured (--set fit=half), or fit none (--set fit=none)."
             )
-        if pictures.split in (WHOLE, "validation"):
-            return pictures.split
-        if "validation" in source.splits:
-            return "validation"
-        raise RequestError(
-            f"{source.text} has no validation pictures, and a temperature is fitted on nothing else. Name other "
-            "pictures, hold some out (--set validation=0.1), or measure without a temperature (--set fit=false)."
-        )
+        if split == "train" or (split == WHOLE and own):
+            what = "pictures" if split == WHOLE else f"{split} pictures"
+            raise RequestError(
+                f"A temperature is fitted to pictures that the training held out, and the {what} of {source.text} have "
+                "training pictures among them; name another --split."
+            )
+        return split
 
     def _measured(self, logs: npt.NDArray[np.float64], measured: Outputs, seed: int) -> Calibration:
         return calibration(logs, measured.truth, bins=self.bins, resamples=self.resamples, seed=seed)
@@ -114,6 +133,12 @@ class CalibrationQuestion(Question):
         table = Table("Every class", columns, rows, (None, "integer", "percent", "percent"), folded=len(rows) > 20)
         text = "The same error for the probability of each class, over all pictures, whatever the answer was."
         return Section("By class", [text], [table])
+
+
+def _is_own(model: Model, pictures: OpenedPictures) -> bool:
+    """Whether the model was trained on the source of the pictures."""
+    trained = model.training.get("pictures")
+    return isinstance(trained, Mapping) and trained.get("fingerprint") == pictures.source.fingerprint
 
 
 def _outputs(subject: Subject, split: str) -> Outputs:
@@ -130,7 +155,7 @@ def _fitted(held: Outputs) -> Temperature:
     try:
         return fit_temperature(held.logs, held.truth)
     except RequestError as error:
-        raise RequestError(*error.findings, "To measure without a temperature, add --set fit=false.") from None
+        raise RequestError(*error.findings, "To measure without a temperature, add --set fit=none.") from None
 
 
 def _store(subject: Subject, found: Found, path: Path) -> None:
