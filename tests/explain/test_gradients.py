@@ -217,7 +217,10 @@ def test_the_answer_compares_depths_with_and_without_shortcuts() -> None:
 KINDS = {type(spec).__name__: name for name, spec in reversed(list(SMALL.items()))}
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+LARGE = ("AlexNet", "VGG")  # their linear layers of 4,096 units take seconds
+
+
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.long] * (k in LARGE)) for k in sorted(KINDS)])
 def test_every_kind_of_network_is_answered(kind: str) -> None:
     spec = SMALL[KINDS[kind]].but(in_channels=1, num_classes=10)
     side = {"AlexNet": 67, "GoogLeNet": 64, "Inception": 32, "Highway": 16}.get(kind, 4 * spec.stride)
@@ -238,6 +241,9 @@ def test_number_of_kinds() -> None:
 def test_wrong_requests_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="Name the pictures to look at"):
         resolve(Request(question="gradients", model=classifier()))
+    with pytest.raises(RequestError, match="seed = 9223372036854775808: give a whole number from 0 to"):
+        resolve(Request(question="gradients", model="resnet20_cifar", data="digits", seed=2**63))
+    assert asked(classifier(), seed=2**63 - 1).sections
     with pytest.raises(RequestError, match="there is only one"):
         explain_model("gradients", classifier(), "digits", limit=1)
     with pytest.raises(RequestError) as error:

@@ -15,7 +15,7 @@ from cardinet.base.errors import RequestError, WorkError
 from cardinet.blocks.classifier import Classifier
 from cardinet.blocks.residual_unit import ResidualUnit
 from cardinet.cli.main import outcome
-from cardinet.explain.batch_norm import reestimated
+from cardinet.explain.batch_norm import reestimated, statistics_batches
 from cardinet.explain.job import explain_model
 from cardinet.explain.path_gradients import (
     carrying_range,
@@ -136,6 +136,13 @@ def test_draws_come_from_the_seed_alone() -> None:
     assert first != other
 
 
+def test_norms_do_not_depend_on_the_batches() -> None:
+    network = drawn(TINY).double()
+    whole, parts = (gradient_by_length(network, *batch(5), draws=2, seed=0, batch_size=size) for size in (None, 2))
+    for one, other in zip(whole, parts, strict=True):
+        assert one.norms == pytest.approx(other.norms)
+
+
 def test_gradients_without_a_finite_value_are_refused() -> None:
     network = drawn(TINY)
     torch.nn.init.constant_(network.get_parameter("fc.weight"), torch.inf)
@@ -193,6 +200,11 @@ def test_statistics_estimated_again_are_the_averages_over_the_batches() -> None:
     assert all(a is b for a, b in zip(network.parameters(), made.parameters(), strict=True))
     with pytest.raises(WorkError, match="at least 2 pictures"):
         reestimated(network, [torch.zeros(1, 1, 1, 1)])
+
+
+def test_batches_of_statistics_are_nearly_equal() -> None:
+    assert [len(part) for part in statistics_batches(torch.zeros(129, 1))] == [65, 64]
+    assert [len(part) for part in statistics_batches(torch.zeros(5, 1))] == [5]
 
 
 def test_a_replica_shares_its_parameters_and_nothing_else() -> None:

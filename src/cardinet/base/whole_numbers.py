@@ -8,6 +8,9 @@ from numbers import Integral
 
 from cardinet.base.errors import RequestError
 
+SEED = 2**63 - 1
+"""The largest seed, the largest number of torch's generators."""
+
 WORKERS = 256
 """The most processes or threads that decode pictures."""
 

@@ -18,6 +18,8 @@ from cardinet.explain.switches import replica
 
 N = TypeVar("N", bound=nn.Module)
 
+LARGEST_BATCH = 128
+
 
 def reestimated(network: N, batches: Iterable[Tensor]) -> N:
     """A replica in eval mode whose running means and variances are the averages over the batches.
@@ -59,3 +61,8 @@ def estimating(norms: Iterable[_BatchNorm]) -> Iterator[None]:
         for norm, momentum in zip(chosen, momenta, strict=True):
             norm.momentum = momentum
             norm.eval()
+
+
+def statistics_batches(pixels: Tensor) -> tuple[Tensor, ...]:
+    """Pictures (B, C, H, W) in as few batches as possible, nearly equal, of at most 128 pictures."""
+    return pixels.chunk(-(-len(pixels) // LARGEST_BATCH))

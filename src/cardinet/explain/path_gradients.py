@@ -53,23 +53,30 @@ def gradient_by_length(
     *,
     draws: int,
     seed: int,
+    batch_size: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[GradientAtLength]:
     """For each k from 0 to the number of units: the norm of the gradient of the loss at the picture, by `draws` draws.
 
-    `pixels` are normalised pictures (B, C, H, W), `labels` their classes (B,). The network has path gradients
-    (`has_path_gradients`). Raises WorkError if a gradient is not a finite number.
+    `pixels` are normalised pictures (B, C, H, W), `labels` their classes (B,); they pass in batches. The network has
+    path gradients (`has_path_gradients`). Raises WorkError if a gradient is not a finite number.
     """
     by_length = count_paths(network.spec.path_graph()).by_length
     made, named = switched(network)
     switches, drawn = list(named.values()), random.Random(seed)
     units, always = len(switches), min(by_length)  # units without a shortcut are on every path
-    norms: list[list[float]] = []
+    size, norms = batch_size or len(labels), list[list[float]]()
+    parts = list(zip(pixels.split(size), labels.split(size), strict=True))
+
+    def norm_through(chosen: Collection[int]) -> float:
+        gradients = [gradient_through(made, switches, chosen, *part) for part in parts]
+        return mean_norm(torch.cat(gradients))
+
     for k in range(units + 1):
         progress(k, units + 1)
         choices = 1 if k in (0, units) else draws  # there is only one choice of none and of all
         chosen = [frozenset(drawn.sample(range(units), k)) for _ in range(choices)]
-        norms.append([mean_norm(gradient_through(made, switches, one, pixels, labels)) for one in chosen])
+        norms.append([norm_through(one) for one in chosen])
     if not all(math.isfinite(norm) for of_length in norms for norm in of_length):
         raise WorkError("The gradient at the picture is not a finite number: the values of the network are too large.")
     means = [sum(of_length) / len(of_length) for of_length in norms]

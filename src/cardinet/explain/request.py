@@ -11,7 +11,7 @@ from pathlib import Path
 from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.base.output_paths import check_new_file
 from cardinet.base.settings import parse_assignments, validate
-from cardinet.base.whole_numbers import WORKERS, require_whole
+from cardinet.base.whole_numbers import SEED, WORKERS, require_whole
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.check import Progress
 from cardinet.data.data_settings import DataSettings
@@ -20,7 +20,7 @@ from cardinet.evaluate.opening import AskedModel, AskedPictures, Make, model_pat
 from cardinet.explain.fresh import fresh
 from cardinet.explain.question import Question, Subject
 from cardinet.explain.questions import find_question, meaningful
-from cardinet.networks.registry import is_known_name
+from cardinet.networks.registry import is_known_name, named_network
 from cardinet.runs.model_file import Model
 from cardinet.runs.prediction import BATCH_SIZE
 
@@ -58,7 +58,7 @@ class Request:
         with findings:
             require_whole(0, WORKERS, workers=self.workers)
         with findings:
-            require_whole(0, seed=self.seed)
+            require_whole(0, SEED, seed=self.seed)
         with findings:
             if self.out is not None:
                 if self.out.suffix != PAGE:
@@ -111,7 +111,7 @@ def resolve(request: Request, progress: Progress | None = None) -> Asked:
     )
     subject = Subject(
         opened=found,
-        name=str(request.model),
+        name=_name(request.model),
         run=run_of(request.model),
         trained=trained,
         seed=request.seed,
@@ -119,6 +119,14 @@ def resolve(request: Request, progress: Progress | None = None) -> Asked:
         workers=request.workers,
     )
     return Asked(request.question, question, subject)
+
+
+def _name(model: Model | str | os.PathLike[str]) -> str:
+    """A model as the user named it; one that has no place has the name of its network, if that has one."""
+    if not isinstance(model, Model):
+        return str(model)
+    row = named_network(model.spec)
+    return type(model.spec).__name__ if row is None else row.id
 
 
 def _refuse(device: str, *, question: str, network: str) -> Make:

@@ -13,7 +13,7 @@ from torch import Tensor
 from cardinet.base.errors import WorkError
 from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
-from cardinet.explain.batch_norm import reestimated
+from cardinet.explain.batch_norm import reestimated, statistics_batches
 from cardinet.explain.question import Subject
 from cardinet.networks.spec import NetworkSpec
 from cardinet.runs.checkpoint import load_checkpoint
@@ -35,7 +35,7 @@ def drawn(spec: NetworkSpec, seed: int, pixels: Tensor, init: str = "torchvision
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = build(spec, init=init).to(pixels.device)
-    return reestimated(network, [pixels])
+    return reestimated(network, statistics_batches(pixels))
 
 
 def training_states(subject: Subject, pixels: Tensor) -> tuple[list[State], list[str]]:
@@ -47,7 +47,7 @@ def training_states(subject: Subject, pixels: Tensor) -> tuple[list[State], list
     """
     model, run = subject.model, subject.run
     if not subject.trained:
-        return [State(START, reestimated(subject.network, [pixels]))], [_statistics()]
+        return [State(START, reestimated(subject.network, statistics_batches(pixels)))], [_statistics()]
     said, states = [], []
     if model.rewrites:
         said.append("The model was rewritten after its training began, so its first weights are not drawn again.")

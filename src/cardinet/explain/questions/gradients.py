@@ -18,6 +18,7 @@ from pydantic import Field
 from torch import Tensor
 
 from cardinet.base.errors import RequestError
+from cardinet.base.whole_numbers import SEED
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.batches import Batch
 from cardinet.explain.answer import Answer, Section
@@ -26,11 +27,9 @@ from cardinet.explain.layer_gradients import LayerGradient, gradient_by_layer
 from cardinet.explain.question import Question, Subject
 from cardinet.explain.shattering import autocorrelation, half_length, input_gradients, line, noise
 from cardinet.explain.training_states import START, State, drawn, training_states
+from cardinet.measure.available_memory import require_bytes
 from cardinet.measure.paths import count_paths
 from cardinet.networks.spec import NetworkSpec
-
-PIXELS_AT_ONCE = 2**19
-"""The pixels of the pictures that pass at once; their activations have to fit into memory."""
 
 WITH, WITHOUT, AS_IT_IS = "with shortcuts", "without shortcuts", "as described"
 
@@ -59,6 +58,8 @@ class Gradients(Question):
         batch = subject.sample(self.pictures)
         if len(batch.labels) < 2:
             raise RequestError("gradients: a line goes from one picture to another, and there is only one; give more.")
+        size = self.points * batch.pixels[0].numel()  # a line, its gradients, and both centred in float64
+        require_bytes(32 * size, str(subject.device), f"A line of {self.points:,} points")
         states, said = training_states(subject, batch.pixels)
         layers = {state.name: self._by_layer(state, subject, batch) for state in states}
         along = {state.name: self._along_lines(state, subject, batch) for state in states}
@@ -96,7 +97,7 @@ class Gradients(Question):
 
     def _by_layer(self, state: State, subject: Subject, batch: Batch) -> list[LayerGradient]:
         subject.progress(f"gradients by layer, {state.name}", 0, 1)
-        size = _batch_size(subject, batch.pixels)
+        size = subject.at_once(batch.pixels)
         parts = zip(batch.pixels.split(size), batch.labels.split(size), strict=True)
         return gradient_by_layer(state.network, parts)
 
@@ -119,7 +120,7 @@ class Gradients(Question):
         for place, (start, end) in enumerate(pairs):
             subject.progress(what, place, len(pairs))
             inputs = line(batch.pixels[start], batch.pixels[end], self.points)
-            logit, size = int(batch.labels[start]), _batch_size(subject, batch.pixels)
+            logit, size = int(batch.labels[start]), subject.at_once(batch.pixels)
             gradients = input_gradients(network_of(place), inputs, logit, size)
             found.append(autocorrelation(gradients, self.lags))
             norms.append(float(gradients.flatten(1).double().norm(dim=1).mean()))
@@ -139,7 +140,7 @@ class Gradients(Question):
                 layers = count_paths(one.path_graph(), "all layers").longest
 
                 def new(place: int, spec: NetworkSpec = one) -> Classifier:
-                    return drawn(spec, subject.seed + place, batch.pixels)
+                    return drawn(spec, (subject.seed + place) % (SEED + 1), batch.pixels)
 
                 values, norm = self._correlations(new, subject, batch, f"{layers} layers {name}")
                 found.append(AtDepth(name, layers, values, norm))
@@ -173,10 +174,6 @@ def _depths(spec: NetworkSpec, count: int) -> list[NetworkSpec]:
     shares = [2.0**-k for k in reversed(range(count))]
     fewer = dict.fromkeys(tuple(max(1, round(depth * share)) for depth in depths) for share in shares)
     return [spec.but(depths=one) for one in fewer]
-
-
-def _batch_size(subject: Subject, pixels: Tensor) -> int:
-    return max(1, min(subject.batch_size, PIXELS_AT_ONCE // pixels[0, 0].numel()))
 
 
 def _step(pixels: Tensor, pairs: Iterable[tuple[int, int]], points: int) -> float:

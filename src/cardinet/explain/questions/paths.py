@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from cardinet.explain.answer import Answer, Section
-from cardinet.explain.batch_norm import reestimated
+from cardinet.explain.batch_norm import reestimated, statistics_batches
 from cardinet.explain.figures import Bar, Bars, Chart, Line, Table
 from cardinet.explain.path_gradients import GradientAtLength, carrying_range, gradient_by_length, has_path_gradients
 from cardinet.explain.question import Question, Subject
@@ -82,7 +82,7 @@ class Paths(Question):
         batch = subject.sample(self.pictures)
         network, said = subject.network, []
         if not subject.trained:
-            network = reestimated(network, [batch.pixels])
+            network = reestimated(network, statistics_batches(batch.pixels))
             said.append(
                 "The weights are new, so the gradient is that at the start of a training, with the BN "
                 "statistics of these pictures."
@@ -93,6 +93,7 @@ class Paths(Question):
             batch.labels,
             draws=self.draws,
             seed=subject.seed,
+            batch_size=subject.at_once(batch.pixels),
             progress=lambda done, total: subject.progress("gradients", done, total),
         )
         return found, said

@@ -1,0 +1,77 @@
+"""The page of an answer: one well-formed document with all of its sections, in which names of classes are only text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from cardinet.data.data_settings import DataSettings
+from cardinet.data.source import open_source
+from cardinet.explain.job import answer
+from cardinet.explain.request import Request, resolve
+from cardinet.report.explain_page import page, write_page
+from explain.models import TINY, classifier
+
+ASKED: dict[str, tuple[str, ...]] = {
+    "paths": ("pictures=4", "draws=2"),
+    "attention": (),
+    "gradients": ("pictures=4", "lines=1", "points=32", "depths=2"),
+}
+"""Questions with settings that make them quick."""
+
+EVIL = "<script>alert(1)</script>&"
+ALONE = {"meta", "link", "br", "img", "input", "hr"}
+
+
+class Balance(HTMLParser):
+    """Fails where a tag is closed that is not the last open one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.headings: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in ALONE:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+
+
+@pytest.mark.parametrize("question", ASKED)
+def test_pages_are_whole_and_escaped(question: str, tmp_path: Path) -> None:
+    model = classifier(TINY.but(gate="SqueezeExcite(reduction=2)"))
+    classes = (EVIL, *model.classes[1:])
+    source = open_source("digits", DataSettings(limit=80))
+    asked = resolve(
+        Request(
+            question=question,
+            model=replace(model, classes=classes),
+            data=replace(source, classes=classes),
+            words=ASKED[question],
+        )
+    )
+    found = answer(asked)
+    html = page(asked, found)
+    assert asked.subject.name == "Residual"
+    parser = Balance()
+    parser.feed(html)
+    assert parser.open == []
+    assert parser.headings == [*(section.title for section in found.sections), "What this does not say"]
+    assert "<script>alert" not in html
+    assert ("&lt;script&gt;" in html) is (question == "attention")
+    assert "http" not in html.replace("http://www.w3.org", "")
+    write_page(asked, found, tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == html
+
+
+def test_number_of_questions() -> None:
+    assert len(ASKED) == 3
