@@ -56,9 +56,9 @@ def distances(network: Classifier, batches: Iterable[Tensor]) -> list[Distance]:
             stages = stages or stages_of(chain, states)
             for numbers in stages.values():
                 last = _flat(states[numbers[-1]].x)
-                ends[numbers[-1]] = ends.get(numbers[-1], 0) + _moments(last)  # type: ignore[operator]
+                ends[numbers[-1]] = ends.get(numbers[-1], 0) + _moments(last)
                 for i in numbers[:-1]:
-                    sums[i] = sums.get(i, 0) + _moments(_flat(states[i].x) - last)  # type: ignore[operator]
+                    sums[i] = sums.get(i, 0) + _moments(_flat(states[i].x) - last)
     found = []
     for stage, numbers in stages.items():
         _, scale = _mean_and_deviation(ends[numbers[-1]])
