@@ -262,6 +262,12 @@ def test_every_kind_of_network_is_answered() -> None:
     ]
 
 
+def test_networks_without_units_are_measured_by_layers() -> None:
+    found = explain_model("paths", "googlenet", by="units")
+    assert found.document["by"] == "layers"
+    assert [row[0] for row in found.sections[1].figures[0].rows] == ["layers", "layers, projections too"]  # type: ignore[union-attr]
+
+
 def test_a_network_by_its_name_has_the_statistics_of_the_pictures() -> None:
     found = explain_model("paths", "resnet20_cifar", "digits", pictures=4, draws=1)
     assert any("at the start of a training" in limit for limit in found.limits)

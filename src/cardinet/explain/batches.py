@@ -7,10 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 from torch import Tensor
 
-from cardinet.data.batches import evaluation_batches
+from cardinet.data.batches import Batch, evaluation_batches
 from cardinet.data.source import Split
 from cardinet.explain.question import Subject
-from cardinet.measure.available_memory import available_memory
+from cardinet.measure.available_memory import available_memory, require_bytes
+
+PIXELS_AT_ONCE = 2**19
+"""The pixels that pass a network forward and back at once: ten pictures of 224 pixels, 512 of 32."""
 
 SHARE = 0.25
 """The share of the free memory that kept pictures may take."""
@@ -21,7 +24,7 @@ class KeptBatches:
 
     def __init__(self, subject: Subject, split: Split) -> None:
         self.subject, self.split, self.count = subject, split, len(split)
-        self.device = next(subject.network.parameters()).device
+        self.device = subject.device
         preprocessing = subject.model.preprocessing
         needed = 4 * self.count * preprocessing.channels * preprocessing.crop**2
         free = available_memory(str(self.device))
@@ -58,3 +61,20 @@ def drawn(split: Split, count: int, seed: int) -> Split:
         return split
     rows = np.random.default_rng(seed).permutation(len(split))[:count]
     return split.chosen(np.sort(rows).astype(np.int64))
+
+
+def sample(subject: Subject, count: int) -> Batch:
+    """At most `count` of the measured pictures, drawn by the seed, as one normalised batch on the model's device.
+
+    Raises WorkError that names a picture that cannot be decoded, RequestError if they do not fit into the memory.
+    """
+    few, preprocessing = drawn(subject.opened.measured.pictures, count, subject.seed), subject.model.preprocessing
+    size = 4 * preprocessing.channels * preprocessing.crop**2
+    require_bytes(3 * len(few) * size, str(subject.device), f"A sample of {len(few):,} pictures")
+    batches = evaluation_batches(few, preprocessing, batch_size=len(few), workers=0, device=subject.device)
+    return next(batches)
+
+
+def at_once(subject: Subject, pixels: Tensor) -> int:
+    """The number of pictures (B, C, H, W) that pass a network forward and back at once, so that activations fit."""
+    return max(1, min(subject.batch_size, PIXELS_AT_ONCE // (pixels.shape[-2] * pixels.shape[-1])))

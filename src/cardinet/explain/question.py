@@ -6,22 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from cardinet.base.randomness import permutation
 from cardinet.base.settings import Settings
 from cardinet.blocks.classifier import Classifier
-from cardinet.data.batches import Batch, evaluation_batches
 from cardinet.evaluate.opening import Opened
 from cardinet.explain.answer import Answer
-from cardinet.measure.available_memory import require_bytes
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model
-
-PIXELS_AT_ONCE = 2**19
-"""The pixels that pass a network forward and back at once: ten pictures of 224 pixels, 512 of 32."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -59,22 +51,6 @@ class Subject:
     def device(self) -> torch.device:
         """The device of the network."""
         return next(self.network.parameters()).device
-
-    def sample(self, count: int) -> Batch:
-        """At most `count` of the pictures, drawn by the seed, as one normalised batch on the device of the network.
-
-        Raises WorkError that names a picture that cannot be decoded, RequestError if they do not fit into the memory.
-        """
-        split = self.opened.measured.pictures
-        size = 4 * self.model.preprocessing.channels * self.model.preprocessing.crop**2
-        require_bytes(3 * min(count, len(split)) * size, str(self.device), f"A sample of {count:,} pictures")
-        rows = np.sort(permutation(self.seed, 0, len(split))[:count])
-        few, preprocessing = split.chosen(rows), self.model.preprocessing
-        return next(evaluation_batches(few, preprocessing, batch_size=count, workers=0, device=self.device))
-
-    def at_once(self, pixels: Tensor) -> int:
-        """The pictures (B, C, H, W) that pass a network forward and back at once, so that the activations fit."""
-        return max(1, min(self.batch_size, PIXELS_AT_ONCE // (pixels.shape[-2] * pixels.shape[-1])))
 
 
 class Question(Settings):

@@ -19,6 +19,7 @@ from cardinet.blocks.classifier import Classifier
 from cardinet.data.batches import evaluation_batches
 from cardinet.explain.answer import Answer, Section
 from cardinet.explain.attention_sites import Kind, Site, recorded
+from cardinet.explain.batches import sample
 from cardinet.explain.class_spread import ClassSpread
 from cardinet.explain.figures import Bar, Bars, Chart, HeatMap, Line, Table
 from cardinet.explain.question import Question, Subject
@@ -119,7 +120,7 @@ class Attention(Question):
         """The share of the largest kernel in enlarged pictures, for the units with selective kernels."""
         if not found:
             return []
-        pixels = subject.sample(self.enlarged).pixels
+        pixels = sample(subject, self.enlarged).pixels
         zooms = sorted(set(self.zooms))
         shares: list[list[Tensor]] = []
         for place, zoom in enumerate(zooms):

@@ -22,6 +22,7 @@ from cardinet.base.whole_numbers import SEED
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.batches import Batch
 from cardinet.explain.answer import Answer, Section
+from cardinet.explain.batches import at_once, sample
 from cardinet.explain.figures import Chart, Line, Table
 from cardinet.explain.layer_gradients import LayerGradient, gradient_by_layer
 from cardinet.explain.question import Question, Subject
@@ -55,7 +56,7 @@ class Gradients(Question):
     """The depths that are compared: the network's own, half of it, a quarter, and so on."""
 
     def answer(self, subject: Subject) -> Answer:
-        batch = subject.sample(self.pictures)
+        batch = sample(subject, self.pictures)
         if len(batch.labels) < 2:
             raise RequestError("gradients: a line goes from one picture to another, and there is only one; give more.")
         size = self.points * batch.pixels[0].numel()  # a line, its gradients, and both centred in float64
@@ -97,7 +98,7 @@ class Gradients(Question):
 
     def _by_layer(self, state: State, subject: Subject, batch: Batch) -> list[LayerGradient]:
         subject.progress(f"gradients by layer, {state.name}", 0, 1)
-        size = subject.at_once(batch.pixels)
+        size = at_once(subject, batch.pixels)
         parts = zip(batch.pixels.split(size), batch.labels.split(size), strict=True)
         return gradient_by_layer(state.network, parts)
 
@@ -120,7 +121,7 @@ class Gradients(Question):
         for place, (start, end) in enumerate(pairs):
             subject.progress(what, place, len(pairs))
             inputs = line(batch.pixels[start], batch.pixels[end], self.points)
-            logit, size = int(batch.labels[start]), subject.at_once(batch.pixels)
+            logit, size = int(batch.labels[start]), at_once(subject, batch.pixels)
             gradients = input_gradients(network_of(place), inputs, logit, size)
             found.append(autocorrelation(gradients, self.lags))
             norms.append(float(gradients.flatten(1).double().norm(dim=1).mean()))

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from cardinet.explain.answer import Answer, Section
 from cardinet.explain.batch_norm import reestimated, statistics_batches
+from cardinet.explain.batches import at_once, sample
 from cardinet.explain.figures import Bar, Bars, Chart, Line, Table
 from cardinet.explain.path_gradients import GradientAtLength, carrying_range, gradient_by_length, has_path_gradients
 from cardinet.explain.question import Question, Subject
@@ -25,6 +26,9 @@ from cardinet.networks.path_graph import PathGraph
 SUPERSCRIPT = str.maketrans("0123456789", "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
 MIDDLE = 0.95
 """The share of the paths whose lengths the answer gives as a range."""
+
+NAMES: Mapping[Measure, str] = {"units": "branches", "layers": "layers", "all layers": "layers, projections too"}
+"""By measure, what it counts."""
 
 
 class Paths(Question):
@@ -47,9 +51,9 @@ class Paths(Question):
 
     def answer(self, subject: Subject) -> Answer:
         spec, graph = subject.network.spec, subject.network.spec.path_graph()
-        by: Measure = self.by if any(way.unit for ways in graph.maps for way in ways) else "layers"
+        by: Measure = self.by if _has_units(graph) else "layers"
         counts = count_paths(graph, by, each_transform=self.each_transform)
-        noun = "branches" if by == "units" else "layers"
+        noun = NAMES[by].partition(",")[0]
         low, high = counts.middle(MIDDLE)
         sections = [_lengths(counts, noun), _measures(spec, graph, each_transform=self.each_transform)]
         document = {"by": by, **_document(counts)}
@@ -79,7 +83,7 @@ class Paths(Question):
             return None, ["The gradient by length is measured only in a chain of units with one shortcut each."]
         if subject.opened.pictures is None:
             return None, ["The gradient by length needs pictures; name them to measure it."]
-        batch = subject.sample(self.pictures)
+        batch = sample(subject, self.pictures)
         network, said = subject.network, []
         if not subject.trained:
             network = reestimated(network, statistics_batches(batch.pixels))
@@ -93,7 +97,7 @@ class Paths(Question):
             batch.labels,
             draws=self.draws,
             seed=subject.seed,
-            batch_size=subject.at_once(batch.pixels),
+            batch_size=at_once(subject, batch.pixels),
             progress=lambda done, total: subject.progress("gradients", done, total),
         )
         return found, said
@@ -142,8 +146,10 @@ def _measures(spec: object, graph: PathGraph, *, each_transform: bool) -> Sectio
         readings.append((", as printed", spec.but(join="concatenate").path_graph()))
     rows = []
     for words, read in readings:
-        for by, name in (("units", "branches"), ("layers", "layers"), ("all layers", "layers, projections too")):
-            counts = count_paths(read, by, each_transform=each_transform)  # type: ignore[arg-type]
+        for by, name in NAMES.items():
+            if by == "units" and not _has_units(read):
+                continue
+            counts = count_paths(read, by, each_transform=each_transform)
             rows.append((name + words, _large(counts.total), counts.mean, counts.deviation, counts.longest))
     text = ["Papers measure a path by its branches or by its layers. Layers on the shortcut are projections."]
     if len(readings) > 1:
@@ -176,6 +182,11 @@ def _gradient_section(gradients: Sequence[GradientAtLength]) -> Section:
             Bars(share, "branches", "share", bars, format="percent"),
         ],
     )
+
+
+def _has_units(graph: PathGraph) -> bool:
+    """Whether some branch has other ways around it, so that paths can be measured by branches."""
+    return any(way.unit for ways in graph.maps for way in ways)
 
 
 def _document(counts: PathCounts) -> Mapping[str, object]:
