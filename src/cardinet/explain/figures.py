@@ -64,6 +64,17 @@ class Bars:
 
 
 @dataclass(frozen=True)
+class Dots:
+    """A row of dots for each name: its values on a common axis, with their mean. For few values, such as one a seed."""
+
+    title: str
+    x: str
+    rows: Sequence[tuple[str, Sequence[float]]]
+    note: str = ""
+    format: Format = "number"
+
+
+@dataclass(frozen=True)
 class HeatMap:
     """A map of values by row and column; None is an empty cell. `middle` is the value without a colour, if any.
 
@@ -124,4 +135,4 @@ class Table:
     folded: bool = False
 
 
-Figure = Chart | Bars | HeatMap | Scatter | Sheet | Table
+Figure = Chart | Bars | Dots | HeatMap | Scatter | Sheet | Table

@@ -1,77 +1,118 @@
-"""The page of the claims book: every claim with its rule, its measured values and its verdict."""
+"""The page of the claims book: every claim of a scale with its rule, its measured values and its verdict."""
 
 from __future__ import annotations
 
+import itertools
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cardinet.base.files import write_atomic
-from cardinet.explain.figures import Bar, Bars, Chart, Figure, Format, Line, Table
+from cardinet.base.version import __version__
+from cardinet.explain.figures import Chart, Dots, Figure, Format, Line, Table
 from cardinet.report.explain_page import figure_html
-from cardinet.report.number_text import duration
+from cardinet.report.number_text import duration, plural
 from cardinet.report.templating import environment
 from cardinet.reproduce.book import Finished
 from cardinet.reproduce.claim import Claim
-from cardinet.reproduce.scales import SCALES
+from cardinet.reproduce.scales import find_scale
 
 COLOURS = {"confirmed": "right", "contradicted": "wrong"}
+EACH = 5
+"""The most seeds whose values are written one by one; of more values there are the mean and the spread."""
+
+Result = tuple[Claim, Finished | None]
+"""A claim, and its result if it was tried."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A claim with its result, and what the page shows of it."""
+    """A claim with its result and figures, if there are any."""
 
     claim: Claim
-    found: Finished
+    found: Finished | None
     figures: Sequence[Figure]
-    facts: Mapping[str, str]
-    colour: str
+
+    @property
+    def colour(self) -> str:
+        return COLOURS.get(self.found.outcome, "open") if self.found else "open"
+
+    @property
+    def outcome(self) -> str:
+        return self.found.outcome if self.found else "not tried yet"
+
+    @property
+    def seeds(self) -> str:
+        return str(len(self.found.seeds)) if self.found and self.found.seeds else ""
 
 
-def write_book(results: Sequence[tuple[Claim, Finished]], path: Path) -> None:
-    """Write the page of some results at one scale, whole or not at all. An earlier page is replaced."""
-    write_atomic(path, book_page(results))
+def write_book(results: Sequence[Result], path: Path, scale: str) -> None:
+    """Write the page of a book, whole or not at all. An earlier page is replaced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, book_page(results, scale))
 
 
-def book_page(results: Sequence[tuple[Claim, Finished]]) -> str:
-    """The page as an HTML document; every text is escaped. Raises ValueError if there are no results."""
-    if not results:
-        raise ValueError("a book needs at least one result")
-    outcomes = [found.outcome for _, found in results]
-    scale = results[0][1].scale
-    counts = {outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}
-    strip: dict[str, str] = {outcome: str(count) for outcome, count in counts.items()}
-    strip["time"] = duration(sum(found.seconds for _, found in results))
-    versions = results[0][1].versions
-    template = environment().get_template("book.html.j2")
-    page = template.render(
-        scale=scale,
-        about=SCALES[scale].about,  # type: ignore[index]
-        headline=f"{outcomes.count('confirmed')} of {len(outcomes)} claims confirmed",
-        strip=strip,
-        entries=[_entry(claim, found) for claim, found in results],
-        figure=figure_html,
-        made="Made by " + ", ".join(f"{name} {version}" for name, version in versions.items()),
+def book_page(results: Sequence[Result], scale: str) -> str:
+    """The page as an HTML document; every text is escaped. `results` are in the order of the chapters."""
+    tried = [found for _, found in results if found is not None]
+    outcomes = [found.outcome for found in tried]
+    strip: dict[str, str] = {outcome: str(outcomes.count(outcome)) for outcome in dict.fromkeys(outcomes)}
+    if len(tried) < len(results):
+        strip["not tried yet"] = str(len(results) - len(tried))
+    strip["time"] = duration(sum(found.seconds for found in tried))
+    versions = {"cardinet": __version__, **(tried[0].versions if tried else {})}
+    entries = [Entry(claim, found, _figures(claim, found) if found else ()) for claim, found in results]
+    chapters = itertools.groupby(entries, key=lambda entry: entry.claim.chapter)
+    page = (
+        environment()
+        .get_template("book.html.j2")
+        .render(
+            scale=scale,
+            about=find_scale(scale).about,
+            headline=_headline(outcomes),
+            strip=strip,
+            chapters=[(chapter, list(group)) for chapter, group in chapters],
+            figure=figure_html,
+            made="Made by " + ", ".join(f"{name} {version}" for name, version in versions.items()),
+        )
     )
     return page.strip() + "\n"
 
 
-def _entry(claim: Claim, found: Finished) -> Entry:
-    facts = {f"printed: {one.what}": f"{one.value} ({one.certainty})" for one in claim.printed}
-    facts |= {"rule": found.rule, "experiment": claim.experiment, "pictures": found.source}
-    return Entry(claim, found, _figures(claim, found), facts, COLOURS.get(found.outcome, "open"))
+def _headline(outcomes: Sequence[str]) -> str:
+    if not outcomes:
+        return "No claim tried yet"
+    return f"{outcomes.count('confirmed')} of {plural(len(outcomes), 'claim')} confirmed"
 
 
 def _figures(claim: Claim, found: Finished) -> list[Figure]:
-    """The arms as lines or as bars, with the range of their seeds, and the values of every seed."""
+    """The values as lines or as rows of dots, and a table of them."""
     form: Format = "percent" if claim.percent else "number"
-    columns = ("arm", *(f"seed {seed}" for seed in range(max(map(len, found.samples.values())))))
-    rows = [(name, *values, *[None] * (len(columns) - 1 - len(values))) for name, values in found.samples.items()]
-    formats = (None, *[form] * (len(columns) - 1))
-    table = Table(claim.measures, columns, rows, formats, folded=len(rows) > 8)
-    return [_lines(claim, found, form) if claim.places else _bars(claim, found, form), table]
+    shown: list[Figure] = []
+    if claim.places:
+        shown.append(_lines(claim, found, form))
+    elif rows := [(name, found.samples[name]) for name in (found.samples if claim.bars is None else claim.bars)]:
+        shown.append(Dots("Measured values, with their mean", claim.measures, rows, format=form))
+    return [*shown, _table(claim, found, form)]
+
+
+def _table(claim: Claim, found: Finished, form: Format) -> Table:
+    """The value of every seed, or mean and standard deviation where there are many values."""
+    most = max(map(len, found.samples.values()))
+    each = most == 1 or (most <= EACH and most == len(found.seeds))
+    columns: tuple[str, ...] = ("", "values", "mean", "standard deviation")
+    rows: list[Sequence[str | float | None]] = []
+    if each:
+        columns = ("", *(f"seed {seed}" for seed in found.seeds)) if len(found.seeds) == most else ("", "value")
+    for name, values in found.samples.items():
+        if not each:
+            spread = statistics.stdev(values) if len(values) > 1 else None
+            rows.append((name, len(values), statistics.fmean(values), spread))
+        else:
+            rows.append((name, *values, *[None] * (len(columns) - 1 - len(values))))
+    formats = (None, *[form] * (len(columns) - 1)) if each else (None, "integer", form, form)
+    return Table(claim.measures.capitalize(), columns, rows, formats)
 
 
 def _lines(claim: Claim, found: Finished, form: Format) -> Chart:
@@ -88,9 +129,4 @@ def _lines(claim: Claim, found: Finished, form: Format) -> Chart:
         )
         for name, points in lines.items()
     ]
-    return Chart(f"{claim.measures}: mean and range of the seeds", claim.axis, claim.measures, drawn, format=form)
-
-
-def _bars(claim: Claim, found: Finished, form: Format) -> Bars:
-    bars = [Bar(name, statistics.fmean(values), (min(values), max(values))) for name, values in found.samples.items()]
-    return Bars(f"{claim.measures}: mean and range of the seeds", "", claim.measures, bars, format=form)
+    return Chart(f"{claim.measures.capitalize()}: mean and range of the seeds", claim.axis, "", drawn, format=form)

@@ -13,9 +13,10 @@ from markupsafe import Markup
 from cardinet.base.files import write_atomic
 from cardinet.base.version import __version__
 from cardinet.explain.answer import Answer
-from cardinet.explain.figures import Bars, Chart, Figure, HeatMap, Scatter, Sheet, Table
+from cardinet.explain.figures import Bars, Chart, Dots, Figure, HeatMap, Scatter, Sheet, Table
 from cardinet.explain.request import Asked
 from cardinet.networks.registry import named_network
+from cardinet.report.dots import draw_dots
 from cardinet.report.figures import draw_bars, draw_chart, draw_heat_map, draw_scatter, is_wide, written
 from cardinet.report.page import enlarged
 from cardinet.report.templating import environment
@@ -23,6 +24,7 @@ from cardinet.report.templating import environment
 DRAWN: dict[type, Callable[[Any], Markup]] = {
     Chart: draw_chart,
     Bars: draw_bars,
+    Dots: draw_dots,
     HeatMap: draw_heat_map,
     Scatter: draw_scatter,
 }

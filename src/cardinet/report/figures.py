@@ -44,7 +44,8 @@ def written(value: float | str | None, format: Format | None) -> str:
     return number_text.significant(float(value), 4)
 
 
-def _tick(format: Format) -> Callable[[float], str]:
+def tick_text(format: Format) -> Callable[[float], str]:
+    """How a value is written at an axis."""
     if format == "percent":
         return lambda value: f"{number_text.number(float(f'{100 * value:.6g}'))}{number_text.NBSP}%"
     return number_text.number
@@ -63,7 +64,7 @@ def draw_chart(figure: Chart) -> Markup:
         lines,
         SCALES[figure.scale],
         describe=describe,
-        tick_text=_tick(figure.format),
+        tick_text=tick_text(figure.format),
         across=Across(figure.x, near_zero, figure.level),
     )
 
@@ -87,7 +88,7 @@ def draw_bars(figure: Bars) -> Markup:
     def down(value: float) -> float:
         return TOP + height * (1 - y.position(value))
 
-    parts = _value_axis(y, down, width, _tick(figure.format))
+    parts = _value_axis(y, down, width, tick_text(figure.format))
     for bar in figure.bars:
         x = LEFT + slot * labels.index(bar.label) + (slot - thick * series) / 2 + thick * bar.series
         top, foot = sorted((down(bar.value), down(0.0)))
@@ -108,7 +109,7 @@ def draw_bars(figure: Bars) -> Markup:
         parts.append(Markup('<path class="mark" d="M{},{:.1f}H{:.1f}"/>').format(LEFT, at, LEFT + width))
         name = Markup('<text class="tick ink" x="{:.1f}" y="{:.1f}">{}</text>')
         parts.append(name.format(LEFT + width, at - 5, figure.level[1]))
-    return _svg(WIDTH, HEIGHT, f"{figure.title}: {figure.y} by {figure.x}.", parts)
+    return svg(WIDTH, HEIGHT, f"{figure.title}: {figure.y} by {figure.x}.", parts)
 
 
 def _value_axis(y: Scale, down: Callable[[float], float], width: float, tick: Callable[[float], str]) -> list[Markup]:
@@ -182,7 +183,7 @@ def draw_heat_map(figure: HeatMap) -> Markup:
         (written(ends[0], figure.format), written(ends[1], figure.format)), figure.middle is None, foot, room
     )
     describe = f"{figure.title}: a map of {len(figure.rows)} by {len(figure.columns)} values."
-    return _svg(total, foot + BOTTOM + SCALE, describe, parts)
+    return svg(total, foot + BOTTOM + SCALE, describe, parts)
 
 
 def _heat_scale(ends: tuple[str, str], one_sided: bool, foot: float, left: float) -> list[Markup]:
@@ -218,10 +219,11 @@ def draw_scatter(figure: Scatter) -> Markup:
             middle = [sorted(values)[len(points) // 2] for values in zip(*points, strict=True)]
             name = Markup('<text class="name mid halo {}" x="{:.1f}" y="{:.1f}">{}</text>')
             names.append(name.format(style, *at(middle[0], middle[1]), group))
-    return _svg(side, side, f"{figure.title}: {len(xs)} points in {len(figure.groups)} groups.", parts + names)
+    return svg(side, side, f"{figure.title}: {len(xs)} points in {len(figure.groups)} groups.", parts + names)
 
 
-def _svg(width: float, height: float, describe: str, parts: Sequence[Markup]) -> Markup:
+def svg(width: float, height: float, describe: str, parts: Sequence[Markup]) -> Markup:
+    """A drawing with its description for those who cannot see it."""
     return Markup('<svg viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}">{}</svg>').format(
         width, height, describe, Markup("").join(parts)
     )

@@ -8,17 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cardinet.base.documents import to_json
+from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.files import write_atomic
 from cardinet.base.schemas import Document, Seconds, read_document
 from cardinet.base.version import __version__
 from cardinet.reproduce.claim import Claim
 from cardinet.reproduce.lab import Laboratory
-from cardinet.reproduce.rules import Outcome, Verdict
+from cardinet.reproduce.rules import Outcome
 from cardinet.runs.environment import versions
 
 
 class Finished(Document):
-    """The document of a finished claim. `design` is the hash of its rule, arms and settings."""
+    """The document of a finished claim. `design` is the hash of its rule, its arms and their settings."""
 
     format: int = 1
     claim: str
@@ -33,15 +34,15 @@ class Finished(Document):
     seconds: Seconds
     versions: dict[str, str]
 
-    @property
-    def verdict(self) -> Verdict:
-        return Verdict(self.outcome, self.reasons)
-
 
 def design(claim: Claim, lab: Laboratory) -> str:
-    """The hash of all that a verdict depends on beside the versions: a changed rule or arm makes a claim run again."""
-    arms = {name: lab.settings(arm, seed=0) for name, arm in lab.arms.items()}
-    about = [claim.rule.sentence(), claim.experiment, arms, lab.scale.settings["recipe"], lab.source, lab.seeds]
+    """The hash of all that a verdict depends on beside pictures, seeds and versions."""
+    each = {"data.source", "machine.seed"}
+    arms = {
+        name: {key: value for key, value in lab.settings(arm, seed=0).items() if key not in each}
+        for name, arm in lab.arms.items()
+    }
+    about = [claim.rule_sentence(), claim.experiment, arms, lab.scale.settings["recipe"]]
     return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -51,21 +52,32 @@ class Book:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def finished(self, claim: Claim) -> Finished | None:
-        """The document of a claim, if it was run; raises WorkError if the document is damaged."""
+    def finished(self, claim: Claim, lab: Laboratory) -> Finished | None:
+        """The document of a claim, if it was run by its present rule and arms, with any pictures and seeds.
+
+        Raises WorkError if the document is damaged, RequestError if the book is of another scale.
+        """
         file = self._file(claim)
-        return read_document(file, Finished) if file.exists() else None
+        if not file.exists():
+            return None
+        try:
+            found: Finished = read_document(file, Finished)
+        except WorkError as error:
+            raise WorkError(*(f"{finding} Delete it to try {claim.id} again." for finding in error.findings)) from None
+        if found.scale != lab.scale.name:
+            raise RequestError(f"{self.path} is a book of the scale {found.scale}; give --out another folder.")
+        return found if found.design == design(claim, lab) else None
 
     def write(
         self, claim: Claim, lab: Laboratory, samples: Mapping[str, tuple[float, ...]], seconds: float
     ) -> Finished:
         """Judge the values of a claim, and keep them."""
-        verdict = claim.rule.verdict(samples)
+        verdict = claim.verdict(samples)
         found = Finished(
             claim=claim.id,
             scale=lab.scale.name,
             source=lab.source,
-            rule=claim.rule.sentence(),
+            rule=claim.rule_sentence(),
             design=design(claim, lab),
             seeds=lab.seeds,
             samples=dict(samples),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cardinet.networks.spec import NetworkSpec
-from cardinet.reproduce.rules import Rule, Samples
+from cardinet.reproduce.rules import NUMBER, PERCENT, Rule, Samples, Unit, Verdict
 from cardinet.reproduce.scales import ScaleName
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ Chapter = Literal[
 """The chapters of the book, in their order."""
 
 Certainty = Literal["printed", "counted", "second hand"]
-"""printed: seen in the paper. counted: follows exactly from its description. second hand: seen in an account of it."""
+"""printed: seen in the paper or in its authors' repository. counted: follows exactly from the paper's description.
+second hand: seen in an account of it.
+"""
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,10 @@ class Claim:
     """A claim.
 
     `arms` gives the trainings of each scale; `measure` gets a laboratory that can run them, and returns the values
-    that the `rule` judges; without arms it needs no pictures. `measures` says in words what the values are. `minutes`
-    is the expected time of each scale; a scale that is not there is not offered. Where the paper draws lines, `places`
-    gives the line and the x of each arm, and `axis` names x; else each arm is a bar.
+    that the `rule` judges; without arms it needs no pictures. `measures` says in words what the values are; with
+    `percent` they are shares. `minutes` is the expected time of each scale; a scale that is not there is not offered.
+    Where the paper draws lines, `places` gives the line and the x of each value, and `axis` names x; else `bars` are
+    the values that are drawn as bars, all of them if it is None.
     """
 
     id: str
@@ -98,4 +101,18 @@ class Claim:
     seeds: Mapping[ScaleName, int] = field(default_factory=dict)
     axis: str = ""
     places: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    bars: tuple[str, ...] | None = None
     remarks: tuple[str, ...] = ()
+
+    @property
+    def unit(self) -> Unit:
+        """How its values are written."""
+        return PERCENT if self.percent else NUMBER
+
+    def rule_sentence(self) -> str:
+        """The rule in words."""
+        return self.rule.sentence(self.unit)
+
+    def verdict(self, samples: Samples) -> Verdict:
+        """What the rule says of measured values."""
+        return self.rule.verdict(samples, self.unit)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,28 +60,41 @@ def largest_difference(before: nn.Module, after: nn.Module, side: int = 64) -> f
     return difference(before, after, pixels, torch.float64)
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread of the CPU, so that a time depends on no setting of the machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def forward_times(networks: Mapping[str, nn.Module], side: int) -> dict[str, tuple[float, ...]]:
-    """The milliseconds of a forward pass on one picture, for each round; the networks run in turn."""
+    """The milliseconds of a forward pass on one picture, for each round, with one thread; the networks run in turn."""
     import torch
 
     from cardinet.measure.timing import time_in_turn
 
     pixels = torch.randn(1, 3, side, side)
-    with torch.inference_mode():
+    with torch.inference_mode(), one_thread():
         calls = {name: partial(network.eval(), pixels) for name, network in networks.items()}
         return time_in_turn(calls, seconds=SECONDS, most=ROUNDS)
 
 
-def step_times(networks: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str, float]:
-    """The mean seconds of a training step (forward and backward) of each network, by id and delta, at 32 pixels."""
-    import statistics
+def step_times(networks: Mapping[str, NetworkSpec]) -> dict[str, tuple[float, ...]]:
+    """The milliseconds of a training step (forward and backward) of each network, for each round, at 32 pixels.
 
+    They have one thread; the networks run in turn.
+    """
     import torch
     from torch.nn import functional as F
 
     from cardinet.build.builder import build
     from cardinet.measure.timing import time_in_turn
-    from cardinet.networks.registry import find
 
     pixels, labels = torch.randn(BATCH, 3, 32, 32), torch.arange(BATCH) % 10
 
@@ -88,13 +102,10 @@ def step_times(networks: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[st
         network.zero_grad(set_to_none=True)
         F.cross_entropy(network(pixels), labels).backward()
 
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), one_thread():
         torch.manual_seed(0)
-        calls = {
-            name: partial(step, build(find(id).spec.but(**delta)).train()) for name, (id, delta) in networks.items()
-        }
-        times = time_in_turn(calls, seconds=SECONDS, most=ROUNDS)
-    return {name: statistics.fmean(found) / 1000 for name, found in times.items()}
+        calls = {name: partial(step, build(spec).train()) for name, spec in networks.items()}
+        return time_in_turn(calls, seconds=SECONDS, most=ROUNDS)
 
 
 def error_of(run: Trained, network: nn.Module, passes: int = 1) -> float:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cardinet.base.errors import Findings, RequestError, nearest
+from cardinet.base.errors import Findings, RequestError
 from cardinet.base.whole_numbers import require_whole
+from cardinet.data.kinds import list_source
+from cardinet.reproduce.book import Book
 from cardinet.reproduce.claim import Claim
 from cardinet.reproduce.claims import claims, find_claim
-from cardinet.reproduce.lab import Laboratory, Progress
-from cardinet.reproduce.scales import SCALE_NAMES, SCALES, ScaleName
+from cardinet.reproduce.lab import Laboratory, Progress, silent, told_of
+from cardinet.reproduce.scales import SCALES, Scale, ScaleName, find_scale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +23,8 @@ class Request:
     """Some claims, or all of them, at a scale. `data` are other pictures than those of the scale.
 
     `out` is the book's folder; a book that is there is continued. `seeds` is the number of seeds of every claim that
-    trains, instead of its own.
+    trains, instead of its own. `jobs` is the number of trainings that run side by side; none: as many as the cores are
+    enough for, if the scale says how many threads a training has, else one.
     """
 
     names: Sequence[str] = ()
@@ -28,22 +33,42 @@ class Request:
     data: str | None = None
     seeds: int | None = None
     out: Path | None = None
+    jobs: int | None = 1
 
     @property
     def folder(self) -> Path:
         return self.out or Path(f"reproduction-{self.scale}")
+
+    @property
+    def command(self) -> str:
+        """The command that continues the book."""
+        options = {"--scale": self.scale, "--data": self.data, "--seeds": self.seeds, "--out": self.out}
+        given = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
+        return shlex.join(["cardinet", "reproduce", *self.names, *(["--all"] if self.every else []), *given])
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """The claims, each with its laboratory, and the sentences on claims that the scale does not offer."""
 
-    folder: Path
+    request: Request
     claims: tuple[tuple[Claim, Laboratory], ...]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    jobs: int = 1
+    progress: Progress = silent
+
+    @property
+    def folder(self) -> Path:
+        return self.request.folder
+
+    @property
+    def expected_minutes(self) -> float:
+        """The expected time of all claims together on a quiet machine, if none is finished."""
+        scale = find_scale(self.request.scale).name
+        return sum(claim.minutes[scale] / (self.jobs if lab.arms else 1) for claim, lab in self.claims)
 
 
-def resolve(request: Request, progress: Progress = lambda what, done, total: None) -> Prepared:
+def resolve(request: Request, progress: Progress = silent) -> Prepared:
     """Find the claims and check their trainings. Raises RequestError or WorkError with all findings at once."""
     findings, chosen, scale = Findings(), list[Claim](), SCALES["minutes"]
     with findings:
@@ -53,12 +78,13 @@ def resolve(request: Request, progress: Progress = lambda what, done, total: Non
         with findings:
             chosen.append(find_claim(name))
     with findings:
-        if request.scale not in SCALE_NAMES:
-            raise RequestError(f'There is no scale "{request.scale}" ({nearest(request.scale, SCALE_NAMES)}).')
-        scale = SCALES[request.scale]
+        scale = find_scale(request.scale)
     with findings:
         if request.seeds is not None:
             require_whole(1, 1000, seeds=request.seeds)
+    with findings:
+        if request.jobs is not None:
+            require_whole(1, 1000, jobs=request.jobs)
     with findings:
         if request.folder.exists() and not request.folder.is_dir():
             raise RequestError(f"{request.folder} is a file; give --out a folder for the book.")
@@ -69,19 +95,33 @@ def resolve(request: Request, progress: Progress = lambda what, done, total: Non
     if not offered:
         raise RequestError(*notes)
     labs = [(claim, laboratory(claim, request, progress)) for claim in offered]
-    for _, lab in labs:
+    for claim, lab in labs:
         with findings:
+            Book(request.folder).finished(claim, lab)
+    with findings:
+        if any(lab.unfinished() for _, lab in labs):
+            list_source(request.data or scale.source)  # all trainings read it: its faults are said once
+    findings.raise_if_any()
+    for claim, lab in labs:
+        with findings, told_of(claim.id):
             lab.check()
     findings.raise_if_any()
-    return Prepared(request.folder, tuple(labs), tuple(notes))
+    return Prepared(request, tuple(labs), tuple(notes), request.jobs or side_by_side(scale), progress)
 
 
-def laboratory(claim: Claim, request: Request, progress: Progress) -> Laboratory:
+def laboratory(claim: Claim, request: Request, progress: Progress = silent) -> Laboratory:
     """The laboratory of a claim."""
-    scale = SCALES[request.scale]  # type: ignore[index]
+    scale = find_scale(request.scale)
     arms = claim.arms(scale.name)
-    count = request.seeds or claim.seeds.get(scale.name, scale.seeds)
+    count = (request.seeds or claim.seeds.get(scale.name, scale.seeds)) if arms else 0
     return Laboratory(scale, arms, range(count), request.folder, request.data, progress)
+
+
+def side_by_side(scale: Scale) -> int:
+    """The number of trainings that this machine runs side by side at a scale."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = scale.settings.get("machine.threads")
+    return max(1, cores // int(threads)) if threads else 1
 
 
 def _not_offered(claim: Claim, scale: ScaleName) -> str:

@@ -22,6 +22,35 @@ Outcome = Literal["confirmed", "not confirmed at this scale", "contradicted"]
 SIDE = 0.05
 """The error of each side of an interval."""
 
+FEWEST_FOR_EQUALITY = 3
+"""The fewest seeds of a claim of equality."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How values and their differences are written: times `factor`, with the name of the unit behind."""
+
+    factor: float = 1.0
+    of_values: str = ""
+    of_differences: str = ""
+
+    def value(self, value: float) -> str:
+        return f"{self.factor * value:,.6g}{self.of_values}"
+
+    def difference(self, difference: float) -> str:
+        """A measured difference, with its sign and three digits."""
+        return f"{self.factor * difference:+#.3g}".removesuffix(".") + self.of_differences
+
+    def distance(self, distance: float) -> str:
+        """A distance that a rule asks for, without a sign."""
+        text = f"{self.factor * distance:.6g}"
+        return text + (self.of_differences.removesuffix("s") if text == "1" else self.of_differences)
+
+
+NUMBER = Unit()
+PERCENT = Unit(100, " %", " points")
+"""Shares, such as a test error: the values in percent, their differences in points."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -34,34 +63,41 @@ class Verdict:
 class Rule:
     """What the values must show."""
 
-    def sentence(self) -> str:
+    def sentence(self, unit: Unit = NUMBER) -> str:
         """The rule in words."""
         raise NotImplementedError
 
-    def verdict(self, samples: Samples) -> Verdict:
+    def verdict(self, samples: Samples, unit: Unit = NUMBER) -> Verdict:
         """The verdict on measured values."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Interval:
-    """The mean of paired differences with its 90 % interval."""
+    """The mean of paired differences with its 90 % interval. One pair gives an interval from minus to plus infinity."""
 
     mean: float
     low: float
     high: float
     n: int
 
-    def __str__(self) -> str:
-        return f"{self.mean:+.3g} (90 % interval {self.low:+.3g} to {self.high:+.3g}, n = {self.n})"
+    def words(self, unit: Unit) -> str:
+        """For example: "+67 points (90 % interval +61.2 to +72.8, n = 3)"."""
+        if self.n < 2:
+            return f"{unit.difference(self.mean)} (one pair gives no interval)"
+        bare = Unit(unit.factor)
+        return (
+            f"{unit.difference(self.mean)} (90 % interval {bare.difference(self.low)} to {bare.difference(self.high)}, "
+            f"n = {self.n})"
+        )
 
 
 def difference(first: Sequence[float], second: Sequence[float]) -> Interval:
-    """Second minus first, in pairs. With one pair the interval has no width: it is for values without a spread."""
+    """Second minus first, in pairs."""
     pairs = [b - a for a, b in zip(first, second, strict=True)]
     mean = statistics.fmean(pairs)
     if len(pairs) < 2:
-        return Interval(mean, mean, mean, len(pairs))
+        return Interval(mean, -math.inf, math.inf, len(pairs))
     from scipy.stats import t  # a slow import, and needed only here
 
     reach = float(t.ppf(1 - SIDE, len(pairs) - 1)) * statistics.stdev(pairs) / math.sqrt(len(pairs))
@@ -76,22 +112,23 @@ class Less(Rule):
     larger: str
     by: float = 0.0
 
-    def sentence(self) -> str:
-        where = f"below {self.larger}"
+    def sentence(self, unit: Unit = NUMBER) -> str:
+        distance = unit.distance(abs(self.by))
+        where = f'below "{self.larger}"'
         if self.by > 0:
-            where += f" by more than {self.by:g}"
+            where += f" by more than {distance}"
         elif self.by < 0:
-            where = f"at most {-self.by:g} above {self.larger}"
-        return f"{self.smaller} is {where}, in pairs of the same seed, at an error of 5 %."
+            where = f'less than {distance} above "{self.larger}"'
+        return f'"{self.smaller}" is {where}, in pairs of the same seed, at an error of 5 %.'
 
-    def verdict(self, samples: Samples) -> Verdict:
+    def verdict(self, samples: Samples, unit: Unit = NUMBER) -> Verdict:
         found = difference(samples[self.smaller], samples[self.larger])
         outcome: Outcome = "not confirmed at this scale"
         if found.low > self.by:
             outcome = "confirmed"
         elif found.high < self.by:
             outcome = "contradicted"
-        return Verdict(outcome, (f"{self.larger} minus {self.smaller}: {found}.",))
+        return Verdict(outcome, (f'"{self.larger}" minus "{self.smaller}": {found.words(unit)}.',))
 
 
 @dataclass(frozen=True)
@@ -102,20 +139,21 @@ class Equal(Rule):
     second: str
     margin: float
 
-    def sentence(self) -> str:
+    def sentence(self, unit: Unit = NUMBER) -> str:
         return (
-            f"{self.first} and {self.second} differ by at most {self.margin:g}: the 90 % interval of the mean "
-            "difference, over at least 3 seeds, lies within."
+            f'"{self.first}" and "{self.second}" differ by at most {unit.distance(self.margin)}: the '
+            f"90 % interval of the mean difference, over at least {FEWEST_FOR_EQUALITY} seeds, lies within."
         )
 
-    def verdict(self, samples: Samples) -> Verdict:
+    def verdict(self, samples: Samples, unit: Unit = NUMBER) -> Verdict:
         found = difference(samples[self.first], samples[self.second])
         outcome: Outcome = "not confirmed at this scale"
         if found.low > self.margin or found.high < -self.margin:
             outcome = "contradicted"
-        elif found.n >= 3 and -self.margin <= found.low and found.high <= self.margin:
+        elif found.n >= FEWEST_FOR_EQUALITY and -self.margin <= found.low and found.high <= self.margin:
             outcome = "confirmed"
-        return Verdict(outcome, (f"{self.second} minus {self.first}: {found}; margin {self.margin:g}.",))
+        margin = unit.distance(self.margin)
+        return Verdict(outcome, (f'"{self.second}" minus "{self.first}": {found.words(unit)}; margin {margin}.',))
 
 
 @dataclass(frozen=True)
@@ -126,14 +164,14 @@ class Within(Rule):
     low: float
     high: float
 
-    def sentence(self) -> str:
-        return f"{self.name} is from {self.low:g} to {self.high:g}."
+    def sentence(self, unit: Unit = NUMBER) -> str:
+        return f'"{self.name}" is from {unit.value(self.low)} to {unit.value(self.high)}.'
 
-    def verdict(self, samples: Samples) -> Verdict:
+    def verdict(self, samples: Samples, unit: Unit = NUMBER) -> Verdict:
         values = samples[self.name]
         good = all(self.low <= value <= self.high for value in values)
-        shown = ", ".join(f"{value:.6g}" for value in values)
-        return Verdict("confirmed" if good else "contradicted", (f"{self.name}: {shown}.",))
+        shown = ", ".join(unit.value(value) for value in values)
+        return Verdict("confirmed" if good else "contradicted", (f'"{self.name}": {shown}.',))
 
 
 @dataclass(frozen=True)
@@ -142,13 +180,17 @@ class Exactly(Rule):
 
     expected: Mapping[str, float]
 
-    def sentence(self) -> str:
-        return "; ".join(f"{name} is exactly {value:,.12g}" for name, value in self.expected.items()) + "."
+    def sentence(self, unit: Unit = NUMBER) -> str:
+        return "; ".join(f'"{name}" is exactly {_exact(value, unit)}' for name, value in self.expected.items()) + "."
 
-    def verdict(self, samples: Samples) -> Verdict:
+    def verdict(self, samples: Samples, unit: Unit = NUMBER) -> Verdict:
         wrong = [name for name, value in self.expected.items() if any(one != value for one in samples[name])]
-        reasons = tuple(f"{name}: {samples[name][0]:,.12g}." for name in (wrong or self.expected))
+        reasons = tuple(f'"{name}": {_exact(samples[name][0], unit)}.' for name in (wrong or self.expected))
         return Verdict("contradicted" if wrong else "confirmed", reasons)
+
+
+def _exact(value: float, unit: Unit) -> str:
+    return f"{unit.factor * value:,.12g}{unit.of_values}"
 
 
 @dataclass(frozen=True)
@@ -157,11 +199,11 @@ class All(Rule):
 
     rules: tuple[Rule, ...]
 
-    def sentence(self) -> str:
-        return " And: ".join(rule.sentence() for rule in self.rules)
+    def sentence(self, unit: Unit = NUMBER) -> str:
+        return " And: ".join(rule.sentence(unit) for rule in self.rules)
 
-    def verdict(self, samples: Samples) -> Verdict:
-        verdicts = [rule.verdict(samples) for rule in self.rules]
+    def verdict(self, samples: Samples, unit: Unit = NUMBER) -> Verdict:
+        verdicts = [rule.verdict(samples, unit) for rule in self.rules]
         outcomes = {verdict.outcome for verdict in verdicts}
         order: tuple[Outcome, ...] = ("contradicted", "not confirmed at this scale", "confirmed")
         worst = next(outcome for outcome in order if outcome in outcomes)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from cardinet.base.errors import RequestError, nearest
+
 ScaleName = Literal["minutes", "hour", "gpu"]
 SCALE_NAMES: tuple[ScaleName, ...] = get_args(ScaleName)
 
@@ -57,3 +59,11 @@ SCALES: dict[ScaleName, Scale] = {
         ),
     )
 }
+
+
+def find_scale(name: str) -> Scale:
+    """A scale. Raises RequestError with the nearest name for an unknown one."""
+    for known, scale in SCALES.items():
+        if name == known:
+            return scale
+    raise RequestError(f'There is no scale "{name}" ({nearest(name, SCALE_NAMES)}).')

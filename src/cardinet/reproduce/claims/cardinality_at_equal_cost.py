@@ -34,5 +34,5 @@ CLAIM = Claim(
     arms=arms,
     axis="cardinality",
     places={name: ("equal MACs", cardinality) for name, (cardinality, _) in WIDTHS.items()},
-    minutes={"minutes": 5, "hour": 120, "gpu": 120},
+    minutes={"minutes": 5, "hour": 120, "gpu": 150},
 )

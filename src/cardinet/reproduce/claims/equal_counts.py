@@ -41,5 +41,6 @@ CLAIM = Claim(
         )
     ),
     measure=measure,
+    bars=(PARAMETERS, MACS),
     minutes={"minutes": 0.1, "hour": 0.1, "gpu": 0.1},
 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from cardinet.networks.families.fractalnet import FractalNet
 from cardinet.reproduce.claim import Arm, Arms, Claim, Lab, Printed
-from cardinet.reproduce.rules import Less, Samples
+from cardinet.reproduce.rules import All, Less, Samples
 from cardinet.reproduce.scales import ScaleName
 
 WITH, WITHOUT = "with drop-path", "without drop-path"
-DEEPEST_WITH, DEEPEST_WITHOUT = "deepest column, with drop-path", "deepest column, without drop-path"
+COLUMNS = ("column 1", "column 2", "column 3, the deepest")
 
 
 def arms(scale: ScaleName) -> Arms:
@@ -29,21 +29,23 @@ def measure(lab: Lab) -> Samples:
             found.setdefault(name, []).append(run.error)
             network = run.model().network
             assert isinstance(network, Network)
-            for c in range(network.spec.columns):
-                depth = "deepest column" if c == network.spec.columns - 1 else f"column {c}"
-                found.setdefault(f"{depth}, {name}", []).append(error_of(run, network.column(c)))
+            for c, column in enumerate(COLUMNS):
+                found.setdefault(f"{column}, {name}", []).append(error_of(run, network.column(c)))
     return found
 
 
 CLAIM = Claim(
     id="fractal-columns",
     chapter="Ensembles of paths",
-    statement="With drop-path the deepest column of a FractalNet works alone; without it, it does not.",
+    statement="Drop-path makes every column of a FractalNet usable alone.",
     paper="arXiv 1605.07648",
-    printed=(Printed("CIFAR-10 without augmentation: FractalNet, with drop-path", "10.18 %, 7.33 %", "printed"),),
+    printed=(
+        Printed("CIFAR-10 without augmentation: FractalNet, with drop-path", "10.18 %, 7.33 %", "printed"),
+        Printed("CIFAR-10 without augmentation: the deepest column alone, with drop-path", "7.27 %", "printed"),
+    ),
     experiment="A FractalNet of three columns is trained with and without drop-path; each column is then tested alone.",
-    rule=Less(DEEPEST_WITH, DEEPEST_WITHOUT, by=0.05),
+    rule=All(tuple(Less(f"{column}, {WITH}", f"{column}, {WITHOUT}", by=0.05) for column in COLUMNS)),
     arms=arms,
     measure=measure,
-    minutes={"minutes": 4, "hour": 120, "gpu": 120},
+    minutes={"minutes": 2, "hour": 120, "gpu": 120},
 )

@@ -29,6 +29,9 @@ CLAIM = Claim(
     arms=arms,
     axis="fusions",
     places={PLAIN: ("26 layers", 0), THREE: ("26 layers", 3), SIX: ("26 layers", 6), RESNET: ("26 layers", 12)},
-    minutes={"minutes": 4, "hour": 180, "gpu": 180},
-    remarks=("The strict order of the fused networks is drawn, and not part of the rule.",),
+    minutes={"minutes": 2, "hour": 120, "gpu": 60},
+    remarks=(
+        "The strict order of the fused networks is drawn, and not part of the rule.",
+        "The fused networks have 7 % more parameters than the plain one: the convolutions of their shallow lines.",
+    ),
 )

@@ -1,4 +1,4 @@
-"""RepVGG's training form and its plain form are one function: Ding et al. 2021, Section 3.3 (arXiv 2101.03697)."""
+"""RepVGG's training form and its plain form are one function: Ding et al. 2021 (arXiv 2101.03697)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLAIM = Claim(
     id="repvgg-is-one-function",
     chapter="Re-parameterisation",
     statement="RepVGG's three branches and its single convolution are one function.",
-    paper="arXiv 2101.03697, Section 3.3",
+    paper="arXiv 2101.03697",
     experiment="A narrow RepVGG with drawn BN statistics is merged and compared in float64.",
     measures="largest relative difference of the logits",
     percent=False,

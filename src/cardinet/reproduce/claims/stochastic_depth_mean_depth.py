@@ -1,4 +1,4 @@
-"""The mean depth of a training with stochastic depth is 3L/4: Huang et al. 2016, Section 3 (arXiv 1603.09382)."""
+"""The mean depth of a training with stochastic depth is 3L/4: Huang et al. 2016 (arXiv 1603.09382)."""
 
 from __future__ import annotations
 
@@ -39,8 +39,11 @@ CLAIM = Claim(
     id="stochastic-depth-mean-depth",
     chapter="Depth",
     statement="With survival from 1 to 0.5 a mini-batch trains (3L - 1) / 4 of L units on average.",
-    paper="arXiv 1603.09382, Section 3",
-    printed=(Printed("about 40 of 54 units", f"{EXPECTED:g}", "printed"),),
+    paper="arXiv 1603.09382",
+    printed=(
+        Printed("open units of 54, on average", "about 40", "printed"),
+        Printed("(3L - 1) / 4", f"{EXPECTED:g}", "counted"),
+    ),
     experiment=f"The branches that are computed in {DRAWS:,} mini-batches through 54 units, counted.",
     measures="open units",
     percent=False,

@@ -10,10 +10,14 @@ RATIO = "time of a step, stochastic / constant"
 
 
 def measure(lab: Lab) -> Samples:
-    times = step_times(
-        {"constant": ("resnet56_cifar", {}), "stochastic": ("resnet56_cifar", {"merge": "StochasticDepth()"})}
-    )
-    return {RATIO: [times["stochastic"] / times["constant"]], **{f"{k}, ms": [1000 * v] for k, v in times.items()}}
+    from statistics import fmean
+
+    from cardinet.networks.registry import find
+
+    constant = find("resnet56_cifar").spec
+    times = step_times({"constant": constant, "stochastic": constant.but(merge="StochasticDepth()")})
+    mean = {name: fmean(found) for name, found in times.items()}
+    return {RATIO: [mean["stochastic"] / mean["constant"]], **{f"{name}, ms": [t] for name, t in mean.items()}}
 
 
 CLAIM = Claim(
@@ -22,10 +26,11 @@ CLAIM = Claim(
     statement="Stochastic depth saves about a quarter of the training time.",
     paper="arXiv 1603.09382, Table 2",
     printed=(Printed("CIFAR-10, constant and stochastic depth", "20 h 42 min, 15 h 07 min: 27 % less", "printed"),),
-    experiment="Mean time of a training step of ResNet-56 at 32 pixels, both networks in turn.",
+    experiment="Mean time of a training step of ResNet-56 at 32 pixels, one thread, both networks in turn.",
     measures="ratio, or milliseconds",
     percent=False,
     rule=Within(RATIO, 0.65, 0.85),
     measure=measure,
+    bars=("constant, ms", "stochastic, ms"),
     minutes={"minutes": 2, "hour": 2, "gpu": 2},
 )

@@ -22,6 +22,6 @@ CLAIM = Claim(
     experiment="The same network with each of the five orders of a unit.",
     rule=All((Less("e", "b"), Less("e", "c"))),
     arms=arms,
-    minutes={"minutes": 5, "hour": 240, "gpu": 240},
+    minutes={"minutes": 5, "hour": 240, "gpu": 150},
     seeds={"minutes": 3},
 )

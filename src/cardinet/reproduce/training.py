@@ -1,0 +1,56 @@
+"""A training of the book: what a process needs to run it, to continue it, or to see that it is finished."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cardinet.reproduce.trained import Trained
+from cardinet.runs.folder import RunFolder
+from cardinet.runs.results import final_results
+from cardinet.train.job import resume, start
+from cardinet.train.listener import Listener
+from cardinet.train.request import Request, Resolved, resolve
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training: its name for people, the folder of its run, its recipe, and the settings by dotted path."""
+
+    name: str
+    folder: Path
+    recipe: str
+    settings: Mapping[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        run = RunFolder(self.folder)
+        return run.evaluation.exists() and run.model.exists()
+
+    def resolved(self) -> Resolved:
+        """Check the training. Raises RequestError or WorkError with all findings."""
+        request = Request(recipe=self.recipe, settings=tuple(self.settings.items()), out=self.folder)
+        return resolve(request, Listener())
+
+    def run(self, listener: Listener) -> None:
+        """Train to the end: from the last checkpoint, or from the beginning. A finished training is not run again.
+
+        The book keeps no checkpoint of a finished run; they would be most of its bytes.
+        """
+        if self.finished:
+            return
+        if (self.folder / "run.toml").exists():
+            resume(self.folder, listener)
+        else:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            start(self.resolved(), listener)
+        shutil.rmtree(self.folder / "checkpoints")
+
+    def trained(self) -> Trained:
+        """The finished run. Raises WorkError if a file of it is damaged."""
+        run = RunFolder(self.folder)
+        figures = final_results(run.evaluation).figures()["test"]
+        return Trained(run, float(figures["error"]), float(figures["loss"]))
