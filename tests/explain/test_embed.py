@@ -17,9 +17,10 @@ from sklearn.metrics.pairwise import cosine_similarity
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source, open_source
+from cardinet.data.splitting import spread_rows
 from cardinet.evaluate.outputs import outputs
 from cardinet.explain.job import explain_model
-from cardinet.explain.neighbours import nearest_neighbours, spread_rows
+from cardinet.explain.neighbours import nearest_neighbours
 from cardinet.explain.plane import plane
 from cardinet.report.explain_page import figure_html
 from cardinet.runs.model_file import Model

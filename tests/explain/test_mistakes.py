@@ -18,9 +18,13 @@ from cardinet.base.errors import RequestError
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source, Split, open_source
 from cardinet.evaluate.outputs import outputs
+from cardinet.explain.extras import library
 from cardinet.explain.job import explain_model
 from cardinet.explain.label_errors import probable_label_errors
 from cardinet.explain.out_of_sample import fold_probabilities, folds_of
+from cardinet.explain.questions.calibration import CalibrationQuestion
+from cardinet.explain.questions.mistakes import Mistakes
+from cardinet.explain.request import Request, resolve
 from cardinet.report.explain_page import figure_html
 from cardinet.runs.model_file import Model
 from explain.models import classifier, unchanged
@@ -151,6 +155,22 @@ def test_decisions_are_written_and_the_data_stay(model: Model, digits: Source, t
     assert all(row["decision"] == "" and row["split"] == "test" for row in rows)
     assert len(rows) == len(found.document["label_errors"]) + len(found.document["duplicates"])
     assert "to decide about" in found.lead[-1]
+
+
+def test_only_the_splits_that_are_needed_are_opened() -> None:
+    assert Mistakes().also == ("train", "validation", "test")
+    assert Mistakes(duplicates=False).also == ()
+    assert CalibrationQuestion().also == ("validation",)
+    assert CalibrationQuestion(fit="half").also == CalibrationQuestion(fit="none").also == ()
+    asked = resolve(Request(question="mistakes", model=classifier(), data="digits", words=["duplicates=false"]))
+    assert list(asked.subject.opened.measured.source.splits) == ["train", "test"]  # small pictures are decoded anyway
+
+
+def test_a_broken_library_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cleanlab_broken.py").write_text("import nothing_like_this")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(RequestError, match=r"installed but cannot be imported .*nothing_like_this.*force-reinstall"):
+        library("cleanlab_broken")
 
 
 def test_what_is_refused(model: Model, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

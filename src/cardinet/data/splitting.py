@@ -60,3 +60,8 @@ def limited(part: SplitPictures, limit: int | None, seed: int) -> SplitPictures:
     if limit is None or len(part) <= limit:
         return part
     return part.take(np.sort(permutation(seed, _LIMIT_STREAM, len(part))[:limit]))
+
+
+def spread_rows(total: int, most: int) -> Rows:
+    """At most `most` of `total` rows, evenly spread."""
+    return np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(np.int64))

@@ -40,8 +40,3 @@ def nearest_neighbours(features: Features, queries: Rows, count: int) -> Neighbo
         rows[part] = np.take_along_axis(nearest, order, 1)
         cosines[part] = np.take_along_axis(of_nearest, order, 1)
     return Neighbours(rows, cosines)
-
-
-def spread_rows(total: int, most: int) -> Rows:
-    """At most `most` rows of `total`, evenly spread."""
-    return np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(np.int64))

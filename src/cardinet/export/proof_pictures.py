@@ -14,6 +14,7 @@ from cardinet.base.randomness import permutation
 from cardinet.data.batches import evaluation_pixels
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Source, Split
+from cardinet.data.splitting import spread_rows
 from cardinet.evaluate.matching import choose_split
 
 RANDOM = 64
@@ -79,7 +80,7 @@ def proof_pictures(source: Source | None, preprocessing: Preprocessing, most: in
     if source is None:
         return Pictures(None, preprocessing, RANDOM, RANDOM)
     split = source.splits[choose_split(source, None)]
-    rows = np.unique(np.linspace(0, len(split) - 1, min(most, len(split))).round().astype(np.int64))
+    rows = spread_rows(len(split), most)
     chosen = split if len(rows) == len(split) else split.chosen(rows)
     return Pictures(chosen, preprocessing, len(rows), len(split), workers)
 

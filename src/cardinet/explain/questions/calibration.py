@@ -182,7 +182,7 @@ def _store(subject: Subject, found: Found, path: Path) -> None:
         model.preprocessing,
         batch_size=PROOF,
         workers=0,
-        device=next(subject.network.parameters()).device,
+        device=subject.device,
     )
     prove(model.network, warm.rewrites[-1], lambda channels: {"real": next(iter(batches)).pixels})
     save_model(path, warm)

@@ -15,12 +15,13 @@ from pydantic import Field
 
 from cardinet.base.errors import Findings, RequestError
 from cardinet.data.source import Split
+from cardinet.data.splitting import spread_rows
 from cardinet.evaluate.outputs import Outputs, outputs
 from cardinet.explain.answer import Answer, Section
 from cardinet.explain.extras import require_library
 from cardinet.explain.feature_file import check_feature_file, write_features
 from cardinet.explain.figures import Picture, Scatter, Sheet, Table
-from cardinet.explain.neighbours import Neighbours, nearest_neighbours, spread_rows
+from cardinet.explain.neighbours import Neighbours, nearest_neighbours
 from cardinet.explain.pictures import picture_of
 from cardinet.explain.plane import plane
 from cardinet.explain.question import Question, Subject
