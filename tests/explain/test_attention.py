@@ -14,10 +14,11 @@ from cardinet.base.errors import RequestError
 from cardinet.blocks.gates import SqueezeExcite
 from cardinet.blocks.selective_kernel import SelectiveKernel
 from cardinet.blocks.split_attention import SplitAttention
+from cardinet.explain.attention_records import BySize, enlarge, evenness
 from cardinet.explain.attention_sites import recorded
 from cardinet.explain.class_spread import ClassSpread
 from cardinet.explain.job import explain_model
-from cardinet.explain.questions.attention import BySize, enlarge, evenness
+from cardinet.explain.questions.attention import _most_different
 from cardinet.explain.request import Request, resolve
 from cardinet.networks.spec import NetworkSpec
 from explain.models import TINY, classifier, drawn, unchanged
@@ -148,6 +149,13 @@ def test_change_by_size_is_that_of_each_picture() -> None:
     assert error == pytest.approx(0.1 / math.sqrt(3))
 
 
+def test_of_many_classes_those_that_differ_most_are_shown() -> None:
+    means = torch.zeros(30, 2)
+    means[4], means[17], means[20] = torch.tensor([1.0, 0.0]), torch.tensor([0.0, -2.0]), torch.nan
+    assert _most_different(means, 2) == [4, 17]
+    assert _most_different(means, 30) == [i for i in range(30) if i != 20]
+
+
 # The question
 
 
@@ -166,6 +174,12 @@ def test_every_kind_is_answered(name: str) -> None:
         assert one["level"] == pytest.approx(two["level"], rel=1e-4)
         assert one["explained"] == pytest.approx(two["explained"], rel=1e-3)
         assert set(one["level_by_class"]) == {str(i) for i in range(10)}
+    units = {one["unit"]: one for one in first}
+    drawn_map = found.document["map"]
+    best = units[drawn_map["unit"]]
+    assert best["explained"] == max(one["explained"] for one in first)
+    ratios = [best["f_ratio_by_weight"][int(channel)] or 0 for channel in drawn_map["by_channel"]]
+    assert ratios == sorted(ratios, reverse=True)
     assert len(found.document["sizes"]) == (4 if name == "selective kernels" else 0)
     json.dumps(found.document)
 

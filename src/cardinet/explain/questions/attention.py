@@ -5,22 +5,19 @@ Hu et al. 2017 (arXiv 1709.01507), Li et al. 2019 (arXiv 1903.06586), Zhang et a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional as F
 
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.batches import evaluation_batches
 from cardinet.explain.answer import Answer, Section
-from cardinet.explain.attention_sites import Kind, Site, recorded
+from cardinet.explain.attention_records import BySize, SiteRecord, enlarge, known, or_none
+from cardinet.explain.attention_sites import Kind, recorded
 from cardinet.explain.batches import sample
-from cardinet.explain.class_spread import ClassSpread
 from cardinet.explain.figures import Bar, Bars, Chart, HeatMap, Line, Table
 from cardinet.explain.question import Question, Subject
 
@@ -68,7 +65,7 @@ class Attention(Question):
 
     def answer(self, subject: Subject) -> Answer:
         network, sites = recorded(subject.network)
-        found = [Found(site, len(subject.model.classes)) for site in sites]
+        found = [SiteRecord(site, len(subject.model.classes)) for site in sites]
         self._by_class(network, found, subject)
         sizes = self._by_size(network, [one for one in found if one.site.sides], subject)
         kinds = list(dict.fromkeys(one.site.kind for one in found))
@@ -79,15 +76,23 @@ class Attention(Question):
             sections.append(self._spread_section(own, classes))
             if kind == "selective kernels":
                 sections.append(_size_section(sizes))
-        most = max(found, key=lambda one: _known(one.spread.explained))
+        most = _most_explained(found)
         strip = {
             "units with attention": f"{len(found)}",
             "pictures": f"{int(most.spread.counts.sum()):,}",
-            "explained by class, at most": f"{100 * _known(most.spread.explained):.1f}\u00a0%",
+            "explained by class, at most": f"{100 * known(most.spread.explained):.1f}\u00a0%",
             "in unit": most.site.unit,
         }
         document = {
             "units": [one.document(classes) for one in found],
+            "map": {
+                "unit": most.site.unit,
+                "classes": list(classes),
+                "by_channel": {
+                    str(channel): [or_none(value) for value in values]
+                    for channel, values in most.differences(self.channels).items()
+                },
+            },
             "sizes": [one.document() for one in sizes],
         }
         limits = [
@@ -98,7 +103,7 @@ class Attention(Question):
         ]
         return Answer("Attention", _lead(found, most, sizes), sections, document, strip, limits)
 
-    def _by_class(self, network: Classifier, found: Sequence[Found], subject: Subject) -> None:
+    def _by_class(self, network: Classifier, found: Sequence[SiteRecord], subject: Subject) -> None:
         """Record the attention for every picture."""
         split, done = subject.opened.measured.pictures, 0
         batches = evaluation_batches(
@@ -116,7 +121,7 @@ class Attention(Question):
             done += len(batch.labels)
             subject.progress("attention", done, len(split))
 
-    def _by_size(self, network: Classifier, found: Sequence[Found], subject: Subject) -> list[BySize]:
+    def _by_size(self, network: Classifier, found: Sequence[SiteRecord], subject: Subject) -> list[BySize]:
         """The share of the largest kernel in enlarged pictures, for the units with selective kernels."""
         if not found:
             return []
@@ -133,11 +138,11 @@ class Attention(Question):
             shares.append(list(torch.cat(parts, 1).double().cpu()))
         return [BySize(one.site.unit, zooms, [of_zoom[i] for of_zoom in shares]) for i, one in enumerate(found)]
 
-    def _level_section(self, kind: Kind, found: Sequence[Found], classes: Sequence[str]) -> Section:
+    def _level_section(self, kind: Kind, found: Sequence[SiteRecord], classes: Sequence[str]) -> Section:
         name, text = LEVELS[kind]
         levels = torch.stack([one.level.means[:, 0] for one in found], 1)  # (classes, units)
         rows = _most_different(levels, self.shown)
-        values = [[_or_none(value) for value in levels[row].tolist()] for row in rows]
+        values = [[or_none(value) for value in levels[row].tolist()] for row in rows]
         units = [one.site.unit for one in found]
         return Section(
             f"{kind.capitalize()}: the level by class",
@@ -153,15 +158,13 @@ class Attention(Question):
             ],
         )
 
-    def _spread_section(self, found: Sequence[Found], classes: Sequence[str]) -> Section:
-        bars = [Bar(one.site.unit, _known(one.spread.explained)) for one in found]
+    def _spread_section(self, found: Sequence[SiteRecord], classes: Sequence[str]) -> Section:
+        bars = [Bar(one.site.unit, known(one.spread.explained)) for one in found]
         rows = [(one.site.unit, len(one.spread.mean), one.spread.explained, one.spread.ratio) for one in found]
-        most = max(found, key=lambda one: _known(one.spread.explained))
-        ratios = most.spread.ratios.nan_to_num(0.0)
-        best = ratios.argsort(descending=True, stable=True)[: self.channels]
-        means = most.spread.means
-        chosen = _most_different(means, self.shown)
-        values = [[_or_none(value) for value in (means[row, best] - most.spread.mean[best]).tolist()] for row in chosen]
+        most = _most_explained(found)
+        differences = most.differences(self.channels)
+        chosen = _most_different(most.spread.means, self.shown)
+        columns = ("unit", "weights", "explained", "F ratio")
         return Section(
             "Which units tell classes apart",
             [
@@ -175,103 +178,26 @@ class Attention(Question):
                 HeatMap(
                     f"Weights of {most.site.unit} by class and channel",
                     [classes[row] for row in chosen],
-                    [str(int(channel)) for channel in best],
-                    values,
+                    [str(channel) for channel in differences],
+                    [[or_none(of_channel[row]) for of_channel in differences.values()] for row in chosen],
                     middle=0.0,
                 ),
-                Table(
-                    "Every unit",
-                    ("unit", "weights", "explained", "F ratio"),
-                    rows,
-                    (None, "integer", "percent"),
-                    folded=True,
-                ),
+                Table("Every unit", columns, rows, (None, "integer", "percent"), folded=True),
             ],
         )
 
 
-@dataclass
-class Found:
-    """What was recorded at one site: its weights by class, and its level by class."""
-
-    site: Site
-    classes: int
-    spread: ClassSpread = field(init=False)
-    level: ClassSpread = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.spread, self.level = ClassSpread(self.classes), ClassSpread(self.classes)
-
-    def add(self, labels: Tensor) -> None:
-        """Add the last pass."""
-        weights = self.site.weights
-        self.spread.add(weights[:, self.site.largest] if self.site.sides else weights.flatten(1), labels)
-        self.level.add(self.level_of(weights)[:, None], labels)
-
-    def level_of(self, weights: Tensor) -> Tensor:
-        """The level of each picture (B,), from the weights (B, choices, channels); see `LEVELS`."""
-        if self.site.sides:
-            return weights[:, self.site.largest].mean(1)
-        if self.site.choices == 1:
-            return weights.mean((1, 2))
-        return evenness(weights).mean(1)
-
-    def document(self, classes: Sequence[str]) -> dict[str, Any]:
-        levels = self.level.means[:, 0].tolist()
-        return {
-            "unit": self.site.unit,
-            "kind": self.site.kind,
-            "kernels": list(self.site.sides),
-            "level": float(self.level.mean),
-            "level_by_class": {name: _or_none(value) for name, value in zip(classes, levels, strict=True)},
-            "explained": _or_none(self.spread.explained),
-            "f_ratio": _or_none(self.spread.ratio),
-            "f_ratio_by_weight": [_or_none(value) for value in self.spread.ratios.tolist()],
-            "mean_weights": self.spread.mean.tolist(),
-        }
+def _most_explained(found: Sequence[SiteRecord]) -> SiteRecord:
+    """The unit whose weights tell classes apart best."""
+    return max(found, key=lambda one: known(one.spread.explained))
 
 
-@dataclass(frozen=True)
-class BySize:
-    """The share of the largest kernel in a unit, for each zoom the values of the pictures (N,)."""
-
-    unit: str
-    zooms: Sequence[float]
-    shares: Sequence[Tensor]
-
-    @property
-    def change(self) -> tuple[float, float]:
-        """The mean change from the smallest to the largest zoom over the pictures, and its standard error."""
-        change = self.shares[-1] - self.shares[0]
-        return float(change.mean()), float(change.std() / math.sqrt(len(change)))
-
-    def document(self) -> dict[str, Any]:
-        change, error = self.change
-        means = {f"{zoom:g}": float(share.mean()) for zoom, share in zip(self.zooms, self.shares, strict=True)}
-        return {"unit": self.unit, "share_by_zoom": means, "change": change, "standard_error": error}
-
-
-def enlarge(pixels: Tensor, zoom: float) -> Tensor:
-    """The middle of pictures (B, C, H, W), 1 / zoom of each side, enlarged to their size (bilinear)."""
-    height, width = pixels.shape[-2:]
-    high, wide = max(1, round(height / zoom)), max(1, round(width / zoom))
-    top, left = (height - high) // 2, (width - wide) // 2
-    middle = pixels[..., top : top + high, left : left + wide]
-    return middle if zoom == 1 else F.interpolate(middle, (height, width), mode="bilinear", align_corners=False)
-
-
-def evenness(weights: Tensor) -> Tensor:
-    """The entropy of weights (B, choices, channels) over the choices, divided by its largest value: (B, channels)."""
-    entropy: Tensor = -torch.special.xlogy(weights, weights).sum(1)
-    return entropy / math.log(weights.shape[1])
-
-
-def _lead(found: Sequence[Found], most: Found, sizes: Sequence[BySize]) -> list[str]:
-    least = min(found, key=lambda one: _known(one.spread.explained))
-    share, ratio = 100 * _known(most.spread.explained), most.spread.ratio
+def _lead(found: Sequence[SiteRecord], most: SiteRecord, sizes: Sequence[BySize]) -> list[str]:
+    least = min(found, key=lambda one: known(one.spread.explained))
+    share, ratio = 100 * known(most.spread.explained), most.spread.ratio
     text = f"The class explains {share:.1f} % of the variation of the weights in {most.site.unit} (F ratio {ratio:.1f})"
     if least is not most:
-        text += f", and {100 * _known(least.spread.explained):.1f} % in {least.site.unit}, the least of all units"
+        text += f", and {100 * known(least.spread.explained):.1f} % in {least.site.unit}, the least of all units"
     lead = [text + "."]
     if sizes:
         grows = sum(one.change[0] > 2 * one.change[1] for one in sizes)
@@ -313,11 +239,3 @@ def _most_different(means: Tensor, most: int) -> list[int]:
     spread = known.std(0).clamp_min(1e-12) if len(seen) > 1 else torch.ones(known.shape[1])
     out = (((known - known.mean(0)) / spread) ** 2).sum(1)
     return sorted(seen[int(i)] for i in out.argsort(descending=True, stable=True)[:most])
-
-
-def _known(value: float) -> float:
-    return 0.0 if math.isnan(value) else value
-
-
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None
