@@ -62,7 +62,8 @@ def training_states(subject: Subject, pixels: Tensor) -> tuple[list[State], list
         return states, said
     last, why = _last(subject)
     states += [] if last is None else [last]
-    return states, [*said, *why, "A run keeps no other states than its best and its last one."]
+    also = "A run keeps no other states than its best and its last one. If it was given weights, it began with those."
+    return states, [*said, *why, also]
 
 
 def _start_of(recipe: Mapping[str, Any]) -> tuple[int, str]:
