@@ -153,6 +153,19 @@ def test_info_of_a_run_agrees_with_the_network(cli: Cli, digits_run: Path) -> No
     assert "test error" in words
 
 
+def test_drawing_of_a_run_and_of_a_network(cli: Cli, digits_run: Path, tmp_path: Path) -> None:
+    plain = cli("info", digits_run)
+    said = cli("info", digits_run, "--draw", "run.svg")
+    assert (said.out, said.err) == (plain.out, "drawn: run.svg\n")
+    drawn = (tmp_path / "run.svg").read_text()
+    assert "128, 3\u00d73, 128, group = 8" in drawn
+    assert "paths" in drawn
+    again = cli("info", digits_run, "--draw", "run.svg")
+    assert (again.code, again.err) == (2, "error: run.svg exists; name a file that does not.\n")
+    assert (tmp_path / "run.svg").read_text() == drawn
+    assert document(cli("info", "resnet18", "--draw", "a.svg", "--json"))["id"] == "resnet18"
+
+
 def test_reports(cli: Cli, digits_run: Path, tmp_path: Path) -> None:
     again = cli("report", digits_run)
     assert again.out == f"{digits_run / 'report.html'}\n"

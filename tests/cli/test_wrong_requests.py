@@ -51,6 +51,9 @@ CASES: list[tuple[str, int, list[str]]] = [
     ),
     ("train --set num_classes=10 --set widths=1000000,1000000,1000000", 2, ["The network is too large"]),
     ("plan --like resnet50 --cardinality 4096,0", 2, ['--cardinality "4096,0"']),
+    ("info resnet50 --draw picture.png", 2, ["picture.png cannot be the drawing; end its name with .svg"]),
+    ("info resnet50 --draw nowhere/a.svg", 2, ["nowhere/a.svg cannot be written: its folder does not exist"]),
+    ("info resnxt50 --draw a.html", 2, ["a.html cannot be the drawing", 'no network "resnxt50"']),
     ("info resnet50 --input-size 0", 2, ["--input-size 0: "]),
     ("info resnet50 --input-size=-5", 2, ["--input-size -5: "]),
     ("info resnet50 --input-size abc", 2, ["--input-size abc: "]),
@@ -379,7 +382,7 @@ def test_a_wrong_request_ends_in_sentences(
 
 
 def test_number_of_cases() -> None:
-    assert len(CASES) == len({typed for typed, _, _ in CASES}) == 215
+    assert len(CASES) == len({typed for typed, _, _ in CASES}) == 218
 
 
 @pytest.mark.parametrize(

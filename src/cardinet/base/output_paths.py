@@ -11,6 +11,8 @@ from cardinet.base.files import temporary_folder_beside
 
 MODEL_FILE = ".safetensors"
 """The extension of a model file."""
+DRAWING = ".svg"
+"""The extension of a drawing."""
 
 
 def path_of(path: object) -> Path:
@@ -41,6 +43,13 @@ def check_new_file(path: Path, *, replaces: bool = False) -> None:
     if not os.path.isdir(path.parent):
         raise RequestError(f"{path} cannot be written: its folder does not exist.")
     _try(path)
+
+
+def check_new_drawing(path: Path) -> None:
+    """Raise RequestError if the path has another extension than a drawing, or `check_new_file` refuses it."""
+    if path.suffix != DRAWING:
+        raise RequestError(f"{path} cannot be the drawing; end its name with {DRAWING}.")
+    check_new_file(path)
 
 
 def check_new_folder(path: Path, *, option: str = "--out", parents: bool = False, hint: str = "") -> None:

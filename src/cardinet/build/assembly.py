@@ -43,9 +43,8 @@ def _closing(spec: Residual, width: int) -> dict[str, nn.Module]:
 def _stage(spec: Residual, stage: int) -> nn.Module:
     """The units of a stage and the shortcut of its level. The first unit has stride 2, except in stage 1."""
     pooled = stage > 0 and spec.pooled
-    w_in, w_out = spec.streams[stage : stage + 2]
-    stride = 2 if stage > 0 and not pooled else 1
-    units = nn.Sequential(*(_unit(spec, stage, i, stride if i == 0 else 1) for i in range(spec.depths[stage])))
+    w_in, w_out, stride = entry_of(spec, stage, 0)
+    units = nn.Sequential(*(_unit(spec, stage, i) for i in range(spec.depths[stage])))
     if spec.levels is None:
         return units
     level = None
@@ -61,36 +60,31 @@ def _level(spec: Residual, w_in: int, w_out: int, stride: int, *, activated: boo
     return module
 
 
-def _unit(spec: Residual, stage: int, index: int, stride: int) -> nn.Module:
+def entry_of(spec: Residual, stage: int, index: int) -> tuple[int, int, int]:
+    """The channels in and out of a unit, and its stride. Stages and units are numbered from 0."""
+    before, w_out = spec.streams[stage : stage + 2]
+    if index > 0:
+        return w_out, w_out, 1
+    return before, w_out, 2 if stage > 0 and not spec.pooled else 1
 
-    w_in, w_out = spec.streams[stage : stage + 2]
-    w_in = w_in if index == 0 else w_out
-    first = stage == index == 0
-    order = spec.order
-    surroundings = Surroundings(
+
+def surroundings_of(spec: Residual, stage: int, index: int) -> Surroundings:
+    """The layers around the branch of a unit."""
+    w_in, w_out, stride = entry_of(spec, stage, index)
+    first, order = stage == index == 0, spec.order
+    return Surroundings(
         pre="" if order.skips_pre(first=first) else order.pre,
         after="" if spec.activates_after_level(stage, index) else order.after,
         shares_pre=order.shares_pre(first=first, same=w_in == w_out and stride == 1),
         copies=spec.transform.copies,
     )
-    place = sum(spec.depths[:stage]) + index + 1
-    shortcut = bind(spec.shortcut)(w_in, w_out, stride)
-    unit: nn.Module = resolve(spec.transform.unit)(
-        _layers(spec, w_in, spec.widths[stage], stride),
-        bind(spec.transform.spatial),
-        surroundings,
-        shortcut=shortcut,
-        carry=None if spec.carry is None or isinstance(shortcut, Absent) else bind(spec.carry)(w_out),
-        gate=None if spec.gate is None else bind(spec.gate)(w_out),
-        merge=bind(spec.merge)(place=(place, sum(spec.depths))),
-    )
-    return unit
 
 
-def _layers(spec: Residual, w_in: int, width: int, stride: int) -> list[Layer]:
+def layers_of(spec: Residual, stage: int, index: int) -> list[Layer]:
     """The convolutions of a unit's transform, each with the norm and activation after it."""
     transform = spec.transform
-    widths, last = transform.channels(w_in, width), len(transform.kernels) - 1
+    w_in, _, stride = entry_of(spec, stage, index)
+    widths, last = transform.channels(w_in, spec.widths[stage]), len(transform.kernels) - 1
     activated = transform.spatial.ACTIVATED
 
     def words(i: int) -> str:
@@ -111,3 +105,19 @@ def _layers(spec: Residual, w_in: int, width: int, stride: int) -> list[Layer]:
         )
         for i, kernel in enumerate(transform.kernels)
     ]
+
+
+def _unit(spec: Residual, stage: int, index: int) -> nn.Module:
+    w_in, w_out, stride = entry_of(spec, stage, index)
+    place = sum(spec.depths[:stage]) + index + 1
+    shortcut = bind(spec.shortcut)(w_in, w_out, stride)
+    unit: nn.Module = resolve(spec.transform.unit)(
+        layers_of(spec, stage, index),
+        bind(spec.transform.spatial),
+        surroundings_of(spec, stage, index),
+        shortcut=shortcut,
+        carry=None if spec.carry is None or isinstance(shortcut, Absent) else bind(spec.carry)(w_out),
+        gate=None if spec.gate is None else bind(spec.gate)(w_out),
+        merge=bind(spec.merge)(place=(place, sum(spec.depths))),
+    )
+    return unit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -22,6 +23,10 @@ def info(
         int | None,
         typer.Option("--input-size", min=1, max=SIDE, metavar="N", help="The side of the picture in pixels."),
     ] = None,
+    draw: Annotated[
+        Path | None,
+        typer.Option("--draw", metavar="FILE.svg", help="Draw the network into this new file: stages, units, counts."),
+    ] = None,
     no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:
@@ -29,10 +34,23 @@ def info(
 
     Some papers count another form of the network than the one that is trained (RepVGG, ResRep). Both are counted then.
     """
+    from cardinet.base.errors import Findings
+    from cardinet.base.files import write_atomic
+    from cardinet.base.output_paths import check_new_drawing
+    from cardinet.report.model_drawing import model_svg
     from cardinet.report.model_facts import model_facts
 
-    found = model_facts(model, settings or (), input_size)
+    findings = Findings()
+    with findings:
+        if draw is not None:
+            check_new_drawing(draw)
+    with findings:
+        found = model_facts(model, settings or (), input_size)
+    findings.raise_if_any()
     say(*found.notes)
+    if draw is not None:
+        write_atomic(draw, model_svg(found, settings or ()))
+        say(f"drawn: {draw}")
     if as_json:
         print_json(found.to_document())
     else:

@@ -18,10 +18,15 @@ from cardinet.rewrite.steps import apply, steps_from_document
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """The counts, plain data about the network or the file, and sentences for the user."""
+    """The counts, plain data about the network or the file, and sentences for the user.
+
+    The counted network is that of the description `spec` after these `rewrites`, by name.
+    """
 
     counts: Counts
     facts: Mapping[str, Any]
+    spec: Any
+    rewrites: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def to_document(self) -> dict[str, Any]:
@@ -50,15 +55,17 @@ def _facts_of_network(name: str, words: Sequence[str], input_size: int | None) -
     if row.reading:
         facts["reading"] = row.reading
     for field, form in row.printed_form.items() if not words else ():
-        printed = count_spec(spec.but(**{field: form}), side)
-        facts |= {field: form, "forms": {form: _totals(printed), getattr(spec, field): _totals(counts)}}
+        trained, spec = getattr(spec, field), spec.but(**{field: form})
+        printed = count_spec(spec, side)
+        facts |= {field: form, "forms": {form: _totals(printed), trained: _totals(counts)}}
         counts = printed
     if row.printed_steps and not words:
-        rewritten = apply(build(spec, device="meta"), steps_from_document(row.printed_steps))
+        steps = steps_from_document(row.printed_steps)
+        rewritten = apply(build(spec, device="meta"), steps)
         printed = count(rewritten, side, spec.in_channels)
         facts |= {"form": "printed", "forms": {"printed": _totals(printed), "built": _totals(counts)}}
-        counts = printed
-    return ModelFacts(counts, facts)
+        return ModelFacts(printed, facts, spec, tuple(step.name for step in steps))
+    return ModelFacts(counts, facts, spec)
 
 
 def _facts_of_file(path: str, words: Sequence[str], input_size: int | None) -> ModelFacts:
@@ -73,7 +80,8 @@ def _facts_of_file(path: str, words: Sequence[str], input_size: int | None) -> M
     facts |= {"rewrites": [step.to_document() for step in model.rewrites], "classes": list(model.classes)}
     facts |= {"preprocessing": pictures.as_settings(), "training": model.training, "version": model.version}
     facts |= {"temperature": model.temperature}
-    return ModelFacts(counts, facts, found.notes)
+    rewrites = tuple(step.name for step in model.rewrites)
+    return ModelFacts(counts, facts, model.spec, rewrites, found.notes)
 
 
 def _totals(counts: Counts) -> dict[str, Any]:
