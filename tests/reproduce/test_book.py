@@ -11,12 +11,12 @@ from markupsafe import escape
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.report.book_page import book_page
 from cardinet.reproduce.book import Book
-from cardinet.reproduce.claim import Arm
-from cardinet.reproduce.claims import find_claim
-from cardinet.reproduce.job import reproduce
+from cardinet.reproduce.claim import Arm, Lab
+from cardinet.reproduce.claims import claims, find_claim
+from cardinet.reproduce.job import pages, reproduce
 from cardinet.reproduce.lab import Laboratory
 from cardinet.reproduce.request import Request, laboratory, resolve
-from cardinet.reproduce.rules import Less, Within
+from cardinet.reproduce.rules import Less, Samples, Within
 from reproduce.tiny_claim import CLAIM, prepared
 
 
@@ -57,6 +57,52 @@ def test_all_faults_of_a_request_at_once(tmp_path: Path) -> None:
         assert part in text
     with pytest.raises(RequestError, match="--all"):
         resolve(Request())
+
+
+def test_a_source_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    request = Request(every=True, data=str(tmp_path / "nowhere"), out=tmp_path / "book")
+    with pytest.raises(RequestError, match="nowhere") as raised:
+        resolve(request)
+    assert len(raised.value.findings) == 1
+
+
+def test_a_book_has_one_scale_and_names_its_damaged_documents(tmp_path: Path) -> None:
+    request = Request(names=("equal-counts",), out=tmp_path)
+    reproduce(resolve(request))
+    with pytest.raises(RequestError, match="book of the scale minutes; give --out another folder"):
+        resolve(dataclasses.replace(request, scale="hour"))
+    (tmp_path / "claims" / "equal-counts.json").write_text("{")
+    with pytest.raises(WorkError, match=r"equal-counts\.json is damaged.* Delete it to try equal-counts again"):
+        resolve(request)
+
+
+def test_a_claim_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
+    def fails(lab: Lab) -> Samples:
+        raise WorkError("It cannot be measured.")
+
+    ready = prepared(tmp_path, dataclasses.replace(CLAIM, id="failing", measure=fails))
+    both = dataclasses.replace(ready, claims=(*ready.claims, *prepared(tmp_path).claims))
+    ran: list[str] = []
+    with pytest.raises(WorkError, match=r"^failing: It cannot be measured\.$"):
+        reproduce(both, lambda claim, found, now: ran.append(claim.id))
+    assert ran == ["tiny"]
+
+
+def test_the_page_of_a_book_shows_what_is_not_tried(tmp_path: Path) -> None:
+    request = Request(names=("equal-counts",), out=tmp_path)
+    empty = book_page(pages(request), "minutes")
+    assert "No claim tried yet" in empty
+    reproduce(resolve(request))
+    page = book_page(pages(request), "minutes")
+    assert "1 of 1\u00a0claim confirmed" in page
+    for claim in claims().values():
+        assert str(escape(claim.statement)) in page
+        assert f'id="{claim.id}"' in page
+
+
+def test_the_command_that_continues_names_all_that_was_asked(tmp_path: Path) -> None:
+    request = Request(every=True, seeds=2, data="a b", out=tmp_path)
+    assert request.command == f"cardinet reproduce --all --scale minutes --data 'a b' --seeds 2 --out {tmp_path}"
 
 
 def test_faults_of_an_arm_are_found_before_any_training(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scipy import stats
 
-from cardinet.reproduce.rules import All, Equal, Exactly, Less, Within, difference, falling
+from cardinet.reproduce.rules import PERCENT, All, Equal, Exactly, Less, Within, difference, falling
 
 FIRST, SECOND = (1.0, 1.2, 0.9, 1.1), (1.5, 1.6, 1.7, 1.4)
 
@@ -41,6 +41,24 @@ def test_equality_needs_three_seeds_and_an_interval_within_the_margin() -> None:
     assert Equal("a", "b", margin=0.5).verdict(two).outcome == "not confirmed at this scale"
     far = {"a": (1.0, 1.1, 0.9), "b": (2.0, 2.1, 1.9)}
     assert Equal("a", "b", margin=0.5).verdict(far).outcome == "contradicted"
+
+
+def test_one_seed_confirms_and_contradicts_nothing() -> None:
+    one = {"a": (1.0,), "b": (2.0,)}
+    for rule in (Less("a", "b"), Less("b", "a"), Equal("a", "b", margin=5)):
+        verdict = rule.verdict(one)
+        assert verdict.outcome == "not confirmed at this scale"
+        assert "one pair gives no interval" in verdict.reasons[0]
+
+
+def test_shares_are_told_in_points() -> None:
+    errors = {"with": (0.05, 0.06, 0.07), "without": (0.72, 0.73, 0.74)}
+    rule = Less("with", "without", by=0.01)
+    assert rule.sentence(PERCENT).startswith('"with" is below "without" by more than 1 point,')
+    reason = '"without" minus "with": +67.0 points (90 % interval +67.0 to +67.0, n = 3).'
+    assert rule.verdict(errors, PERCENT).reasons == (reason,)
+    assert 'less than 1.5 points above "b"' in Less("a", "b", by=-0.015).sentence(PERCENT)
+    assert Within("share", 0, 0.5).verdict({"share": (0.25,)}, PERCENT).reasons == ('"share": 25 %.',)
 
 
 def test_values_without_a_spread() -> None:

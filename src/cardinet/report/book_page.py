@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from cardinet.base.files import write_atomic
 from cardinet.base.version import __version__
@@ -16,6 +17,7 @@ from cardinet.report.number_text import duration, plural
 from cardinet.report.templating import environment
 from cardinet.reproduce.book import Finished
 from cardinet.reproduce.claim import Claim
+from cardinet.reproduce.rules import Outcome
 from cardinet.reproduce.scales import find_scale
 
 COLOURS = {"confirmed": "right", "contradicted": "wrong"}
@@ -57,10 +59,11 @@ def book_page(results: Sequence[Result], scale: str) -> str:
     """The page as an HTML document; every text is escaped. `results` are in the order of the chapters."""
     tried = [found for _, found in results if found is not None]
     outcomes = [found.outcome for found in tried]
-    strip: dict[str, str] = {outcome: str(outcomes.count(outcome)) for outcome in dict.fromkeys(outcomes)}
+    strip = {outcome: str(outcomes.count(outcome)) for outcome in get_args(Outcome)} if tried else {}
     if len(tried) < len(results):
         strip["not tried yet"] = str(len(results) - len(tried))
-    strip["time"] = duration(sum(found.seconds for found in tried))
+    if tried:
+        strip["time"] = duration(sum(found.seconds for found in tried))
     versions = {"cardinet": __version__, **(tried[0].versions if tried else {})}
     entries = [Entry(claim, found, _figures(claim, found) if found else ()) for claim, found in results]
     chapters = itertools.groupby(entries, key=lambda entry: entry.claim.chapter)

@@ -70,7 +70,7 @@ class Lab(Protocol):
         """The run of an arm with a seed."""
 
 
-def test_errors(lab: Lab) -> Samples:
+def errors_in_test(lab: Lab) -> Samples:
     """The test error of every arm for every seed."""
     return {name: [lab.trained(name, seed).error for seed in lab.seeds] for name in lab.arms}
 
@@ -96,7 +96,7 @@ class Claim:
     percent: bool = True
     rule: Rule
     arms: Callable[[ScaleName], Arms] = lambda scale: {}
-    measure: Callable[[Lab], Samples] = test_errors
+    measure: Callable[[Lab], Samples] = errors_in_test
     minutes: Mapping[ScaleName, float]
     seeds: Mapping[ScaleName, int] = field(default_factory=dict)
     axis: str = ""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 SECONDS, ROUNDS = 60.0, 40
 """The longest time and the most rounds of a timing."""
-BATCH = 32
-"""The pictures of a timed training step."""
+BATCH, BATCH_OF_TEST = 32, 128
+"""The pictures of a timed training step, and of a pass over the test pictures."""
 
 
 def small_resnext() -> Classifier:
@@ -119,11 +119,32 @@ def error_of(run: Trained, network: nn.Module, passes: int = 1) -> float:
     return evaluate(network.eval(), test, model.preprocessing, len(model.classes), how).error
 
 
-def test_batch(run: Trained, pictures: int) -> Batch:
-    """The first test pictures of a run."""
+def errors_after_deletions(run: Trained) -> list[float]:
+    """The test error of a run after the deletion of each single unit that keeps the shape."""
+    from cardinet.blocks.classifier import Classifier
+    from cardinet.explain.lesions import measure, variations
+    from cardinet.explain.random_lesions import delete
+    from cardinet.explain.units import editable
+
+    network = run.model().network
+    assert isinstance(network, Classifier)
+    chosen = [i for i, unit in enumerate(editable(network).units) if unit.keeps_shape]
+    changed = variations(network, [(str(i), partial(delete, chosen=(i,))) for i in chosen])
+    batches = [(batch.pixels, batch.labels) for batch in test_batches(run, BATCH_OF_TEST)]
+    measure(network, changed, lambda: batches, None)
+    return [variation.as_is.error for variation in changed]
+
+
+def test_batches(run: Trained, pictures: int) -> Iterator[Batch]:
+    """The test pictures of a run in batches of so many."""
     from cardinet.data.batches import evaluation_batches
     from cardinet.runs.run_pictures import open_pictures
 
     test = open_pictures(run.folder.record()).splits["test"]
     preprocessing = run.model().preprocessing
-    return next(iter(evaluation_batches(test, preprocessing, batch_size=pictures, workers=0, device="cpu")))
+    yield from evaluation_batches(test, preprocessing, batch_size=pictures, workers=0, device="cpu")
+
+
+def test_batch(run: Trained, pictures: int) -> Batch:
+    """The first test pictures of a run."""
+    return next(test_batches(run, pictures))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cardinet.reproduce.claim import Arm, Arms, Claim, Lab, test_errors
+from cardinet.reproduce.claim import Arm, Arms, Claim, Lab, errors_in_test
 from cardinet.reproduce.rules import All, Exactly, Less, Samples
 from cardinet.reproduce.scales import ScaleName
 
@@ -43,7 +43,7 @@ def measure(lab: Lab) -> Samples:
     for groups in CARDINALITIES:
         layer = grouped(WIDTH, WIDTH, 3, 1, False, cardinality=groups)
         found[weights(groups)] = [sum(p.numel() for p in layer.parameters()) / (9 * WIDTH * WIDTH)]
-    return {**found, **test_errors(lab)}
+    return {**found, **errors_in_test(lab)}
 
 
 CLAIM = Claim(
