@@ -158,8 +158,8 @@ def test_drawing_of_a_run_and_of_a_network(cli: Cli, digits_run: Path, tmp_path:
     said = cli("info", digits_run, "--draw", "run.svg")
     assert (said.out, said.err) == (plain.out, "drawn: run.svg\n")
     drawn = (tmp_path / "run.svg").read_text()
-    assert "128, 3\u00d73, 128, group = 8" in drawn
-    assert "paths" in drawn
+    assert "32, 3\u00d73, 32, group = 8" in drawn
+    assert "8 paths" in drawn
     again = cli("info", digits_run, "--draw", "run.svg")
     assert (again.code, again.err) == (2, "error: run.svg exists; name a file that does not.\n")
     assert (tmp_path / "run.svg").read_text() == drawn

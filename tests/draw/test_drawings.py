@@ -259,6 +259,31 @@ def test_fractal_block_has_the_joins_of_the_paper() -> None:
     assert [sum(edge.end == join for edge in grid.edges) for join in joins] == [2, 3]
 
 
+def test_every_sum_has_at_least_two_terms() -> None:
+    sums = 0
+    for id, row in NETWORKS.items():
+        plan = plan_of(row.spec)
+        assert plan is not None
+        for panel in plan.panels:
+            for number, node in enumerate(panel.grid.nodes):
+                if node.look == "sum" or node.lines[0].startswith(("join", "concatenation", "\u00bd", "mean of both")):
+                    sums += 1
+                    assert sum(edge.end == number for edge in panel.grid.edges) >= 2, (id, panel.title)
+    assert sums > 500
+
+
+def test_lines_end_and_begin_where_the_network_has_them() -> None:
+    """Every box but the first maps is read from, and every box but the last maps is read."""
+    for id, row in NETWORKS.items():
+        plan = plan_of(row.spec)
+        assert plan is not None
+        for panel in plan.panels:
+            ends, starts = ({getattr(edge, side) for edge in panel.grid.edges} for side in ("end", "start"))
+            for number, node in enumerate(panel.grid.nodes):
+                if node.look not in ("dots", "map", "bar") and len(panel.grid.nodes) > 3:
+                    assert number in ends & starts, (id, panel.title, node.lines)
+
+
 def test_an_identity_has_a_column_of_its_own() -> None:
     grid = arranged(
         chain(box("map", "in"), Fork((box("conv", "T"), Chain()), SUM, axis=0, skips=(1,)), box("map", "out"))

@@ -82,8 +82,8 @@ def fused_plan(spec: DeeplyFused) -> Plan:
     """Stem, groups and head; a block, and the first block of group 2."""
     deep = "a deep line" if spec.branches == 1 else f"{spec.branches} deep lines"
     head = Stage("head", (f"average pool, fc {spec.widths[-1]} \u2192 {spec.num_classes}",), "avgpool")
-    usual = 0 if spec.depths[0] == 1 else 1
-    found = [Enlarged(f"Block {usual + 1} of group 1", _fused(spec, 0, usual), of=1)]
+    group, usual = _usual(spec)
+    found = [Enlarged(f"Block {usual + 1} of group {group + 1}", _fused(spec, group, usual), of=group + 1)]
     found += [Enlarged("Block 1 of group 2", _fused(spec, 1, 0), "It halves the feature map.")] * (len(spec.depths) > 1)
     found += [Enlarged("Block 1 of group 1", _fused(spec, 0, 0), "The first block of the network.")]
     return Plan((*_stages(spec, deep), head), panels(found))
@@ -111,22 +111,36 @@ def run_plan(spec: MergeAndRun) -> Plan:
     end = "both streams concatenated, " if both == 2 else ""
     head = f"{end}average pool, fc {both * spec.widths[-1]} \u2192 {spec.num_classes}"
     stages.append(Stage("head", (head,), "join" if both == 2 else "avgpool"))
-    usual, last = (0 if spec.depths[0] == 1 else 1), len(spec.depths) - 1
-    found = [
-        Panel(
-            f"Block {usual + 1} of group 1",
-            _streams(spec, _block(spec, 0, usual)),
-            "The shallow lines of both streams are averaged, and each stream adds its deep line to the mean.",
-            of=1,
-        )
-    ]
+    group, usual = _usual(spec)
+    last = len(spec.depths) - 1
+    averaged = "The shallow lines of both streams are averaged, and each stream adds its deep line to the mean."
+    found = [_enlarged(spec, group, usual, averaged, of=group + 1)]
     if last > 0:
-        found.append(Panel("Block 1 of group 2", _streams(spec, _block(spec, 1, 0)), "It halves the feature maps."))
+        found.append(_enlarged(spec, 1, 0, "It halves the feature maps."))
     if spec.join == "add":
-        block = _block(spec, last, spec.depths[-1] - 1)
-        grid = _streams(spec, block, ends=True)
-        found.append(Panel("Last block", grid, "It has one output: the mean plus both deep lines."))
-    return Plan(tuple(stages), tuple(found))
+        found.append(
+            _enlarged(spec, last, spec.depths[-1] - 1, "It has one output, which adds both deep lines.", ends=True)
+        )
+    sides = zip(("the mean", "the deep line"), merged(spec.merge), strict=True)
+    dropped = [
+        f"In training, {side} is dropped: {' '.join(one.lines)}." for side, line in sides for one in _boxes(line)
+    ]
+    both_counted = "Shapes up to the head have the channels of both streams, from the end of the stem."
+    return Plan(tuple(stages), tuple(found), notes=(both_counted, *dropped))
+
+
+def _usual(spec: DeeplyFused | MergeAndRun) -> tuple[int, int]:
+    """Group and number of the first block that is not the first of its group; both from 0."""
+    return next(((group, 1) for group, depth in enumerate(spec.depths) if depth > 1), (0, 0))
+
+
+def _enlarged(
+    spec: MergeAndRun, group: int, index: int, about: str, *, of: int | None = None, ends: bool = False
+) -> Panel:
+    block = _block(spec, group, index)
+    alone = " It has no shallow line." if _shallow(spec.lines, block) is None else ""
+    title = "Last block" if ends else f"Block {index + 1} of group {group + 1}"
+    return Panel(title, _streams(spec, block, ends=ends), about + alone, of)
 
 
 def _streams(spec: MergeAndRun, block: Block, *, ends: bool = False) -> Grid:
@@ -146,7 +160,6 @@ def _streams(spec: MergeAndRun, block: Block, *, ends: bool = False) -> Grid:
             lane = 1 + 2 * i if at == start else None
             grid.edges.append(Edge(at, mean, bend="early" if at == start else "late", lane=lane, side=True, skip=True))
     row = max(len(deep), middle) + 1
-    on_branch = _boxes(merged(spec.merge)[1])
     if ends:
         total = grid.add("sum", "+", column=2, row=row)
         grid.edges += [Edge(line, total, side=True) for line in lines]
@@ -156,12 +169,10 @@ def _streams(spec: MergeAndRun, block: Block, *, ends: bool = False) -> Grid:
         grid.edges += [Edge(total, relu), Edge(relu, out)]
         return grid
     for i, line in enumerate(lines):
-        line = _column(grid, [line], on_branch, 4 * i, row=row)
-        at = row + len(on_branch)
-        total = grid.add("sum", "+", column=4 * i, row=at)
-        relu = grid.add("norm", "ReLU", column=4 * i, row=at + 1)
-        out = grid.add("map", f"{block.w_out}-d, stream {i + 1}", column=4 * i, row=at + 2)
-        grid.edges += [Edge(line, total), Edge(total, relu), Edge(relu, out)]
+        parts = [*([SUM] if mean is not None else []), box("norm", "ReLU")]
+        parts.append(box("map", f"{block.w_out}-d, stream {i + 1}"))
+        total = len(grid.nodes)
+        _column(grid, [line], parts, 4 * i, row=row)
         if mean is not None:
             grid.edges.append(Edge(mean, total, side=True, lane=2, skip=True))
     return grid
