@@ -215,7 +215,7 @@ def test_scores_count_every_picture_and_nothing_else_changes() -> None:
 def test_estimated_statistics_are_the_means_over_the_batches_behind_the_lesion() -> None:
     network = made("resnet20_cifar")
     (one,), batches = score(network, [("one", lambda e: e.delete([2]))])
-    norms: dict[str, Any] = dict(one.edited.network.named_modules())
+    norms: dict[str, Any] = dict(one.twin.network.named_modules())
     before: dict[str, Any] = dict(network.named_modules())
     assert torch.equal(norms["layer1.0.bn1"].running_mean, before["layer1.0.bn1"].running_mean)  # before the lesion
     edited = editable(network)

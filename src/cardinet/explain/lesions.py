@@ -8,6 +8,7 @@ first change are estimated again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import torch
@@ -16,7 +17,7 @@ from torch.nn import functional as F
 
 from cardinet.blocks.classifier import Classifier
 from cardinet.explain.batch_norm import estimating, norms_in
-from cardinet.explain.chain import chain_of
+from cardinet.explain.chain import State, chain_of
 from cardinet.explain.switches import replica
 from cardinet.explain.units import Editable, editable
 
@@ -48,16 +49,17 @@ class Score:
 
 @dataclass
 class Variation:
-    """A changed network: what was done, its score with the file's statistics, and with estimated ones if asked."""
+    """A changed network: what was done, its score with the file's statistics, and with estimated ones if asked.
+
+    `edited` has the file's statistics. `twin` has the same change, and gets the estimated ones.
+    """
 
     label: str
     edited: Editable
+    twin: Editable
     start: int
     as_is: Score = field(default_factory=Score)
     estimated: Score | None = None
-
-    def logits(self, states: Sequence[object]) -> Tensor:
-        return self.edited.chain.logits(states[self.start], self.start)  # type: ignore[arg-type]
 
 
 Edit = Callable[[Editable], int]
@@ -68,8 +70,9 @@ def variations(network: Classifier, edits: Iterable[tuple[str, Edit]]) -> list[V
     """A variation of the network for each edit, by its label."""
     found = []
     for label, edit in edits:
-        edited = editable(network)
-        found.append(Variation(label, edited, edit(edited)))
+        edited, twin = editable(network), editable(network)
+        edit(twin)
+        found.append(Variation(label, edited, twin, edit(edited)))
     return found
 
 
@@ -86,33 +89,27 @@ def measure(
     """
     whole = chain_of(replica(network).eval())
     with torch.inference_mode():
+        if train is not None:
+            _estimate(changed, (whole.states(pixels) for pixels, _ in train()), progress)
         for pixels, labels in test():
             states = whole.states(pixels)
             for one in changed:
-                one.as_is.add(one.logits(states), labels)
-            progress(len(labels))
-        if train is None:
-            return
-        _estimate(changed, (whole.states(pixels) for pixels, _ in train()), progress)
-        for pixels, labels in test():
-            states = whole.states(pixels)
-            for one in changed:
-                one.estimated = one.estimated or Score()
-                one.estimated.add(one.logits(states), labels)
+                one.as_is.add(one.edited.chain.logits(states[one.start], one.start), labels)
+                if train is not None:
+                    one.estimated = one.estimated or Score()
+                    one.estimated.add(one.twin.chain.logits(states[one.start], one.start), labels)
             progress(len(labels))
 
 
 def _estimate(
-    changed: Sequence[Variation], batches: Iterable[Sequence[object]], progress: Callable[[int], None]
+    changed: Sequence[Variation], batches: Iterable[Sequence[State]], progress: Callable[[int], None]
 ) -> None:
-    """Estimate the statistics of every variation behind its first change."""
-    from contextlib import ExitStack
-
+    """Estimate the statistics of every twin behind its first change."""
     with ExitStack() as stack:
         for one in changed:
-            modules = [step.module for step in one.edited.chain.steps[one.start : -1]]
+            modules = [step.module for step in one.twin.chain.steps[one.start : -1]]
             stack.enter_context(estimating(norms_in(modules)))
         for states in batches:
             for one in changed:
-                one.logits(states)
-            progress(len(states[0].x))  # type: ignore[attr-defined]
+                one.twin.chain.logits(states[one.start], one.start)
+            progress(len(states[0].x))

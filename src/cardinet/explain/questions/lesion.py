@@ -183,7 +183,7 @@ def _measure(
     train: KeptBatches | None,
     what: str,
 ) -> None:
-    total = test.count if train is None else 2 * test.count + train.count
+    total = test.count + (0 if train is None else train.count)
     done = 0
 
     def progress(pictures: int) -> None:
