@@ -130,21 +130,21 @@ def errors_after_deletions(run: Trained) -> list[float]:
     assert isinstance(network, Classifier)
     chosen = [i for i, unit in enumerate(editable(network).units) if unit.keeps_shape]
     changed = variations(network, [(str(i), partial(delete, chosen=(i,))) for i in chosen])
-    batches = [(batch.pixels, batch.labels) for batch in test_batches(run, BATCH_OF_TEST)]
+    batches = [(batch.pixels, batch.labels) for batch in batches_of(run, "test")]
     measure(network, changed, lambda: batches, None)
     return [variation.as_is.error for variation in changed]
 
 
-def test_batches(run: Trained, pictures: int) -> Iterator[Batch]:
-    """The test pictures of a run in batches of so many."""
+def batches_of(run: Trained, split: str, pictures: int = BATCH_OF_TEST) -> Iterator[Batch]:
+    """The pictures of a split of a run, without augmentation, in batches of so many."""
     from cardinet.data.batches import evaluation_batches
     from cardinet.runs.run_pictures import open_pictures
 
-    test = open_pictures(run.folder.record()).splits["test"]
+    opened = open_pictures(run.folder.record()).splits[split]
     preprocessing = run.model().preprocessing
-    yield from evaluation_batches(test, preprocessing, batch_size=pictures, workers=0, device="cpu")
+    yield from evaluation_batches(opened, preprocessing, batch_size=pictures, workers=0, device="cpu")
 
 
-def test_batch(run: Trained, pictures: int) -> Batch:
+def first_test_pictures(run: Trained, pictures: int) -> Batch:
     """The first test pictures of a run."""
-    return next(test_batches(run, pictures))
+    return next(batches_of(run, "test", pictures))

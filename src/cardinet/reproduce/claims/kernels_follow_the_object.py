@@ -25,13 +25,13 @@ def measure(lab: Lab) -> Samples:
 
     from cardinet.explain.attention_records import enlarge
     from cardinet.explain.attention_sites import recorded
-    from cardinet.reproduce.functions import test_batch
+    from cardinet.reproduce.functions import first_test_pictures
 
     found: dict[str, list[float]] = {name: [] for name in ZOOMS}
     for seed in lab.seeds:
         run = lab.trained(NETWORK, seed)
         network, sites = recorded(run.model().network.eval())
-        pixels = test_batch(run, PICTURES).pixels
+        pixels = first_test_pictures(run, PICTURES).pixels
         for name, zoom in ZOOMS.items():
             with torch.inference_mode():
                 network(enlarge(pixels, zoom))

@@ -22,7 +22,7 @@ def measure(lab: Lab) -> Samples:
 
     from cardinet.blocks.classifier import Classifier
     from cardinet.explain.estimates import distances
-    from cardinet.reproduce.functions import test_batch
+    from cardinet.reproduce.functions import first_test_pictures
 
     found: dict[str, list[float]] = {FIRST: [], LAST: [], MEAN: []}
     for seed in lab.seeds:
@@ -30,7 +30,7 @@ def measure(lab: Lab) -> Samples:
         network = run.model().network
         assert isinstance(network, Classifier)
         stages: dict[str, list[float]] = {}
-        all_units = distances(network, [test_batch(run, PICTURES).pixels])
+        all_units = distances(network, [first_test_pictures(run, PICTURES).pixels])
         for one in all_units:
             stages.setdefault(one.stage, []).append(one.spread)
         found[FIRST].append(fmean(spreads[0] for spreads in stages.values()))

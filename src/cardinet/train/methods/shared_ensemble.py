@@ -1,0 +1,91 @@
+"""Joint training of the base networks of a deeply-fused network: Zhao et al. 2016 (arXiv 1611.07718, first version).
+
+The released graph (zlmzju/fusenet, network/ensemble.py) has a softmax for each base network. All share convolutions, BN
+scales and biases, and classifier; each has BN statistics of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cardinet.base.errors import RequestError
+from cardinet.train.methods import Conditions, Hooks, Method
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from cardinet.blocks.classifier import Classifier
+    from cardinet.blocks.deeply_fused import DeeplyFusedNet
+    from cardinet.data.batches import Batch
+
+
+class SharedEnsemble(Method):
+    """The base networks of a deeply-fused network are trained in its place; they share its parameters.
+
+    The loss is the mean cross-entropy of all base networks, without the recipe's label smoothing. The errors in the
+    log are still those of the fused network itself, which is not trained.
+    """
+
+    without_deepest: bool = False
+    """Whether the base network with the deep line of every block is left out."""
+
+    SELECTS = False  # the errors of the log are not those of the ensemble
+
+    def check(self, network: Classifier, conditions: Conditions) -> None:
+        if others := [type(method).__name__ for method in conditions.methods if method is not self]:
+            raise RequestError(f"SharedEnsemble cannot be combined with {others[0]}, which changes the fused network.")
+        base_paths(network, without_deepest=self.without_deepest)
+
+    def notes(self) -> Sequence[str]:
+        return (
+            "The base networks are trained jointly; logged errors are those of the fused network (SharedEnsemble).",
+        )
+
+    def hooks(self, network: Classifier, optimizer: torch.optim.Optimizer, conditions: Conditions) -> Hooks:
+        from cardinet.blocks.deeply_fused import DeeplyFusedNet
+
+        assert isinstance(network, DeeplyFusedNet)
+        return Members(network, base_paths(network, without_deepest=self.without_deepest))
+
+
+def base_paths(network: nn.Module, *, without_deepest: bool = False) -> list[tuple[str, ...]]:
+    """The paths of all base networks, the deepest last. Raises RequestError for a network without several of them."""
+    from cardinet.networks.families.deeply_fused import DeeplyFused
+
+    spec = getattr(network, "spec", None)
+    choices = spec.choices if isinstance(spec, DeeplyFused) and not spec.path else ()
+    paths = list(itertools.product(*choices))
+    if len(paths) < 2:
+        raise RequestError(
+            "methods.SharedEnsemble: only a deeply-fused network has base networks; take fuse3 or fuse6."
+        )
+    return paths[:-1] if without_deepest else paths
+
+
+class Members(Hooks):
+    """Replaces the gradient of the fused network by that of the mean loss of its base networks.
+
+    Their BN statistics have no influence on the training, so there is no state.
+    """
+
+    def __init__(self, network: DeeplyFusedNet, paths: Sequence[tuple[str, ...]]) -> None:
+        self.network = network
+        self.members = [network.base(path).train() for path in paths]
+        self.batch: Batch | None = None
+
+    def see(self, batch: Batch, step: int) -> Batch:
+        self.batch = batch
+        return batch
+
+    def before_update(self, step: int) -> None:
+        """The gradient of each member in turn, so that only one of them needs memory."""
+        from torch.nn import functional as F
+
+        assert self.batch is not None
+        self.network.zero_grad(set_to_none=True)
+        for member in self.members:
+            loss = F.cross_entropy(member(self.batch.pixels).float(), self.batch.labels)
+            (loss / len(self.members)).backward()

@@ -1,0 +1,51 @@
+"""The joint training of base networks: its gradient is that of separate copies, and other networks are refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from cardinet.base.errors import RequestError
+from cardinet.blocks.deeply_fused import DeeplyFusedNet
+from cardinet.build.builder import build
+from cardinet.data.batches import Batch
+from cardinet.networks.families.deeply_fused import fuse
+from cardinet.networks.registry import find
+from cardinet.train.methods.shared_ensemble import Members, base_paths
+
+SPEC = fuse(8, 3).but(widths=(4, 4, 8), in_channels=1)
+
+
+@pytest.mark.parametrize("without_deepest", [False, True])
+def test_the_gradient_is_the_mean_of_those_of_separate_networks(without_deepest: bool) -> None:
+    torch.manual_seed(0)
+    fused = build(SPEC).double()
+    assert isinstance(fused, DeeplyFusedNet)
+    pixels, labels = torch.randn(6, 1, 8, 8, dtype=torch.float64), torch.arange(6) % 10
+    paths = base_paths(fused, without_deepest=without_deepest)
+    assert len(paths) == (7 if without_deepest else 8)
+    hooks = Members(fused, paths)
+    hooks.see(Batch(pixels, labels, np.arange(6)), 0)
+    F.cross_entropy(fused.train()(pixels), labels).backward()
+    hooks.before_update(0)
+
+    expected = {name: torch.zeros_like(p) for name, p in fused.named_parameters()}
+    for path in paths:
+        alone = build(SPEC.but(path=path)).double().train()
+        alone.load_state_dict({name: fused.state_dict()[name] for name in alone.state_dict()})
+        F.cross_entropy(alone(pixels), labels).backward()
+        for name, parameter in alone.named_parameters():
+            assert parameter.grad is not None
+            expected[name] += parameter.grad / len(paths)
+    for name, parameter in fused.named_parameters():
+        found = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        # the members run in float64, but the loss in float32
+        torch.testing.assert_close(found, expected[name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("spec", [find("resnet20_cifar").spec, SPEC.but(path=("deep1",) * 3)])
+def test_a_network_without_base_networks_is_refused(spec: object) -> None:
+    with pytest.raises(RequestError, match="only a deeply-fused network"):
+        base_paths(build(spec))  # type: ignore[arg-type]
