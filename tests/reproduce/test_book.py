@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from markupsafe import escape
 
-from cardinet.base.errors import RequestError, WorkError
+from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.report.book_page import book_page
 from cardinet.reproduce.book import Book
 from cardinet.reproduce.claim import Arm, Lab
@@ -74,6 +74,22 @@ def test_a_book_has_one_scale_and_names_its_damaged_documents(tmp_path: Path) ->
     (tmp_path / "claims" / "equal-counts.json").write_text("{")
     with pytest.raises(WorkError, match=r"equal-counts\.json is damaged.* Delete it to try equal-counts again"):
         resolve(request)
+
+
+def test_the_gpu_scale_without_a_gpu_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    request = Request(every=True, scale="gpu", data="digits", out=tmp_path)
+    with pytest.raises(RequestError, match='"cuda" is not there') as raised:
+        resolve(request)
+    assert len(raised.value.findings) == 1
+
+
+def test_a_scale_that_is_too_large_for_the_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cardinet.measure.available_memory.available_memory", lambda device: 2**20)
+    with pytest.raises(CardinetError, match=r"shortcuts-matter: with shortcuts: .*GB") as raised:
+        resolve(Request(names=("shortcuts-matter",), out=tmp_path / "book"))
+    assert len(raised.value.findings) == 2
+    assert not (tmp_path / "book").exists()
 
 
 def test_a_claim_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:

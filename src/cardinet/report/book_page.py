@@ -115,7 +115,7 @@ def _table(claim: Claim, found: Finished, form: Format) -> Table:
         else:
             rows.append((name, *values, *[None] * (len(columns) - 1 - len(values))))
     formats = (None, *[form] * (len(columns) - 1)) if each else (None, "integer", form, form)
-    return Table(claim.measures.capitalize(), columns, rows, formats)
+    return Table(_first_upper(claim.measures), columns, rows, formats)
 
 
 def _lines(claim: Claim, found: Finished, form: Format) -> Chart:
@@ -132,4 +132,9 @@ def _lines(claim: Claim, found: Finished, form: Format) -> Chart:
         )
         for name, points in lines.items()
     ]
-    return Chart(f"{claim.measures.capitalize()}: mean and range of the seeds", claim.axis, "", drawn, format=form)
+    return Chart(f"{_first_upper(claim.measures)}: mean and range", claim.axis, "", drawn, format=form)
+
+
+def _first_upper(text: str) -> str:
+    """The text with a capital at its beginning; abbreviations in it stay."""
+    return text[:1].upper() + text[1:]

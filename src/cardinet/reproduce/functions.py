@@ -116,18 +116,16 @@ def error_of(run: Trained, network: nn.Module, passes: int = 1) -> float:
 
     model, source = run.model(), open_pictures(run.folder.record())
     how, test = EvaluationSettings(passes=passes), source.splits["test"]
-    return evaluate(network.eval(), test, model.preprocessing, len(model.classes), how).error
+    return evaluate(network.eval(), test, model.preprocessing, len(model.classes), how, device=run.device).error
 
 
 def errors_after_deletions(run: Trained) -> list[float]:
     """The test error of a run after the deletion of each single unit that keeps the shape."""
-    from cardinet.blocks.classifier import Classifier
     from cardinet.explain.lesions import measure, variations
     from cardinet.explain.random_lesions import delete
     from cardinet.explain.units import editable
 
-    network = run.model().network
-    assert isinstance(network, Classifier)
+    network = run.network()
     chosen = [i for i, unit in enumerate(editable(network).units) if unit.keeps_shape]
     changed = variations(network, [(str(i), partial(delete, chosen=(i,))) for i in chosen])
     batches = [(batch.pixels, batch.labels) for batch in batches_of(run, "test")]
@@ -142,7 +140,7 @@ def batches_of(run: Trained, split: str, pictures: int = BATCH_OF_TEST) -> Itera
 
     opened = open_pictures(run.folder.record()).splits[split]
     preprocessing = run.model().preprocessing
-    yield from evaluation_batches(opened, preprocessing, batch_size=pictures, workers=0, device="cpu")
+    yield from evaluation_batches(opened, preprocessing, batch_size=pictures, workers=0, device=run.device)
 
 
 def first_test_pictures(run: Trained, pictures: int) -> Batch:

@@ -41,7 +41,7 @@ def members(run: Trained, *, without_deepest: bool = False) -> Members:
     from cardinet.explain.batch_norm import reestimated
     from cardinet.train.methods.shared_ensemble import base_paths
 
-    fused = run.model().network
+    fused = run.network()
     assert isinstance(fused, DeeplyFusedNet)
     train = [batch.pixels for batch in batches_of(run, "train")]
     test = [(batch.pixels, batch.labels) for batch in batches_of(run, "test")]

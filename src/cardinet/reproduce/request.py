@@ -16,6 +16,7 @@ from cardinet.reproduce.claim import Claim
 from cardinet.reproduce.claims import claims, find_claim
 from cardinet.reproduce.lab import Laboratory, Progress, silent, told_of
 from cardinet.reproduce.scales import SCALES, Scale, ScaleName, find_scale
+from cardinet.runs.environment import device_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +99,9 @@ def resolve(request: Request, progress: Progress = silent) -> Prepared:
     for claim, lab in labs:
         with findings:
             Book(request.folder).finished(claim, lab)
+    with findings:
+        if any(lab.arms for _, lab in labs):
+            device_of(str(scale.settings.get("machine.device", "auto")))
     with findings:
         if any(lab.unfinished() for _, lab in labs):
             list_source(request.data or scale.source)  # all trainings read it: its faults are said once

@@ -1,8 +1,8 @@
 """Rules of verdict: what the measured values must show. A rule is written down before the first run.
 
-Values are compared in pairs of the same seed. A claim of a difference needs the whole 90 % interval of the mean
-difference (Student's t) on one side; a claim of equality needs that interval within a margin (two one-sided tests).
-Every side has an error of at most 5 %.
+Values are compared in pairs: of the same seed, or of the same round of a timing. A claim of a difference needs the
+whole 90 % interval of the mean difference (Student's t) on one side; a claim of equality needs that interval within a
+margin (two one-sided tests). Every side has an error of at most 5 %.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Less(Rule):
             where += f" by more than {distance}"
         elif self.by < 0:
             where = f'less than {distance} above "{self.larger}"'
-        return f'"{self.smaller}" is {where}, in pairs of the same seed, at an error of 5 %.'
+        return f'"{self.smaller}" is {where}, in pairs, at an error of 5 %.'
 
     def verdict(self, samples: Samples, unit: Unit = NUMBER) -> Verdict:
         found = difference(samples[self.smaller], samples[self.larger])

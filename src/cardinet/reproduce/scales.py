@@ -37,6 +37,7 @@ SCALES: dict[ScaleName, Scale] = {
                 "optimizer.lr": 0.05,
                 "schedule.warmup": "10 %",
                 "objective.label_smoothing": 0,
+                "machine.device": "cpu",
                 "machine.threads": 1,
                 "machine.workers": 0,
                 "machine.precision": "float32",
@@ -54,8 +55,8 @@ SCALES: dict[ScaleName, Scale] = {
             "gpu",
             "cifar10",
             3,
-            {"recipe": "paper-cifar", "training.length": "60 epochs"},
-            "All of CIFAR-10, 60 epochs of the papers' recipe, on a GPU.",
+            {"recipe": "paper-cifar", "training.length": "60 epochs", "machine.device": "cuda"},
+            "All of CIFAR-10, 60 epochs of ResNeXt's recipe for CIFAR, on a GPU.",
         ),
     )
 }

@@ -17,15 +17,13 @@ def arms(scale: ScaleName) -> Arms:
 
 def measure(lab: Lab) -> Samples:
     """The mean length of the paths, each weighted by the gradient that it carries, after training."""
-    from cardinet.blocks.classifier import Classifier
     from cardinet.explain.path_gradients import gradient_by_length
     from cardinet.reproduce.functions import first_test_pictures
 
     found: dict[str, list[float]] = {CARRYING: [], ALL: []}
     for seed in lab.seeds:
         run = lab.trained(NETWORK, seed)
-        batch, network = first_test_pictures(run, PICTURES), run.model().network
-        assert isinstance(network, Classifier)
+        batch, network = first_test_pictures(run, PICTURES), run.network()
         shares = gradient_by_length(network, batch.pixels, batch.labels, draws=DRAWS, seed=seed)
         found[CARRYING].append(sum(one.length * one.share for one in shares))
         found[ALL].append((len(shares) - 1) / 2)

@@ -27,7 +27,7 @@ def measure(lab: Lab) -> Samples:
         for name in lab.arms:
             run = lab.trained(name, seed)
             found.setdefault(name, []).append(run.error)
-            network = run.model().network
+            network = run.network()
             assert isinstance(network, Network)
             for c, column in enumerate(COLUMNS):
                 found.setdefault(f"{column}, {name}", []).append(error_of(run, network.column(c)))

@@ -30,7 +30,7 @@ def measure(lab: Lab) -> Samples:
     found: dict[str, list[float]] = {name: [] for name in ZOOMS}
     for seed in lab.seeds:
         run = lab.trained(NETWORK, seed)
-        network, sites = recorded(run.model().network.eval())
+        network, sites = recorded(run.network())
         pixels = first_test_pictures(run, PICTURES).pixels
         for name, zoom in ZOOMS.items():
             with torch.inference_mode():

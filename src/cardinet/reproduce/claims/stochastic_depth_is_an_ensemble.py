@@ -21,7 +21,6 @@ def measure(lab: Lab) -> Samples:
     """The errors of both networks, of single members (each batch of test pictures has a new draw), and of many."""
     import torch
 
-    from cardinet.blocks.classifier import Classifier
     from cardinet.blocks.merge import drawing
     from cardinet.build.builder import build
     from cardinet.reproduce.functions import error_of
@@ -29,10 +28,9 @@ def measure(lab: Lab) -> Samples:
     found: dict[str, list[float]] = {STOCHASTIC: [], CONSTANT: [], ENSEMBLE: [], MEMBER: [], MEMBER_OF_CONSTANT: []}
     for seed in lab.seeds:
         stochastic, constant = lab.trained(STOCHASTIC, seed), lab.trained(CONSTANT, seed)
-        members = stochastic.model().network
-        assert isinstance(members, Classifier)
-        of_constant = build(members.spec)
-        of_constant.load_state_dict(constant.model().network.state_dict())
+        members = stochastic.network()
+        of_constant = build(members.spec).to(stochastic.device)
+        of_constant.load_state_dict(constant.network().state_dict())
         found[STOCHASTIC].append(stochastic.error)
         found[CONSTANT].append(constant.error)
         found[ENSEMBLE].append(error_of(stochastic, members, passes=30))

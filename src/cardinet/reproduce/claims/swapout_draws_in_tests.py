@@ -21,7 +21,7 @@ def measure(lab: Lab) -> Samples:
     runs = [lab.trained(DETERMINISTIC, seed) for seed in lab.seeds]
     return {
         DETERMINISTIC: [run.error for run in runs],
-        STOCHASTIC: [error_of(run, run.model().network, passes=30) for run in runs],
+        STOCHASTIC: [error_of(run, run.network(), passes=30) for run in runs],
     }
 
 

@@ -20,17 +20,14 @@ def measure(lab: Lab) -> Samples:
     """The distance of a unit's output from the end of its stage, in deviations of the end; means over the stages."""
     from statistics import fmean
 
-    from cardinet.blocks.classifier import Classifier
     from cardinet.explain.estimates import distances
     from cardinet.reproduce.functions import first_test_pictures
 
     found: dict[str, list[float]] = {FIRST: [], LAST: [], MEAN: []}
     for seed in lab.seeds:
         run = lab.trained(NETWORK, seed)
-        network = run.model().network
-        assert isinstance(network, Classifier)
         stages: dict[str, list[float]] = {}
-        all_units = distances(network, [first_test_pictures(run, PICTURES).pixels])
+        all_units = distances(run.network(), [first_test_pictures(run, PICTURES).pixels])
         for one in all_units:
             stages.setdefault(one.stage, []).append(one.spread)
         found[FIRST].append(fmean(spreads[0] for spreads in stages.values()))
