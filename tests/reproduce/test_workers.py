@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from cardinet.base.errors import RequestError, WorkError
+from cardinet.reproduce.lab import silent
 from cardinet.reproduce.training import Training
 from cardinet.reproduce.workers import Workers
 from cardinet.runs.folder import RunFolder
+from cardinet.train.interrupt import Interrupted
 from cardinet.train.state import read_state
 from reproduce.tiny_claim import CLAIM, laboratory_of
 
@@ -40,12 +42,30 @@ def test_workers_train_the_same_bits_and_name_what_failed(tmp_path: Path) -> Non
         assert not one.folder.last.exists()
 
 
+def test_a_stopped_training_is_continued_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cardinet.train.loop.SECONDS_TO_SHOW", {"cpu": -1.0})
+    whole, stopped = laboratory_of(tmp_path / "whole"), laboratory_of(tmp_path / "stopped")
+
+    def stop(what: str, done: int, total: int) -> None:
+        if done == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    stopped.progress = stop
+    with pytest.raises(Interrupted):
+        stopped.trained("with", 0)
+    stopped.progress = silent
+    stopped.check()
+    one, other = whole.trained("with", 0), stopped.trained("with", 0)
+    assert one.folder.model.read_bytes() == other.folder.model.read_bytes()
+
+
 STOPPED = """
 import sys
 from pathlib import Path
 from cardinet.base.errors import CardinetError
 from cardinet.reproduce.job import reproduce
 from cardinet.runs.folder import RunFolder
+from cardinet.train.interrupt import Interrupted
 from cardinet.train.state import read_state
 from reproduce.tiny_claim import endless, prepared
 

@@ -59,11 +59,11 @@ class Laboratory:
         self.book, self.source, self.progress = book, source or scale.source, progress
 
     def check(self) -> None:
-        """Check every arm before any work. Raises RequestError or WorkError with all findings of all arms."""
+        """Check every arm that was not started. Raises RequestError or WorkError with all findings of all arms."""
         findings = Findings()
         for name in self.arms:
             training = self.training(name, self.seeds[0])
-            if training.finished:
+            if training.started:
                 continue
             with findings, told_of(name):
                 training.resolved()

@@ -30,8 +30,12 @@ class Training:
         run = RunFolder(self.folder)
         return run.evaluation.exists() and run.model.exists()
 
+    @property
+    def started(self) -> bool:
+        return (self.folder / "run.toml").exists()
+
     def resolved(self) -> Resolved:
-        """Check the training. Raises RequestError or WorkError with all findings."""
+        """Check a training that was not started. Raises RequestError or WorkError with all findings."""
         request = Request(recipe=self.recipe, settings=tuple(self.settings.items()), out=self.folder)
         return resolve(request, Listener())
 
@@ -42,7 +46,7 @@ class Training:
         """
         if self.finished:
             return
-        if (self.folder / "run.toml").exists():
+        if self.started:
             resume(self.folder, listener)
         else:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
