@@ -114,12 +114,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Rows of pictures. `columns` are headings over the pictures of a row; `legend` explains their colours."""
+    """Rows of pictures. `columns` are headings over the pictures of a row; `legend` explains their colours.
+
+    `bar` is the scale of the colours, from left to right, with the values at its two ends as its caption.
+    """
 
     title: str
     rows: Sequence[Sequence[Picture]]
     columns: Sequence[str] = ()
     legend: str = ""
+    bar: Picture | None = None
     note: str = ""
 
 

@@ -43,6 +43,7 @@ _ROWS = (
     Row(
         "gradients", "gradients:Gradients", "How large are the gradients in each layer, and do they shatter with depth?"
     ),
+    Row("cam", "cam:Cam", "Where does the network look, for its answer, the true class and the rival?"),
     Row(
         "calibration",
         "calibration:CalibrationQuestion",
