@@ -44,6 +44,10 @@ class SplitAttention(nn.Module):
         self.pool_after = strided if pool == "after" else None
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.merged(self.weighted(x))
+
+    def weighted(self, x: Tensor) -> Tensor:
+        """The splits, each times its weights: (N, radix, w_out, H, W)."""
         if self.pool_before is not None:
             x = self.pool_before(x)
         x = self.relu(self.bn0(self.conv(x)))
@@ -51,7 +55,11 @@ class SplitAttention(nn.Module):
         splits = x.view(n, self.radix, channels // self.radix, height, width)
         mean = self._summed(splits).mean((2, 3), keepdim=True)
         weights = self.weights(self.fc2(self.relu(self.bn1(self.fc1(mean)))))
-        y = self._summed(splits * weights.view(n, self.radix, -1, 1, 1))
+        return splits * weights.view(n, self.radix, -1, 1, 1)
+
+    def merged(self, weighted: Tensor) -> Tensor:
+        """The sum of the weighted splits, with the stride of the unit."""
+        y = self._summed(weighted)
         return y if self.pool_after is None else cast(Tensor, self.pool_after(y))
 
     def _summed(self, splits: Tensor) -> Tensor:
