@@ -166,6 +166,18 @@ def test_drawing_of_a_run_and_of_a_network(cli: Cli, digits_run: Path, tmp_path:
     assert document(cli("info", "resnet18", "--draw", "a.svg", "--json"))["id"] == "resnet18"
 
 
+def test_front_at_a_budget(cli: Cli, tmp_path: Path) -> None:
+    words = ("plan", "--like", "resnext11_8x16d_digits", "--budget", "macs=1M", "--width", "0.25,0.5", "--depth", "1,2")
+    said = cli(*words, "--draw", "front.svg")
+    assert said.code == 0
+    assert "drawn: front.svg" in said.err
+    assert "<title>Networks with MACs up to 1.00 M</title>" in (tmp_path / "front.svg").read_text()
+    found = document(cli(*words, "--json"))
+    assert found["compared"] == 4
+    assert all(f"{one['params']:,}" in said.out for one in found["front"])
+    assert all(one["macs"] <= 1e6 for one in found["front"] + found["others"])
+
+
 def test_reports(cli: Cli, digits_run: Path, tmp_path: Path) -> None:
     again = cli("report", digits_run)
     assert again.out == f"{digits_run / 'report.html'}\n"

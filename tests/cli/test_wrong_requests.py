@@ -23,7 +23,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     ),
     ("train one two", 2, ["unexpected extra argument(s) (two)"]),
     ("train --lr", 2, ["'--lr' requires an argument"]),
-    ("plan", 2, ["Missing option '--like'"]),
+    ("plan", 2, ["Give a limit, such as --budget macs=4e9"]),
     ("rewrite model.safetensors --out x.safetensors", 2, ["Give at least one rewrite, such as --fold"]),
     ("predict", 2, ["Missing argument 'MODEL'"]),
     ("predict model.safetensors", 2, ["Missing argument 'IMAGE|FOLDER ...'"]),
@@ -67,7 +67,27 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("plan --like resnet50 --cardinality ²", 2, ['--cardinality "²"']),
     ("plan --like resnet50 --cardinality 99999999999999999999", 2, ["from 1 to 4,096"]),
     ("plan --like resnt50 --cardinality two", 2, ['--cardinality "two"', 'no network "resnt50"']),
-    ("plan --like resnet50 --budget flops", 2, ["--budget flops: 'flops' is not one of 'params', 'macs'"]),
+    ("plan --like resnet50 --budget flops", 2, ['--budget "flops": give params or macs']),
+    ("plan --like resnet50 --depth 1,2", 2, ["--depth: give a limit with it"]),
+    (
+        "plan --budget macs=-4 --budget flops=3 --family nosuch --draw a.png --batch-size 5000",
+        2,
+        ['--budget "macs=-4"', 'no budget "flops"', "a.png cannot be", "batch_size = 5000", '--family "nosuch"'],
+    ),
+    ("plan --budget latency=20", 2, ["give a number above 0 with one of the units us, ms, s"]),
+    ("plan --budget macs=1G --budget macs=2G", 2, ["macs has a limit already"]),
+    ("plan --budget macs=1G --width 2", 2, ["make variants of a network; name it with --like"]),
+    (
+        "plan --budget macs=1G --like resnet50 --depth x --width 0 --cardinality 0 --family ResNet --capacity macs",
+        2,
+        ['--depth "x"', '--width "0"', '--cardinality "0"', "--capacity macs: ", "either --like or --family"],
+    ),
+    ("plan --budget macs=1G --like vgg16 --depth 2", 2, ["Only a residual network spans a family"]),
+    (
+        "plan --budget macs=10 --family fractalnet20",
+        2,
+        ["fractalnet20 is the nearest"],
+    ),
     # Model files and run folders
     ("info nothere.safetensors", 2, ["no file nothere.safetensors"]),
     ("info two", 2, ["two is not a run folder: it has no model.safetensors"]),
@@ -382,7 +402,7 @@ def test_a_wrong_request_ends_in_sentences(
 
 
 def test_number_of_cases() -> None:
-    assert len(CASES) == len({typed for typed, _, _ in CASES}) == 218
+    assert len(CASES) == len({typed for typed, _, _ in CASES}) == 226
 
 
 @pytest.mark.parametrize(

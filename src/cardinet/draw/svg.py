@@ -24,9 +24,17 @@ FILLS = {
     "front": ("#c2410c", "none"),
 }
 """Fill and stroke of each look. They stand on white, so that the figure is the same on a dark page."""
-CORNERS = {"sum": 11.0, "panel": 8.0, "map": 9.0}
+CORNERS = {"sum": 11.0, "panel": 8.0, "map": 9.0, "dot": 2.5}
 DASHED = {"drop": "3 2", "leader": "4 3"}
-STROKES = {"line": INK, "skip": SKIP, "leader": "#9aa5b1", "grid": "#e2e6ea", "axis": "#8b95a1", "front": SKIP}
+STROKES = {
+    "line": INK,
+    "skip": SKIP,
+    "leader": "#9aa5b1",
+    "grid": "#e2e6ea",
+    "pointer": "#c6ced6",
+    "axis": "#8b95a1",
+    "front": SKIP,
+}
 
 
 def to_svg(drawing: Drawing) -> str:

@@ -93,6 +93,14 @@ def count_paths(graph: PathGraph, by: Measure = "units", *, each_transform: bool
     return PathCounts(dict(sorted(reached[-1].items())))
 
 
+def depth_of(graph: PathGraph) -> int:
+    """The layers with weights on the longest path."""
+    deepest = [0]
+    for ways in graph.maps:
+        deepest.append(max(deepest[way.start] + way.layers for way in ways))
+    return deepest[-1]
+
+
 def _length(way: Way, by: Measure) -> int:
     if by == "units":
         return int(way.unit)
