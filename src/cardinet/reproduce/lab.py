@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cardinet.base.errors import CardinetError, Findings
+from cardinet.data.source import open_source
 from cardinet.networks.document import to_document
 from cardinet.networks.registry import find
 from cardinet.networks.spec import NetworkSpec
@@ -19,6 +20,7 @@ from cardinet.reproduce.trained import Trained
 from cardinet.reproduce.training import Training
 from cardinet.train.interrupt import Interrupted
 from cardinet.train.listener import Listener, Tick
+from cardinet.train.request import Opener
 
 Progress = Callable[[str, int, int], None]
 """Hears what is being done, how much of it is done, and how much there is."""
@@ -58,7 +60,7 @@ class Laboratory:
         self.scale, self.arms, self.seeds = scale, arms, tuple(seeds)
         self.book, self.source, self.progress = book, source or scale.source, progress
 
-    def check(self) -> None:
+    def check(self, opener: Opener = open_source) -> None:
         """Check every arm that was not started. Raises RequestError or WorkError with all findings of all arms."""
         findings = Findings()
         for name in self.arms:
@@ -66,7 +68,7 @@ class Laboratory:
             if training.started:
                 continue
             with findings, told_of(name):
-                training.resolved()
+                training.resolved(opener)
         findings.raise_if_any()
 
     def trained(self, name: str, seed: int) -> Trained:

@@ -10,13 +10,16 @@ from pathlib import Path
 
 from cardinet.base.errors import Findings, RequestError
 from cardinet.base.whole_numbers import require_whole
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.kinds import list_source
+from cardinet.data.source import Source, open_source
 from cardinet.reproduce.book import Book
 from cardinet.reproduce.claim import Claim
 from cardinet.reproduce.claims import claims, find_claim
 from cardinet.reproduce.lab import Laboratory, Progress, silent, told_of
 from cardinet.reproduce.scales import SCALES, Scale, ScaleName, find_scale
 from cardinet.runs.environment import device_of
+from cardinet.train.request import Opener
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +109,11 @@ def resolve(request: Request, progress: Progress = silent) -> Prepared:
         if any(lab.unfinished() for _, lab in labs):
             list_source(request.data or scale.source)  # all trainings read it: its faults are said once
     findings.raise_if_any()
-    for claim, lab in labs:
+    opener = opened_once()
+    for done, (claim, lab) in enumerate(labs):
+        progress("checking claims", done, len(labs))
         with findings, told_of(claim.id):
-            lab.check()
+            lab.check(opener)
     findings.raise_if_any()
     return Prepared(request, tuple(labs), tuple(notes), request.jobs or side_by_side(scale), progress)
 
@@ -119,6 +124,19 @@ def laboratory(claim: Claim, request: Request, progress: Progress = silent) -> L
     arms = claim.arms(scale.name)
     count = (request.seeds or claim.seeds.get(scale.name, scale.seeds)) if arms else 0
     return Laboratory(scale, arms, range(count), request.folder, request.data, progress)
+
+
+def opened_once() -> Opener:
+    """An opener that keeps what it has opened: all trainings of a scale read the same pictures."""
+    kept: dict[str, Source] = {}
+
+    def opener(text: str, settings: DataSettings) -> Source:
+        key = f"{text} {settings.model_dump_json()}"
+        if key not in kept:
+            kept[key] = open_source(text, settings)
+        return kept[key]
+
+    return opener
 
 
 def side_by_side(scale: Scale) -> int:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cardinet.data.source import open_source
 from cardinet.reproduce.trained import Trained
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.results import final_results
 from cardinet.train.job import resume, start
 from cardinet.train.listener import Listener
-from cardinet.train.request import Request, Resolved, resolve
+from cardinet.train.request import Opener, Request, Resolved, resolve
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ class Training:
     def started(self) -> bool:
         return (self.folder / "run.toml").exists()
 
-    def resolved(self) -> Resolved:
+    def resolved(self, opener: Opener = open_source) -> Resolved:
         """Check a training that was not started. Raises RequestError or WorkError with all findings."""
         request = Request(recipe=self.recipe, settings=tuple(self.settings.items()), out=self.folder)
-        return resolve(request, Listener())
+        return resolve(request, Listener(), opener)
 
     def run(self, listener: Listener) -> None:
         """Train to the end: from the last checkpoint, or from the beginning. A finished training is not run again.

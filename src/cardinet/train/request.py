@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -14,7 +14,7 @@ from cardinet.base.settings import merge, parse_assignments, validate
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.admission import admit
 from cardinet.data.check import findings_on_pictures
-from cardinet.data.data_settings import named_augmentations
+from cardinet.data.data_settings import DataSettings, named_augmentations
 from cardinet.data.findings import Finding
 from cardinet.data.source import Source, open_source, settings_for
 from cardinet.measure.memory import Memory
@@ -36,6 +36,9 @@ from cardinet.train.recipe import (
 from cardinet.train.task import Task
 from cardinet.weights.contents import Weights
 from cardinet.weights.weight_source import read_weights
+
+Opener = Callable[[str, DataSettings], Source]
+"""Opens a source by its text and settings, as `open_source` does."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,12 @@ class Stated:
     weights: Weights | None
 
 
-def resolve(request: Request, listener: Listener) -> Resolved:
-    """Check everything and choose all open settings. Raises CardinetError with all findings at once."""
-    stated = _state(request)
+def resolve(request: Request, listener: Listener, opener: Opener = open_source) -> Resolved:
+    """Check everything and choose all open settings. Raises CardinetError with all findings at once.
+
+    `opener` opens the source, for callers that check many requests of the same pictures.
+    """
+    stated = _state(request, opener)
     recipe, source, weights = stated.recipe, stated.source, stated.weights
     network: Draft | None = None
     said: tuple[str, ...] = ()
@@ -115,7 +121,7 @@ def resolve(request: Request, listener: Listener) -> Resolved:
     )
 
 
-def _state(request: Request) -> Stated:
+def _state(request: Request, opener: Opener) -> Stated:
     """The contents of a request, before weights and pictures are combined.
 
     Raises CardinetError with all faults of its recipe, settings, source, weights and output folder.
@@ -134,7 +140,7 @@ def _state(request: Request) -> Stated:
     with of_source:
         data = document.get("data", {})
         settings = settings_for(data.get("source") if isinstance(data, Mapping) else None, data, "data.")
-        source = open_source(settings.source, settings)
+        source = opener(settings.source, settings)
         if request.weights is None:  # weights may bring a size, which `check` checks
             check_size(validate(PreprocessingSettings, document.get("preprocessing", {}), "preprocessing."), source)
     recipe, fitted = Recipe(), document
