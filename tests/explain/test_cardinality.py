@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from cardinet.blocks.branches import SummedUnit
 from cardinet.blocks.classifier import Classifier
+from cardinet.blocks.repvgg import Block, DeploymentBlock
+from cardinet.blocks.split_attention import SplitAttention
 from cardinet.explain.contributions import contributions
 from cardinet.explain.job import explain_model
 from cardinet.explain.questions.cardinality import Cardinality
 from cardinet.explain.similarity import TermSimilarity
 from cardinet.explain.transforms import Transforms, units_with_transforms, with_transforms
+from cardinet.networks.families.repvgg import RepVGG
+from cardinet.networks.parts.levels import Levels
 from cardinet.networks.registry import find
+from cardinet.networks.spec import NetworkSpec
 from cardinet.rewrite.forms import to_form
 from explain.models import classifier, drawn, unchanged
 
 SMALL: dict[str, Any] = {"depths": (1, 1, 1), "widths": (8, 8, 8), "stem.width": 8, "base_width": 16, "num_classes": 5}
 RESNEXT = find("resnext29_1x64d").spec.but(cardinality=4, **SMALL)
-KINDS = {
+GROUPED = find("resnet20_cifar").spec.but(depths=(1, 1, 1), widths=(8, 8, 16), width=8, cardinality=2)
+KINDS: dict[str, NetworkSpec] = {
     "form c": RESNEXT,
     "form a": RESNEXT.but(form="a"),
     "form b": RESNEXT.but(form="b"),
     "gated": RESNEXT.but(gate="SqueezeExcite(reduction=4)"),
     "selective kernels": RESNEXT.but(spatial="SelectiveKernel(cardinality=4)"),
     "split attention": RESNEXT.but(spatial="SplitAttention(cardinality=2, radix=2)"),
+    "split attention of one group": RESNEXT.but(spatial="SplitAttention(cardinality=1, radix=2)"),
+    "split attention after the pool": RESNEXT.but(spatial="SplitAttention(cardinality=2, radix=2, pool=before)"),
     "copies": find("multiresnet200_k5").spec.but(depths=(1, 1, 1), copies=3, num_classes=5),
+    "copies of a basic unit": find("multiresnet26_w10_k2").spec.but(depths=(1, 1, 1), widths=(8, 8, 8)),
+    "read by a 3x3": GROUPED,
+    "within levels": GROUPED.but(levels=Levels()),
+    "RepVGG": RepVGG(depths=(2, 2, 2), widths=(8, 8, 8), cardinality=2),
+    "RepVGG, merged": RepVGG(depths=(2, 2, 2), widths=(8, 8, 8), cardinality=2, form="deployment"),
 }
+assert len(KINDS) == 14
 
 
 def pixels(count: int = 6) -> Tensor:
@@ -37,21 +53,94 @@ def pixels(count: int = 6) -> Tensor:
 
 @torch.no_grad()
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_switches_change_nothing_until_one_is_left_out(kind: str) -> None:
-    network = drawn(KINDS[kind])
-    x = pixels()
+def test_a_transform_that_is_left_out_is_one_whose_weights_are_zero(kind: str) -> None:
+    network = drawn(KINDS[kind]).double()
+    x = pixels(3).double()
     with unchanged(network):
         made, units = with_transforms(network)
-        torch.testing.assert_close(made(x), network(x))
+        assert torch.equal(made(x), network(x))
         assert [unit.count for unit in units] == list(units_with_transforms(network).values())
         assert len(units) == 3
         for unit in units:
-            outputs = []
             for i in range(unit.count):
                 unit.left_out = i
-                outputs.append(made(x))
+                torch.testing.assert_close(made(x), edited(network, unit, i)(x), rtol=0, atol=1e-12)
             unit.left_out = None
-            assert len({tuple(one.flatten().tolist()) for one in outputs}) == unit.count
+    assert not torch.allclose(edited(network, units[0], 0)(x), network(x))
+
+
+def edited(network: Classifier, transforms: Transforms, index: int) -> Classifier:
+    """A copy of the network in which the weights of one transform are zero."""
+    made = copy.deepcopy(network)
+    unit: Any = made.get_submodule(transforms.unit)
+    if hasattr(unit, "copies"):
+        last = unit.copies[index].get_submodule(unit.copies[index].steps[-1][-1])
+        nn.init.zeros_(last.weight)
+        if last.bias is not None:
+            nn.init.zeros_(last.bias)
+    elif isinstance(unit, SummedUnit):
+        nn.init.zeros_(made.get_parameter(f"{transforms.unit}.branches.{index}.conv3.weight"))
+    elif isinstance(unit, Block):
+        kind = nn.Conv2d if isinstance(unit, DeploymentBlock) else nn.BatchNorm2d
+        for layer in unit.children():
+            if isinstance(layer, kind):
+                part = slice(index * 8 // transforms.count, (index + 1) * 8 // transforms.count)
+                layer.weight[part], layer.bias[part] = 0, 0  # type: ignore[index]
+    elif isinstance(getattr(unit, "conv2", None), SplitAttention):
+        unit.conv2 = OtherSplits(unit.conv2, index)
+    else:
+        weight = (unit.conv3 if hasattr(unit, "conv3") else unit.conv2).weight
+        width = weight.shape[1] // transforms.count
+        weight[:, index * width : (index + 1) * width] = 0
+    return made
+
+
+class OtherSplits(nn.Module):
+    """Split attention, group by group and split by split, without one split of one group."""
+
+    def __init__(self, attention: SplitAttention, without: int) -> None:
+        super().__init__()
+        self.attention, self.without = attention, without
+
+    def forward(self, x: Tensor) -> Tensor:
+        a: Any = self.attention
+        x = x if a.pool_before is None else a.pool_before(x)
+        splits = torch.relu(a.bn0(a.conv(x))).chunk(a.radix, 1)
+        hidden = torch.relu(a.bn1(a.fc1(torch.stack(splits).sum(0).mean((2, 3), keepdim=True))))
+        logits = a.fc2(hidden).chunk(a.cardinality, 1)
+        y = torch.zeros_like(splits[0])
+        for k, (group, of_group) in enumerate(zip(y.chunk(a.cardinality, 1), logits, strict=True)):
+            shares = torch.stack(of_group.chunk(a.radix, 1)).softmax(0)
+            for r, split in enumerate(splits):
+                if r * a.cardinality + k != self.without:
+                    group += split.chunk(a.cardinality, 1)[k] * shares[r]
+        return y if a.pool_after is None else cast(Tensor, a.pool_after(y))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", KINDS)
+def test_similarity_is_that_of_what_each_transform_adds(kind: str) -> None:
+    made, units = with_transforms(drawn(KINDS[kind]).double())
+    for unit in units:
+        similarity, heard = TermSimilarity(unit), list[Tensor]()
+        unit.listener = heard.append
+        made(pixels(3).double())
+        similarity(heard[0])
+        terms = [added(unit, i, part) for i, part in enumerate(heard[0].chunk(unit.count, 1))]
+        right = torch.tensor([[by_kernels(x, y) for y in terms] for x in terms], dtype=torch.float64)
+        torch.testing.assert_close(similarity.cka(), right, rtol=0, atol=1e-9, equal_nan=True)
+
+
+def added(unit: Transforms, index: int, output: Tensor) -> Tensor:
+    """What a transform adds to the sum of its unit: (positions, channels)."""
+    if len(unit.readers) > 1:
+        output = unit.readers[index](output)
+    elif unit.readers:
+        (reader,), width = unit.readers, output.shape[1]
+        first = index % (unit.count // unit.repeats) * width
+        behind = reader.in_channels - first - width
+        output = reader(nn.functional.pad(output, (0, 0, 0, 0, first, behind)))
+    return output.permute(0, 2, 3, 1).flatten(0, 2)
 
 
 @torch.no_grad()

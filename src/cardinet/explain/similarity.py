@@ -75,7 +75,7 @@ class TermSimilarity:
             return None
         weight = torch.cat([conv.weight for conv in readers], 1).detach().double()
         groups = self.transforms.count // self.transforms.repeats
-        parts = weight.view(len(weight), groups, -1).transpose(0, 1)
+        parts = weight.reshape(len(weight), groups, -1).transpose(0, 1)
         return parts.repeat(self.transforms.repeats, 1, 1)
 
 
