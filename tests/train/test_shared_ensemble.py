@@ -49,3 +49,9 @@ def test_the_gradient_is_the_mean_of_those_of_separate_networks(without_deepest:
 def test_a_network_without_base_networks_is_refused(spec: object) -> None:
     with pytest.raises(RequestError, match="only a deeply-fused network"):
         base_paths(build(spec))  # type: ignore[arg-type]
+
+
+def test_a_network_with_very_many_base_networks_is_refused() -> None:
+    network = build(find("fusenet_resnet110").spec, device="meta")
+    with pytest.raises(RequestError, match="base networks; at most 256"):
+        base_paths(network)

@@ -7,6 +7,7 @@ scales and biases, and classifier; each has BN statistics of its own.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from cardinet.blocks.classifier import Classifier
     from cardinet.blocks.deeply_fused import DeeplyFusedNet
     from cardinet.data.batches import Batch
+
+
+MOST = 256
+"""The largest number of base networks that are trained together."""
 
 
 class SharedEnsemble(Method):
@@ -57,6 +62,10 @@ def base_paths(network: nn.Module, *, without_deepest: bool = False) -> list[tup
 
     spec = getattr(network, "spec", None)
     choices = spec.choices if isinstance(spec, DeeplyFused) and not spec.path else ()
+    if (count := math.prod(map(len, choices))) > MOST:
+        raise RequestError(
+            f"methods.SharedEnsemble: the network has {count:,} base networks; at most {MOST} can train."
+        )
     paths = list(itertools.product(*choices))
     if len(paths) < 2:
         raise RequestError(
