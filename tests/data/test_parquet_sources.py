@@ -157,6 +157,7 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
         opened(tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.shared
 def test_cifar_10_has_its_official_statistics(shared: Path) -> None:
     source = opened(shared / "data" / "cifar10")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from cardinet.measure.counts import Counts, count_spec
 from cardinet.networks.registry import find
 
@@ -17,6 +19,7 @@ def _counts(id: str) -> Counts:
     return count_spec(row.spec.but(**row.printed_form), row.input_size)
 
 
+@pytest.mark.long
 def test_the_page_holds_the_counts_and_only_contradictions() -> None:
     text = PAGE.read_text()
     parameters, macs = text.split("## Parameters")[1].split("## Counted otherwise")[0].split("## MACs")

@@ -224,6 +224,7 @@ SPECS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.long
 def test_random_combinations() -> None:
     accepted, refused = set[Residual](), set[str]()
 

@@ -63,7 +63,10 @@ def test_every_method_has_a_run() -> None:
     assert RUNS.keys() == METHODS.rows.keys()
 
 
-@pytest.mark.parametrize("name", RUNS)
+SLOW = {"SharedEnsemble"}  # a step of it is eight steps
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long if name in SLOW else ()) for name in RUNS])
 def test_a_method_resumes_bit_for_bit(tmp_path: Path, name: str) -> None:
     settings = short(name)
     whole = train(tmp_path / "whole", settings).path

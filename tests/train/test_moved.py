@@ -34,6 +34,7 @@ def every_step_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cardinet.train.loop.SECONDS_TO_SHOW", {"cpu": -1.0})
 
 
+@pytest.mark.long
 def test_other_working_folders_and_pictures_that_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = make_photographs(tmp_path / "pictures")
     for place in ("here", "there/deeper"):
