@@ -2,7 +2,8 @@
 
 A method maps a network in eval mode, normalised pictures (B, C, H, W) and a class for each (B,) to raw maps (B, h, w):
 the signed contribution of each place to the logit of the class, without a ReLU, scaling or enlargement. It sets no
-hooks, needs no gradients of parameters, and works where gradients are switched off around it.
+hooks, needs no gradients of parameters, and works where gradients are switched off around it. What it changes for its
+work are copies of the pictures, and only a bounded number of them is computed at once.
 """
 
 from __future__ import annotations

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from cardinet.blocks.classifier import Classifier
-from cardinet.explain.attribution.method import Method, score
+from cardinet.explain.attribution.method import Method, gradients, layers_of, score
 from cardinet.explain.chain import State, chain_of
 
 
 class GradCam(Method):
-    """The maps of a stage, each weighted by the mean of its gradient, summed over the channels."""
+    """The maps of a layer, each weighted by the mean of its gradient, summed over the channels."""
 
     LAYERED = True
 
@@ -40,17 +40,20 @@ class GradCamPlus(GradCam):
 
 
 def activations(network: Classifier, pixels: Tensor, classes: Tensor, layer: str) -> list[tuple[Tensor, Tensor]]:
-    """The output of a stage and its gradient, both (B, C, h, w); of two streams a pair each."""
+    """The output of a layer and its gradient, both (B, C, h, w); of two streams a pair each.
+
+    The network is computed up to the layer without gradients, and from there on with them.
+    """
     chain = chain_of(network)
-    end = 1 + max(i for i, step in enumerate(chain.steps) if step.stage == layer)
-    with torch.no_grad():
-        state = chain.run(State(pixels.clone()), 0, end)
-    with torch.enable_grad():
+    end = 1 + max(i for i, step in enumerate(chain.steps) if step.stage == layers_of(network)[layer])
+    with gradients():
+        with torch.no_grad():
+            state = chain.run(State(pixels.clone()), 0, end)
         outputs = [one.detach().requires_grad_() for one in _tensors(state.x)]
         x: Any = outputs[0] if isinstance(state.x, Tensor) else tuple(outputs)
         logits = chain.logits(State(x, state.kept), end)
-        gradients = torch.autograd.grad(score(logits, classes).sum(), outputs)
-    return [(a.detach(), g) for a, g in zip(outputs, gradients, strict=True)]
+        found = torch.autograd.grad(score(logits, classes).sum(), outputs)
+    return [(a.detach(), g) for a, g in zip(outputs, found, strict=True)]
 
 
 def _tensors(value: Any) -> list[Tensor]:

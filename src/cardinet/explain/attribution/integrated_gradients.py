@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cardinet.blocks.classifier import Classifier
-from cardinet.explain.attribution.method import Method, gradient
+from cardinet.explain.attribution.method import Method, copies_at_once, gradient, score
 
 STEPS = 50
 """The points on the line from the baseline to the picture, by Gauss and Legendre's rule."""
@@ -16,9 +16,11 @@ STEPS = 50
 class IntegratedGradients(Method):
     """The gradient, averaged along the line from the mean colour to the picture, times their difference.
 
-    The baseline is 0 in normalised pixels. The points are computed one after another, so the memory is that of one
-    batch.
+    The baseline is 0 in normalised pixels. As many points of the line are computed at once as memory is given to
+    (`copies_at_once`), so more points take more time and no more memory.
     """
+
+    COMPLETE = True
 
     def maps(self, network: Classifier, pixels: Tensor, classes: Tensor, layer: str) -> Tensor:
         return integrated(network, pixels, classes).sum(1)
@@ -26,15 +28,21 @@ class IntegratedGradients(Method):
 
 def integrated(network: Classifier, pixels: Tensor, classes: Tensor, steps: int = STEPS) -> Tensor:
     """The contribution of every value of the pictures, (B, C, H, W)."""
-    places, weights = np.polynomial.legendre.leggauss(steps)
+    places, weights = (torch.from_numpy(values) for values in np.polynomial.legendre.leggauss(steps))
+    points = list(zip(((1 + places) / 2).tolist(), (weights / 2).tolist(), strict=True))
     total = torch.zeros_like(pixels)
-    for place, weight in zip((1 + places) / 2, weights / 2, strict=True):
-        total += float(weight) * gradient(network, float(place) * pixels, classes)
+    size = copies_at_once(pixels)
+    for start in range(0, steps, size):
+        some = points[start : start + size]
+        line = torch.cat([place * pixels for place, _ in some])
+        found = gradient(network, line, classes.repeat(len(some))).view(len(some), *pixels.shape)
+        for one, (_, weight) in zip(found, some, strict=True):
+            total += weight * one
     return pixels * total
 
 
 def completeness_gap(network: Classifier, pixels: Tensor, classes: Tensor, found: Tensor) -> Tensor:
-    """The sum of the contributions less the change of the logit from the baseline to the picture, (B,)."""
+    """The sum of a picture's contributions less the change of its logit from the baseline to the picture, (B,)."""
     with torch.no_grad():
-        change: Tensor = network(pixels) - network(torch.zeros_like(pixels))
-    return found.flatten(1).sum(1) - change.gather(1, classes[:, None])[:, 0]
+        change = score(network(pixels), classes) - score(network(torch.zeros_like(pixels)), classes)
+    return found.flatten(1).sum(1) - change

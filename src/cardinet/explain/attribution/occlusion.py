@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
 
 from cardinet.blocks.classifier import Classifier
-from cardinet.explain.attribution.method import Method, score
+from cardinet.explain.attribution.method import Method, copies_at_once, score
 
 WINDOWS = 8
 """The side of the window is this share of the picture's side; it moves by half of its side."""
@@ -27,11 +29,15 @@ def occluded(network: Classifier, pixels: Tensor, classes: Tensor, side: int, st
     whole = score(network(pixels), classes)
     total = torch.zeros(len(pixels), height, width, device=pixels.device)
     times = torch.zeros(height, width, device=pixels.device)
-    for top in _places(height, side, stride):
-        for left in _places(width, side, stride):
-            covered = pixels.clone()
-            covered[:, :, top : top + side, left : left + side] = 0
-            fall = whole - score(network(covered), classes)
+    corners = list(itertools.product(_places(height, side, stride), _places(width, side, stride)))
+    size = copies_at_once(pixels)
+    for start in range(0, len(corners), size):
+        some = corners[start : start + size]
+        covered = torch.stack([pixels] * len(some))
+        for copy, (top, left) in zip(covered, some, strict=True):
+            copy[:, :, top : top + side, left : left + side] = 0
+        falls = whole - score(network(covered.flatten(0, 1)), classes.repeat(len(some))).view(len(some), -1)
+        for fall, (top, left) in zip(falls, some, strict=True):
             total[:, top : top + side, left : left + side] += fall[:, None, None]
             times[top : top + side, left : left + side] += 1
     return total / times

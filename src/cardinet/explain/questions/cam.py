@@ -18,7 +18,7 @@ from cardinet.blocks.classifier import Classifier
 from cardinet.data.source import Split
 from cardinet.explain.answer import Answer, Section
 from cardinet.explain.attribution import METHODS
-from cardinet.explain.attribution.method import stage_called, stages
+from cardinet.explain.attribution.method import layer_called, layers_of
 from cardinet.explain.batches import KeptBatches
 from cardinet.explain.figures import Chart, Line, Picture, Sheet, Table
 from cardinet.explain.map_checks import probabilities_along, sanity
@@ -56,8 +56,8 @@ class Cam(Question):
 
     def answer(self, subject: Subject) -> Answer:
         network = replica(subject.network).eval()
-        layer = stage_called(network, self.layer)
         shown = choose(subject, network, self.which, self.pictures)
+        layer = layer_called(network, self.layer, shown.pixels)
         method = METHODS[self.method]
         found = [_maps(network, self.method, shown, classes, layer) for classes in shown.asked]
         top = statistics.median(float(one.max()) for one in found[0])  # one strong map must not darken all others
@@ -68,7 +68,7 @@ class Cam(Question):
         bar = Picture(scale_bar(), SIDE, 12, ["0", f"{top:.3g} and more"])
         sheet = Sheet(f"{self.method}, {_where(method.LAYERED, layer)}", rows, columns, legend, bar)
         sections = [Section("Where it looks", _text(self.which, len(shown.rows)), [sheet])]
-        if method.LAYERED and len(stages(network)) > 1:
+        if method.LAYERED and len(list(layers_of(network))) > 1:
             sections.append(_strip_section(network, self.method, shown, subject))
         checks, document = _checks(network, self.method, shown, found[0], layer, subject.seed)
         sections.append(checks)
@@ -153,7 +153,7 @@ def _strip_section(network: Classifier, method: str, shown: Shown, subject: Subj
     one = Shown(shown.rows[:1], shown.pixels[:1], shown.labels[:1], shown.chances[:1])
     picture = seen(one.pixels[0], subject.model.preprocessing)
     cells = []
-    for stage in stages(network):
+    for stage in list(layers_of(network)):
         raw = _maps(network, method, one, one.asked[0], stage)[0]
         image = overlaid(picture, raw, float(raw.max()))
         cells.append(Picture(image, SIDE, SIDE, [stage, f"{raw.shape[0]} x {raw.shape[1]}"]))
