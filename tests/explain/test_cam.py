@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from cardinet.base.errors import RequestError
+from cardinet.base.errors import RequestError, WorkError
+from cardinet.data.data_settings import DataSettings
+from cardinet.data.source import open_source
 from cardinet.explain.attribution import METHODS
 from cardinet.explain.figures import Sheet
 from cardinet.explain.job import explain_model
@@ -38,6 +41,17 @@ def test_mistakes_are_wrong_answers_the_surest_first() -> None:
     assert all(row["answer"] != row["truth"] for row in rows)
     sure = [row["probabilities"][row["answer"]] for row in rows]
     assert sure == sorted(sure, reverse=True)
+
+
+def test_no_mistakes_are_said_in_a_sentence() -> None:
+    """The labels are the model's own answers."""
+    model, source = classifier(), open_source("digits", DataSettings(limit=40))
+    name, split = next(iter(source.splits.items()))
+    rows: Any = explain_model("cam", model, source, split=name, which="first", pictures=40).document["pictures"]
+    right = replace(split, labels=np.array([int(row["answer"]) for row in rows], dtype=np.int64))
+    own = replace(source, splits={name: right})
+    with pytest.raises(WorkError, match="None of the 40 answers is wrong"):
+        explain_model("cam", model, own, split=name, which="mistakes")
 
 
 def test_the_same_seed_gives_the_same_answer() -> None:

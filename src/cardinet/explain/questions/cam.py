@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from cardinet.base.errors import WorkError
 from cardinet.base.output_paths import check_new_folder
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.source import Split
@@ -97,7 +98,10 @@ class Shown:
 
 @torch.no_grad()
 def choose(subject: Subject, network: Classifier, which: str, count: int) -> Shown:
-    """The pictures of a sheet. Mistakes are the wrong answers, the surest first; all pictures are answered for it."""
+    """The pictures of a sheet. Mistakes are the wrong answers, the surest first; all pictures are answered for it.
+
+    Raises WorkError if there is no wrong answer.
+    """
     split = subject.opened.measured.pictures
     rows = np.arange(len(split))
     if which == "mistakes":
@@ -105,6 +109,8 @@ def choose(subject: Subject, network: Classifier, which: str, count: int) -> Sho
         chances = torch.cat([network(pixels).softmax(1) for pixels, _ in batches()])
         sure, answers = chances.max(1)
         wrong = (answers.cpu().numpy() != split.labels).nonzero()[0]
+        if not len(wrong):
+            raise WorkError(f"None of the {len(split):,} answers is wrong; look at others: --set which=random.")
         rows = wrong[np.argsort(-sure.cpu().numpy()[wrong], kind="stable")][:count]
     elif which == "random":
         rows = np.sort(np.random.default_rng(subject.seed).permutation(len(split))[:count])
