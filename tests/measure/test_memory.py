@@ -55,7 +55,12 @@ def test_every_family_is_here() -> None:
     assert len(FAMILIES) == 22
 
 
-@pytest.mark.parametrize("network", FAMILIES.values())
+HUGE = {"multiresnet200_k5"}
+
+
+@pytest.mark.parametrize(
+    "network", [pytest.param(id, marks=pytest.mark.long if id in HUGE else ()) for id in FAMILIES.values()]
+)
 def test_every_family_is_measured(network: str) -> None:
     row = find(network)
     spec = row.spec.but(depths=(1,) * len(row.spec.depths)) if row.family == "Multi-ResNet" else row.spec

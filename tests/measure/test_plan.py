@@ -13,6 +13,7 @@ from cardinet.networks.residual import Residual
 PAPER = (1, 2, 4, 8, 32)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("budget", "widths"), [("params", [64, 40, 24, 14, 4]), ("macs", [64, 40, 24, 13, 4])])
 def test_base_widths_of_the_paper(budget: str, widths: list[int]) -> None:
     seen: list[tuple[int, int]] = []

@@ -95,6 +95,7 @@ REASONS = {
 }
 
 
+@pytest.mark.long
 def test_the_grid() -> None:
     """How many of all combinations have a meaning, which is decided here too, and why the others have none."""
     assert len(GRID) == 67_500

@@ -285,6 +285,7 @@ def test_what_has_no_meaning_is_refused_with_the_fix(name: str) -> None:
 STREAMS = MergeAndRun(depths=(1, 2), widths=(4, 8), num_classes=3)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace")
 @pytest.mark.parametrize("spec", [STREAMS, STREAMS.but(join="concatenate", shallow="identity")], ids=["add", "cat"])
 def test_streams_run_in_every_way(spec: MergeAndRun) -> None:

@@ -340,6 +340,7 @@ def test_names_of_repositories_and_branches() -> None:
             check_branch(branch)
 
 
+@pytest.mark.long
 def test_every_family_has_a_card() -> None:
     rows = [next(iter(family.rows.values())) for family in FAMILIES if family.rows]
     for row in rows:

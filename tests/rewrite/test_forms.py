@@ -112,6 +112,7 @@ def test_round_trip_returns_the_exact_tensors(name: str) -> None:
     assert {t.data_ptr() for t in found.values()}.isdisjoint(t.data_ptr() for t in expected.values())
 
 
+@pytest.mark.long
 def test_names_and_shapes_are_those_of_the_built_form() -> None:
     spec = find("resnext50_32x4d").spec
     for form in ("a", "b"):

@@ -140,7 +140,7 @@ def test_no_room_for_the_first_checkpoint(disk: Path, capsys: pytest.CaptureFixt
     assert os.listdir(disk) == ["filler"]
 
 
-@pytest.mark.parametrize("seconds", [0, 1e6])
+@pytest.mark.parametrize("seconds", [0, pytest.param(1e6, marks=pytest.mark.long)])
 @pytest.mark.parametrize("inside", [".", "checkpoints"])
 def test_read_only_from_a_step_on(tmp_path: Path, whole: Path, mounts: Mounts, inside: str, seconds: float) -> None:
     """A bind mount over the run's folder, or over its checkpoints alone, that is made read-only at step 21."""

@@ -60,6 +60,7 @@ def rank(row: dict[str, Any]) -> tuple[float, int]:
     return row["error"], -row["step"]
 
 
+@pytest.mark.long
 def test_without_validation_nothing_is_selected(tmp_path: Path) -> None:
     """The test split is evaluated for the eye alone; the last weights are kept although others tested better."""
     run = run_with(tmp_path / "run", ("train", "test"))
@@ -75,6 +76,7 @@ def test_without_validation_nothing_is_selected(tmp_path: Path) -> None:
     assert model(run) == parameters(run.last)
 
 
+@pytest.mark.long
 def test_the_test_split_changes_no_choice(tmp_path: Path) -> None:
     """With and without a test split beside validation the same weights are kept."""
     short = RESTLESS | {"length": "40 steps"}
