@@ -10,13 +10,15 @@ import pytest
 
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import open_source
+from cardinet.explain.figures import Bar, Bars
 from cardinet.explain.job import answer
 from cardinet.explain.request import Request, resolve
-from cardinet.report.explain_page import page, write_page
+from cardinet.report.explain_page import figure_html, page, write_page
 from explain.models import TINY, classifier
 
 ASKED: dict[str, tuple[str, ...]] = {
     "paths": ("pictures=4", "draws=2"),
+    "lesion": ("estimate=20", "draws=1", "counts=2", "pictures=20"),
     "attention": (),
     "gradients": ("pictures=4", "lines=1", "points=32", "depths=2"),
 }
@@ -74,4 +76,18 @@ def test_pages_are_whole_and_escaped(question: str, tmp_path: Path) -> None:
 
 
 def test_number_of_questions() -> None:
-    assert len(ASKED) == 3
+    assert len(ASKED) == 4
+
+
+def test_the_series_and_the_level_of_bars_are_named_below_them() -> None:
+    bars = [Bar("layer1.0", 0.2), Bar("layer1.0", 0.1, series=1)]
+    drawn = figure_html(Bars("Error", "unit", "error", bars, ("as is", "again"), format="percent", level=(0.05, EVIL)))
+    html = str(drawn)
+    inside, below = html.split("</svg>")
+    assert (inside.count('class="fill s1"'), inside.count('class="fill s2"')) == (1, 1)
+    assert '<span class="swatch s1"></span>as is' in below
+    assert '<span class="swatch s2"></span>again' in below
+    assert "&lt;script&gt;" in below
+    assert EVIL not in html
+    alone = str(figure_html(Bars("Share", "length", "share", bars[:1])))
+    assert "legend" not in alone

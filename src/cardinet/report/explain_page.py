@@ -17,7 +17,7 @@ from cardinet.explain.figures import Bars, Chart, Dots, Figure, HeatMap, Scatter
 from cardinet.explain.request import Asked
 from cardinet.networks.registry import named_network
 from cardinet.report.dots import draw_dots
-from cardinet.report.figures import draw_bars, draw_chart, draw_heat_map, draw_scatter, is_wide, written
+from cardinet.report.figures import bars_legend, draw_bars, draw_chart, draw_heat_map, draw_scatter, is_wide, written
 from cardinet.report.page import enlarged
 from cardinet.report.templating import environment
 
@@ -80,7 +80,8 @@ def figure_html(figure: Figure) -> Markup:
     else:
         note = Markup(' <span class="note">{}</span>').format(figure.note) if figure.note else ""
         caption = Markup("<figcaption>{}{}</figcaption>").format(figure.title, note)
-        inner = Markup('<figure class="chart">{}{}</figure>').format(caption, DRAWN[type(figure)](figure))
+        legend = bars_legend(figure) if isinstance(figure, Bars) else Markup("")
+        inner = Markup('<figure class="chart">{}{}{}</figure>').format(caption, DRAWN[type(figure)](figure), legend)
     return Markup('<div class="answer{}">{}</div>').format(wide, inner)
 
 

@@ -107,9 +107,24 @@ def draw_bars(figure: Bars) -> Markup:
     if figure.level is not None:
         at = down(figure.level[0])
         parts.append(Markup('<path class="mark" d="M{},{:.1f}H{:.1f}"/>').format(LEFT, at, LEFT + width))
-        name = Markup('<text class="tick ink" x="{:.1f}" y="{:.1f}">{}</text>')
-        parts.append(name.format(LEFT + width, at - 5, figure.level[1]))
     return svg(WIDTH, HEIGHT, f"{figure.title}: {figure.y} by {figure.x}.", parts)
+
+
+def bars_legend(figure: Bars) -> Markup:
+    """The colours of several series, and the name of the dotted level; empty if there is nothing to explain.
+
+    It stands below the bars, which would hide a name among them.
+    """
+    several = len(figure.series) > 1
+    parts = [
+        Markup('<span class="entry"><span class="swatch s{}"></span>{}</span>').format(_colour(i, 2), name)
+        for i, name in enumerate(figure.series if several else ())
+    ]
+    if figure.level is not None:
+        value, name = figure.level
+        text = f"{name}, {written(value, figure.format)}"
+        parts.append(Markup('<span class="entry"><span class="dotted"></span>{}</span>').format(text))
+    return Markup('<p class="legend">{}</p>').format(Markup("").join(parts)) if parts else Markup("")
 
 
 def _value_axis(y: Scale, down: Callable[[float], float], width: float, tick: Callable[[float], str]) -> list[Markup]:
