@@ -198,6 +198,7 @@ def test_statistics_estimated_again_are_the_averages_over_the_batches() -> None:
     torch.testing.assert_close(first.running_var, variances)
     assert not any(module.training for module in made.modules())
     assert all(a is b for a, b in zip(network.parameters(), made.parameters(), strict=True))
+    assert not any(a is b for a, b in zip(network.buffers(), made.buffers(), strict=True))
     with pytest.raises(WorkError, match="at least 2 pictures"):
         reestimated(network, [torch.zeros(1, 1, 1, 1)])
 
@@ -207,11 +208,11 @@ def test_batches_of_statistics_are_nearly_equal() -> None:
     assert [len(part) for part in statistics_batches(torch.zeros(5, 1))] == [5]
 
 
-def test_a_replica_shares_its_parameters_and_nothing_else() -> None:
+def test_a_replica_shares_its_parameters_and_buffers_and_no_module() -> None:
     network = drawn(TINY)
-    made = replica(network, own_buffers=True)
+    made = replica(network)
     assert all(a is b for a, b in zip(network.parameters(), made.parameters(), strict=True))
-    assert all(a is not b for a, b in zip(network.buffers(), made.buffers(), strict=True))
+    assert all(a is b for a, b in zip(network.buffers(), made.buffers(), strict=True))
     assert all(a is not b for a, b in zip(network.modules(), made.modules(), strict=True))
 
 

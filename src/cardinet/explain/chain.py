@@ -6,7 +6,7 @@ from it on, so an experiment on every unit computes what lies before only once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,19 +31,24 @@ class State:
 
 
 def _cloned(value: Any) -> Any:
+    """A copy of a map, or of the maps of several streams. A list of maps is only read (`DenseBlock`): it stays."""
     if isinstance(value, Tensor):
         return value.clone()
-    return type(value)(_cloned(one) for one in value)
+    return value if isinstance(value, list) else type(value)(_cloned(one) for one in value)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step: its name in the network, its stage (the direct child that it is in), its module, and what it does."""
+    """One step: its name in the network, its stage (the direct child that it is in), its module, and what it does.
+
+    A step that is no `unit` keeps, splits or joins maps, or is the head.
+    """
 
     name: str
     stage: str
     module: nn.Module
     run: Callable[[State], State]
+    unit: bool = True
 
 
 @dataclass
@@ -57,6 +62,19 @@ class Chain:
         for step in self.steps[start:stop]:
             state = step.run(state)
         return state
+
+    def before(self, x: Tensor, wanted: Container[int]) -> Iterator[tuple[int, State]]:
+        """The number of each wanted step with the state before it, in turn; the number after the last has the logits.
+
+        Only one state is in memory. It is valid until the next one is asked for.
+        """
+        state = State(x).fresh()
+        for i, step in enumerate(self.steps):
+            if i in wanted:
+                yield i, state
+            state = step.run(state)
+        if len(self.steps) in wanted:
+            yield len(self.steps), state
 
     def states(self, x: Tensor) -> list[State]:
         """The state before every step, and after the last one, whose `x` are the logits."""
@@ -78,41 +96,36 @@ def chain_of(network: Classifier) -> Chain:
     for name in network.body_names:
         child = network.get_submodule(name)
         if name in network.joins:
-            steps.append(_step(name, name, child, _joined(child, network.joins[name])))
+            steps.append(Step(name, name, child, _joined(child, network.joins[name]), unit=False))
         else:
             steps += _steps_of(name, child)
         if name in read_again:
-            steps.append(_step(name, name, child, _keep(name)))
-    steps.append(_step("head", "head", network, lambda state: State(network.forward_head(state.x))))
+            steps.append(Step(f"{name}, kept", name, nn.Identity(), _keep(name), unit=False))
+    head = nn.ModuleList(network.get_submodule(name) for name in network.head_names)
+    steps.append(Step("head", "head", head, lambda state: State(network.forward_head(state.x)), unit=False))
     return Chain(steps)
 
 
 def _steps_of(name: str, child: nn.Module) -> Iterator[Step]:
     """The steps of a direct child of the body."""
     if isinstance(child, LevelStage):
-        yield _step(f"{name}.entry", name, child, _entered(child, name))
-        for inner, unit in _units(child.units):
-            yield _step(f"{name}.units.{inner}", name, unit, _through(unit))
+        yield Step(f"{name}.entry", name, nn.Identity(), _entered(child, name), unit=False)
+        for inner, unit in child.units.named_children():
+            yield Step(f"{name}.units.{inner}", name, unit, _through(unit))
         if child.level is not None:
-            yield _step(f"{name}.level", name, child.level, _levelled(child.level, name))
+            yield Step(f"{name}.level", name, child.level, _levelled(child.level, name), unit=False)
     elif isinstance(child, DenseBlock):
-        yield _step(f"{name}.entry", name, child, lambda state: replace(state, x=[state.x]))
+        yield Step(f"{name}.entry", name, nn.Identity(), lambda state: replace(state, x=[state.x]), unit=False)
         for inner, layer in child.named_children():
-            yield _step(f"{name}.{inner}", name, layer, _dense(layer))
-        yield _step(f"{name}.end", name, child, lambda state: replace(state, x=torch.cat(state.x, 1)))
+            yield Step(f"{name}.{inner}", name, layer, _dense(layer))
+        yield Step(
+            f"{name}.end", name, nn.Identity(), lambda state: replace(state, x=torch.cat(state.x, 1)), unit=False
+        )
     elif type(child).forward is nn.Sequential.forward:
-        for inner, unit in _units(child):
-            yield _step(f"{name}.{inner}", name, unit, _through(unit))
+        for inner, unit in child.named_children():
+            yield Step(f"{name}.{inner}", name, unit, _through(unit))
     else:
-        yield _step(name, name, child, _through(child))
-
-
-def _units(stage: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    return stage.named_children()
-
-
-def _step(name: str, stage: str, module: nn.Module, run: Callable[[State], State]) -> Step:
-    return Step(name, stage, module, run)
+        yield Step(name, name, child, _through(child))
 
 
 def _through(module: nn.Module) -> Callable[[State], State]:

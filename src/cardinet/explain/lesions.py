@@ -1,25 +1,21 @@
 """The error of a network after some of its units were deleted or exchanged.
 
-Every variation of the network is a replica that shares its parameters. For a batch the unchanged network runs once, and
-each variation continues from the state before its first change. With training pictures the BN statistics behind the
-first change are estimated again.
+For a batch the unchanged network runs once, and each variation continues from the state before its first change. With
+training pictures the BN statistics behind the first change are estimated again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cardinet.blocks.classifier import Classifier
-from cardinet.explain.batch_norm import estimating, norms_in
-from cardinet.explain.chain import State, chain_of
-from cardinet.explain.switches import replica
-from cardinet.explain.units import Editable, editable
+from cardinet.explain.batch_norm import Estimates, norms_in
+from cardinet.explain.chain import State
+from cardinet.explain.units import Changed, Editable
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Gives the batches anew: normalised pictures (B, C, H, W) and their classes (B,)."""
@@ -49,67 +45,56 @@ class Score:
 
 @dataclass
 class Variation:
-    """A changed network: what was done, its score with the file's statistics, and with estimated ones if asked.
+    """A changed network, its score with the file's statistics, and with estimated ones if they were asked for."""
 
-    `edited` has the file's statistics. `twin` has the same change, and gets the estimated ones.
-    """
-
-    label: str
-    edited: Editable
-    twin: Editable
-    start: int
+    changed: Changed
     as_is: Score = field(default_factory=Score)
     estimated: Score | None = None
 
+    @property
+    def start(self) -> int:
+        return self.changed.start
 
-Edit = Callable[[Editable], int]
-"""Changes an editable network, and returns the first step that is changed."""
+    def logits(self, state: State) -> Tensor:
+        """The logits from the state before the first change."""
+        return self.changed.chain.logits(state, self.start)
 
 
-def variations(network: Classifier, edits: Iterable[tuple[str, Edit]]) -> list[Variation]:
-    """A variation of the network for each edit, by its label."""
-    found = []
-    for label, edit in edits:
-        edited, twin = editable(network), editable(network)
-        edit(twin)
-        found.append(Variation(label, edited, twin, edit(edited)))
-    return found
+def estimates_of(changed: Changed) -> Estimates:
+    """Statistics for the norms behind the first change; those before it see what they saw in training."""
+    return Estimates(norms_in(step.module for step in changed.chain.steps[changed.start :]))
 
 
 def measure(
-    network: Classifier,
-    changed: Sequence[Variation],
+    found: Editable,
+    changed: Sequence[Changed],
     test: Batches,
     train: Batches | None,
     progress: Callable[[int], None] = lambda pictures: None,
-) -> None:
-    """Score every variation on the test pictures, with the file's statistics and, given `train`, with estimated ones.
+) -> list[Variation]:
+    """Score changed networks on the test pictures, with the file's statistics and, given `train`, with estimated ones.
 
-    `progress` is called with the pictures of each batch. The network is not changed.
+    All batches of `train` have one weight. `progress` is called with the pictures of each batch.
     """
-    whole = chain_of(replica(network).eval())
+    by_start: dict[int, list[tuple[Variation, Estimates | None]]] = {}
+    every = [Variation(one) for one in changed]
+    for one in every:
+        by_start.setdefault(one.start, []).append((one, None if train is None else estimates_of(one.changed)))
     with torch.inference_mode():
-        if train is not None:
-            _estimate(changed, (whole.states(pixels) for pixels, _ in train()), progress)
+        for pixels, _ in () if train is None else train():
+            for start, state in found.chain.before(pixels, by_start):
+                for one, estimates in by_start[start]:
+                    assert estimates is not None
+                    with estimates.collecting():
+                        one.logits(state)
+            progress(len(pixels))
         for pixels, labels in test():
-            states = whole.states(pixels)
-            for one in changed:
-                one.as_is.add(one.edited.chain.logits(states[one.start], one.start), labels)
-                if train is not None:
-                    one.estimated = one.estimated or Score()
-                    one.estimated.add(one.twin.chain.logits(states[one.start], one.start), labels)
+            for start, state in found.chain.before(pixels, by_start):
+                for one, estimates in by_start[start]:
+                    one.as_is.add(one.logits(state), labels)
+                    if estimates is not None:
+                        one.estimated = one.estimated or Score()
+                        with estimates.used():
+                            one.estimated.add(one.logits(state), labels)
             progress(len(labels))
-
-
-def _estimate(
-    changed: Sequence[Variation], batches: Iterable[Sequence[State]], progress: Callable[[int], None]
-) -> None:
-    """Estimate the statistics of every twin behind its first change."""
-    with ExitStack() as stack:
-        for one in changed:
-            modules = [step.module for step in one.twin.chain.steps[one.start : -1]]
-            stack.enter_context(estimating(norms_in(modules)))
-        for states in batches:
-            for one in changed:
-                one.twin.chain.logits(states[one.start], one.start)
-            progress(len(states[0].x))
+    return every

@@ -1,68 +1,64 @@
-"""Random changes of the units of a network: several deleted, a few kept, pairs exchanged."""
+"""Random changes of the units of a network: several deleted, so that only some are kept, and pairs exchanged."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import groupby
+from itertools import combinations
+from math import comb
 
 import numpy as np
 
-from cardinet.explain.lesions import Edit
-from cardinet.explain.units import Editable
+from cardinet.explain.units import Changed, Editable
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One random change: its label, its place on the axis (a number of units, or Kendall's tau), and the edit."""
+    """One random change, and its place on the axis: the number of deleted units, or Kendall's tau."""
 
-    label: str
     x: float
-    edit: Edit
-
-
-Experiment = Callable[[Editable, random.Random, int, int], list[Choice]]
-"""Gives the changes of an experiment: of an editable network, by a generator, for so many numbers and draws."""
+    changed: Changed
 
 
 def deletions(found: Editable, chooser: random.Random, counts: int, draws: int) -> list[Choice]:
-    """Delete k units at random, for several k."""
-    return [
-        Choice(f"{k} deleted", k, partial(delete, chosen=tuple(chooser.sample(range(len(found.units)), k))))
-        for k in _numbers(len(found.units), counts)
-        for _ in range(draws)
-    ]
+    """Delete k units at random, for k = 0, about `counts` numbers up to all but one, and all.
 
-
-def keepings(found: Editable, chooser: random.Random, counts: int, draws: int) -> list[Choice]:
-    """Delete all units but k at random, for several k."""
-    every = range(len(found.units))
-    choices = []
-    for k in _numbers(len(found.units), counts):
-        for _ in range(draws):
-            kept = chooser.sample(every, k)
-            choices.append(Choice(f"{k} kept", k, partial(delete, chosen=tuple(i for i in every if i not in kept))))
-    return choices
+    To keep the branches of n - k random units is the same. Draws of one k differ; if there are fewer choices than
+    draws, each is made once.
+    """
+    units = len(found.units)
+    numbers = [0, *_numbers(units - 1, counts), units]
+    return [Choice(k, found.deleted(chosen)) for k in numbers for chosen in _subsets(units, k, draws, chooser)]
 
 
 def exchanges(found: Editable, chooser: random.Random, counts: int, draws: int) -> list[Choice]:
-    """Exchange pairs of units of one shape; the axis is Kendall's tau of the order of all units."""
-    alike = [list(group) for _, group in groupby(range(len(found.units)), lambda i: _place(found, i))]
-    groups = [[i for i in group if found.units[i].keeps_shape] for group in alike]
-    groups = [group for group in groups if len(group) > 1]
-    choices: list[Choice] = []
+    """Exchange pairs of units of one shape; the axis is Kendall's tau of the order of all units. Empty without pairs.
+
+    The first choice is the trained order.
+    """
+    groups = alike(found)
     if not groups:
-        return choices
+        return []
+    order = list(range(len(found.units)))
+    choices = [Choice(1.0, found.reordered(order))]
     for swaps in _numbers(sum(map(len, groups)), counts):
         for _ in range(draws):
             order = list(range(len(found.units)))
             for _ in range(swaps):
                 a, b = chooser.sample(chooser.choice(groups), 2)
                 order[a], order[b] = order[b], order[a]
-            choices.append(Choice(f"{swaps} exchanges", tau(order), partial(_reorder, order=order)))
+            choices.append(Choice(tau(order), found.reordered(order)))
     return choices
+
+
+def alike(found: Editable) -> list[list[int]]:
+    """The units, by their index, that can stand at each other's places: at least two of one shape, which they keep."""
+    groups: dict[object, list[int]] = {}
+    for i, unit in enumerate(found.units):
+        if unit.keeps_shape:
+            groups.setdefault((unit.shapes, len(unit.steps)), []).append(i)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def tau(order: Sequence[int]) -> float:
@@ -72,19 +68,16 @@ def tau(order: Sequence[int]) -> float:
     return float(kendalltau(range(len(order)), order).statistic)
 
 
-def _place(found: Editable, i: int) -> tuple[str, int]:
-    return found.units[i].stage, len(found.units[i].steps)
-
-
-def delete(edited: Editable, chosen: Sequence[int]) -> int:
-    """Delete units by their index, as an `Edit`."""
-    return edited.delete(chosen)
-
-
-def _reorder(edited: Editable, order: Sequence[int]) -> int:
-    return edited.reorder(order)
-
-
 def _numbers(most: int, counts: int) -> list[int]:
     """About `counts` numbers from 1 to `most`, evenly spread."""
-    return sorted({round(value) for value in np.linspace(1, most, min(counts, most))})
+    return sorted({round(value) for value in np.linspace(1, most, min(counts, most))}) if most else []
+
+
+def _subsets(units: int, k: int, draws: int, chooser: random.Random) -> list[tuple[int, ...]]:
+    """Different choices of k units, each in order."""
+    if comb(units, k) <= draws:
+        return [*combinations(range(units), k)]
+    found: dict[tuple[int, ...], None] = {}
+    while len(found) < draws:
+        found[tuple(sorted(chooser.sample(range(units), k)))] = None
+    return [*found]

@@ -23,9 +23,9 @@ N = TypeVar("N", bound=nn.Module)
 Side = Literal["both", "shortcut", "branch"]
 
 
-def replica(network: N, *, own_buffers: bool = False) -> N:
-    """A copy of a network that shares its parameters, and its buffers too unless the copy needs its own."""
-    shared: list[Tensor] = [*network.parameters(), *(() if own_buffers else network.buffers())]
+def replica(network: N) -> N:
+    """A copy of a network that shares its parameters and buffers; `batch_norm.Estimates` gives it other statistics."""
+    shared: list[Tensor] = [*network.parameters(), *network.buffers()]
     return copy.deepcopy(network, {id(tensor): tensor for tensor in shared})
 
 

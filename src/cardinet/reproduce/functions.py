@@ -121,16 +121,13 @@ def error_of(run: Trained, network: nn.Module, passes: int = 1) -> float:
 
 def errors_after_deletions(run: Trained) -> list[float]:
     """The test error of a run after the deletion of each single unit that keeps the shape."""
-    from cardinet.explain.lesions import measure, variations
-    from cardinet.explain.random_lesions import delete
+    from cardinet.explain.lesions import measure
     from cardinet.explain.units import editable
 
-    network = run.network()
-    chosen = [i for i, unit in enumerate(editable(network).units) if unit.keeps_shape]
-    changed = variations(network, [(str(i), partial(delete, chosen=(i,))) for i in chosen])
+    found = editable(run.network())
+    changed = [found.deleted([i]) for i, unit in enumerate(found.units) if unit.keeps_shape]
     batches = [(batch.pixels, batch.labels) for batch in batches_of(run, "test")]
-    measure(network, changed, lambda: batches, None)
-    return [variation.as_is.error for variation in changed]
+    return [variation.as_is.error for variation in measure(found, changed, lambda: batches, None)]
 
 
 def batches_of(run: Trained, split: str, pictures: int = BATCH_OF_TEST) -> Iterator[Batch]:

@@ -7,30 +7,26 @@ file, as in the paper, and with statistics that are estimated again for the chan
 from __future__ import annotations
 
 import random
-import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from cardinet.base.errors import RequestError
+from cardinet.base.errors import Findings, RequestError
 from cardinet.blocks.classifier import Classifier
 from cardinet.evaluate.matching import check_classes
 from cardinet.evaluate.opening import read_model
-from cardinet.explain.answer import Answer, Section
+from cardinet.explain.answer import Answer
+from cardinet.explain.batch_norm import even_size
 from cardinet.explain.batches import KeptBatches, drawn
-from cardinet.explain.figures import Bar, Bars, Chart, Figure, Format, Line, Point, Table
-from cardinet.explain.lesions import Edit, Score, Variation, measure, variations
+from cardinet.explain.lesion_page import Drawn, EachUnit, Lesions, document, lead, limits, sections, strip
+from cardinet.explain.lesions import Variation, measure
 from cardinet.explain.question import Question, Subject
-from cardinet.explain.random_lesions import Experiment, delete, deletions, exchanges, keepings
-from cardinet.explain.units import Unit, editable
+from cardinet.explain.random_lesions import deletions, exchanges
+from cardinet.explain.units import Changed, Editable, editable
 
-DELETED = "So many units are deleted at random; each number is drawn several times."
-KEPT = "Only so many units keep their branch, drawn at random; of all others only the shortcut passes."
-EXCHANGED = "Pairs of units of one stage and shape change places; tau is 1 for the trained order."
-AS_IS, ESTIMATED = "file's statistics", "estimated again"
+NOTHING = "no unit can be deleted: all change the shape and have no shortcut."
 
 
 class Lesion(Question):
@@ -42,147 +38,102 @@ class Lesion(Question):
     """The training pictures from which the BN statistics of a changed network are estimated; 0: they are not."""
 
     draws: Annotated[int, Field(ge=1, le=1000)] = 5
-    """The random choices for each number of deleted, kept or exchanged units."""
+    """The random choices for each number of deleted or exchanged units."""
 
-    counts: Annotated[int, Field(ge=2, le=100)] = 6
-    """How many different numbers of deleted, kept and exchanged units are tried."""
+    counts: Annotated[int, Field(ge=2, le=1000)] = 8
+    """How many different numbers of deleted units are tried between none and all, and how many of exchanges."""
 
     pictures: Annotated[int, Field(ge=1)] = 1000
     """The pictures of the random experiments, drawn from the split; the deletion of each unit uses the whole split."""
 
     contrast: str | None = None
-    """A second model, such as a plain network of the same depth, whose units are deleted on the same pictures."""
+    """A run folder or model file, such as a plain network of the same depth, for the same charts and pictures."""
 
     def problems(self, network: Classifier) -> list[str]:
-        return [] if editable(network).units else ["no unit can be deleted: all change the shape."]
+        return [] if editable(network).units else [NOTHING]
+
+    def check(self) -> None:
+        if self.contrast is not None:
+            read_model(self.contrast)
 
     def answer(self, subject: Subject) -> Answer:
-        test = KeptBatches(subject, subject.opened.measured.pictures)
-        train = self._training_pictures(subject)
-        single = each_unit(subject, subject.network, test, train, "deleting each unit")
-        other = self._contrast(subject, test)
-        few = KeptBatches(subject, drawn(test.split, self.pictures, subject.seed))
-        run = partial(self._random, subject, few, train)
-        base, units = self._base(subject, few), len(single.units)
-        several = run(deletions, "deleting several")
-        kept = run(keepings, "keeping a few")
-        moved = run(exchanges, "exchanging")
-        sections = [
-            _each_section(single, other, test.count),
-            _random_section("Several units deleted", "deleted units", several, few.count, DELETED, (0, base)),
-            _random_section("Only some units kept", "kept branches", kept, few.count, KEPT, (units, base)),
-            _random_section("Units exchanged", "Kendall's tau of the order", moved, few.count, EXCHANGED, (1, base)),
-        ]
-        document = {
-            "pictures": test.count,
-            "random_pictures": few.count,
-            "each": single.document(),
-            "contrast": None if other is None else other.document(),
-            "delete": [one.document() for one in several],
-            "keep": [one.document() for one in kept],
-            "exchange": [one.document() for one in moved],
-        }
-        return Answer("Lesions", _lead(single, other), sections, document, _strip(single, other), _limits(train))
+        contrast = self._contrast(subject)
+        own = self._lesions(subject, editable(subject.network), "")
+        other = None if contrast is None else self._lesions(*contrast, "contrast: ")
+        return Answer(
+            "Lesions",
+            lead(own, other),
+            sections(own, other),
+            document(own, other),
+            strip(own, other),
+            limits(self._trains(subject)),
+        )
 
-    def _training_pictures(self, subject: Subject) -> KeptBatches | None:
-        """The training pictures for the statistics, if there are any and they are asked for."""
-        source = subject.opened.source
-        if not self.estimate or source is None or "train" not in source.splits:
-            return None
-        return KeptBatches(subject, drawn(source.splits["train"], self.estimate, subject.seed))
-
-    def _contrast(self, subject: Subject, test: KeptBatches) -> EachUnit | None:
-        """The deletion of each unit of the second model. Raises RequestError for another model than can be compared."""
+    def _contrast(self, subject: Subject) -> tuple[Subject, Editable] | None:
+        """The second model, asked about the same pictures. Raises RequestError with all reasons if it cannot be."""
         if self.contrast is None:
             return None
-        model = read_model(self.contrast, str(test.device))
-        source = subject.opened.source
+        findings, found, source = Findings(), None, subject.opened.source
         assert source is not None
-        check_classes(model, source)
-        if model.preprocessing != subject.model.preprocessing:
-            raise RequestError(f"contrast = {self.contrast}: it has another preprocessing, so the pictures differ.")
-        assert isinstance(model.network, Classifier)
-        return each_unit(subject, model.network, test, None, "deleting each unit of the contrast")
+        model = read_model(self.contrast, str(subject.device))
+        with findings:
+            check_classes(model, source)
+        with findings:
+            if not isinstance(model.network, Classifier):
+                raise RequestError(f"{type(model.network).__name__} is not a network of Cardinet, so it has no units.")
+            found = editable(model.network)
+            if not found.units:
+                raise RequestError(NOTHING)
+        if findings:
+            raise RequestError(*(f"contrast = {self.contrast}: {one}" for e in findings.errors for one in e.findings))
+        assert found is not None
+        return replace(subject, opened=replace(subject.opened, model=model), name=self.contrast, run=None), found
 
-    def _base(self, subject: Subject, test: KeptBatches) -> float:
-        """The error of the whole network on the pictures of the random experiments."""
-        (whole,) = variations(subject.network, [("whole", lambda edited: edited.delete(()))])
-        measure(subject.network, [whole], test, None)
-        return whole.as_is.error
+    def _trains(self, subject: Subject) -> bool:
+        """Whether statistics are estimated: they are asked for, and there are training pictures."""
+        source = subject.opened.source
+        return self.estimate > 0 and source is not None and "train" in source.splits
 
-    def _random(
-        self, subject: Subject, test: KeptBatches, train: KeptBatches | None, experiment: Experiment, what: str
-    ) -> list[Drawn]:
-        """The scores of a random experiment."""
-        chooser = random.Random(f"{subject.seed}, {what}")
-        chosen = experiment(editable(subject.network), chooser, self.counts, self.draws)
-        changed = variations(subject.network, [(one.label, one.edit) for one in chosen])
-        _measure(subject, subject.network, changed, test, train, what)
-        return [Drawn(one.x, found.as_is, found.estimated) for one, found in zip(chosen, changed, strict=True)]
+    def _lesions(self, subject: Subject, found: Editable, whose: str) -> Lesions:
+        """All experiments on a model."""
+        test, train = KeptBatches(subject, subject.opened.measured.pictures), self._training_pictures(subject)
+        each = [found.deleted(()), *(found.deleted([i]) for i in range(len(found.units)))]
+        whole, *without = _measured(subject, found, each, test, train, f"{whose}deleting each unit")
+        few = KeptBatches(subject, drawn(test.split, self.pictures, subject.seed))
+        chooser = random.Random(f"{subject.seed}, lesions")
+        deleted = deletions(found, chooser, self.counts, self.draws)
+        moved = exchanges(found, chooser, self.counts, self.draws)
+        choices = [*deleted, *moved]
+        changed = [one.changed for one in choices]
+        scored = _measured(subject, found, changed, few, train, f"{whose}deleting several, exchanging")
+        points = [Drawn(one.x, score.as_is, score.estimated) for one, score in zip(choices, scored, strict=True)]
+        return Lesions(
+            EachUnit(whole, found.units, without, found.fixed, len(found.chain.steps)),
+            points[: len(deleted)],
+            points[len(deleted) :],
+            test.count,
+            few.count,
+            0 if train is None else train.count,
+        )
 
-
-@dataclass(frozen=True)
-class EachUnit:
-    """The score of the whole network, and after the deletion of each unit by name."""
-
-    whole: Score
-    whole_estimated: Score | None
-    units: Sequence[Unit]
-    deleted: Sequence[Variation]
-    fixed: Sequence[str]
-
-    @property
-    def keeping_shape(self) -> list[Variation]:
-        """The deletions of units whose input and output have one shape."""
-        return [one for unit, one in zip(self.units, self.deleted, strict=True) if unit.keeps_shape]
-
-    def document(self) -> Mapping[str, object]:
-        """Plain data."""
-        rows = [
-            {
-                "unit": one.label,
-                "stage": unit.stage,
-                "keeps_shape": unit.keeps_shape,
-                **_figures(one.as_is, one.estimated),
-            }
-            for unit, one in zip(self.units, self.deleted, strict=True)
-        ]
-        return {"whole": _figures(self.whole, self.whole_estimated), "units": rows, "fixed": list(self.fixed)}
+    def _training_pictures(self, subject: Subject) -> KeptBatches | None:
+        """The training pictures for the statistics, in nearly equal batches."""
+        source = subject.opened.source
+        if source is None or not self._trains(subject):
+            return None
+        few = drawn(source.splits["train"], self.estimate, subject.seed)
+        return KeptBatches(replace(subject, batch_size=even_size(len(few), subject.batch_size)), few)
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """The score of one random change at a place on the axis."""
-
-    x: float
-    as_is: Score
-    estimated: Score | None
-
-    def document(self) -> Mapping[str, object]:
-        """Plain data."""
-        return {"x": self.x, **_figures(self.as_is, self.estimated)}
-
-
-def each_unit(
-    subject: Subject, network: Classifier, test: KeptBatches, train: KeptBatches | None, what: str
-) -> EachUnit:
-    """Delete every unit of a network, one at a time."""
-    found = editable(network)
-    edits: list[tuple[str, Edit]] = [("whole", lambda edited: edited.delete(()))]
-    edits += [(unit.name, partial(delete, chosen=(i,))) for i, unit in enumerate(found.units)]
-    whole, *deleted = variations(network, edits)
-    _measure(subject, network, [whole, *deleted], test, train, what)
-    return EachUnit(whole.as_is, whole.estimated, found.units, deleted, found.fixed)
-
-
-def _measure(
+def _measured(
     subject: Subject,
-    network: Classifier,
-    changed: Sequence[Variation],
+    found: Editable,
+    changed: Sequence[Changed],
     test: KeptBatches,
     train: KeptBatches | None,
     what: str,
-) -> None:
+) -> list[Variation]:
+    """The scores of changed networks."""
     total = test.count + (0 if train is None else train.count)
     done = 0
 
@@ -191,111 +142,4 @@ def _measure(
         done += pictures
         subject.progress(what, done, total)
 
-    measure(network, changed, test, train, progress)
-
-
-def _figures(as_is: Score, estimated: Score | None) -> dict[str, object]:
-    found: dict[str, object] = {"error": as_is.error, "loss": as_is.loss}
-    if estimated is not None:
-        found |= {"estimated_error": estimated.error, "estimated_loss": estimated.loss}
-    return found
-
-
-def _lead(single: EachUnit, other: EachUnit | None) -> list[str]:
-    worst = max(single.deleted, key=lambda one: one.as_is.error)
-    text = f"The whole network errs on {_percent(single.whole)}."
-    if keeping := single.keeping_shape:
-        mean = statistics.fmean(one.as_is.error for one in keeping)
-        text += (
-            f" Without one of its {len(keeping)} units that keep the shape it errs on {100 * mean:.2f} % on average."
-        )
-    found = [text, f"The dearest unit is {worst.label}: without it the error is {_percent(worst.as_is)}."]
-    if other is not None and (keeping := other.keeping_shape):
-        mean = statistics.fmean(one.as_is.error for one in keeping)
-        found.append(f"The contrast errs on {_percent(other.whole)}, and without one unit on {100 * mean:.2f} %.")
-    return found
-
-
-def _strip(single: EachUnit, other: EachUnit | None) -> dict[str, str]:
-    errors = [one.as_is.error for one in single.keeping_shape]
-    strip = {"error of the whole": _percent(single.whole)}
-    if errors:
-        strip["without one unit, mean"] = f"{100 * statistics.fmean(errors):.2f} %"
-        strip["without one unit, worst"] = f"{100 * max(errors):.2f} %"
-    if other is not None and (errors := [one.as_is.error for one in other.keeping_shape]):
-        strip["contrast, without one unit"] = f"{100 * statistics.fmean(errors):.2f} %"
-    return strip
-
-
-def _percent(score: Score) -> str:
-    return f"{100 * score.error:.2f} %"
-
-
-def _each_section(single: EachUnit, other: EachUnit | None, count: int) -> Section:
-    series = [AS_IS] if single.whole_estimated is None else [AS_IS, ESTIMATED]
-    bars = []
-    for one in single.deleted:
-        bars.append(Bar(one.label, one.as_is.error))
-        if one.estimated is not None:
-            bars.append(Bar(one.label, one.estimated.error, series=1))
-    level = (single.whole.error, "whole network")
-    figures: list[Figure] = [
-        Bars("Error without each unit", "unit", "error", bars, series, format="percent", level=level),
-    ]
-    if other is not None:
-        theirs = [Bar(one.label, one.as_is.error) for one in other.deleted]
-        level = (other.whole.error, "whole contrast")
-        figures.append(Bars("The contrast without each unit", "unit", "error", theirs, format="percent", level=level))
-    rows = [
-        (one.label, "yes" if unit.keeps_shape else "no", *_values(one))
-        for unit, one in zip(single.units, single.deleted, strict=True)
-    ]
-    columns = ("unit", "keeps the shape", "error", "loss", "error, estimated again", "loss, estimated again")
-    formats: tuple[Format | None, ...] = (None, None, "percent", None, "percent", None)
-    figures.append(Table("Every unit", columns, rows, formats, folded=len(rows) > 12))
-    text = [f"One unit at a time is deleted; {count:,} pictures, each counted once."]
-    if single.fixed:
-        text.append(f"These change the shape and have no shortcut, so they stay: {', '.join(single.fixed)}.")
-    return Section("One unit deleted", text, figures)
-
-
-def _values(one: Variation) -> tuple[float | None, ...]:
-    again = (None, None) if one.estimated is None else (one.estimated.error, one.estimated.loss)
-    return (one.as_is.error, one.as_is.loss, *again)
-
-
-def _random_section(title: str, axis: str, drawn: Sequence[Drawn], count: int, text: str, whole: Point) -> Section:
-    """Lines through the means of the draws at each place, with the range of the draws."""
-    if not drawn:
-        return Section(title, [text])
-    lines = [_line(AS_IS, [(one.x, one.as_is) for one in drawn], whole)]
-    again = [(one.x, one.estimated) for one in drawn if one.estimated is not None]
-    if again:
-        lines.append(_line(ESTIMATED, again, whole))
-    note = f"{count:,} pictures; the band has all draws"
-    return Section(title, [text], [Chart(f"Error: {title.lower()}", axis, "error", lines, note, format="percent")])
-
-
-def _line(label: str, scores: Sequence[tuple[float, Score]], whole: Point) -> Line:
-    places: dict[float, list[float]] = {whole[0]: [whole[1]]}
-    for x, score in scores:
-        places.setdefault(round(x, 2), []).append(score.error)
-    points = sorted(places.items())
-    return Line(
-        label,
-        [(x, statistics.fmean(errors)) for x, errors in points],
-        [(x, min(errors), max(errors)) for x, errors in points],
-        dots=True,
-    )
-
-
-def _limits(train: KeptBatches | None) -> list[str]:
-    found = [
-        "A network with non-linear units has no single path that could be cut out: a kept branch sees the sum of all "
-        "that was kept before it.",
-        "Without a unit the later units see maps that they were not trained on; the estimated statistics mend only the "
-        "means and variances behind the first change.",
-    ]
-    if train is None:
-        found.append("No BN statistics were estimated again: there are no training pictures, or estimate = 0.")
-    return found
+    return measure(found, changed, test, train, progress)
