@@ -7,16 +7,19 @@ distance is near 0 from the first unit on, and its spread falls.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from cardinet.base.errors import WorkError
 from cardinet.blocks.classifier import Classifier
+from cardinet.blocks.levels import Level
 from cardinet.explain.chain import Chain, chain_of
 from cardinet.explain.switches import replica
+from cardinet.explain.units import map_shapes
 
 
 @dataclass(frozen=True)
@@ -32,58 +35,79 @@ class Distance:
     spread: float
 
 
-def stages_of(chain: Chain, states: Sequence[Any]) -> dict[str, list[int]]:
-    """For each stage the numbers of its states after a unit, where all have the shape of the last one; at least two."""
+def stages_of(network: Classifier) -> dict[str, list[int]]:
+    """The numbers of the states after the units of each stage (`Chain.before`); all of a stage have one shape.
+
+    A stage has at least two. The last one is the end of the stage, behind its own shortcut if it has one.
+    """
+    chain, shapes = chain_of(network), map_shapes(network)
+    return _stages(chain, shapes)
+
+
+def _stages(chain: Chain, shapes: list[Any]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for i, step in enumerate(chain.steps):
-        if step.stage.startswith("layer") and step.name != step.stage and not step.name.endswith((".entry", ".end")):
+        inside = step.stage.startswith("layer") and step.name != step.stage
+        if inside and (step.unit or isinstance(step.module, Level)):
             found.setdefault(step.stage, []).append(i + 1)
-    for stage, numbers in found.items():
-        last = _shape(states[numbers[-1]].x)
-        found[stage] = [i for i in numbers if _shape(states[i].x) == last]
-    return {stage: numbers for stage, numbers in found.items() if len(numbers) > 1}
+    alike = {stage: [i for i in numbers if shapes[i] == shapes[numbers[-1]]] for stage, numbers in found.items()}
+    return {stage: numbers for stage, numbers in alike.items() if len(numbers) > 1}
 
 
 def distances(network: Classifier, batches: Iterable[Tensor]) -> list[Distance]:
-    """The distance of every unit but the last one of its stage. The sums are float64."""
-    chain = chain_of(replica(network).eval())
+    """The distance of every unit but the last one of its stage. The sums are float64.
+
+    `batches` are normalised pictures (B, C, H, W). Raises WorkError if the end of a stage is constant or not finite.
+    """
+    chain, stages = chain_of(replica(network).eval()), stages_of(network)
+    stage_of = {i: stage for stage, numbers in stages.items() for i in numbers}
     sums: dict[int, Tensor] = {}
-    ends: dict[int, Tensor] = {}
-    stages: dict[str, list[int]] = {}
     with torch.inference_mode():
         for pixels in batches:
-            states = chain.states(pixels)
-            stages = stages or stages_of(chain, states)
-            for numbers in stages.values():
-                last = _flat(states[numbers[-1]].x)
-                ends[numbers[-1]] = ends.get(numbers[-1], 0) + _moments(last)
-                for i in numbers[:-1]:
-                    sums[i] = sums.get(i, 0) + _moments(_flat(states[i].x) - last)
+            outputs: dict[int, Tensor] = {}
+            for i, state in chain.before(pixels, stage_of):
+                outputs[i] = _flat(state.x)
+                if i == stages[stage_of[i]][-1]:
+                    for j, moments in _moments_to(i, outputs).items():
+                        sums[j] = sums.get(j, 0) + moments
+                    outputs = {}
+    return [one for stage, numbers in stages.items() for one in _of_stage(chain, stage, numbers, sums)]
+
+
+def _of_stage(chain: Chain, stage: str, numbers: list[int], sums: Mapping[int, Tensor]) -> list[Distance]:
+    _, scale = _mean_and_deviation(sums[numbers[-1]])
+    if not 0 < scale < math.inf:
+        raise WorkError(
+            f"The outputs at the end of {stage} have the standard deviation {scale:.3g}, so distances have no unit."
+        )
     found = []
-    for stage, numbers in stages.items():
-        _, scale = _mean_and_deviation(ends[numbers[-1]])
-        for i in numbers[:-1]:
-            mean, spread = _mean_and_deviation(sums[i])
-            found.append(Distance(chain.steps[i - 1].name, stage, mean / scale, spread / scale))
+    for i in numbers[:-1]:
+        mean, spread = _mean_and_deviation(sums[i])
+        found.append(Distance(chain.steps[i - 1].name, stage, mean / scale, spread / scale))
     return found
 
 
-def _shape(value: Any) -> Any:
-    return tuple(value.shape) if isinstance(value, Tensor) else tuple(_shape(one) for one in value)
-
-
 def _flat(value: Any) -> Tensor:
-    """All values of a map, or of the maps of several streams, float64."""
+    """All values of a map, or of the maps of several streams, as a float64 copy."""
     maps = [value] if isinstance(value, Tensor) else list(value)
     return torch.cat([one.double().flatten() for one in maps])
 
 
+def _moments_to(end: int, outputs: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    """The moments of the distances to the end of a stage, and of the end itself."""
+    last = outputs[end]
+    return {i: _moments(last if i == end else output - last) for i, output in outputs.items()}
+
+
 def _moments(values: Tensor) -> Tensor:
     """The number of values, their sum, and the sum of their squares."""
-    return torch.stack([torch.tensor(float(values.numel()), dtype=torch.float64), values.sum(), values.square().sum()])
+    count = values.new_tensor(float(values.numel()))
+    return torch.stack([count, values.sum(), values.square().sum()])
 
 
 def _mean_and_deviation(moments: Tensor) -> tuple[float, float]:
+    """NaN is the deviation of values that are not finite."""
     count, total, squares = moments.tolist()
     mean = total / count
-    return mean, math.sqrt(max(squares / count - mean * mean, 0.0)) or 1.0
+    variance = squares / count - mean * mean
+    return mean, math.nan if math.isnan(variance) else math.sqrt(max(variance, 0.0))

@@ -8,20 +8,14 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
-import torch
 from pydantic import Field
 
 from cardinet.blocks.classifier import Classifier
-from cardinet.build.meta import on_meta
 from cardinet.explain.answer import Answer, Section
 from cardinet.explain.batches import KeptBatches, drawn
-from cardinet.explain.chain import chain_of
 from cardinet.explain.estimates import Distance, distances, stages_of
 from cardinet.explain.figures import Chart, Line, Table
 from cardinet.explain.question import Question, Subject
-
-STRIDES = 6
-"""The picture by which shapes are found has this many strides of the network a side, and at least 64 pixels."""
 
 
 class Refinement(Question):
@@ -33,12 +27,7 @@ class Refinement(Question):
     """The pictures that are looked at, drawn from the split."""
 
     def problems(self, network: Classifier) -> list[str]:
-        empty = on_meta(network)
-        side = max(64, STRIDES * int(network.spec.stride))
-        chain = chain_of(empty)
-        with torch.no_grad():
-            states = chain.states(torch.empty(2, network.spec.in_channels, side, side, device="meta"))
-        return [] if stages_of(chain, states) else ["no stage has two units whose outputs have one shape."]
+        return [] if stages_of(network) else ["no stage has two units whose outputs have one shape."]
 
     def answer(self, subject: Subject) -> Answer:
         test = KeptBatches(subject, drawn(subject.opened.measured.pictures, self.pictures, subject.seed))
@@ -76,12 +65,14 @@ def _chart(title: str, y: str, found: list[Distance], what: str) -> Chart:
 
 
 def _lead(found: list[Distance], stages: list[str]) -> str:
-    falling = 0
-    for stage in stages:
-        spreads = [one.spread for one in found if one.stage == stage]
-        falling += all(later <= earlier for earlier, later in pairwise(spreads))
     largest = max(abs(one.mean) for one in found)
+    mean = f"The mean distance is at most {largest:.2f} deviations."
+    spreads = [[one.spread for one in found if one.stage == stage] for stage in stages]
+    several = [values for values in spreads if len(values) > 1]
+    if not several:
+        return f"No stage has three units, so it cannot be seen whether the spread falls. {mean}"
+    falling = sum(all(later <= earlier for earlier, later in pairwise(values)) for values in several)
     return (
-        f"In {falling} of {len(stages)} stages the spread of the distance to the end falls with every unit. The mean "
-        f"distance is at most {largest:.2f} deviations."
+        f"In {falling} of {len(several)} stages with at least three units the spread of the distance to the end falls "
+        f"with every unit. {mean}"
     )
