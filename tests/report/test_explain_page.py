@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import open_source
-from cardinet.explain.figures import Bar, Bars
+from cardinet.explain.figures import Bar, Bars, Chart, Line
 from cardinet.explain.job import answer
 from cardinet.explain.request import Request, resolve
 from cardinet.report.explain_page import figure_html, page, write_page
@@ -91,3 +92,11 @@ def test_the_series_and_the_level_of_bars_are_named_below_them() -> None:
     assert EVIL not in html
     alone = str(figure_html(Bars("Share", "length", "share", bars[:1])))
     assert "legend" not in alone
+
+
+@pytest.mark.parametrize(
+    ("xs", "ticks"), [((1, 2), ["0", "1", "2"]), ((0, 0.5, 1), ["0", "0.2", "0.4", "0.6", "0.8", "1"])]
+)
+def test_an_axis_that_counts_has_whole_ticks(xs: tuple[float, ...], ticks: list[str]) -> None:
+    html = str(figure_html(Chart("Spread", "unit", "spread", [Line("layer1", [(x, 0.1) for x in xs])])))
+    assert re.findall(r'class="tick mid"[^>]*>([^<]*)<', html) == [*ticks, "unit"]

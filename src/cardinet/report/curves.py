@@ -39,12 +39,13 @@ EPOCHS = Across("epoch")
 
 @dataclass(frozen=True)
 class Frame:
-    """The plot area in SVG units and its two axes."""
+    """The plot area in SVG units and its two axes. `whole` says that x counts, such as units: its ticks are whole."""
 
     x: Scale
     y: Scale
     width: float
     height: float
+    whole: bool = False
 
     def across(self, x: float) -> float:
         return LEFT + self.width * self.x.position(x)
@@ -83,7 +84,8 @@ def chart(
     named = len(lines) > 1
     longest = max([room, *(len(_clipped(line.label)) for line in lines if named)])
     right = 14 + LETTER * longest
-    frame = Frame(x_scale, y, WIDTH - LEFT - right, height - TOP - BOTTOM)
+    whole = all(x == int(x) for x in ends)
+    frame = Frame(x_scale, y, WIDTH - LEFT - right, height - TOP - BOTTOM, whole)
     parts = [*_axes(frame, tick_text, across.name), *_mark_line(frame, mark)]
     if across.level is not None:
         parts.extend(_level(frame, across.level))
@@ -123,7 +125,8 @@ def _axes(frame: Frame, tick_text: Callable[[float], str], name: str) -> list[Ma
         text = tick_text(value)
         parts.append(Markup('<text class="tick" x="{}" y="{}" dy=".35em">{}</text>').format(LEFT - 8, at, text))
     parts.append(Markup('<path class="axis" d="M{},{}H{:.1f}"/>').format(LEFT, floor, end))
-    for value in linear_ticks(frame.x.low, frame.x.high, 6):
+    ticks = linear_ticks(frame.x.low, frame.x.high, 6)
+    for value in [x for x in ticks if x == int(x)] if frame.whole else ticks:
         at = f"{frame.across(value):.1f}"
         parts.append(Markup('<path class="axis" d="M{},{}v4"/>').format(at, floor))
         parts.append(_centred(at, floor + 17, number_text.number(value)))
