@@ -214,8 +214,8 @@ def test_a_column_of_a_fractal_block_leaves_the_joins() -> None:
 
 
 def batches_of(network: Classifier) -> list[tuple[Tensor, Tensor]]:
-    x, labels = pictures(network, 24), torch.arange(24) % 5
-    return [(x[:16], labels[:16]), (x[16:], labels[16:])]
+    x, labels = pictures(network, 12), torch.arange(12) % 5
+    return [(x[:8], labels[:8]), (x[8:], labels[8:])]
 
 
 def wrong_answers(network: Classifier, changed: Changed) -> int:
@@ -236,7 +236,7 @@ def test_scores_count_every_picture_and_the_network_stays_as_it_was(name: str) -
         assert [one.as_is.wrong for one in scores] == [wrong_answers(network, one) for one in asked]
     for one in scores:
         assert one.estimated is not None
-        assert one.as_is.count == one.estimated.count == 24
+        assert one.as_is.count == one.estimated.count == 12
     assert scores[0].estimated == scores[0].as_is  # there is nothing behind the change
 
 
@@ -403,3 +403,15 @@ def test_a_contrast_that_cannot_be_compared_is_refused_at_once(tmp_path: Path) -
     ]
     with pytest.raises(RequestError, match="There is no file"):
         explain_model("lesion", classifier(), "digits", contrast=tmp_path / "none.safetensors")
+
+
+def test_statistics_are_estimated_only_where_there_are_some() -> None:
+    settings: dict[str, Any] = {"estimate": 20, "draws": 1, "counts": 2, "pictures": 10, "data.limit": 20}
+    for spec, norms in ((find("vgg16").spec, False), (find("plain20_cifar").spec.but(**{"stem.width": 4}), True)):
+        model = classifier(spec.but(depths=(2, 2), widths=(4, 8), in_channels=1, num_classes=10))
+        found = explain_model("lesion", model, "digits", **settings)
+        assert found.document["training_pictures"] == (20 if norms else 0)
+        assert all(("estimated_error" in row) is norms for row in found.document["units"])
+        assert any("No BN statistics were estimated" in limit for limit in found.limits) is not norms
+    without = explain_model("lesion", classifier(), "digits", **{**settings, "estimate": 0})
+    assert without.document["training_pictures"] == 0

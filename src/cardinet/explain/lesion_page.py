@@ -105,7 +105,7 @@ def limits(estimates: bool) -> list[str]:
         "means and variances behind the first change.",
     ]
     if not estimates:
-        found.append("No BN statistics were estimated again: there are no training pictures, or estimate = 0.")
+        found.append("No BN statistics were estimated again: there are no training pictures, no BN, or estimate = 0.")
     return found
 
 

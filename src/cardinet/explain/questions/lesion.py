@@ -18,7 +18,7 @@ from cardinet.blocks.classifier import Classifier
 from cardinet.evaluate.matching import check_classes
 from cardinet.evaluate.opening import read_model
 from cardinet.explain.answer import Answer
-from cardinet.explain.batch_norm import even_size
+from cardinet.explain.batch_norm import even_size, norms_in
 from cardinet.explain.batches import KeptBatches, drawn
 from cardinet.explain.lesion_page import Drawn, EachUnit, Lesions, document, lead, limits, sections, strip
 from cardinet.explain.lesions import Variation, measure
@@ -66,7 +66,7 @@ class Lesion(Question):
             sections(own, other),
             document(own, other),
             strip(own, other),
-            limits(self._trains(subject)),
+            limits(own.train > 0),
         )
 
     def _contrast(self, subject: Subject) -> tuple[Subject, Editable] | None:
@@ -89,14 +89,9 @@ class Lesion(Question):
         assert found is not None
         return replace(subject, opened=replace(subject.opened, model=model), name=self.contrast, run=None), found
 
-    def _trains(self, subject: Subject) -> bool:
-        """Whether statistics are estimated: they are asked for, and there are training pictures."""
-        source = subject.opened.source
-        return self.estimate > 0 and source is not None and "train" in source.splits
-
     def _lesions(self, subject: Subject, found: Editable, whose: str) -> Lesions:
         """All experiments on a model."""
-        test, train = KeptBatches(subject, subject.opened.measured.pictures), self._training_pictures(subject)
+        test, train = KeptBatches(subject, subject.opened.measured.pictures), self._training_pictures(subject, found)
         each = [found.deleted(()), *(found.deleted([i]) for i in range(len(found.units)))]
         whole, *without = _measured(subject, found, each, test, train, f"{whose}deleting each unit")
         few = KeptBatches(subject, drawn(test.split, self.pictures, subject.seed))
@@ -116,10 +111,11 @@ class Lesion(Question):
             0 if train is None else train.count,
         )
 
-    def _training_pictures(self, subject: Subject) -> KeptBatches | None:
-        """The training pictures for the statistics, in nearly equal batches."""
+    def _training_pictures(self, subject: Subject, found: Editable) -> KeptBatches | None:
+        """The training pictures for the statistics, in nearly equal batches; None if nothing is to be estimated."""
         source = subject.opened.source
-        if source is None or not self._trains(subject):
+        has_norms = bool(norms_in(step.module for step in found.chain.steps))
+        if source is None or "train" not in source.splits or not self.estimate or not has_norms:
             return None
         few = drawn(source.splits["train"], self.estimate, subject.seed)
         return KeptBatches(replace(subject, batch_size=even_size(len(few), subject.batch_size)), few)
