@@ -5,10 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
 from sklearn.manifold import trustworthiness
@@ -91,7 +89,10 @@ def test_the_answer(model: Model, digits: Source) -> None:
     assert document["same_class_by_chance"] == pytest.approx((shares**2).sum())
     votes = [max(labels, key=labels.count) for labels in truth[near].tolist()]
     assert document["error_of_neighbours"] == pytest.approx((np.array(votes) != truth[rows]).mean())
-    assert np.array(document["map"]).shape == (30, 2) == np.asarray(found.arrays["map"]).shape
+    assert np.array(document["map"]).shape == (30, 2)
+    of_class = {k: float((truth[near[truth[rows] == k]] == k).mean()) for k in set(truth[rows].tolist())}
+    assert {int(row["class"]): row["same"] for row in document["classes"]} == pytest.approx(of_class)
+    assert [len(row["cosines"]) for row in document["shown"]] == [3] * 4
     assert [section.title for section in found.sections] == ["Map", "Neighbours", "By class"]
     sheet = found.sections[1].figures[0]
     assert [len(row) for row in sheet.rows] == [4] * 4  # type: ignore[union-attr]
@@ -126,41 +127,35 @@ def test_a_map_by_umap_keeps_neighbours() -> None:
     assert trustworthiness(features, points, n_neighbors=10) > 0.9
 
 
-@pytest.mark.parametrize("ending", [".npz", ".parquet"])
-def test_a_file_of_features_is_read_by_others(model: Model, digits: Source, tmp_path: Path, ending: str) -> None:
-    path = tmp_path / f"features{ending}"
-    odd = replace(model, classes=("caf\udce9", *model.classes[1:]))
-    source = replace(digits, classes=odd.classes)
-    explain_model("embed", odd, source, features=path, map="none", shown=0)
+def test_the_arrays_have_a_row_for_each_picture(model: Model, digits: Source) -> None:
     split = digits.splits["test"]
-    expected = outputs(model, split)
-    if ending == ".npz":
-        table = np.load(path)  # without pickle
-        columns = {key: table[key].tolist() for key in ("path", "class", "predicted")}
-        features, chances = table["features"], table["probability"]
-    else:
-        frame = pq.read_table(path)
-        columns = {key: frame[key].to_pylist() for key in ("path", "class", "predicted")}
-        features = np.array(frame["features"].to_pylist(), np.float32)
-        chances = np.array(frame["probability"].to_pylist())
-    assert np.array_equal(features, expected.features)
-    assert chances == pytest.approx(np.exp(expected.logs).max(1))
-    assert columns["path"] == [split.names.key(i) for i in range(len(split))]
-    names = ("caf\\udce9", *model.classes[1:])
-    assert columns["class"] == [names[k] for k in split.labels]
-    assert columns["predicted"] == [names[k] for k in expected.predicted]
+    found = explain_model("embed", model, digits, neighbours=3, shown=0, mapped=30, perplexity=5)
+    arrays, expected, rows = found.arrays, outputs(model, split), spread_rows(len(split), 30)
+    assert {len(values) for values in arrays.values()} == {len(split)}
+    assert arrays["path"].tolist() == [split.names.key(i) for i in range(len(split))]
+    assert arrays["class"].tolist() == [model.classes[k] for k in split.labels]
+    assert np.array_equal(arrays["label"], split.labels)
+    assert arrays["predicted"].tolist() == [model.classes[k] for k in expected.predicted]
+    assert np.array_equal(arrays["features"], expected.features)
+    assert arrays["probability"] == pytest.approx(np.exp(expected.logs).max(1))
+    near = nearest_neighbours(expected.features, rows, 3)
+    others = np.setdiff1d(np.arange(len(split)), rows)
+    assert np.array_equal(arrays["neighbours"][rows], near.rows)
+    assert np.array_equal(arrays["cosines"][rows], near.cosines)
+    assert arrays["map"][rows].tolist() == found.document["map"]
+    assert len(others) > 5
+    assert (arrays["neighbours"][others] == -1).all()
+    assert np.isnan(arrays["cosines"][others]).all()
+    assert np.isnan(arrays["map"][others]).all()
+    without = explain_model("embed", model, digits, map="none", shown=5, mapped=5)
+    assert set(without.arrays) == set(arrays) - {"map"}
+    assert {one["picture"] for one in without.document["shown"]} == set(without.document["map_pictures"])
 
 
-def test_what_is_refused(model: Model, digits: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "there.npz").write_text("mine")
-    with pytest.raises(RequestError, match="exists; name a file that does not"):
-        explain_model("embed", model, digits, features=tmp_path / "there.npz")
-    with pytest.raises(RequestError, match=r"end its name with \.npz or \.parquet"):
-        explain_model("embed", model, digits, features=tmp_path / "a.csv")
+def test_what_is_refused(model: Model, digits: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     one = replace(digits, splits={"test": digits.splits["test"].chosen(np.arange(1))})
     with pytest.raises(RequestError, match="only one picture"):
         explain_model("embed", model, one)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(RequestError, match=r"map = umap needs umap-learn, which is not installed: pip install \"card"):
         explain_model("embed", model, digits, map="umap")
-    assert (tmp_path / "there.npz").read_text() == "mine"

@@ -46,6 +46,14 @@ def explain(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.html", help="The file for the page. It must not exist.")
     ] = None,
+    arrays: Annotated[
+        Path | None,
+        typer.Option(
+            "--arrays",
+            metavar="FILE.npz|FILE.parquet",
+            help="A new file for raw values, such as the features of the pictures (embed). A table may be a .parquet.",
+        ),
+    ] = None,
     split: Split = None,
     weights: Weights = None,
     settings: Set = None,
@@ -60,11 +68,11 @@ def explain(
 ) -> None:
     """Ask why a network answers as it does. Without QUESTION it lists the questions.
 
-    The answer is a few lines on the screen, a page with figures (--out), and all numbers as data (--json). The settings
-    of the question and of the pictures are changed by --set.
+    The answer is a few lines on the screen, a page with figures (--out), all numbers as data (--json), and raw values
+    as arrays (--arrays). The settings of the question and of the pictures are changed by --set.
     """
     if question is None or model is None:
-        _list(question, as_json=as_json, without=(out, split, weights, *(settings or ())))
+        _list(question, as_json=as_json, without=(out, arrays, split, weights, *(settings or ())))
         return
     from cardinet.cli.options import about_pictures
     from cardinet.explain.request import Request
@@ -79,6 +87,7 @@ def explain(
             split=split,
             prepare=prepare,
             out=out,
+            arrays=arrays,
             seed=seed,
             batch_size=batch_size,
             workers=workers,
@@ -133,6 +142,7 @@ def _weights(
 def _answer(request: Request, *, as_json: bool) -> None:
     """Answer the question, and print the answer or write its page."""
     from cardinet.cli.progress import Bar, Phases
+    from cardinet.explain.array_file import write_arrays
     from cardinet.explain.job import answer, document
     from cardinet.explain.request import resolve
     from cardinet.report.explain_page import write_page
@@ -145,12 +155,16 @@ def _answer(request: Request, *, as_json: bool) -> None:
         found = answer(asked, phases)
     if request.out is not None:
         write_page(asked, found, request.out)
+    if request.arrays is not None:
+        write_arrays(request.arrays, found.arrays, document(asked, found))
     if as_json:
         print_json(document(asked, found))
     else:
         _print(found)
     if request.out is not None:
         say(f"The page is {request.out}.")
+    if request.arrays is not None:
+        say(f"The arrays are {request.arrays}: {', '.join(found.arrays)}.")
     say(f"Done in {duration(time.monotonic() - started)}.")
 
 

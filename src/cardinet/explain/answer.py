@@ -23,8 +23,9 @@ class Answer:
     """What a question found. `lead` says it in one to three sentences.
 
     `strip` has the few numbers that stand above all, by name. `document` is plain data for JSON: every number of the
-    figures, in full. `limits` are sentences on what the answer does not say. `arrays` are raw values by name, which are
-    written beside the page if the user wants them.
+    figures, in full. `limits` are sentences on what the answer does not say. `arrays` are raw values
+    by name, as arrays of numpy; `array_file` writes them (`Question.ARRAYS`). Those of pictures stand beside the names
+    and labels of the pictures (`pictures.names_and_labels`).
     """
 
     title: str

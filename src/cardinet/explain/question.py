@@ -12,6 +12,7 @@ from cardinet.base.settings import Settings
 from cardinet.blocks.classifier import Classifier
 from cardinet.evaluate.opening import Opened
 from cardinet.explain.answer import Answer
+from cardinet.explain.array_file import Shape
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model
 
@@ -71,6 +72,9 @@ class Question(Settings):
 
     TRAINED: ClassVar[bool] = True
     """Whether it has a meaning only for trained weights."""
+
+    ARRAYS: ClassVar[Shape] = "none"
+    """Whether its answer has arrays, and of which shape."""
 
     def problems(self, network: Classifier) -> list[str]:
         """Why it has no meaning for this network, one sentence each; empty if it has."""

@@ -17,6 +17,7 @@ from cardinet.data.check import Progress
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source
 from cardinet.evaluate.opening import AskedModel, AskedPictures, Make, model_path, opened, run_of
+from cardinet.explain.array_file import check_array_file
 from cardinet.explain.fresh import fresh
 from cardinet.explain.question import Question, Subject
 from cardinet.explain.questions import find_question, meaningful
@@ -34,7 +35,7 @@ class Request:
 
     `model` is also the name of a network, which gets new weights, or those that `prepare` gives it
     (`opening.AskedModel`). `words` are settings of the question and of the pictures ("draws=20", "data.limit=100").
-    `out` is the path of the page.
+    `out` is the path of the page, `arrays` that of the arrays of the answer (`array_file`).
     """
 
     question: str
@@ -44,6 +45,7 @@ class Request:
     split: str | None = None
     prepare: Callable[[str], Make] | None = None
     out: Path | None = None
+    arrays: Path | None = None
     seed: int = 0
     batch_size: int = BATCH_SIZE
     workers: int = 0
@@ -97,6 +99,9 @@ def resolve(request: Request, progress: Progress | None = None) -> Asked:
     def check() -> None:
         with findings:
             request.check()
+        with findings:
+            if request.arrays is not None:
+                check_array_file(request.arrays, request.question, kind.ARRAYS)
         with findings:
             question.check()
         findings.raise_if_any()

@@ -11,15 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import numpy.typing as npt
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from cardinet.base.documents import finite
 from cardinet.blocks.classifier import Classifier
+from cardinet.data.source import Split
 from cardinet.explain.answer import Answer, Section
-from cardinet.explain.batches import sample
+from cardinet.explain.batches import drawn, sample
 from cardinet.explain.contributions import Answers, Contributions, contributions
 from cardinet.explain.figures import Format, HeatMap, Table
+from cardinet.explain.pictures import names_and_labels
 from cardinet.explain.question import Question, Subject
 from cardinet.explain.similarity import off_diagonal_means
 from cardinet.explain.transforms import units_with_transforms
@@ -33,6 +37,8 @@ BY_CHANCE = 0.0228
 
 class Cardinality(Question):
     """What does each transform of a unit contribute, and how alike are the transforms?"""
+
+    ARRAYS = "several"
 
     pictures: Annotated[int, Field(ge=2, le=100_000)] = 256
     """The pictures that are looked at, drawn by the seed; the time grows with their number."""
@@ -67,11 +73,15 @@ class Cardinality(Question):
         document = {
             "pictures": n,
             "whole": {"error": error, "loss": float(whole.loss.mean())},
-            "units": [unit.document() for unit in units],
+            "units": [
+                unit.document() | {"similarity": finite(one.similarity.tolist())}
+                for unit, one in zip(units, found, strict=True)
+            ],
         }
         lead = [_lead(units, count, clear), _alike(units)]
         sections = [_contribution(units, n), _redundancy(units, found), _table(units, n)]
-        arrays = {f"similarity.{one.unit}": one.similarity.cpu().numpy() for one in found}
+        few = drawn(subject.opened.measured.pictures, self.pictures, subject.seed)
+        arrays = _arrays(few, subject.model.classes, whole, found)
         return Answer("Cardinality", lead, sections, document, strip, _limits(n), arrays)
 
 
@@ -114,6 +124,19 @@ class UnitResult:
     def document(self) -> dict[str, Any]:
         """All figures as plain data."""
         return {**vars(self), "clear": self.clear, "redundancy": self.redundancy}
+
+
+def _arrays(
+    split: Split, classes: Sequence[str], whole: Answers, found: Sequence[Contributions]
+) -> dict[str, npt.NDArray[Any]]:
+    """For each picture whether the answer is wrong and its loss, (pictures,), and by unit the same without each of its
+    transforms, (transforms, pictures), and the similarity of the transforms, (transforms, transforms).
+    """
+    arrays = {**names_and_labels(split, classes), "wrong": whole.wrong, "loss": whole.loss}
+    for one in found:
+        arrays[f"{one.unit}.wrong"], arrays[f"{one.unit}.loss"] = one.without.wrong, one.without.loss
+        arrays[f"{one.unit}.similarity"] = one.similarity
+    return {name: values.cpu().numpy() if isinstance(values, Tensor) else values for name, values in arrays.items()}
 
 
 def _spread(values: Tensor) -> Tensor:
@@ -187,7 +210,7 @@ def _redundancy(units: Sequence[UnitResult], found: Sequence[Contributions]) -> 
     most = known.index(max(known))
     pairs = found[most].similarity
     names = [str(i) for i in range(1, len(pairs) + 1)]
-    cells = [[None if value != value else value for value in row] for row in pairs.tolist()]
+    cells = finite(pairs.tolist())
     return Section(
         "How alike the transforms are",
         [

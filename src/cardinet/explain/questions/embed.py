@@ -6,23 +6,21 @@ The features are the inputs of the last layer, after pooling.
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from cardinet.base.errors import Findings, RequestError
+from cardinet.base.errors import RequestError
 from cardinet.data.source import Split
 from cardinet.data.splitting import spread_rows
 from cardinet.evaluate.outputs import Outputs, outputs
 from cardinet.explain.answer import Answer, Section
 from cardinet.explain.extras import require_library
-from cardinet.explain.feature_file import check_feature_file, write_features
 from cardinet.explain.figures import Picture, Scatter, Sheet, Table
 from cardinet.explain.neighbours import Neighbours, nearest_neighbours
-from cardinet.explain.pictures import picture_of
+from cardinet.explain.pictures import names_and_labels, picture_of
 from cardinet.explain.plane import plane
 from cardinet.explain.question import Question, Subject
 
@@ -32,8 +30,7 @@ Rows = npt.NDArray[np.int64]
 class Embed(Question):
     """Which pictures are alike to the network?"""
 
-    features: Path | None = None
-    """A new file for the features of all pictures: .npz or .parquet."""
+    ARRAYS = "table"
 
     map: Literal["tsne", "umap", "none"] = "tsne"
     """The method of the map. umap needs the extra explain."""
@@ -51,14 +48,8 @@ class Embed(Question):
     """How many pictures are shown with their neighbours."""
 
     def check(self) -> None:
-        findings = Findings()
-        with findings:
-            if self.features is not None:
-                check_feature_file(self.features)
-        with findings:
-            if self.map == "umap":
-                require_library("umap", "map = umap", "Or use map=tsne.")
-        findings.raise_if_any()
+        if self.map == "umap":
+            require_library("umap", "map = umap", "Or use map=tsne.")
 
     def answer(self, subject: Subject) -> Answer:
         split, classes = subject.opened.measured.pictures, subject.model.classes
@@ -66,54 +57,44 @@ class Embed(Question):
             raise RequestError("There is only one picture, so it has no neighbours; give more pictures.")
         progress = partial(subject.progress, "features")
         found = outputs(subject.model, split, batch_size=subject.batch_size, workers=subject.workers, progress=progress)
-        if self.features is not None:
-            write_features(self.features, found, split, classes)
         queries = spread_rows(len(split), self.mapped)
         near = nearest_neighbours(found.features, queries, self.neighbours)
-        sections, arrays = [], dict[str, Any]()
+        arrays = _arrays(split, found, near, queries, classes)
+        sections, points = [], None
         if self.map != "none":
             subject.progress(f"map by {self.map}", 0, 1)
-            arrays["map"] = plane(found.features[queries], self.map, self.perplexity, subject.seed)
-            arrays["map_rows"] = queries
-            sections.append(_map(arrays["map"], found.truth[queries], classes, self.map))
+            points = plane(found.features[queries], self.map, self.perplexity, subject.seed)
+            arrays["map"] = _of_all(len(split), queries, points, np.nan)
+            sections.append(_map(points, found.truth[queries], classes, self.map))
         same = found.truth[near.rows] == found.truth[queries][:, None]
-        sections += [self._sheet(split, found, near, queries, classes), _classes(found, near, queries, same, classes)]
-        chance = float((np.bincount(found.truth) / len(split)) @ (np.bincount(found.truth) / len(split)))
-        voted = _voted(found.truth[near.rows])
+        by_class = _classes(found, near, queries, same, classes)
+        sheet, of_sheet = self._sheet(split, found, near, queries, classes)
+        sections += [sheet, _class_table(by_class)]
+        shares = np.bincount(found.truth) / len(split)
         document = {
             "pictures": len(split),
             "dimensions": found.features.shape[1],
             "queries": len(queries),
             "neighbours": near.rows.shape[1],
             "same_class": float(same.mean()),
-            "same_class_by_chance": chance,
-            "error_of_neighbours": float((voted != found.truth[queries]).mean()),
+            "same_class_by_chance": float(shares @ shares),
+            "error_of_neighbours": float((_voted(found.truth[near.rows]) != found.truth[queries]).mean()),
             "error": float((found.predicted != found.truth).mean()),
-            "features": None if self.features is None else str(self.features),
-            "map": arrays["map"].tolist() if "map" in arrays else None,
+            "map": None if points is None else points.tolist(),
             "map_pictures": [split.names.key(int(i)) for i in queries],
+            "classes": by_class,
+            "shown": of_sheet,
         }
-        return Answer("Embedding", self._lead(document), sections, document, _strip(document), LIMITS, arrays)
-
-    def _lead(self, document: dict[str, Any]) -> list[str]:
-        same, chance = document["same_class"], document["same_class_by_chance"]
-        said = [
-            f"{100 * same:.1f} % of the {document['neighbours']} nearest neighbours of a picture have its class; by "
-            f"chance it would be {100 * chance:.1f} %. A vote of the neighbours errs for "
-            f"{100 * document['error_of_neighbours']:.2f} % of the pictures, the network for "
-            f"{100 * document['error']:.2f} %."
-        ]
-        if self.features is not None:
-            said.append(f"{self.features} has the {document['dimensions']} features of each picture.")
-        return said
+        return Answer("Embedding", [_lead(document)], sections, document, _strip(document), LIMITS, arrays)
 
     def _sheet(
         self, split: Split, found: Outputs, near: Neighbours, queries: Rows, classes: tuple[str, ...]
-    ) -> Section:
-        """Some pictures with their neighbours, in turn one of each class."""
+    ) -> tuple[Section, list[dict[str, Any]]]:
+        """Some pictures with their neighbours, in turn one of each class, and the same as plain data."""
         truth = found.truth[queries]
         turn = np.array([int((truth[:i] == k).sum()) for i, k in enumerate(truth)])
         rows: list[list[Picture]] = []
+        document = []
         for place in np.lexsort((truth, turn))[: self.shown].tolist():
             own = int(queries[place])
             pictures = [picture_of(split, own, (classes[found.truth[own]], split.names.key(own)))]
@@ -121,11 +102,14 @@ class Embed(Question):
                 name, right = classes[found.truth[row]], bool(found.truth[row] == found.truth[own])
                 pictures.append(picture_of(split, row, (name, f"cosine {cosine:.3f}"), right=right))
             rows.append(pictures)
+            names = [split.names.key(row) for row in near.rows[place].tolist()]
+            cosines = near.cosines[place].tolist()
+            document.append({"picture": split.names.key(own), "neighbours": names, "cosines": cosines})
         columns = ("picture", *(f"neighbour {i + 1}" for i in range(near.rows.shape[1])))
         legend = "The colour of a name says whether the neighbour has the class of the picture."
         sheet = Sheet("Pictures and their nearest neighbours", rows, columns, legend)
         text = "Near is what has a large cosine between the features, whatever the class."
-        return Section("Neighbours", [text], [sheet] if rows else [])
+        return Section("Neighbours", [text], [sheet] if rows else []), document
 
 
 LIMITS = (
@@ -133,6 +117,34 @@ LIMITS = (
     "seed gives another map.",
     "Pictures that the network was trained on lie closer to their class than new ones.",
 )
+
+
+def _arrays(split: Split, found: Outputs, near: Neighbours, queries: Rows, classes: tuple[str, ...]) -> dict[str, Any]:
+    """A table with a row for each picture. `neighbours` are numbers of rows; -1 and NaN: it was not looked at."""
+    return {
+        **names_and_labels(split, classes),
+        "predicted": np.array([classes[k] for k in found.predicted.tolist()], np.str_),
+        "probability": np.exp(found.logs.max(1)),
+        "features": found.features,
+        "neighbours": _of_all(len(split), queries, near.rows, -1),
+        "cosines": _of_all(len(split), queries, near.cosines, np.nan),
+    }
+
+
+def _of_all(n: int, rows: Rows, values: Any, other: float) -> Any:
+    """Values of some rows (Q, k) as an array with all rows (n, k); the others have the value `other`."""
+    whole = np.full((n, *values.shape[1:]), other, values.dtype)
+    whole[rows] = values
+    return whole
+
+
+def _lead(document: dict[str, Any]) -> str:
+    return (
+        f"{100 * document['same_class']:.1f} % of the {document['neighbours']} nearest neighbours of a picture have "
+        f"its class; by chance it would be {100 * document['same_class_by_chance']:.1f} %. A vote of the neighbours "
+        f"errs for {100 * document['error_of_neighbours']:.2f} % of the pictures, the network for "
+        f"{100 * document['error']:.2f} %."
+    )
 
 
 def _strip(document: dict[str, Any]) -> dict[str, str]:
@@ -151,7 +163,9 @@ def _map(points: npt.NDArray[np.float64], truth: Rows, classes: tuple[str, ...],
     return Section("Map", [f"Each of the {len(points):,} points is a picture, its colour the true class."], [figure])
 
 
-def _classes(found: Outputs, near: Neighbours, queries: Rows, same: Any, classes: tuple[str, ...]) -> Section:
+def _classes(
+    found: Outputs, near: Neighbours, queries: Rows, same: Any, classes: tuple[str, ...]
+) -> list[dict[str, Any]]:
     """For each class how many neighbours have it, and which other class is most frequent among them."""
     rows = []
     for k in sorted(set(found.truth[queries].tolist())):
@@ -160,13 +174,18 @@ def _classes(found: Outputs, near: Neighbours, queries: Rows, same: Any, classes
         others[k] = 0
         other = int(others.argmax())
         share = float(others[other] / (own.sum() * near.rows.shape[1]))
-        rows.append(
-            (classes[k], int(own.sum()), float(same[own].mean()), classes[other] if share else "", share or None)
-        )
-    rows.sort(key=lambda row: row[2])
+        row: dict[str, Any] = {"class": classes[k], "pictures": int(own.sum()), "same": float(same[own].mean())}
+        rows.append(row | {"other": classes[other] if share else None, "other_share": share})
+    return sorted(rows, key=lambda row: float(row["same"]))
+
+
+def _class_table(rows: list[dict[str, Any]]) -> Section:
     columns = ("class", "pictures", "neighbours of this class", "most frequent other", "its share")
     formats: Any = (None, "integer", "percent", None, "percent")
-    return Section("By class", [], [Table("Every class, the most scattered first", columns, rows, formats)])
+    cells = [
+        (row["class"], row["pictures"], row["same"], row["other"] or "", row["other_share"] or None) for row in rows
+    ]
+    return Section("By class", [], [Table("Every class, the most scattered first", columns, cells, formats)])
 
 
 def _voted(labels: Rows) -> Rows:
