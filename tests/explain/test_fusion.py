@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import copy
+import json
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from cardinet.base.errors import RequestError
-from cardinet.blocks.deeply_fused import DeeplyFusedNet
+from cardinet.blocks.classifier import Classifier
+from cardinet.blocks.deeply_fused import DeeplyFusedNet, FusedBlock
+from cardinet.data.data_settings import DataSettings
+from cardinet.data.source import Source, open_source
+from cardinet.explain.figures import Bars, Table
 from cardinet.explain.job import explain_model
 from cardinet.explain.members import members
 from cardinet.explain.questions.fusion import Fusion, length, paths_of
-from cardinet.networks.families.deeply_fused import fuse
+from cardinet.networks.families.deeply_fused import DeeplyFused, fuse
 from cardinet.networks.registry import find
+from cardinet.report.explain_page import figure_html
 from cardinet.runs.model_file import save_model
 from explain.models import classifier, drawn, unchanged
 
 FUSE3 = fuse(8, 3).but(widths=(4, 8, 8), in_channels=1)
+FUSE6 = fuse(14, 6).but(widths=(4, 8, 8), in_channels=1)
+ONE_DEEP, TWO_DEEP = ("RLL", "LRL", "LLR"), ("RRL", "RLR", "LRR")
 
 
 @torch.no_grad()
@@ -44,6 +56,62 @@ def test_members_are_the_networks_of_one_line_a_block() -> None:
     assert found.contribution(last) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("spec", "columns"), [(FUSE3, 8), (FUSE6, 64)], ids=("fuse3", "fuse6"))
+def test_columns_that_exchange_are_the_fused_network(spec: DeeplyFused, columns: int) -> None:
+    """N_ce equals N_f: all base networks side by side, which add up their lines after every block (1611.07718, v1)."""
+    network = trained(spec)
+    assert isinstance(network, DeeplyFusedNet)
+    x = torch.randn(6, 1, 8, 8, dtype=torch.float64)
+    bases = [network.base(path) for path in paths_of(network)]
+    assert len(bases) == columns
+    for training in (False, True):
+        whole = copy.deepcopy(network).train(training)(x)
+        answers = coupled([copy.deepcopy(base).train(training) for base in bases], x, exchanges=True)
+        assert len(answers) == columns
+        for answer in answers:
+            torch.testing.assert_close(answer, whole, rtol=0, atol=1e-10)
+        apart = coupled([copy.deepcopy(base).train(training) for base in bases], x, exchanges=False)
+        assert not torch.allclose(torch.stack(apart).mean(0), whole, atol=1e-2)
+        for base, answer in zip(bases, apart, strict=True):
+            torch.testing.assert_close(answer, copy.deepcopy(base).train(training)(x), rtol=0, atol=1e-10)
+
+
+def trained(spec: DeeplyFused) -> Classifier:
+    """The network after a few steps, float64."""
+    network = drawn(spec).double().train()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(4):
+        x = torch.randn(16, 1, 8, 8, dtype=torch.float64, generator=generator)
+        optimizer.zero_grad()
+        F.cross_entropy(network(x), torch.arange(16) % 10).backward()
+        optimizer.step()
+    return network.eval()
+
+
+@torch.no_grad()
+def coupled(columns: Sequence[DeeplyFusedNet], x: Tensor, *, exchanges: bool) -> list[Tensor]:
+    """The logits of columns of one line a block. With an exchange each goes on from the sum of the lines of all.
+
+    A line is in half of the columns, so the sum over all of them counts it that often.
+    """
+    states = [column.relu(column.bn1(column.conv1(x))) for column in columns]  # type: ignore[operator]
+    for i in range(len(blocks(columns[0]))):
+        outputs = []
+        for column, state in zip(columns, states, strict=True):
+            block = blocks(column)[i]
+            (line,) = block.lines
+            outputs.append(block.get_submodule(line)(state))
+        if exchanges:
+            outputs = [torch.stack(outputs).sum(0) / (len(columns) / 2)] * len(columns)
+        states = [F.relu(output) for output in outputs]
+    return [column.forward_head(state) for column, state in zip(columns, states, strict=True)]
+
+
+def blocks(network: DeeplyFusedNet) -> list[FusedBlock]:
+    return [module for module in network.modules() if isinstance(module, FusedBlock)]
+
+
 def test_lengths_of_base_networks() -> None:
     network = drawn(fuse(26, 3).but(widths=(4, 8, 8)))
     lengths = sorted(length(network, path) for path in paths_of(network))
@@ -56,12 +124,54 @@ def test_networks_without_a_few_base_networks_are_refused(name: str) -> None:
     assert len(Fusion().problems(drawn(find(name).spec.but(num_classes=2)))) == 1
 
 
-def test_an_answer_has_all_members_and_ensembles(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def digits() -> Source:
+    return open_source("digits", DataSettings(limit=100))
+
+
+def test_an_answer_has_all_members_and_ensembles(digits: Source, tmp_path: Path) -> None:
     model = classifier(FUSE3)
     other = tmp_path / "seven.safetensors"
     save_model(other, model)
-    found = explain_model("fusion", model, "digits", estimate=200, seven=str(other)).document
-    assert len(found["members"]) == 8
-    assert len(found["ensembles"]) == 4
+    found = explain_model("fusion", model, digits, estimate=50, seven=str(other))
+    document = json.loads(json.dumps(found.document))
+    assert [row["lines"] for row in document["members"]] == ["LLL", *ONE_DEEP, *TWO_DEEP, "RRR"]
+    assert [row["members"] for row in document["lengths"]] == [1, 3, 3, 1]
+    assert len(document["ensembles"]) == 4
+    bars, contributions, table = found.sections[0].figures
+    assert isinstance(bars, Bars)
+    assert [bar.label for bar in bars.bars[::2]] == [f"{row['lines']}, {row['layers']}" for row in document["members"]]
+    assert [bar.value for bar in bars.bars[1::2]] == [row["estimated_error"] for row in document["members"]]
+    assert isinstance(contributions, Bars)
+    assert len(contributions.bars) == 8
+    assert isinstance(table, Table)
+    assert not table.folded
     with pytest.raises(RequestError, match="no base network"):
-        explain_model("fusion", model, "digits", alone=str(other))
+        explain_model("fusion", model, digits, alone=str(other))
+
+
+def test_many_base_networks_are_drawn_by_their_length(digits: Source) -> None:
+    found = explain_model("fusion", classifier(FUSE6), digits, estimate=50)
+    document = json.loads(json.dumps(found.document))
+    rows = document["members"]
+    assert len({row["lines"] for row in rows}) == 64
+    expected = Counter(row["layers"] for row in rows)
+    layers = sorted(expected)
+    assert len(layers) > 6
+    assert [(row["layers"], row["members"]) for row in document["lengths"]] == sorted(expected.items())
+    bars, contributions, by_length, each = found.sections[0].figures
+    assert isinstance(bars, Bars)
+    assert [bar.label for bar in bars.bars] == [str(length) for length in layers for _ in range(2)]
+    for bar in bars.bars:
+        key = ("error", "estimated_error")[bar.series]
+        errors = [row[key] for row in rows if str(row["layers"]) == bar.label]
+        assert bar.value == pytest.approx(sum(errors) / len(errors))
+        assert bar.spread == ((min(errors), max(errors)) if len(errors) > 1 else None)
+    assert isinstance(contributions, Bars)
+    assert len(contributions.bars) == len(layers)
+    assert isinstance(by_length, Table)
+    assert isinstance(each, Table)
+    assert [len(by_length.rows), len(each.rows)] == [len(layers), 64]
+    assert each.folded
+    for figure in found.sections[0].figures:
+        assert len(figure_html(figure)) > 500

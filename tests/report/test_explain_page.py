@@ -15,6 +15,7 @@ from cardinet.explain.figures import Bar, Bars, Chart, Line
 from cardinet.explain.job import answer
 from cardinet.explain.request import Request, resolve
 from cardinet.report.explain_page import figure_html, page, write_page
+from cardinet.report.figures import SCALES
 from explain.models import TINY, classifier
 
 ASKED: dict[str, tuple[str, ...]] = {
@@ -92,6 +93,20 @@ def test_the_series_and_the_level_of_bars_are_named_below_them() -> None:
     assert EVIL not in html
     alone = str(figure_html(Bars("Share", "length", "share", bars[:1])))
     assert "legend" not in alone
+
+
+@pytest.mark.parametrize("values", [[0.0], [0.0, 0.0], [], [-1.0, -1.0], [1e-12, 0.0]], ids=str)
+def test_figures_of_few_or_equal_values_are_drawn(values: list[float]) -> None:
+    """Such as the contributions of base networks that all change nothing."""
+    points = [(float(i), value) for i, value in enumerate(values)]
+    bars = Bars("t", "x", "y", [Bar(str(i), value, (value, value)) for i, value in points])
+    html = str(figure_html(bars))
+    assert html.count('class="fill') == len(values)
+    assert html.count('class="grid"') >= 2
+    for scale in SCALES:
+        html = str(figure_html(Chart("t", "x", "y", [Line("a", points, dots=True)], scale=scale)))  # type: ignore[arg-type]
+        assert html.count("<circle") == len(values)
+    assert len(SCALES) == 3
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -35,8 +36,12 @@ class Members:
 
     def ensemble_error(self, without: Path | None = None) -> float:
         """The error of the mean answer of all base networks, or of all but one."""
-        kept = [found for path, found in self.probabilities.items() if path != without]
-        return self._error(torch.stack(kept).mean(0))
+        return self._error(self._total if without is None else self._total - self.probabilities[without])
+
+    @cached_property
+    def _total(self) -> Tensor:
+        """The sum of all probabilities, (N, classes)."""
+        return torch.stack(tuple(self.probabilities.values())).sum(0)
 
     def contribution(self, path: Path) -> float:
         """The error of the ensemble without a member, less that with it: above 0 if the member helps."""

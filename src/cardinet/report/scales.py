@@ -120,7 +120,9 @@ def logarithmic(values: list[float]) -> Scale:
 
 
 def around_zero(values: list[float]) -> Scale:
-    """A linear axis that includes 0, for bars."""
+    """A linear axis that includes 0, for bars; from 0 to 1 if there is nothing else than 0."""
     low, high = min([0.0, *values]), max([0.0, *values])
-    air = 0.06 * (high - low) or 1.0
+    if low == high:
+        return Scale("linear", 0.0, 1.0)
+    air = 0.06 * (high - low)
     return Scale("linear", low - (air if low < 0 else 0.0), high + (air if high > 0 else 0.0))

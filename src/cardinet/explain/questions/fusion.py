@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 import torch
@@ -19,9 +18,9 @@ from cardinet.base.errors import Findings, RequestError
 from cardinet.blocks.classifier import Classifier
 from cardinet.blocks.deeply_fused import DeeplyFusedNet
 from cardinet.evaluate.opening import read_model
-from cardinet.explain.answer import Answer, Section
+from cardinet.explain.answer import Answer
 from cardinet.explain.batches import KeptBatches, drawn
-from cardinet.explain.figures import Bar, Bars, Format, Table
+from cardinet.explain.fusion_page import Result, lead, sections, strip
 from cardinet.explain.members import Members, Path, members
 from cardinet.explain.question import Question, Subject
 from cardinet.networks.families.deeply_fused import DeeplyFused
@@ -78,13 +77,12 @@ class Fusion(Question):
             retrained=self._retrained(subject, test, train),
             count=test.count,
         )
-        sections = [_members_section(result), _ensembles_section(result)]
         limits = [
             "The statistics of the fused network were collected on sums of lines; those of each member are estimated "
             f"on {train.count:,} training pictures.",
             "A fused network is not linear, so it is not the sum of its base networks.",
         ]
-        return Answer("Fusion", _lead(result), sections, result.document(), _strip(result), limits)
+        return Answer("Fusion", lead(result), sections(result), result.document(), strip(result), limits)
 
     def _members(
         self,
@@ -128,55 +126,6 @@ class Fusion(Question):
         return self._members(subject, model.network, paths, test, train).ensemble_error()
 
 
-@dataclass(frozen=True, eq=False)
-class Result:
-    """All that was measured. Errors are shares of `count` pictures."""
-
-    paths: Sequence[Path]
-    lengths: Mapping[Path, int]
-    fused: float
-    as_is: Members
-    own: Members
-    alone: Mapping[Path, float]
-    retrained: float | None
-    count: int
-
-    @property
-    def deepest(self) -> Path:
-        return max(self.paths, key=lambda path: self.lengths[path])
-
-    def spread(self, error: float) -> float:
-        """The standard error of an error."""
-        return math.sqrt(error * (1 - error) / self.count)
-
-    def document(self) -> dict[str, object]:
-        """Plain data."""
-        rows = [
-            {
-                "path": list(path),
-                "layers": self.lengths[path],
-                "error": self.as_is.error(path),
-                "estimated_error": self.own.error(path),
-                "alone_error": self.alone.get(path),
-                "contribution": self.own.contribution(path),
-            }
-            for path in self.paths
-        ]
-        ensembles = {name: error for name, error, _ in self.ensembles()}
-        return {"pictures": self.count, "members": rows, "ensembles": ensembles}
-
-    def ensembles(self) -> list[tuple[str, float, float]]:
-        """The ensembles by name, with error and standard error."""
-        found = {
-            "coupled: the fused network": self.fused,
-            "uncoupled: the mean of all base networks": self.own.ensemble_error(),
-            "uncoupled, without the deepest in the test": self.own.ensemble_error(self.deepest),
-        }
-        if self.retrained is not None:
-            found["uncoupled, trained without the deepest"] = self.retrained
-        return [(name, error, self.spread(error)) for name, error in found.items()]
-
-
 def paths_of(network: Classifier) -> list[Path]:
     """The paths of all base networks; that of all deep lines is the last one."""
     return list(itertools.product(*network.spec.choices))
@@ -192,83 +141,3 @@ def length(network: Classifier, path: Path) -> int:
 def _error(network: Classifier, test: KeptBatches) -> float:
     wrong = sum(int((network.eval()(pixels).argmax(1) != labels).sum()) for pixels, labels in test())
     return wrong / test.count
-
-
-def _name(path: Path) -> str:
-    return "".join("L" if line == "shallow" else "R" for line in path)
-
-
-def _lead(result: Result) -> list[str]:
-    errors = {path: result.own.error(path) for path in result.paths}
-    best = min(errors, key=lambda path: errors[path])
-    without = result.own.ensemble_error(result.deepest)
-    return [
-        f"The fused network errs on {_percent(result.fused)}, the mean answer of its {len(result.paths)} base networks "
-        f"on {_percent(result.own.ensemble_error())}. The best base network, {_name(best)}, errs on "
-        f"{_percent(errors[best])}.",
-        f"Without the deepest base network ({result.lengths[result.deepest]} layers) the mean answer errs on "
-        f"{_percent(without)}.",
-    ]
-
-
-def _strip(result: Result) -> dict[str, str]:
-    return {
-        "fused network": _percent(result.fused),
-        "mean of base networks": _percent(result.own.ensemble_error()),
-        "base networks": str(len(result.paths)),
-        "pictures": f"{result.count:,}",
-    }
-
-
-def _percent(error: float) -> str:
-    return f"{100 * error:.2f} %"
-
-
-def _members_section(result: Result) -> Section:
-    order = sorted(result.paths, key=lambda path: (result.lengths[path], path))
-    series = ["file's statistics", "estimated again", *(["trained alone"] if result.alone else [])]
-    bars = []
-    for path in order:
-        label = f"{_name(path)}, {result.lengths[path]}"
-        bars += [Bar(label, result.as_is.error(path)), Bar(label, result.own.error(path), series=1)]
-        if path in result.alone:
-            bars.append(Bar(label, result.alone[path], series=2))
-    drawn_bars = Bars("Error of each base network", "lines, layers", "error", bars, series, format="percent")
-    contributions = [Bar(f"{_name(path)}, {result.lengths[path]}", result.own.contribution(path)) for path in order]
-    about = "error without it, less error with it"
-    formats: tuple[Format | None, ...] = (None, "integer", "percent", "percent", "percent", "percent")
-    rows = [
-        (
-            _name(path),
-            result.lengths[path],
-            result.as_is.error(path),
-            result.own.error(path),
-            result.alone.get(path),
-            result.own.contribution(path),
-        )
-        for path in order
-    ]
-    columns = ("lines", "layers", "file's statistics", "estimated again", "trained alone", "contribution")
-    return Section(
-        "The base networks",
-        [f"L is the shallow line of a block, R the deep one. {result.count:,} pictures, each counted once."],
-        [
-            drawn_bars,
-            Bars(
-                "Contribution to the mean answer",
-                "lines, layers",
-                "change of error",
-                contributions,
-                note=about,
-                format="percent",
-            ),
-            Table("Every base network", columns, rows, formats, folded=len(rows) > 16),
-        ],
-    )
-
-
-def _ensembles_section(result: Result) -> Section:
-    formats: tuple[Format | None, ...] = (None, "percent", "percent")
-    table = Table("Ensembles", ("ensemble", "error", "standard error"), result.ensembles(), formats)
-    text = ["The mean answer averages the probabilities. Its members have BN statistics of their own."]
-    return Section("Together", text, [table])
