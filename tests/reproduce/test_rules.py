@@ -61,6 +61,12 @@ def test_shares_are_told_in_points() -> None:
     assert Within("share", 0, 0.5).verdict({"share": (0.25,)}, PERCENT).reasons == ('"share": 25 %.',)
 
 
+def test_what_rounding_leaves_of_equal_means_is_no_difference() -> None:
+    errors = {"a": (0.1, 0.2, 0.4), "b": (0.2, 0.4, 0.1)}
+    (reason,) = Less("a", "b").verdict(errors, PERCENT).reasons
+    assert '"b" minus "a": +0.00 points' in reason
+
+
 def test_values_without_a_spread() -> None:
     samples = {"count": (12.0,), "ratio": (0.7,)}
     assert Exactly({"count": 12}).verdict(samples).outcome == "confirmed"

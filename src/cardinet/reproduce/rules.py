@@ -38,8 +38,8 @@ class Unit:
         return f"{self.factor * value:,.6g}{self.of_values}"
 
     def difference(self, difference: float) -> str:
-        """A measured difference, with its sign and three digits."""
-        return f"{self.factor * difference:+#.3g}".removesuffix(".") + self.of_differences
+        """A measured difference, with its sign and three digits. What is left of a subtraction by rounding is 0."""
+        return f"{round(self.factor * difference, 12) + 0.0:+#.3g}".removesuffix(".") + self.of_differences
 
     def distance(self, distance: float) -> str:
         """A distance that a rule asks for, without a sign."""
