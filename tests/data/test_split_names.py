@@ -11,6 +11,7 @@ from cardinet.data.data_settings import DataSettings
 from cardinet.data.kinds import list_source
 from cardinet.data.kinds.split_names import split_of, split_of_file
 from cardinet.data.source import open_source
+from cardinet.data.splitting import pictures_of
 from data.pictures import MakePicture
 
 NAMES = {
@@ -149,3 +150,16 @@ def test_tiny_imagenet(tmp_path: Path, make_picture: MakePicture) -> None:
         open_source(f"tiny-imagenet:{root}", DataSettings())
     with pytest.raises(RequestError, match="is not Tiny ImageNet"):
         open_source(f"tiny-imagenet:{root}/train", DataSettings())
+
+
+def test_the_pictures_of_a_source_without_splits_have_no_name() -> None:
+    assert [pictures_of("test"), pictures_of("test", 1), pictures_of("test", 1200)] == [
+        "test pictures",
+        "1 test picture",
+        "1,200 test pictures",
+    ]
+    assert [pictures_of("all"), pictures_of("all", 1), pictures_of("all", 40)] == [
+        "pictures",
+        "1 picture",
+        "40 pictures",
+    ]

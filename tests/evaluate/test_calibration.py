@@ -133,6 +133,7 @@ def test_a_change_is_the_difference_of_both_and_knows_that_they_share_their_pict
     first, second = (calibration(logs, labels, resamples=300) for logs in (sharp, mild))
     for name, change in found.items():
         assert change.value == pytest.approx(getattr(second, name).value - getattr(first, name).value, abs=1e-12)
+        assert change.high is not None
         assert change.high < 0, name  # the labels were drawn from the mild ones
     assert set(found) == {"ece", "brier", "nll"}
     assert all(change.value == change.low == change.high == 0 for change in changes(mild, mild, labels).values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,6 +100,16 @@ def test_a_stored_model_is_calibrated(model: Model, digits: Source, tmp_path: Pa
     assert again.document["temperature"]["stored"] == pytest.approx(value, rel=1e-3)
 
 
+def test_without_bootstrap_samples_there_are_no_intervals(model: Model, digits: Source) -> None:
+    found = explain_model("calibration", model, digits, resamples=0)
+    spreads = [found.document[name][key] for name in ("before", "after") for key in ("ece", "ece_mass", "brier", "nll")]
+    spreads += found.document["change"].values()
+    assert [(one["low"], one["high"]) for one in spreads] == [(None, None)] * 11
+    figures = next(section for section in found.sections if section.title == "Figures").figures[0]
+    said = [*found.lead, *found.limits, *(str(cell) for row in figures.rows for cell in row)]  # type: ignore[union-attr]
+    assert not [text for text in said if re.search(r"\(.* to ", text) or "bootstrap" in text]
+
+
 def test_one_split_alone_is_said_to_be_both(model: Model, digits: Source) -> None:
     found = explain_model("calibration", model, digits, split="validation", resamples=0)
     assert found.document["temperature"]["split"] == found.document["measured_on"] == "validation"
@@ -161,6 +172,8 @@ def pngs(digits: Source, folder: Path, count: int = 4) -> Path:
 def test_pictures_that_the_training_did_not_see_serve_as_a_whole(model: Model, digits: Source, tmp_path: Path) -> None:
     folder = str(pngs(digits, tmp_path / "new"))
     found = explain_model("calibration", replace(model, training={}), folder, resamples=0)
+    assert " of the 40 pictures, " in found.lead[0]
+    assert " fitted to 40 pictures, " in found.lead[1]
     assert (found.document["measured_on"], found.document["temperature"]["count"]) == ("all", 40)
     assert any("fitted to the same pictures" in text for text in found.limits)
     fingerprint = open_source(folder, DataSettings()).fingerprint

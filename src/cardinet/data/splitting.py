@@ -16,6 +16,12 @@ WHOLE = "all"
 _LIMIT_STREAM = 1_000_003  # differs from the class numbers, which are the streams of the splits
 
 
+def pictures_of(split: str, count: int | None = None) -> str:
+    """The pictures of a split in words: "test pictures", "1,000 test pictures"; without a split only "pictures"."""
+    noun = "picture" if count == 1 else "pictures"
+    return " ".join([*([] if count is None else [f"{count:,}"]), *([] if split == WHOLE else [split]), noun])
+
+
 def divided(listing: Listing, settings: DataSettings) -> dict[str, SplitPictures]:
     """The parts train, validation and test by the settings, before the limit.
 

@@ -46,11 +46,11 @@ class Bin:
 
 @dataclass(frozen=True)
 class Spread:
-    """A value with the interval that holds 95 % of its bootstrap draws."""
+    """A value with the interval that holds 95 % of its bootstrap draws; None without draws."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -227,12 +227,12 @@ class Bootstrap:
         """`value(means of the columns)` of the pictures themselves and of the samples."""
         here = float(value(columns.mean(0)))
         drawn = value(self.means(columns))
-        return Spread(here, *interval(drawn, here))
+        return Spread(here, *interval(drawn))
 
 
-def interval(drawn: Floats, otherwise: float) -> tuple[float, float]:
-    """The middle 95 % of draws; without draws, the value itself."""
+def interval(drawn: Floats) -> tuple[float, float] | tuple[None, None]:
+    """The middle 95 % of draws."""
     if len(drawn) == 0:
-        return otherwise, otherwise
+        return None, None
     low, high = np.quantile(drawn, [(1 - CHANCE) / 2, (1 + CHANCE) / 2])
     return float(low), float(high)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from cardinet.data.near_duplicates import Alike
 from cardinet.data.source import Split
+from cardinet.data.splitting import pictures_of
 from cardinet.evaluate.outputs import Outputs
 from cardinet.evaluate.scores import pairs
 from cardinet.explain.decisions import Decision
@@ -47,10 +48,8 @@ class MistakesFound:
     def lead(self) -> list[str]:
         n, wrong = len(self.split), len(self.wrong)
         sure = int((np.exp(self.found.logs.max(1)[self.wrong]) > 0.9).sum())
-        said = [
-            f"{wrong:,} of {n:,} {self.split.name} pictures are wrong; for {sure:,} of them the network is over 90 % "
-            "sure."
-        ]
+        of = pictures_of(self.split.name, n)
+        said = [f"{wrong:,} of {of} are wrong; for {sure:,} of them the network is over 90 % sure."]
         if worst := pairs(self.confusion, self.classes, 1):
             said[0] += f" Most often it takes {worst[0].truth} for {worst[0].predicted} ({worst[0].count:,} times)."
         if self.errors is not None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cardinet.data.splitting import pictures_of
 from cardinet.evaluate.calibration import Bin, Calibration, Spread
 from cardinet.evaluate.temperature import Temperature
 from cardinet.explain.answer import Answer, Section
@@ -66,17 +67,17 @@ def _lead(found: Found) -> list[str]:
     if abs(sure - right) < 0.01:
         gap = "about as sure as it is right"
     said = [
-        f"The network is right for {_percent(right)} of the {before.count:,} {found.split} pictures, and gives its "
+        f"The network is right for {_percent(right)} of the {pictures_of(found.split, before.count)}, and gives its "
         f"answers {_percent(sure)} on average: it is {gap}. Its expected calibration error (ECE) is "
         f"{_spread(before.ece, _percent)}."
     ]
     if fit is None or after is None or found.change is None:
         return said
     if fit.value == 1.0:
-        said.append(f"No temperature lowers the loss on the {fit.count:,} {found.fitted_on} pictures: 1 is the best.")
+        said.append(f"No temperature lowers the loss on the {pictures_of(found.fitted_on, fit.count)}: 1 is the best.")
     else:
         said.append(
-            f"At the temperature {fit.value:.4g}, fitted to {fit.count:,} {found.fitted_on} pictures, the ECE is "
+            f"At the temperature {fit.value:.4g}, fitted to {pictures_of(found.fitted_on, fit.count)}, the ECE is "
             f"{_spread(after.ece, _percent)} and the log loss {after.nll.value:.4g} instead of {before.nll.value:.4g} "
             f"(change {_spread(found.change['nll'], _signed)}). No answer changes."
         )
@@ -87,8 +88,8 @@ def _lead(found: Found) -> list[str]:
 
 def _limits(found: Found) -> list[str]:
     said = [
-        "The ECE depends on the bins, and of few pictures it is above 0 for perfect probabilities too. The intervals "
-        "hold 95 % of the bootstrap samples.",
+        "The ECE depends on the bins, and of few pictures it is above 0 for perfect probabilities too."
+        + (" The intervals hold 95 % of the bootstrap samples." if found.before.ece.low is not None else ""),
         "Probabilities that are calibrated on these pictures need not be so on pictures of another kind.",
     ]
     if found.fit is None:
@@ -101,7 +102,7 @@ def _limits(found: Found) -> list[str]:
             "little too good."
         )
     else:
-        said.append(f"The {found.split} pictures were not used for the fit.")
+        said.append(f"The {pictures_of(found.split)} were not used for the fit.")
     if not found.known:
         said.append(
             "Whether the network was trained on the pictures of the fit is unknown. If it was, the temperature is too "
@@ -173,7 +174,9 @@ def _figures(found: Found) -> Section:
     rows.append(("ECE, mean over the classes", *of_classes, *([""] if found.change is not None else [])))
     columns = ("measure", *(name for name, _ in _series(found)), *(["change"] if found.change is not None else []))
     note = "In brackets the range of 95 % of the bootstrap samples. All samples are the same before and after."
-    title = f"On {found.before.count:,} {found.split} pictures"
+    if found.before.ece.low is None:
+        note = "Without bootstrap samples there are no intervals."
+    title = f"On {pictures_of(found.split, found.before.count)}"
     return Section("Figures", [], [Table(title, columns, rows, note=note)])
 
 
@@ -190,4 +193,6 @@ def _signed(value: float) -> str:
 
 
 def _spread(one: Spread, written: Callable[[float], str]) -> str:
+    if one.low is None or one.high is None:
+        return written(one.value)
     return f"{written(one.value)} ({written(one.low)} to {written(one.high)})"

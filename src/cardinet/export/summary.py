@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cardinet.data.splitting import pictures_of
 from cardinet.export.parity import Parity
 from cardinet.export.result import Export
 from cardinet.runs.model_file import Model
@@ -19,7 +20,7 @@ def sentences(made: Export, model: Model) -> list[str]:
         on = f"{judged.count:,} random pictures (give real ones with --data to measure its error)"
     else:
         of = "" if judged.count == made.total else f" of {made.total:,}"
-        on = f"{judged.count:,}{of} {made.split} pictures of {made.source}"
+        on = f"{judged.count:,}{of} {pictures_of(made.split)} of {made.source}"
     found = [f"Run in its own runtime on {on}:"]
     for name, parity in made.parity.items():
         found.append(f"  {name:14} {_compared(parity)}")

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from cardinet.base.files import write_atomic
 from cardinet.base.version import __version__
+from cardinet.data.splitting import pictures_of
 from cardinet.explain.answer import Answer
 from cardinet.explain.figures import Bars, Chart, Dots, Figure, HeatMap, Scatter, Sheet, Table
 from cardinet.explain.request import Asked
@@ -61,7 +62,7 @@ def _about(asked: Asked, answer: Answer) -> About:
     subject = asked.subject
     row = named_network(subject.network.spec)
     pictures = subject.opened.pictures
-    data = "" if pictures is None else f"{pictures.source.text}, {len(pictures.pictures):,} {pictures.split} pictures"
+    data = "" if pictures is None else f"{pictures.source.text}, {pictures_of(pictures.split, len(pictures.pictures))}"
     facts = {"question": asked.name, "model": subject.name, "seed": str(subject.seed)}
     facts |= {name: str(value) for name, value in asked.question.model_dump().items()}
     name = subject.name if row is None else row.id

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from cardinet.data.splitting import pictures_of
 from cardinet.rewrite.steps import Step, apply
 from cardinet.rewrite.temperature import NAME
 from cardinet.runs.model_file import Model
@@ -37,7 +38,7 @@ def temperature_note(model: Model) -> str | None:
     about = model.training.get("calibration")
     fitted = ""
     if isinstance(about, Mapping):
-        fitted = f", which was fitted to {about['count']:,} {about['split']} pictures of {about['data']}"
+        fitted = f", which was fitted to {pictures_of(about['split'], about['count'])} of {about['data']}"
     return f"The logits are divided by the temperature {model.temperature:.4g}{fitted}."
 
 

@@ -19,7 +19,7 @@ from cardinet.base.errors import Findings, RequestError
 from cardinet.base.output_paths import check_model_name, check_new_file
 from cardinet.base.randomness import permutation
 from cardinet.data.batches import evaluation_batches
-from cardinet.data.splitting import WHOLE
+from cardinet.data.splitting import WHOLE, pictures_of
 from cardinet.evaluate.calibration import Calibration, calibration, changes
 from cardinet.evaluate.outputs import Outputs, outputs
 from cardinet.evaluate.pictures import OpenedPictures
@@ -114,10 +114,9 @@ class CalibrationQuestion(Question):
                 "trained on, fit to half of those that are measured (--set fit=half), or fit none (--set fit=none)."
             )
         if split == "train" or (split == WHOLE and own):
-            what = "pictures" if split == WHOLE else f"{split} pictures"
             raise RequestError(
-                f"A temperature is fitted to pictures that the training held out, and the {what} of {source.text} have "
-                "training pictures among them; name another --split."
+                f"A temperature is fitted to pictures that the training held out, and the {pictures_of(split)} of "
+                f"{source.text} have training pictures among them; name another --split."
             )
         return split
 
@@ -147,7 +146,7 @@ def _outputs(subject: Subject, split: str) -> Outputs:
         subject.opened.measured.source.splits[split],
         batch_size=subject.batch_size,
         workers=subject.workers,
-        progress=partial(subject.progress, f"{split} pictures"),
+        progress=partial(subject.progress, pictures_of(split)),
     )
 
 
