@@ -335,7 +335,7 @@ CASES: list[tuple[str, int, list[str]]] = [
         ["training pictures to calibrate; give them as data (--data"],
     ),
     ("export model.safetensors --format onnx --out x.onnx --data two", 2, ["it does not know blue, red"]),
-    ("export model.safetensors --format onnx --out x.onnx --set limit=3", 2, ["give --data too"]),
+    ("export model.safetensors --format onnx --out x.onnx --set limit=3", 2, ["name the pictures too"]),
     ("export model.safetensors --format onnx --out x.onnx --threads 0", 2, ["--threads 0: "]),
     ("export resnet18 --format onnx --out x.onnx", 2, ["is the name of a network, without parameters"]),
     (

@@ -179,5 +179,25 @@ def test_what_is_refused(
 
 def test_neither_data_nor_a_run() -> None:
     assert open_pictures(None, {}) is None
-    with pytest.raises(RequestError, match="give --data too"):
+    with pytest.raises(RequestError, match="name the pictures too"):
         open_pictures(None, {"limit": 3})
+
+
+def test_optional_pictures_may_be_missing_but_what_is_said_of_them_counts(tmp_path: Path) -> None:
+    """What a user says of the pictures is never left out in silence; pictures of a run that are gone are named."""
+    root = folder(tmp_path / "set", count=4)
+    run, _ = trained(root, tmp_path / "run", **{"data.test": 0.5})
+    asked: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"limit": 3}, "limit: the pictures of a run"),
+        ({"pixel_limit": -1}, "pixel_limit"),
+        ({"split": "nothere"}, "nothere"),
+    )
+    for settings, said in asked:
+        with pytest.raises(RequestError, match=said):
+            explain_model("paths", run.path, **settings)
+    assert "gradients" in explain_model("paths", run.path, draws=1).document
+    root.rename(tmp_path / "moved")
+    limits = explain_model("paths", run.path, draws=1).limits
+    assert [limit for limit in limits if limit.startswith("The gradient by length is not measured: The data ")]
+    with pytest.raises(RequestError, match="limit: the pictures of a run"):
+        explain_model("paths", run.path, limit=3)

@@ -245,7 +245,7 @@ def test_the_answer_is_that_of_its_parts_and_leaves_the_model(tiny: Model) -> No
 def test_what_cannot_be_measured_is_said(tiny: Model) -> None:
     without = explain_model("paths", tiny)
     assert "gradients" not in without.document
-    assert "The gradient by length needs pictures; name them to measure it." in without.limits
+    assert "The gradient by length is not measured: it needs pictures; name them." in without.limits
     fractal = explain_model("paths", classifier(CHAINS["FractalNet"][0].but(in_channels=1)), "digits")
     assert "The gradient by length is measured only in a chain of units with one shortcut each." in fractal.limits
 

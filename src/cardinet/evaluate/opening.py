@@ -48,7 +48,7 @@ class AskedPictures:
 
     `settings` and `words` ("limit=30") say how they are read. `split` is the measured split, `also` names other needed
     splits. With `any_classes` the labels are not checked. `missing` is the message if there are no pictures; if it is
-    empty, they may be missing. With `optional` the pictures of a run may also fail to open.
+    empty, they may be missing. With `optional` the pictures of a run may also fail to open, if nothing is said of them.
     """
 
     data: Source | str | None = None
@@ -59,6 +59,11 @@ class AskedPictures:
     any_classes: bool = False
     missing: str = ""
     optional: bool = False
+
+    @property
+    def said(self) -> bool:
+        """Whether the user has said something of the pictures."""
+        return self.data is not None or self.split is not None or bool(self.words)
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ def opened(
             try:
                 pictures = _pictures(asked, wanted, model, progress)
             except CardinetError as error:
-                if not wanted.optional or wanted.data is not None:
+                if not wanted.optional or wanted.said:
                     raise
                 refusal = error
             looked = True

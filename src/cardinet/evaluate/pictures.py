@@ -13,7 +13,7 @@ from cardinet.data.check import Progress
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source, Split, open_source, settings_for
 from cardinet.data.source_listing import Listing
-from cardinet.data.splitting import WHOLE
+from cardinet.data.splitting import WHOLE, pictures_of
 from cardinet.evaluate.matching import choose_split, first_names, relabel
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model
@@ -63,7 +63,7 @@ def open_pictures(
     """
     if data is None and run is None:
         if settings:
-            raise RequestError("--set changes how the pictures of --data are read; give --data too.")
+            raise RequestError("--set changes how pictures are read; name the pictures too.")
         return None
     if data is None:
         assert run is not None
@@ -82,7 +82,7 @@ def open_pictures(
     if left_out := before - len(source.splits.get(chosen, ())):
         notes.append(f"{left_out:,} of {before:,} pictures cannot be used and were left out (on_bad_image = skip).")
     if chosen not in source.splits:
-        raise RequestError(f"None of the {before:,} {chosen} pictures of {source.text} can be used.")
+        raise RequestError(f"None of the {pictures_of(chosen, before)} of {source.text} can be used.")
     if model is not None:
         source, empty = relabel(source, model.classes, chosen)
         if empty:
@@ -97,7 +97,7 @@ def _pictures_of_run(
     if others := [key for key in settings if key not in HOW_READ]:
         raise RequestError(
             f"{', '.join(others)}: the pictures of a run are read as in that run; --set can change only "
-            f"{' and '.join(HOW_READ)}. Give other pictures with --data."
+            f"{' and '.join(HOW_READ)}. Name the pictures to read them in another way."
         )
     record = run.record()
     source = pictures_of_run(record, settings)

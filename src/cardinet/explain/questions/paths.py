@@ -82,7 +82,9 @@ class Paths(Question):
         if not has_path_gradients(subject.network, graph):
             return None, ["The gradient by length is measured only in a chain of units with one shortcut each."]
         if subject.opened.pictures is None:
-            return None, ["The gradient by length needs pictures; name them to measure it."]
+            refused = subject.opened.refusal
+            why = "it needs pictures; name them." if refused is None else refused.findings[0]
+            return None, [f"The gradient by length is not measured: {why}"]
         batch = sample(subject, self.pictures)
         network, said = subject.network, []
         if not subject.trained:
