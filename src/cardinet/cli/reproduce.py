@@ -58,7 +58,7 @@ def reproduce(
 
     started = time.monotonic()
     request = Request(names=tuple(names or ()), every=every, scale=scale, data=data, seeds=seeds, out=out, jobs=jobs)
-    page = request.folder / "book.html"
+    page = request.page
     with Phases() as phases:
         prepared = resolve(request, phases)
         say(*prepared.notes, _expected(prepared))

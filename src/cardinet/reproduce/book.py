@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from cardinet.base.documents import to_json
 from cardinet.base.errors import RequestError, WorkError
@@ -21,7 +22,7 @@ from cardinet.runs.environment import versions
 class Finished(Document):
     """The document of a finished claim. `design` is the hash of its rule, its arms and their settings."""
 
-    format: int = 1
+    format: Literal[1] = 1
     claim: str
     scale: str
     source: str
@@ -67,6 +68,13 @@ class Book:
         if found.scale != lab.scale.name:
             raise RequestError(f"{self.path} is a book of the scale {found.scale}; give --out another folder.")
         return found if found.design == design(claim, lab) else None
+
+    def outdated(self, claim: Claim, lab: Laboratory) -> bool:
+        """Whether the document of a claim is of another rule, other arms, pictures or seeds. Raises as `finished`."""
+        found = self.finished(claim, lab)
+        if found is None:
+            return self._file(claim).exists()
+        return bool(lab.arms) and (found.source, found.seeds) != (lab.source, lab.seeds)
 
     def write(
         self, claim: Claim, lab: Laboratory, samples: Mapping[str, tuple[float, ...]], seconds: float

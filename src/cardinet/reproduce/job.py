@@ -30,7 +30,7 @@ def reproduce(prepared: Prepared, done: Told = lambda claim, found, now: None) -
             for claim, lab in prepared.claims:
                 try:
                     found = book.finished(claim, lab)
-                    again = found is None or (found.source, found.seeds) != (lab.source, lab.seeds)
+                    again = found is None or book.outdated(claim, lab)
                     if found is None or again:
                         with told_of(claim.id):
                             found = _run(claim, lab, book, workers)

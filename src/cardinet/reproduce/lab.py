@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cardinet.base.errors import CardinetError, Findings
+from cardinet.base.errors import CardinetError
 from cardinet.data.source import open_source
 from cardinet.networks.document import to_document
 from cardinet.networks.registry import find
@@ -60,16 +60,15 @@ class Laboratory:
         self.scale, self.arms, self.seeds = scale, arms, tuple(seeds)
         self.book, self.source, self.progress = book, source or scale.source, progress
 
-    def check(self, opener: Opener = open_source) -> None:
-        """Check every arm that was not started. Raises RequestError or WorkError with all findings of all arms."""
-        findings = Findings()
+    def faults(self, opener: Opener = open_source) -> Iterator[tuple[str, CardinetError]]:
+        """Check every arm that was not started: the name of each that cannot be trained, and why."""
         for name in self.arms:
             training = self.training(name, self.seeds[0])
-            if training.started:
-                continue
-            with findings, told_of(name):
-                training.resolved(opener)
-        findings.raise_if_any()
+            if not training.started:
+                try:
+                    training.resolved(opener)
+                except CardinetError as error:
+                    yield name, error
 
     def trained(self, name: str, seed: int) -> Trained:
         """The run of an arm with a seed: finished already, continued, or new."""

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cardinet.base.errors import Findings, RequestError
+from cardinet.base.errors import CardinetError, Findings, RequestError
+from cardinet.base.output_paths import check_new_file, check_new_folder
 from cardinet.base.whole_numbers import require_whole
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.kinds import list_source
@@ -16,7 +17,7 @@ from cardinet.data.source import Source, open_source
 from cardinet.reproduce.book import Book
 from cardinet.reproduce.claim import Claim
 from cardinet.reproduce.claims import claims, find_claim
-from cardinet.reproduce.lab import Laboratory, Progress, silent, told_of
+from cardinet.reproduce.lab import Laboratory, Progress, silent
 from cardinet.reproduce.scales import SCALES, Scale, ScaleName, find_scale
 from cardinet.runs.environment import device_of
 from cardinet.train.request import Opener
@@ -42,6 +43,11 @@ class Request:
     @property
     def folder(self) -> Path:
         return self.out or Path(f"reproduction-{self.scale}")
+
+    @property
+    def page(self) -> Path:
+        """The page of the book."""
+        return self.folder / "book.html"
 
     @property
     def command(self) -> str:
@@ -90,8 +96,7 @@ def resolve(request: Request, progress: Progress = silent) -> Prepared:
         if request.jobs is not None:
             require_whole(1, 1000, jobs=request.jobs)
     with findings:
-        if request.folder.exists() and not request.folder.is_dir():
-            raise RequestError(f"{request.folder} is a file; give --out a folder for the book.")
+        _check_folder(request)
     findings.raise_if_any()
     chosen = list(claims().values()) if request.every else chosen
     offered = [claim for claim in chosen if scale.name in claim.minutes]
@@ -99,9 +104,13 @@ def resolve(request: Request, progress: Progress = silent) -> Prepared:
     if not offered:
         raise RequestError(*notes)
     labs = [(claim, laboratory(claim, request, progress)) for claim in offered]
-    for claim, lab in labs:
+    book, again = Book(request.folder), list[str]()
+    for claim in claims().values():  # the page shows every claim of the scale
         with findings:
-            Book(request.folder).finished(claim, lab)
+            if scale.name in claim.minutes and book.outdated(claim, laboratory(claim, request)) and claim in offered:
+                again.append(claim.id)
+    if again:
+        notes.append(f"Finished with another rule, other arms, pictures or seeds, so tried again: {', '.join(again)}.")
     with findings:
         if any(lab.arms for _, lab in labs):
             device_of(str(scale.settings.get("machine.device", "auto")))
@@ -109,13 +118,40 @@ def resolve(request: Request, progress: Progress = silent) -> Prepared:
         if any(lab.unfinished() for _, lab in labs):
             list_source(request.data or scale.source)  # all trainings read it: its faults are said once
     findings.raise_if_any()
-    opener = opened_once()
+    _check_trainings(labs, progress)
+    return Prepared(request, tuple(labs), tuple(notes), request.jobs or side_by_side(scale), progress)
+
+
+def _check_folder(request: Request) -> None:
+    """Raise RequestError if the book cannot be in its folder, or if the folder holds something else."""
+    folder = request.folder
+    if folder.is_dir():
+        inside = [path.name for path in folder.iterdir()]
+        if inside and not {"claims", "runs"} & set(inside):
+            raise RequestError(f"{folder} is no book: it holds {inside[0]}; give --out a new folder.")
+        check_new_file(request.page, replaces=True)
+    elif folder.exists():
+        raise RequestError(f"{folder} is a file; give --out a folder for the book.")
+    else:
+        check_new_folder(folder, parents=True)
+
+
+def _check_trainings(labs: Sequence[tuple[Claim, Laboratory]], progress: Progress) -> None:
+    """Check every training that was not started. A fault that several have in common is told once, of the first.
+
+    Raises RequestError or WorkError with all of them.
+    """
+    opener, found = opened_once(), dict[tuple[type[CardinetError], str], list[str]]()
     for done, (claim, lab) in enumerate(labs):
         progress("checking claims", done, len(labs))
-        with findings, told_of(claim.id):
-            lab.check(opener)
+        for name, error in lab.faults(opener):
+            for finding in error.findings:
+                found.setdefault((type(error), finding), []).append(f"{claim.id}: {name}")
+    findings = Findings()
+    for (kind, finding), (first, *others) in found.items():
+        more = f" (and {len(others):,} more training{'s' * (len(others) > 1)})" if others else ""
+        findings.errors.append(kind(f"{first}{more}: {finding}"))
     findings.raise_if_any()
-    return Prepared(request, tuple(labs), tuple(notes), request.jobs or side_by_side(scale), progress)
 
 
 def laboratory(claim: Claim, request: Request, progress: Progress = silent) -> Laboratory:
