@@ -124,6 +124,15 @@ def test_bad_pictures_are_refused_or_left_out(tmp_path: Path, undivided: tuple[P
     assert "2 of 12 pictures cannot be used and were left out (on_bad_image = skip)." in found.notes
 
 
+def test_only_bad_pictures_are_said_in_a_sentence(tmp_path: Path) -> None:
+    """A folder that is measured as a whole, so that no training split is checked before."""
+    root = folder(tmp_path / "set", count=1)
+    for name in ("ant", "bee", "cat"):
+        damage(root / name / "0.png")
+    with pytest.raises(RequestError, match=r"^3 pictures of .*: none can be used"):
+        opened(root, on_bad_image="skip")
+
+
 IN_PYTHON: dict[str, Callable[..., object]] = {
     "evaluate": lambda model, data, out, **settings: cardinet.evaluate(model, data, **settings),
     "export": lambda model, data, out, **settings: cardinet.export(model, out / "x.pt2", data=data, **settings),

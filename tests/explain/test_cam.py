@@ -1,8 +1,8 @@
-"""The question cam: what it shows, what its maps are worth, and what it refuses."""
+"""The question cam: which pictures it shows, what is said of them, and what it refuses."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,99 +10,328 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from cardinet.base.errors import RequestError, WorkError
+from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.data.data_settings import DataSettings
-from cardinet.data.source import open_source
+from cardinet.data.source import Source, open_source
+from cardinet.explain import shown_pictures
+from cardinet.explain.answer import Answer
 from cardinet.explain.attribution import METHODS
-from cardinet.explain.figures import Sheet
+from cardinet.explain.attribution.integrated_gradients import logit_change
+from cardinet.explain.figures import Sheet, Table
 from cardinet.explain.job import explain_model
-from cardinet.explain.map_checks import probabilities_along, randomised, rank_correlation
-from cardinet.explain.map_pictures import coloured
-from explain.models import classifier
+from cardinet.explain.map_pictures import as_picture, baseline_colour, coloured, over_grey, overlaid, top_of
+from cardinet.explain.questions.cam import Cam
+from cardinet.explain.request import Request, resolve
+from cardinet.report.explain_page import page
+from cardinet.runs.model_file import Model
+from explain.models import TINY, classifier, drawn, unchanged
+
+STEPS = ("fc", "layer3", "layer2", "layer1", "bn1", "conv1")
+"""The children of the model with parameters, from the last."""
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return classifier()
+
+
+@pytest.fixture(scope="module")
+def digits() -> Source:
+    return open_source("digits", DataSettings(limit=36))
+
+
+@pytest.fixture
+def files(tmp_path: Path, digits: Source) -> list[str]:
+    """Three digits of the test split as files without classes."""
+    names = [str(tmp_path / f"{i} .png") for i in range(3)]
+    for i, name in enumerate(names):
+        digits.splits["test"].picture(i).save(name)
+    return names
+
+
+def sheet_of(found: Answer) -> Sheet:
+    sheet = found.sections[0].figures[0]
+    assert isinstance(sheet, Sheet)
+    return sheet
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_sheet_has_a_row_a_picture_with_answer_truth_and_rival(method: str) -> None:
-    found = explain_model("cam", classifier(), "digits", method=method, pictures=3)
-    sheet = found.sections[0].figures[0]
-    assert isinstance(sheet, Sheet)
-    assert [len(row) for row in sheet.rows] == [4, 4, 4]
-    assert sheet.bar is not None
+def test_a_sheet_has_the_picture_and_two_maps(method: str, model: Model, digits: Source) -> None:
+    """The maps are those of the answer and of the rival, or of the true class if the answer is wrong."""
+    with unchanged(model.network):
+        found = explain_model("cam", model, digits, method=method, pictures=12)
+    assert [len(row) for row in sheet_of(found).rows] == [3] * 12
     rows: Any = found.document["pictures"]
-    for row in rows:
-        assert row["answer"] != row["rival"]
-        assert max(row["probabilities"].values()) == row["probabilities"][row["answer"]]
-    assert len(found.document["randomised"]) >= 4
+    wrong = [row["answer"] != row["truth"] for row in rows]
+    assert sum(wrong) > 0
+    for i, row in enumerate(rows):
+        assert row["other_is"] == ("true class" if wrong[i] else "rival")
+        assert row["answer"] != row["other"]
+        assert row["probability"] >= row["other_probability"]
+        if wrong[i]:
+            assert row["other"] == row["truth"]
+        cell, answer, other = sheet_of(found).rows[i]
+        assert cell.caption == [row["picture"]]
+        assert answer.caption[0] == row["answer"]
+        assert (answer.right, other.right) == ((False, True) if wrong[i] else (True, None))
+    assert [row["down to"] for row in found.document["randomised"]] == list(STEPS)
 
 
-def test_mistakes_are_wrong_answers_the_surest_first() -> None:
-    rows: Any = explain_model("cam", classifier(), "digits", which="mistakes", pictures=4).document["pictures"]
-    assert all(row["answer"] != row["truth"] for row in rows)
-    sure = [row["probabilities"][row["answer"]] for row in rows]
-    assert sure == sorted(sure, reverse=True)
+def test_arrays_are_the_raw_maps_of_what_the_network_saw(model: Model, digits: Source) -> None:
+    """In batches of a few pictures, and equal to one batch by hand."""
+    for method in ("grad-cam", "integrated-gradients"):
+        found = explain_model("cam", model, digits, method=method, pictures=5, batch_size=2).arrays
+        seen = torch.from_numpy(found["pictures"]).permute(0, 3, 1, 2)
+        x, network = model.preprocessing.normalise(seen), model.network
+        assert np.allclose(found["logits"], network(x).detach(), atol=1e-5)
+        assert found["answer"].tolist() == found["logits"].argmax(1).tolist()
+        for kind in ("answer", "other"):
+            classes = torch.from_numpy(found[kind])
+            expected = METHODS[method].maps(network, x, classes, "layer3")  # type: ignore[arg-type]
+            assert found[f"maps.{kind}"].dtype == np.float32
+            assert np.allclose(found[f"maps.{kind}"], expected, atol=1e-5)
+        for name, pixels in zip(found["path"], found["pictures"], strict=True):
+            row = [digits.splits["test"].names.key(i) for i in range(len(digits.splits["test"]))].index(name)
+            assert np.array_equal(pixels[:, :, 0], np.asarray(digits.splits["test"].picture(row)))
 
 
-def test_no_mistakes_are_said_in_a_sentence() -> None:
-    """The labels are the model's own answers."""
-    model, source = classifier(), open_source("digits", DataSettings(limit=40))
-    name, split = next(iter(source.splits.items()))
-    rows: Any = explain_model("cam", model, source, split=name, which="first", pictures=40).document["pictures"]
+def test_which_pictures_are_the_surest(model: Model, digits: Source) -> None:
+    """Against all answers, sorted by hand."""
+    every: Any = explain_model("cam", model, digits, which="first", pictures=1000).document["pictures"]
+    sure = sorted(every, key=lambda row: -row["probability"])
+    wrong = [row["row"] for row in sure if row["answer"] != row["truth"]]
+    right = [row["row"] for row in sure if row["answer"] == row["truth"]]
+    assert len(every) == len(digits.splits["test"])
+    assert min(len(wrong), len(right)) >= 2
+
+    def rows(which: str, pictures: int) -> list[int]:
+        found: Any = explain_model("cam", model, digits, which=which, pictures=pictures).document["pictures"]
+        return [row["row"] for row in found]
+
+    assert rows("mistakes", 4) == wrong[:4]
+    assert rows("confident", 4) == wrong[:2] + right[:2]
+    assert rows("confident", 1000) == wrong + right
+    assert rows("first", 3) == [0, 1, 2]
+
+
+def test_no_mistakes_are_said_in_a_sentence(model: Model, digits: Source) -> None:
+    """The labels are the model's own answers; the surest answers are then all right."""
+    split = digits.splits["test"]
+    rows: Any = explain_model("cam", model, digits, which="first", pictures=1000).document["pictures"]
     right = replace(split, labels=np.array([int(row["answer"]) for row in rows], dtype=np.int64))
-    own = replace(source, splits={name: right})
-    with pytest.raises(WorkError, match="None of the 40 answers is wrong"):
-        explain_model("cam", model, own, split=name, which="mistakes")
+    own = replace(digits, splits={"test": right})
+    with pytest.raises(WorkError, match=f"None of the {len(split)} answers is wrong"):
+        explain_model("cam", model, own, which="mistakes")
+    found: Any = explain_model("cam", model, own, which="confident", pictures=4).document["pictures"]
+    assert all(row["other_is"] == "rival" for row in found)
+    assert len(found) == 4
 
 
-def test_the_same_seed_gives_the_same_answer() -> None:
-    first, again, other = (explain_model("cam", classifier(), "digits", pictures=3, seed=seed) for seed in (1, 1, 2))
+def test_the_same_seed_gives_the_same_answer(model: Model, digits: Source) -> None:
+    first, again, other = (explain_model("cam", model, digits, pictures=3, seed=seed) for seed in (1, 1, 2))
     assert first.document == again.document
     assert first.document["pictures"] != other.document["pictures"]
 
 
-def test_raw_maps_are_written_with_a_manifest_and_never_over_a_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "raw"
-    explain_model("cam", classifier(), "digits", pictures=3, raw=str(folder))
-    assert np.load(folder / "answer.npy").shape[0] == 3
-    manifest = json.loads((folder / "manifest.json").read_text())
-    assert manifest["schema"] == 1
-    assert len(manifest["pictures"]) == 3
-    with pytest.raises(RequestError, match="exists"):
-        explain_model("cam", classifier(), "digits", pictures=3, raw=str(folder))
+def test_integrated_gradients_say_their_gap(model: Model, digits: Source) -> None:
+    few, many = (
+        explain_model("cam", model, digits, method="integrated-gradients", pictures=4, points=points)
+        for points in (2, 400)
+    )
+    assert max(abs(row["gap"]) for row in many.document["pictures"]) < 0.02
+    assert sum(abs(row["gap"]) for row in few.document["pictures"]) > 0.1
+    assert any("--set points=500" in text for text in few.limits)
+    assert not any("--set points=500" in text for text in many.limits)
+    x = model.preprocessing.normalise(torch.from_numpy(few.arrays["pictures"]).permute(0, 3, 1, 2))
+    change = logit_change(model.network, x, torch.from_numpy(few.arrays["answer"]))  # type: ignore[arg-type]
+    for i, row in enumerate(few.document["pictures"]):
+        assert row["change"] == pytest.approx(float(change[i]), abs=1e-5)
+        assert row["sum"] == pytest.approx(float(few.arrays["maps.answer"][i].sum()), abs=1e-4)
+        assert row["gap"] == pytest.approx(row["sum"] - row["change"])
+        assert sheet_of(few).rows[i][1].caption[-1] == f"sum {row['sum']:.3g}, gap {row['gap']:.2g}"
+    table = few.sections[-1].figures[0]
+    assert isinstance(table, Table)
+    assert "gap" in table.columns
 
 
-def test_a_stage_that_is_not_there_gets_the_names() -> None:
-    with pytest.raises(RequestError, match="layer1, layer2, layer3"):
-        explain_model("cam", classifier(), "digits", layer="body", pictures=2)
+def test_figures_of_all_methods_and_of_a_random_map(model: Model, digits: Source) -> None:
+    found = explain_model("cam", model, digits, pictures=3, compare=True).document
+    assert list(found["methods"]) == [*METHODS, "random map"]
+    for name in METHODS:
+        alone = explain_model("cam", model, digits, pictures=3, method=name).document
+        assert alone["methods"][name] == found["methods"][name]
+        assert alone["methods"]["random map"]["deletion"] != alone["methods"][name]["deletion"]
+    drops = [row["drop"] for row in found["pictures"]]
+    assert found["methods"]["grad-cam"]["average_drop"] == pytest.approx(sum(drops) / 3)
 
 
-def test_places_are_deleted_from_the_highest() -> None:
-    layer = torch.nn.Linear(4, 2, bias=False)
-    with torch.no_grad():
-        layer.weight.copy_(torch.tensor([[3.0, 2.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]]))
-    network: Any = torch.nn.Sequential(torch.nn.Flatten(), layer)
-    x, maps, label = torch.ones(1, 1, 2, 2), torch.tensor([[[3.0, 2.0], [1.0, 0.0]]]), torch.tensor([0])
-    deleted = probabilities_along(network, x, label, maps, (0, 0.25, 0.5, 1), insert=False)
-    assert [p[0] for p in deleted] == pytest.approx([1 / (1 + np.exp(-s)) for s in (6, 3, 1, 0)])
-    inserted = probabilities_along(network, x, label, maps, (0, 0.25, 1), insert=True)
-    assert [p[0] for p in inserted] == pytest.approx([1 / (1 + np.exp(-s)) for s in (0, 3, 6)])
+@pytest.mark.parametrize(
+    ("shift", "verdict"), [(-0.5, "The marked places matter:"), (0.0, "It is open"), (0.5, "matter less than others")]
+)
+def test_a_verdict_needs_an_interval_beside_0(
+    shift: float, verdict: str, model: Model, digits: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cardinet.explain import map_page
+
+    def paired(first: list[float], second: list[float]) -> tuple[float, tuple[float, float]]:
+        return shift, (shift - 0.1, shift + 0.1)
+
+    monkeypatch.setattr(map_page, "paired", paired)
+    assert verdict in explain_model("cam", model, digits, pictures=2).lead[-1]
 
 
-def test_randomising_goes_from_the_classifier_down_and_leaves_the_network() -> None:
-    network: Any = classifier().network
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    changed = []
-    for name, made in randomised(network, 0):
-        now = made.state_dict()
-        changed.append((name, sum(not torch.equal(now[key], before[key]) for key in before)))
-    assert [name for name, _ in changed] == ["fc", "layer3", "layer2", "layer1", "conv1"]
-    assert [count for _, count in changed] == sorted(count for _, count in changed)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+def test_pictures_without_classes(model: Model, digits: Source, files: list[str]) -> None:
+    """They get the same maps as the same pictures with classes; no true class is said or needed."""
+    loose = explain_model("cam", model, files)
+    known = explain_model("cam", model, digits, which="first", pictures=3)
+    for name in ("logits", "answer", "pictures", "maps.answer"):
+        assert np.array_equal(loose.arrays[name], known.arrays[name])
+    assert loose.arrays["label"].tolist() == [-1] * 3
+    assert loose.arrays["class"].tolist() == [""] * 3
+    assert known.arrays["class"].tolist() == [str(label) for label in digits.splits["test"].labels[:3]]
+    rows: Any = loose.document["pictures"]
+    assert [row["picture"] for row in rows] == files
+    assert {(row["truth"], row["other_is"]) for row in rows} == {(None, "rival")}
+    order = np.argsort(-loose.arrays["logits"], 1)
+    assert loose.arrays["other"].tolist() == order[:, 1].tolist()
+    assert loose.lead[0].startswith(f"{files[0]}: {rows[0]['answer']} (")
+    assert sheet_of(loose).columns == ("picture", "answer", "rival")
+    assert all(cell.right is None for row in sheet_of(loose).rows for cell in row)
 
 
-def test_rank_correlation_and_colours() -> None:
-    x = torch.arange(12.0).view(3, 4)
-    assert rank_correlation(x, x**3) == pytest.approx(1)
-    assert rank_correlation(x, -x) == pytest.approx(-1)
-    light = coloured(np.linspace(0, 1, 9)).sum(-1)
-    assert (np.diff(light) > 0).all()
+def test_one_picture_has_no_verdict(model: Model, files: list[str]) -> None:
+    found = explain_model("cam", model, files[1])
+    assert found.document["deletion_against_random"]["interval"] is None
+    assert "no verdict" in found.lead[-1]
+
+
+def test_all_loose_pictures_are_shown_up_to_a_bound(
+    model: Model, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shown_pictures, "OF_SOURCE", 1)
+    assert explain_model("cam", model, tmp_path).document["count"] == 3
+    monkeypatch.setattr(shown_pictures, "OF_LOOSE", 2)
+    found = explain_model("cam", model, tmp_path)
+    assert found.document["count"] == 2
+    assert "2 of 3 pictures, drawn by the seed 0." in found.sections[0].text[0]
+
+
+def test_the_page_names_loose_pictures_as_words_of_the_command(model: Model, files: list[str]) -> None:
+    asked = resolve(Request(question="cam", model=model, data=files[:2]))
+    html = page(asked, asked.question.answer(asked.subject))
+    assert f"explain cam Residual &#39;{files[0]}&#39; &#39;{files[1]}&#39;" in html
+    assert "<span>2 pictures</span>" in html
+    one = resolve(Request(question="cam", model=model, data=files[0]))
+    assert f"<span>{files[0]}</span>" in page(one, one.question.answer(one.subject))
+
+
+REFUSED: dict[str, tuple[Callable[[Model, list[str]], object], str]] = {
+    "mistakes": (lambda m, f: explain_model("cam", m, f, which="mistakes"), "needs the true classes"),
+    "a split": (lambda m, f: explain_model("cam", m, f, split="test"), 'no split "test"'),
+    "a limit": (lambda m, f: explain_model("cam", m, f, limit=3), "limit: pictures without classes are all used"),
+    "another question": (lambda m, f: explain_model("paths", m, f), "looks at one SOURCE with classes, and 3 are"),
+    "a file": (lambda m, f: explain_model("paths", m, f[0]), "give the folder that holds one folder for each class"),
+    "no file": (lambda m, f: explain_model("cam", m, [f[0], "no.png"]), "There is no picture or folder no.png"),
+    "a layer": (lambda m, f: explain_model("cam", m, f, layer="body"), "layer1, layer2, layer3"),
+    "no layer": (
+        lambda m, f: explain_model("cam", m, f, layer="layer1", method="occlusion"),
+        "layer = layer1: occlusion has no layer",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_refused(case: str, model: Model, files: list[str]) -> None:
+    ask, words = REFUSED[case]
+    with pytest.raises(CardinetError, match=words):
+        ask(model, files)
+    assert len(REFUSED) == 8
+
+
+def test_a_picture_that_cannot_be_read(model: Model, files: list[str]) -> None:
+    Path(files[1]).write_bytes(Path(files[1]).read_bytes()[:50])
+    with pytest.raises(WorkError) as error:
+        explain_model("cam", model, files)
+    assert files[1] in error.value.findings[0]
+    found = resolve(Request(question="cam", model=model, data=files, words=("on_bad_image=skip",)))
+    assert "1 of 3 pictures cannot be used and were left out (on_bad_image = skip)." in found.subject.opened.notes
+    rows: Any = found.question.answer(found.subject).document["pictures"]
+    assert [row["picture"] for row in rows] == [files[0], files[2]]
+    Path(files[0]).write_bytes(b"no picture")
+    with pytest.raises(WorkError, match="not a picture"):
+        explain_model("cam", model, files[0])
+    with pytest.raises(RequestError, match=r"^1 picture of .*: none can be used"):
+        explain_model("cam", model, files[0], on_bad_image="skip")
+
+
+def test_a_network_with_one_class_has_no_rival() -> None:
+    (problem,) = Cam().problems(drawn(TINY.but(num_classes=1)))
+    assert "only one class" in problem
+    assert Cam().problems(drawn(TINY.but(num_classes=2))) == []
+
+
+def test_a_map_is_blank_by_the_size_of_its_logits(model: Model, digits: Source) -> None:
+    """With a classifier of tiny weights all values are tiny and no map is blank; with weights of 0 all are."""
+    for scale, blank in ((1e-9, [False]), (0.0, [True])):
+        small = classifier()
+        with torch.no_grad():
+            small.network.fc.weight.mul_(scale)  # type: ignore[union-attr, operator]
+            small.network.fc.bias.mul_(scale)  # type: ignore[union-attr, operator]
+        found = explain_model("cam", small, digits, method="integrated-gradients", pictures=4)
+        rows: Any = found.document["pictures"]
+        assert [row["blank"] for row in rows] == [blank * 2] * 4
+        assert ("blank: nothing speaks for this class" in sheet_of(found).rows[0][1].caption) is blank[0]
+
+
+def test_the_scale_ends_at_a_usual_value() -> None:
+    maps = torch.zeros(3, 10, 20)
+    maps[0, 0, :4], maps[1, 0, :4], maps[2, 0, :4] = 2.0, -8.0, 6.0
+    maps[2, 5, 5] = 1000.0
+    assert top_of(maps, signed=True) == pytest.approx(6.0)
+    assert top_of(maps, signed=False) == pytest.approx(4.0)
+    assert top_of(-maps.abs(), signed=False) == 0.0
+
+
+def test_colours_are_over_grey_and_signs_differ() -> None:
+    """0 is the grey picture whatever its colours; larger sizes are lighter; signs have other hues."""
+    yellow = as_picture(torch.tensor([250, 220, 20], dtype=torch.uint8)[:, None, None].expand(3, 40, 40))
+    raw = torch.tensor([[-1.0, 0.0, 1.0]])
+
+    def pixels(signed: bool) -> np.ndarray[Any, Any]:
+        import io
+
+        return np.asarray(Image.open(io.BytesIO(overlaid(yellow, raw, 1.0, signed=signed)))).astype(int)
+
+    signed, plain = pixels(signed=True), pixels(signed=False)
+    middle, width = signed.shape[0] // 2, signed.shape[1]
+    red, _, blue = signed[middle, width - 1]
+    assert red > blue + 100
+    red, _, blue = signed[middle, 0]
+    assert blue > red + 80
+    assert np.ptp(signed[middle, width // 2]) < 20
+    assert np.ptp(plain[middle, 0]) == 0
+    assert np.array_equal(plain[middle, width - 1], signed[middle, width - 1])
+    for side in (np.linspace(0, 1, 9), np.linspace(0, -1, 9)):
+        assert (np.diff(coloured(side).sum(-1)) > 0).all()
+    assert np.allclose(over_grey(np.array([[0.0, 255.0]]), np.zeros((1, 2)))[0, :, 0], (24, 177))
+
+
+@pytest.mark.parametrize(
+    ("mean", "words"),
+    [
+        ((0.0, 0.0, 0.0), "black"),
+        ((0.5, 0.5, 0.5), "the grey 128 of 255"),
+        ((0.485, 0.456, 0.406), r"the colour \(124, 116, 104\) of 255"),
+    ],
+)
+def test_the_colour_of_deleted_places(mean: tuple[float, ...], words: str) -> None:
+    from cardinet.data.preprocessing import Preprocessing
+
+    preprocessing = Preprocessing(channels=3, crop=8, mean=mean, std=(0.25,) * 3)
+    pixels = torch.tensor([round(255 * value) for value in mean], dtype=torch.uint8)[None, :, None, None]
+    assert preprocessing.normalise(pixels).abs().max() < 0.01
+    import re
+
+    assert re.search(words, baseline_colour(preprocessing))

@@ -41,7 +41,12 @@ def explain(
         str | None, typer.Argument(metavar="MODEL", help="A run folder, model file or network name.")
     ] = None,
     source: Annotated[
-        str | None, typer.Argument(metavar="SOURCE", help="The pictures to use. Default: those of the run.")
+        list[str] | None,
+        typer.Argument(
+            metavar="SOURCE|IMAGE ...",
+            help="The pictures to use; cam also takes pictures without classes. Default: those of the run.",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.html", help="The file for the page. It must not exist.")
@@ -51,7 +56,8 @@ def explain(
         typer.Option(
             "--arrays",
             metavar="FILE.npz|FILE.parquet",
-            help="A new file for raw values, such as the features of the pictures (embed). A table may be a .parquet.",
+            help="A new file for raw values: the features of the pictures (embed), their maps and logits (cam), "
+            "similarities (cardinality). A table may be a .parquet.",
         ),
     ] = None,
     split: Split = None,
@@ -82,7 +88,7 @@ def explain(
         Request(
             question=question,
             model=model,
-            data=source,
+            data=source or None,
             words=words,
             split=split,
             prepare=prepare,

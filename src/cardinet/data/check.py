@@ -128,8 +128,9 @@ def findings_on_pictures(
         if split.encoded is not None
         for index in range(len(split))
     ]
-    # A small source that is not in memory holds a bad picture: it was just decoded, so the cache does not matter.
-    key = None if source.small else absolute(source.text)
+    # A small source that is not in memory holds a bad picture: it was just decoded, so the cache does not matter. Loose
+    # pictures would leave a file in the cache for every choice of them.
+    key = None if source.small or not source.classes else absolute(source.text)
     inspections, _ = _inspect_all(pictures, key, settings.pixel_limit, workers, progress)
     labels = {split.name: split.labels for split in source.splits.values()}
     return [

@@ -52,7 +52,7 @@ class PictureInput:
 def is_single(pictures: Pictures) -> bool:
     """Whether this is one picture. Several are a list, a folder, a pattern or an array of four dimensions."""
     if isinstance(pictures, str | Path):
-        return not os.path.isdir(pictures) and not _is_pattern(pictures)
+        return not os.path.isdir(pictures) and not is_pattern(pictures)
     if _is_encoded(pictures) or isinstance(pictures, Image.Image):
         return True
     ndim: int = getattr(pictures, "ndim", 4)
@@ -98,13 +98,14 @@ def _is_encoded(one: Any) -> bool:
     return isinstance(one, bytes | bytearray | memoryview) or hasattr(one, "read")
 
 
-def _is_pattern(path: str | Path) -> bool:
+def is_pattern(path: str | Path) -> bool:
+    """Whether this has signs of a pattern, and is not the name of a file or folder."""
     return bool(_PATTERN & set(str(path))) and not os.path.lexists(path)
 
 
 def _paths(path: str | Path) -> Iterator[Path]:
     """The file, the pictures (by name) in the folder, or the pictures that match the pattern."""
-    if _is_pattern(path):
+    if is_pattern(path):
         matches = sorted(glob.glob(str(path), recursive=True))
         found = [file for match in matches for file in ([match] if os.path.isfile(match) else _below(match))]
         files = dict.fromkeys(file for file in found if file.lower().endswith(EXTENSIONS))

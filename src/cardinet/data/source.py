@@ -28,6 +28,10 @@ ONLY_IN_TRAINING = ("one-class", "empty-class")
 """Findings that make training impossible, but not the evaluation of all pictures."""
 
 
+NO_CLASS = -1
+"""The label of a picture whose class is not known (`loose_pictures`)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """The pictures of one split: decoded in memory (`images`) or `encoded`, never both.
@@ -46,6 +50,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the classes of the pictures are known."""
+        return not (self.labels == NO_CLASS).any()
 
     def picture(self, index: int) -> Image.Image:
         """One picture, fully decoded, in its own size and mode. Raises WorkError with its name and the reason."""
@@ -162,6 +171,8 @@ def settings_for(text: Any, document: Mapping[str, Any], where: str = "") -> Dat
 
 def in_memory_splits(source: Source, settings: DataSettings) -> Source:
     """The source with its pictures decoded into memory if they are small, of one size and all good."""
+    if not source.splits:
+        return source
     encoded = {name: split.encoded for name, split in source.splits.items() if split.encoded is not None}
     splits = dict(source.splits)
     if encoded:

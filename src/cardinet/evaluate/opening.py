@@ -14,7 +14,7 @@ from cardinet.base.settings import parse_group
 from cardinet.data.check import Progress
 from cardinet.data.source import Source
 from cardinet.evaluate.matching import check_classes, choose_split
-from cardinet.evaluate.pictures import OpenedPictures, open_pictures
+from cardinet.evaluate.pictures import OpenedPictures, open_loose, open_pictures
 from cardinet.networks.registry import is_known_name
 from cardinet.runs.environment import device_of
 from cardinet.runs.folder import RunFolder
@@ -44,7 +44,7 @@ class AskedModel:
 
 @dataclass(frozen=True, kw_only=True)
 class AskedPictures:
-    """The requested pictures: those of `data`, else those of the model's run.
+    """The requested pictures: those of `data`, or `loose` ones without classes, else those of the model's run.
 
     `settings` and `words` ("limit=30") say how they are read. `split` is the measured split, `also` names other needed
     splits. With `any_classes` the labels are not checked. `missing` is the message if there are no pictures; if it is
@@ -52,6 +52,7 @@ class AskedPictures:
     """
 
     data: Source | str | None = None
+    loose: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     words: tuple[str, ...] = ()
     split: str | None = None
@@ -63,7 +64,7 @@ class AskedPictures:
     @property
     def said(self) -> bool:
         """Whether the user has said something of the pictures."""
-        return self.data is not None or self.split is not None or bool(self.words)
+        return self.data is not None or self.split is not None or bool(self.loose or self.words)
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def opened(
         check_all(OpenedSoFar(model, pictures, looked))
     found.raise_if_any()
     if make is not None:
-        model, sentences = make(None if pictures is None else pictures.source)
+        model, sentences = make(None if pictures is None or not pictures.source.classes else pictures.source)
         check_model(model)
     assert model is not None
     if not isinstance(asked.model, Model) and make is None and model.checksums == "absent":
@@ -175,6 +176,8 @@ def _pictures(
             check_classes(model, wanted.data)
         return OpenedPictures(wanted.data, choose_split(wanted.data, wanted.split), ())
     typed, run = parse_group(wanted.words, "data"), run_of(asked.model)
+    if wanted.loose:
+        return open_loose(wanted.loose, {**wanted.settings, **typed}, wanted.split, progress)
     if wanted.data is None and run is None:
         return open_pictures(None, typed)
     return open_pictures(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cardinet.base.errors import RequestError
+from cardinet.base.errors import Findings, RequestError
 from cardinet.base.settings import validate
 from cardinet.data.admission import admitted
 from cardinet.data.check import Progress
 from cardinet.data.data_settings import DataSettings
+from cardinet.data.loose_pictures import loose_source
 from cardinet.data.source import Source, Split, open_source, settings_for
 from cardinet.data.source_listing import Listing
 from cardinet.data.splitting import WHOLE, pictures_of
@@ -77,17 +78,47 @@ def open_pictures(
     if source.small:  # already decoded; a network without statistics takes those of the training pictures
         also = (*also, "train")
     source = replace(source, splits={key: source.splits[key] for key in source.splits if key in (chosen, *also)})
-    before = len(source.splits[chosen])
-    source, _ = admitted(source, asked, progress)
-    if left_out := before - len(source.splits.get(chosen, ())):
-        notes.append(f"{left_out:,} of {before:,} pictures cannot be used and were left out (on_bad_image = skip).")
-    if chosen not in source.splits:
-        raise RequestError(f"None of the {pictures_of(chosen, before)} of {source.text} can be used.")
+    source, left_out = _usable(source, chosen, asked, progress)
+    notes += left_out
     if model is not None:
         source, empty = relabel(source, model.classes, chosen)
         if empty:
             notes.append(f"There are no pictures of {first_names(empty)}, so these classes are not measured.")
     return OpenedPictures(source, chosen, tuple(notes))
+
+
+def open_loose(
+    texts: Sequence[str], settings: Mapping[str, Any], split: str | None = None, progress: Progress | None = None
+) -> OpenedPictures:
+    """Pictures without classes, as the one split "all" (`loose_pictures`).
+
+    Bad ones are refused or left out (`on_bad_image`). Raises RequestError or WorkError with all faults.
+    """
+    findings, asked = Findings(), DataSettings()
+    with findings:
+        if others := [key for key in settings if key not in HOW_READ]:
+            raise RequestError(
+                f"{', '.join(others)}: pictures without classes are all used; --set can change only "
+                f"{' and '.join(HOW_READ)}."
+            )
+        asked = validate(DataSettings, settings, "data.")
+    with findings:
+        source = loose_source(texts, asked.pixel_limit)
+        chosen = choose_split(source, split)
+    findings.raise_if_any()
+    source, left_out = _usable(source, chosen, asked, progress)
+    return OpenedPictures(source, chosen, tuple(left_out))
+
+
+def _usable(source: Source, chosen: str, asked: DataSettings, progress: Progress | None) -> tuple[Source, list[str]]:
+    """The source with only its usable pictures, and a sentence if pictures of the chosen split were left out."""
+    before = len(source.splits[chosen])
+    source, _ = admitted(source, asked, progress)
+    if chosen not in source.splits:
+        raise RequestError(f"{pictures_of(chosen, before)} of {source.text}: none can be used.")
+    if left_out := before - len(source.splits[chosen]):
+        return source, [f"{left_out:,} of {before:,} pictures cannot be used and were left out (on_bad_image = skip)."]
+    return source, []
 
 
 def _pictures_of_run(

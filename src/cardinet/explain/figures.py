@@ -116,7 +116,8 @@ class Picture:
 class Sheet:
     """Rows of pictures. `columns` are headings over the pictures of a row; `legend` explains their colours.
 
-    `bar` is the scale of the colours, from left to right, with the values at its two ends as its caption.
+    `bar` is the scale of the colours, from left to right, with the values at its two ends as its caption. `large`
+    pictures are shown as large as the page allows, for sheets of up to three columns.
     """
 
     title: str
@@ -125,6 +126,7 @@ class Sheet:
     legend: str = ""
     bar: Picture | None = None
     note: str = ""
+    large: bool = False
 
 
 @dataclass(frozen=True)

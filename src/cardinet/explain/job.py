@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def document(asked: Asked, found: Answer) -> dict[str, Any]:
 def explain_model(
     question: str,
     model: Model | str | Path,
-    data: Source | str | Path | None = None,
+    data: Source | str | Path | Sequence[str | Path] | None = None,
     *,
     split: str | None = None,
     seed: int = 0,
@@ -46,13 +47,14 @@ def explain_model(
 ) -> Answer:
     """Ask a question about a model, or the model in a run folder or model file, or a network by its name.
 
+    `data` is a source, or several paths of pictures without classes if the question takes them (`Question.LOOSE`).
     `settings` are those of the question (`cardinet explain QUESTION --help`). Raises RequestError or WorkError with all
     faults.
     """
     request = Request(
         question=question,
         model=model,
-        data=data if isinstance(data, Source) or data is None else str(data),
+        data=_texts(data),
         words=as_words(settings),
         split=split,
         seed=seed,
@@ -60,3 +62,9 @@ def explain_model(
         workers=workers,
     )
     return answer(resolve(request))
+
+
+def _texts(data: Source | str | Path | Sequence[str | Path] | None) -> Source | str | tuple[str, ...] | None:
+    if data is None or isinstance(data, Source):
+        return data
+    return str(data) if isinstance(data, str | Path) else tuple(map(str, data))

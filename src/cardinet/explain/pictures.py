@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cardinet.data.source import Split
+from cardinet.data.source import NO_CLASS, Split
 from cardinet.data.thumbnail import thumbnail
 from cardinet.explain.figures import Picture
 
@@ -19,9 +19,12 @@ def picture_of(split: Split, index: int, caption: Sequence[str] = (), *, right: 
 
 
 def names_and_labels(split: Split, classes: Sequence[str]) -> dict[str, Any]:
-    """Arrays with one entry for each picture of a split: its place in the source, and its class by name and number."""
+    """Arrays with one entry for each picture of a split: its place in the source, and its class by name and number.
+
+    A class that is not known has no name and the number `NO_CLASS`.
+    """
     return {
         "path": np.array([split.names.key(i) for i in range(len(split))], np.str_),
-        "class": np.array([classes[k] for k in split.labels.tolist()], np.str_),
+        "class": np.array(["" if k == NO_CLASS else classes[k] for k in split.labels.tolist()], np.str_),
         "label": split.labels,
     }

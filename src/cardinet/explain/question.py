@@ -64,6 +64,9 @@ class Question(Settings):
     PICTURES: ClassVar[Literal["none", "optional", "needed"]] = "needed"
     """Whether it looks at pictures."""
 
+    LOOSE: ClassVar[bool] = False
+    """Whether it also takes pictures without classes, such as one photograph (`Split.labelled` is False then)."""
+
     SPLIT: ClassVar[str | None] = None
     """The split that it looks at if the user names none; None: the split that an evaluation measures."""
 

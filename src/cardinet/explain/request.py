@@ -15,6 +15,7 @@ from cardinet.base.whole_numbers import SEED, WORKERS, require_whole
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.check import Progress
 from cardinet.data.data_settings import DataSettings
+from cardinet.data.loose_pictures import are_loose
 from cardinet.data.source import Source
 from cardinet.evaluate.opening import AskedModel, AskedPictures, Make, model_path, opened, run_of
 from cardinet.explain.array_file import check_array_file
@@ -33,14 +34,15 @@ NO_PICTURES = "Name the pictures to look at (SOURCE); only a run folder knows it
 class Request:
     """A question about a model, on the pictures of `data` or on a run's own.
 
-    `model` is also the name of a network, which gets new weights, or those that `prepare` gives it
-    (`opening.AskedModel`). `words` are settings of the question and of the pictures ("draws=20", "data.limit=100").
-    `out` is the path of the page, `arrays` that of the arrays of the answer (`array_file`).
+    Several texts in `data` are pictures without classes (`loose_pictures`). `model` is also the name of a network,
+    which gets new weights, or those that `prepare` gives it (`opening.AskedModel`). `words` are settings of the
+    question and of the pictures ("draws=20", "data.limit=100"). `out` is the path of the page, `arrays` that of the
+    arrays of the answer (`array_file`).
     """
 
     question: str
     model: Model | str | os.PathLike[str]
-    data: Source | str | None = None
+    data: Source | str | Sequence[str] | None = None
     words: Sequence[str] = ()
     split: str | None = None
     prepare: Callable[[str], Make] | None = None
@@ -179,14 +181,28 @@ def _wanted(request: Request, question: Question, words: tuple[str, ...]) -> Ask
         if request.data is not None or words or request.split is not None:
             raise RequestError(f'"{request.question}" looks at no pictures; omit SOURCE and the settings of pictures.')
         return None
+    data, loose = _data(request, question)
     return AskedPictures(
-        data=request.data,
+        data=data,
+        loose=loose,
         words=words,
         split=request.split or question.SPLIT,
         also=question.also,
         missing=NO_PICTURES if question.PICTURES == "needed" else "",
         optional=question.PICTURES == "optional",
     )
+
+
+def _data(request: Request, question: Question) -> tuple[Source | str | None, tuple[str, ...]]:
+    """The source, or the pictures without classes. Raises RequestError if the question cannot use these."""
+    if request.data is None or isinstance(request.data, Source):
+        return request.data, ()
+    texts = (request.data,) if isinstance(request.data, str) else tuple(request.data)
+    if question.LOOSE and are_loose(texts):
+        return None, texts
+    if len(texts) > 1:
+        raise RequestError(f'"{request.question}" looks at one SOURCE with classes, and {len(texts)} are given.')
+    return next(iter(texts), None), ()
 
 
 def _check_meaning(name: str, question: Question, model: Model) -> None:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from cardinet.base.files import write_atomic
 from cardinet.base.version import __version__
 from cardinet.data.splitting import pictures_of
+from cardinet.evaluate.pictures import OpenedPictures
 from cardinet.explain.answer import Answer
 from cardinet.explain.figures import Bars, Chart, Dots, Figure, HeatMap, Scatter, Sheet, Table
 from cardinet.explain.request import Asked
@@ -62,13 +63,27 @@ def _about(asked: Asked, answer: Answer) -> About:
     subject = asked.subject
     row = named_network(subject.network.spec)
     pictures = subject.opened.pictures
-    data = "" if pictures is None else f"{pictures.source.text}, {pictures_of(pictures.split, len(pictures.pictures))}"
+    data = "" if pictures is None else _data(pictures)
     facts = {"question": asked.name, "model": subject.name, "seed": str(subject.seed)}
     facts |= {name: str(value) for name, value in asked.question.model_dump().items()}
     name = subject.name if row is None else row.id
-    words = ("cardinet", "explain", asked.name, subject.name, *(() if pictures is None else (pictures.source.text,)))
+    words = ("cardinet", "explain", asked.name, subject.name, *(() if pictures is None else _typed(pictures)))
     made = f"Made by Cardinet {__version__}: {shlex.join(words)}"
     return About(name, subject.name, data, facts, (*answer.limits, *subject.opened.notes), made)
+
+
+def _data(pictures: OpenedPictures) -> str:
+    """The pictures in words; of many pictures without classes only their number."""
+    count, typed = pictures_of(pictures.split, len(pictures.pictures)), _typed(pictures)
+    if not pictures.source.classes:
+        return typed[0] if len(pictures.pictures) == len(typed) == 1 else count
+    return f"{pictures.source.text}, {count}"
+
+
+def _typed(pictures: OpenedPictures) -> tuple[str, ...]:
+    """The source as words of a command."""
+    text = pictures.source.text
+    return (text,) if pictures.source.classes else tuple(shlex.split(text))
 
 
 def figure_html(figure: Figure) -> Markup:

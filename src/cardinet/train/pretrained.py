@@ -31,7 +31,9 @@ def pretrained(
     Raises RequestError for weights that do not fit, or that have no classifier for the source's classes.
     """
     if source is None:
-        raise RequestError("--weights needs pictures, as their classes are those of the network; name them too.")
+        raise RequestError(
+            "--weights needs pictures with classes, as these are the classes of the network; name a source of them."
+        )
     given = given_settings(delta)
     spec = row.spec.but(**{"num_classes": len(source.classes), "in_channels": source.channels, **delta})
     empty = build(spec, device="meta")

@@ -85,7 +85,7 @@ def split_folders(root: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for entry in visible_entries(root):
         split = split_of(entry.name)
-        if split is None or not entry.is_dir() or not _holds_classes(entry):  # "train" may be a class: bus, car, train
+        if split is None or not entry.is_dir() or not holds_classes(entry):  # "train" may be a class: bus, car, train
             continue
         if split in found:
             raise WorkError(f"{root} holds both {found[split].name}/ and {entry.name}/; keep one of them.")
@@ -95,7 +95,7 @@ def split_folders(root: Path) -> dict[str, Path]:
     return {split: _innermost(found[split], split) for split in ("train", "validation", "test") if split in found}
 
 
-def _holds_classes(folder: Path | str | os.DirEntry[str]) -> bool:
+def holds_classes(folder: Path | str | os.DirEntry[str]) -> bool:
     """Whether a folder holds class folders, and not only one folder of loose pictures, as in Kaggle's test/test/."""
     folders = _folders(folder)
     if len(folders) != 1:
@@ -122,7 +122,7 @@ def _unused(root: Path, used: Mapping[str, Path]) -> list[Finding]:
     tops = {folder.relative_to(root).parts[0] for folder in used.values()}
     details = {
         name: "it holds no class folders, so it is not used"
-        if split_of(name) and not _holds_classes(root / name)
+        if split_of(name) and not holds_classes(root / name)
         else f"it lies beside {', '.join(sorted(f'{top}/' for top in tops))} and is not used"
         for name in sorted(_folders(root) - tops)
     }

@@ -14,16 +14,24 @@ STEPS = 50
 
 
 class IntegratedGradients(Method):
-    """The gradient, averaged along the line from the mean colour to the picture, times their difference.
+    """The gradient, averaged along the line from the baseline to the picture, times their difference.
 
-    The baseline is 0 in normalised pixels. As many points of the line are computed at once as memory is given to
-    (`copies_at_once`), so more points take more time and no more memory.
+    The baseline is 0 in normalised pixels, which is the colour that the preprocessing subtracts. As many points of the
+    line are computed at once as memory is given to (`copies_at_once`), so more points take more time and no more
+    memory.
     """
 
     COMPLETE = True
+    SIGNED = True
+
+    def __init__(self, points: int = STEPS) -> None:
+        self.points = points
+
+    def with_points(self, points: int) -> IntegratedGradients:
+        return IntegratedGradients(points)
 
     def maps(self, network: Classifier, pixels: Tensor, classes: Tensor, layer: str) -> Tensor:
-        return integrated(network, pixels, classes).sum(1)
+        return integrated(network, pixels, classes, self.points).sum(1)
 
 
 def integrated(network: Classifier, pixels: Tensor, classes: Tensor, steps: int = STEPS) -> Tensor:
@@ -41,8 +49,12 @@ def integrated(network: Classifier, pixels: Tensor, classes: Tensor, steps: int 
     return pixels * total
 
 
+@torch.no_grad()
+def logit_change(network: Classifier, pixels: Tensor, classes: Tensor) -> Tensor:
+    """The change of each picture's logit of its class from the baseline to the picture, (B,)."""
+    return score(network(pixels), classes) - score(network(torch.zeros_like(pixels)), classes)
+
+
 def completeness_gap(network: Classifier, pixels: Tensor, classes: Tensor, found: Tensor) -> Tensor:
     """The sum of a picture's contributions less the change of its logit from the baseline to the picture, (B,)."""
-    with torch.no_grad():
-        change = score(network(pixels), classes) - score(network(torch.zeros_like(pixels)), classes)
-    return found.flatten(1).sum(1) - change
+    return found.flatten(1).sum(1) - logit_change(network, pixels, classes)

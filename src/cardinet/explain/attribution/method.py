@@ -17,11 +17,17 @@ from cardinet.explain.batches import PIXELS_AT_ONCE
 class Method:
     """A method of attribution. `LAYERED` says that its maps are those of a layer; else the picture's.
 
-    `COMPLETE` says that the values of a map add up to the change of the logit from the mean colour to the picture.
+    `COMPLETE` says that the values of a map add up to the change of the logit from the baseline, 0, to the picture.
+    `SIGNED` says that values below 0 have a meaning: they speak against the class. The papers of the others drop them.
     """
 
     LAYERED = False
     COMPLETE = False
+    SIGNED = False
+
+    def with_points(self, points: int) -> Method:
+        """The method with this number of points between the baseline and the picture, if it has such points."""
+        return self
 
     def maps(self, network: Classifier, pixels: Tensor, classes: Tensor, layer: str) -> Tensor:
         """Raw maps (B, h, w) of the classes (B,). `layer` is a name of `layers_of`, for a layered method."""

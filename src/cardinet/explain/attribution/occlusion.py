@@ -15,7 +15,12 @@ WINDOWS = 8
 
 
 class Occlusion(Method):
-    """How much the logit falls when a window of mean colour covers a place; a place has the mean of its windows."""
+    """How much the logit falls when a window of 0 covers a place; a place has the mean of its windows.
+
+    0 in normalised pixels is the colour that the preprocessing subtracts.
+    """
+
+    SIGNED = True
 
     def maps(self, network: Classifier, pixels: Tensor, classes: Tensor, layer: str) -> Tensor:
         side = max(2, min(pixels.shape[2:]) // WINDOWS)
