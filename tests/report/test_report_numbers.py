@@ -83,6 +83,8 @@ def test_coarse_picture(size: int, side: int) -> None:
         (number_text.percent(0.99999, 1), "> 99.9 %"),
         (number_text.percent(0.00001, 1), "< 0.1 %"),
         (number_text.percent(math.nan), "\u2013"),
+        (number_text.duration(0.0049), "under 0.1 s"),
+        (number_text.duration(0.0878), "0.1 s"),
         (number_text.duration(12.34), "12.3 s"),
         (number_text.duration(245), "4 min 05 s"),
         (number_text.duration(3599.7), "1 h 00 min"),

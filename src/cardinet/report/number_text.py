@@ -57,7 +57,7 @@ def duration(seconds: float | None) -> str:
     if seconds is None or not math.isfinite(seconds):
         return MISSING
     if seconds < 59.95:
-        return f"{significant(seconds)}{NBSP}s"
+        return f"{seconds:.1f}{NBSP}s" if seconds >= 0.05 else f"under{NBSP}0.1{NBSP}s"
     whole = round(seconds)
     if whole < 3600:
         return f"{whole // 60}{NBSP}min{NBSP}{whole % 60:02d}{NBSP}s"
