@@ -17,6 +17,7 @@ from cardinet.reproduce.training import Training
 from cardinet.reproduce.workers import Workers
 from cardinet.runs.folder import RunFolder
 from cardinet.train.interrupt import Interrupted
+from cardinet.train.listener import Listener
 from cardinet.train.state import read_state
 from reproduce.tiny_claim import CLAIM, laboratory_of
 
@@ -40,6 +41,15 @@ def test_workers_train_the_same_bits_and_name_what_failed(tmp_path: Path) -> Non
         one, other = alone.trained(name, 1), beside.trained(name, 1)
         assert one.folder.model.read_bytes() == other.folder.model.read_bytes()
         assert not one.folder.last.exists()
+
+
+def test_a_training_that_another_process_has_begun_meanwhile_is_said(tmp_path: Path) -> None:
+    training = laboratory_of(tmp_path).training("with", 0)
+    training.folder.mkdir(parents=True)
+    with pytest.raises(
+        WorkError, match=r"-[0-9a-f]{12} is being written by another process; wait for it or stop it\.$"
+    ):
+        training.run(Listener())
 
 
 def test_a_stopped_training_is_continued_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,6 +76,7 @@ from cardinet.base.errors import CardinetError
 from cardinet.reproduce.job import reproduce
 from cardinet.runs.folder import RunFolder
 from cardinet.train.interrupt import Interrupted
+from cardinet.train.listener import Listener
 from cardinet.train.state import read_state
 from reproduce.tiny_claim import endless, prepared
 

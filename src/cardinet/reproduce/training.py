@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.source import open_source
 from cardinet.reproduce.trained import Trained
 from cardinet.runs.folder import RunFolder
@@ -43,7 +44,8 @@ class Training:
     def run(self, listener: Listener) -> None:
         """Train to the end: from the last checkpoint, or from the beginning. A finished training is not run again.
 
-        The book keeps no checkpoint of a finished run; they would be most of its bytes.
+        The book keeps no checkpoint of a finished run; they would be most of its bytes. Raises WorkError if another
+        process runs it.
         """
         if self.finished:
             return
@@ -51,7 +53,12 @@ class Training:
             resume(self.folder, listener)
         else:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
-            start(self.resolved(), listener)
+            try:
+                start(self.resolved(), listener)
+            except RequestError:
+                if not self.folder.exists():
+                    raise
+                raise WorkError(f"{self.folder} is being written by another process; wait for it or stop it.") from None
         shutil.rmtree(self.folder / "checkpoints")
 
     def trained(self) -> Trained:
