@@ -15,11 +15,12 @@ from PIL import Image
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source, open_source
-from cardinet.explain import shown_pictures
+from cardinet.explain import batches, map_pictures, shown_pictures
 from cardinet.explain.answer import Answer
 from cardinet.explain.attribution import METHODS
+from cardinet.explain.attribution import method as method_file
 from cardinet.explain.attribution.integrated_gradients import logit_change
-from cardinet.explain.figures import Sheet, Table
+from cardinet.explain.figures import Dots, Sheet, Table
 from cardinet.explain.job import explain_model
 from cardinet.explain.map_pictures import as_picture, baseline_colour, coloured, over_grey, overlaid, top_of
 from cardinet.explain.questions.cam import Cam
@@ -30,6 +31,12 @@ from explain.models import TINY, classifier, drawn, unchanged
 
 STEPS = ("fc", "layer3", "layer2", "layer1", "bn1", "conv1")
 """The children of the model with parameters, from the last."""
+
+
+@pytest.fixture(autouse=True)
+def small_sheets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of the time would go into enlarged pictures."""
+    monkeypatch.setattr(map_pictures, "SIDE", 16)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +83,12 @@ def test_a_sheet_has_the_picture_and_two_maps(method: str, model: Model, digits:
         assert cell.caption == [row["picture"]]
         assert answer.caption[0] == row["answer"]
         assert (answer.right, other.right) == ((False, True) if wrong[i] else (True, None))
-    assert [row["down to"] for row in found.document["randomised"]] == list(STEPS)
+    redrawn: Any = found.document["randomised"]
+    assert [row["down to"] for row in redrawn] == list(STEPS)
+    dots = found.sections[-2].figures[0]
+    assert isinstance(dots, Dots)
+    assert [values for _, values in dots.rows] == [row["values"] for row in redrawn]
+    assert {len(row["values"]) for row in redrawn} == {12}
 
 
 def test_arrays_are_the_raw_maps_of_what_the_network_saw(model: Model, digits: Source) -> None:
@@ -95,6 +107,30 @@ def test_arrays_are_the_raw_maps_of_what_the_network_saw(model: Model, digits: S
         for name, pixels in zip(found["path"], found["pictures"], strict=True):
             row = [digits.splits["test"].names.key(i) for i in range(len(digits.splits["test"]))].index(name)
             assert np.array_equal(pixels[:, :, 0], np.asarray(digits.splits["test"].picture(row)))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_few_pictures_pass_the_network_at_once(method: str, digits: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In every part of the answer, however many pictures are shown; the numbers are the same."""
+    model, passed = classifier(), list[int]()
+    asked: dict[str, Any] = {"method": method, "pictures": 6, "points": 5}
+    alike = explain_model("cam", model, digits, **asked).document
+    for file in (batches, method_file):
+        monkeypatch.setattr(file, "PIXELS_AT_ONCE", 8 * 8 * 4)
+    model.network.get_submodule("conv1").register_forward_pre_hook(lambda module, args: passed.append(len(args[0])))
+    found = explain_model("cam", model, digits, **asked).document
+    assert max(passed) == 4
+    for name in ("methods", "deletion_against_random"):
+        assert flat(found[name]) == pytest.approx(flat(alike[name]), abs=1e-5)
+    for one, other in zip(found["pictures"], alike["pictures"], strict=True):
+        assert flat(one) == pytest.approx(flat(other), abs=1e-4)
+
+
+def flat(values: Any) -> list[float]:
+    """All numbers of a document."""
+    if isinstance(values, dict | list | tuple):
+        return [x for value in (values.values() if isinstance(values, dict) else values) for x in flat(value)]
+    return [float(values)] if isinstance(values, int | float) else []
 
 
 def test_which_pictures_are_the_surest(model: Model, digits: Source) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from cardinet.evaluate.intervals import paired
 from cardinet.explain.answer import Section
 from cardinet.explain.attribution.method import Method
-from cardinet.explain.figures import Chart, Figure, Format, Line, Picture, Sheet, Table
+from cardinet.explain.figures import Chart, Dots, Figure, Format, Line, Picture, Sheet, Table
 from cardinet.explain.map_checks import SHARES, Worth
 from cardinet.explain.map_pictures import (
     SIDE,
@@ -76,7 +76,8 @@ def document(
         "methods": {name: _figures(one) for name, one in worths.items()},
         "deletion_against_random": {"mean": mean, "interval": interval},
         "randomised": [
-            {"down to": name, "mean": statistics.fmean(one), "low": min(one), "high": max(one)} for name, one in redrawn
+            {"down to": name, "mean": statistics.fmean(one), "low": min(one), "high": max(one), "values": one}
+            for name, one in redrawn
         ],
     }
 
@@ -144,7 +145,7 @@ def lead(found: Mapping[str, Any]) -> list[str]:
         verdict = "The marked places matter"
     elif low > 0:
         verdict = "The marked places matter less than others"
-    spread = f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}, n = {found['count']}"
+    spread = f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}, {found['count']:,} pictures"
     return [*said, f"{verdict}: {facts} (difference {100 * against['mean']:+.1f} points, {spread})."]
 
 
@@ -191,11 +192,12 @@ def _sheet(shown: Shown, maps: Maps, found: Mapping[str, Any]) -> Sheet:
     rows = [_row(shown, maps, row, i, top) for i, row in enumerate(found["pictures"][:MOST_ROWS])]
     where = f"stage {maps.layer}" if maps.layer is not None else "every pixel"
     legend = (
-        "The colours are the contribution to the logit of the class, in one scale for the sheet, over the grey picture."
+        "The colours are the contribution to the logit of the class, over the grey picture. All maps of the sheet have "
+        "one scale; larger values have the colour of its end."
     )
-    ends = [f"{-top:.3g} and less, against the class", f"{top:.3g} and more, for the class"]
-    if not maps.signed:
-        ends = ["0 and less", f"{top:.3g} and more"]
+    if maps.signed:
+        legend = f"Orange and yellow speak for the class, blue against it. {legend}"
+    ends = [f"{-top:.3g}" if maps.signed else "0", f"{top:.3g}"]
     return Sheet(
         f"{maps.name}, {where}",
         rows,
@@ -236,7 +238,9 @@ def _stages(shown: Shown, maps: Maps) -> Section:
     cells = []
     for stage, raw in maps.stages.items():
         image = overlaid(picture, raw, top_of(raw[None], signed=maps.signed), signed=maps.signed)
-        cells.append(Picture(image, SIDE, SIDE, [stage, f"{raw.shape[0]} x {raw.shape[1]} places"]))
+        blank = _blank(raw, float(shown.logits[0].abs().max()), signed=maps.signed)
+        said = [stage, f"{raw.shape[0]} x {raw.shape[1]} places", *(["blank"] if blank else [])]
+        cells.append(Picture(image, SIDE, SIDE, said))
     text = ["The map of the answer for the first picture, by stage. Each stage has a scale of its own."]
     return Section("Through the stages", text, [Sheet("All stages", [cells])])
 
@@ -252,9 +256,18 @@ def _worth(found: Mapping[str, Any], model: Model) -> Section:
         title = f"Highest places {name} first"
         figures.append(Chart(title, "share of the places", "probability", lines, format="percent"))
     columns = ("map", "average drop", "increase in confidence", "mean while deleted", "mean while inserted")
-    keys = ("average_drop", "increase_in_confidence", "deletion", "insertion")
-    rows = [(name, *(one[key] for key in keys)) for name, one in found["methods"].items()]
-    formats: tuple[Format | None, ...] = (None, "percent", "percent", "percent", "percent")
+    count = found["count"]
+    rows = [
+        (
+            name,
+            one["average_drop"],
+            f"{round(count * one['increase_in_confidence'])} of {count}",
+            one["deletion"],
+            one["insertion"],
+        )
+        for name, one in found["methods"].items()
+    ]
+    formats: tuple[Format | None, ...] = (None, "percent", None, "percent", "percent")
     note = "A good map has a small drop, a large increase, a small mean while deleted and a large one while inserted."
     figures.append(Table("Figures of the maps", columns, rows, formats, note))
     text = [
@@ -272,9 +285,9 @@ def _worth(found: Mapping[str, Any], model: Model) -> Section:
 
 
 def _redrawn(found: Mapping[str, Any]) -> Section:
-    rows = [tuple(row.values()) for row in found["randomised"]]
-    table = Table(
-        "Rank correlation with the maps of the trained network", ("drawn anew down to", "mean", "low", "high"), rows
+    rows = [(f"down to {row['down to']}", row["values"]) for row in found["randomised"]]
+    dots = Dots(
+        "The maps of drawn weights against those of the trained network", "rank correlation, a dot a picture", rows
     )
     text = [
         "A map that stays the same when the weights change does not depend on what was learned (Adebayo et al. 2018). "
@@ -282,13 +295,13 @@ def _redrawn(found: Mapping[str, Any]) -> Section:
         "shift 0, the running mean 0 and the running variance 1. What was drawn stays drawn. 1 is the same order of "
         "places, 0 none in common."
     ]
-    return Section("Do the maps depend on the weights?", text, [table])
+    return Section("Do the maps depend on the weights?", text, [dots])
 
 
 def _table(found: Mapping[str, Any]) -> Table:
     """A row for each picture."""
     columns = {"picture": "picture", "answer": "answer", "probability": "probability", "beside": "beside it"}
-    columns |= {"other_probability": "probability", "drop": "drop", "deletion": "deleted", "insertion": "inserted"}
+    columns |= {"other_probability": "its probability", "drop": "drop", "deletion": "deleted", "insertion": "inserted"}
     if "gap" in found["pictures"][0]:
         columns |= {"change": "change of the logit", "sum": "sum of the map", "gap": "gap"}
     percent = ("probability", "other_probability", "drop", "deletion", "insertion")

@@ -24,7 +24,7 @@ from cardinet.measure.available_memory import require_bytes
 Rows = npt.NDArray[np.int64]
 Which = Literal["random", "confident", "mistakes", "first"]
 
-OF_SOURCE, OF_LOOSE = 8, 100
+OF_SOURCE, OF_LOOSE = 16, 100
 """How many pictures are chosen if the user says no number: of a source with classes, and of pictures without."""
 
 

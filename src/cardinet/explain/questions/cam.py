@@ -36,7 +36,7 @@ class Cam(Question):
     """The stage whose maps are shown, for the methods of Grad-CAM; none: the last one."""
 
     pictures: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """The number of pictures; none: 8, and up to 100 of pictures without classes."""
+    """The number of pictures; none: 16, and up to 100 of pictures without classes."""
 
     which: Which = "random"
     """Which pictures: drawn at random, confident (the surest wrong and the surest right answers), mistakes (the surest
