@@ -93,7 +93,7 @@ def test_the_answer(model: Model, digits: Source) -> None:
     of_class = {k: float((truth[near[truth[rows] == k]] == k).mean()) for k in set(truth[rows].tolist())}
     assert {int(row["class"]): row["same"] for row in document["classes"]} == pytest.approx(of_class)
     assert [len(row["cosines"]) for row in document["shown"]] == [3] * 4
-    assert [section.title for section in found.sections] == ["Map", "Neighbours", "By class"]
+    assert [section.title for section in found.sections] == ["The classes", "Neighbours"]
     sheet = found.sections[1].figures[0]
     assert [len(row) for row in sheet.rows] == [4] * 4  # type: ignore[union-attr]
     for section in found.sections:

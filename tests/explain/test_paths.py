@@ -256,8 +256,8 @@ def test_every_kind_of_network_is_answered() -> None:
     found = [explain_model("paths", id) for id in ids]
     assert len(found) == 7
     assert all(answer.document["paths"] >= 1 for answer in found)
-    printed = explain_model("paths", "dfn_mr1", by="layers").sections[1].figures[0]
-    assert [row[0] for row in printed.rows] == [  # type: ignore[union-attr]
+    printed = explain_model("paths", "dfn_mr1", by="layers").document["measures"]
+    assert [row["measured by"] for row in printed] == [
         *(names := ["branches", "layers", "layers, projections too"]),
         *(f"{name}, as printed" for name in names),
     ]
@@ -266,7 +266,7 @@ def test_every_kind_of_network_is_answered() -> None:
 def test_networks_without_units_are_measured_by_layers() -> None:
     found = explain_model("paths", "googlenet", by="units")
     assert found.document["by"] == "layers"
-    assert [row[0] for row in found.sections[1].figures[0].rows] == ["layers", "layers, projections too"]  # type: ignore[union-attr]
+    assert [row["measured by"] for row in found.document["measures"]] == ["layers", "layers, projections too"]
 
 
 def test_a_network_by_its_name_has_the_statistics_of_the_pictures() -> None:

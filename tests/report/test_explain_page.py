@@ -11,11 +11,11 @@ import pytest
 
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import open_source
-from cardinet.explain.figures import Bar, Bars, Chart, Line
+from cardinet.explain.figures import Bar, Bars, Chart, Line, Scatter, Table
 from cardinet.explain.job import answer
 from cardinet.explain.request import Request, resolve
-from cardinet.report.explain_page import figure_html, page, write_page
-from cardinet.report.figures import SCALES
+from cardinet.report.explain_page import figure_html, page, setting_text, write_page
+from cardinet.report.figures import SCALES, written
 from explain.models import TINY, classifier
 
 ASKED: dict[str, tuple[str, ...]] = {
@@ -95,6 +95,50 @@ def test_the_series_and_the_level_of_bars_are_named_below_them() -> None:
     assert "legend" not in alone
 
 
+def test_a_title_is_followed_by_what_it_does_not_say() -> None:
+    named = str(figure_html(Chart("Norm of the gradient", "layer", "norm", [Line("a", [(0, 1.0)])])))
+    assert 'class="note"' not in named
+    unnamed = str(figure_html(Bars("Explained by class", "unit", "share explained", [Bar("a", 0.5)], note="n = 3")))
+    assert '<span class="note">share explained; n = 3</span>' in unnamed
+
+
+@pytest.mark.parametrize(
+    ("columns", "wide"), [(("unit", "mean", "spread"), False), (("a long name of a column",) * 4, True)], ids=str
+)
+def test_a_narrow_table_leaves_room_beside_it(columns: tuple[str, ...], wide: bool) -> None:
+    html = str(figure_html(Table("t", columns, [(0.5,) * len(columns)])))
+    assert html.startswith(f'<div class="answer{" wide" if wide else ""}">')
+    assert "wide" in str(figure_html(Table("t", ("a",), [(1,)], folded=True)))[:30]
+
+
+def test_small_numbers_are_powers_of_ten_and_changes_have_a_sign() -> None:
+    cells = [written(value, None) for value in (0.0000028, 0.00068, 0.0089, -0.00002, 0.0, 1234.5)]
+    assert cells == [
+        "2.8\u00d710\u207b\u2076",
+        "6.8\u00d710\u207b\u2074",
+        "0.008900",
+        "-2\u00d710\u207b\u2075",
+        "0",
+        "1,234",
+    ]
+    assert written(-0.0111, "percent") == "-1.11\u00a0%"
+
+
+def test_settings_are_written_as_users_write_them() -> None:
+    values = [None, True, [1.0, 1.5, 2], "half", 3]
+    assert [setting_text(value) for value in values] == ["none", "true", "1,1.5,2", "half", "3"]
+
+
+def test_a_colour_that_comes_again_has_another_shape() -> None:
+    groups = [(str(i), [(float(i), 0.0)]) for i in range(10)]
+    html = str(figure_html(Scatter("t", groups)))
+    assert re.findall(r'class="dot ([^"]*)"', html) == [
+        *(f"s{(i + 1) % 8}" for i in range(8)),
+        "open s1",
+        "open s2",
+    ]
+
+
 @pytest.mark.parametrize("values", [[0.0], [0.0, 0.0], [], [-1.0, -1.0], [1e-12, 0.0]], ids=str)
 def test_figures_of_few_or_equal_values_are_drawn(values: list[float]) -> None:
     """Such as the contributions of base networks that all change nothing."""
@@ -110,7 +154,8 @@ def test_figures_of_few_or_equal_values_are_drawn(values: list[float]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("xs", "ticks"), [((1, 2), ["0", "1", "2"]), ((0, 0.5, 1), ["0", "0.2", "0.4", "0.6", "0.8", "1"])]
+    ("xs", "ticks"),
+    [((1, 2), ["1", "2"]), ((1, 8), ["0", "2", "4", "6", "8"]), ((0, 0.5, 1), ["0", "0.2", "0.4", "0.6", "0.8", "1"])],
 )
 def test_an_axis_that_counts_has_whole_ticks(xs: tuple[float, ...], ticks: list[str]) -> None:
     html = str(figure_html(Chart("Spread", "unit", "spread", [Line("layer1", [(x, 0.1) for x in xs])])))

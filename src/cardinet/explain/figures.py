@@ -76,9 +76,10 @@ class Dots:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """A map of values by row and column; None is an empty cell. `middle` is the value without a colour, if any.
+    """A map of values by row and column; None is an empty cell.
 
-    With a middle, values above and below it have different colours.
+    With a `middle`, the value without a colour, values above and below it have different colours. Without one the
+    colour grows from the lowest value to the highest, or between `ends`.
     """
 
     title: str
@@ -88,6 +89,7 @@ class HeatMap:
     note: str = ""
     format: Format = "number"
     middle: float | None = None
+    ends: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -208,15 +208,24 @@ def _lines(drawn: Sequence[Drawn], names: Mapping[str, str]) -> list[Line]:
 
 def _table(title: str, places: tuple[str, str], drawn: Sequence[Drawn], units: int) -> Table:
     """Mean and standard deviation over the draws, for each number of deleted units."""
-    as_is, again = _by_x(drawn, AS_IS), _by_x(drawn, ESTIMATED)
-    rows = [
-        (int(x), units - int(x), len(errors), *_mean_and_spread(errors), *_mean_and_spread(again.get(x)))
-        for x, errors in sorted(as_is.items())
-    ]
+    figures = ("draws", "error", "spread", "estimated_error", "estimated_spread")
+    rows = [(int(x), units - int(x), *(row.get(key) for key in figures)) for x, row in _means(drawn).items()]
     columns = (*places, "draws", "mean error", "spread", "mean error, estimated again", "spread, estimated again")
     formats: tuple[Format | None, ...] = ("integer", "integer", "integer", "percent", "percent", "percent", "percent")
     note = "spread: standard deviation over the draws"
     return Table(title, columns, rows, formats, note, folded=len(rows) > NAMED)
+
+
+def _means(drawn: Sequence[Drawn]) -> dict[float, dict[str, float | None]]:
+    """Mean and standard deviation of the error over the draws at each place, and the number of draws."""
+    again = _by_x(drawn, ESTIMATED)
+    found: dict[float, dict[str, float | None]] = {}
+    for x, errors in sorted(_by_x(drawn, AS_IS).items()):
+        found[x] = {"draws": len(errors), **dict(zip(("error", "spread"), _mean_and_spread(errors), strict=True))}
+        if x in again:
+            keys = ("estimated_error", "estimated_spread")
+            found[x] |= dict(zip(keys, _mean_and_spread(again[x]), strict=True))
+    return found
 
 
 def _by_x(drawn: Sequence[Drawn], statistics_name: str) -> dict[float, list[float]]:
@@ -229,10 +238,8 @@ def _by_x(drawn: Sequence[Drawn], statistics_name: str) -> dict[float, list[floa
     return found
 
 
-def _mean_and_spread(errors: Sequence[float] | None) -> tuple[float | None, float | None]:
+def _mean_and_spread(errors: Sequence[float]) -> tuple[float, float | None]:
     """Mean and standard deviation; one draw has no deviation."""
-    if not errors:
-        return None, None
     return statistics.fmean(errors), statistics.stdev(errors) if len(errors) > 1 else None
 
 
@@ -264,7 +271,11 @@ def _document(found: Lesions) -> dict[str, object]:
             {"deleted": int(one.x), "kept": units - int(one.x), **_figures(one.as_is, one.estimated)}
             for one in found.deleted
         ],
+        "delete_means": [
+            {"deleted": int(x), "kept": units - int(x), **row} for x, row in _means(found.deleted).items()
+        ],
         "exchange": [{"tau": one.x, **_figures(one.as_is, one.estimated)} for one in found.moved],
+        "exchange_means": [{"tau": x, **row} for x, row in _means(found.moved).items()],
     }
 
 

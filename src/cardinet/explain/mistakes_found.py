@@ -14,9 +14,12 @@ from cardinet.data.near_duplicates import Alike
 from cardinet.data.source import Split
 from cardinet.data.splitting import pictures_of
 from cardinet.evaluate.outputs import Outputs
-from cardinet.evaluate.scores import pairs
+from cardinet.evaluate.scores import pairs, shares
 from cardinet.explain.decisions import Decision
 from cardinet.explain.label_errors import LabelError
+
+DRAWN = 40
+"""A confusion matrix of more classes is not drawn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +92,20 @@ class MistakesFound:
             "pictures": len(self.split),
             "wrong": len(self.wrong),
             "mistakes": mistakes,
+            "confusion": self._matrix(),
             "confused": [asdict(pair) for pair in pairs(self.confusion, classes)],
             "label_errors": errors,
             "label_errors_from": self.source or None,
             "duplicates": [asdict(row) for row in decisions(self.split, [], self.twins, classes)],
             "decisions": None if self.decisions is None else str(self.decisions),
         }
+
+    def _matrix(self) -> dict[str, Any] | None:
+        """How many pictures of each class (rows) were taken for each (columns), and which shares; None if not drawn."""
+        if len(self.classes) > DRAWN:
+            return None
+        counts, of_class = self.confusion.tolist(), shares(self.confusion).tolist()
+        return {"classes": list(self.classes), "pictures": counts, "shares": of_class}
 
     def limits(self) -> list[str]:
         """What the answer does not say."""

@@ -13,13 +13,11 @@ from cardinet.evaluate.scores import pairs, shares
 from cardinet.explain.answer import Section
 from cardinet.explain.figures import Figure, HeatMap, Picture, Sheet, Table
 from cardinet.explain.label_errors import LabelError
-from cardinet.explain.mistakes_found import Twins
+from cardinet.explain.mistakes_found import DRAWN, Twins
 from cardinet.explain.pictures import picture_of
 
 A_ROW = 6
 """The pictures in a row of a sheet."""
-DRAWN = 40
-"""A confusion matrix of more classes is not drawn."""
 
 
 def in_rows(pictures: Sequence[Picture], length: int = A_ROW) -> list[list[Picture]]:
@@ -71,9 +69,8 @@ def labels_section(
             split,
             one.row,
             (
-                f"given {classes[one.given]}",
+                f"given {classes[one.given]} ({100 * one.score:.1f} %)",
                 f"suggested {classes[one.suggested]} ({100 * one.of_suggested:.1f} %)",
-                f"score {one.score:.3g}",
                 split.names.key(one.row),
             ),
         )

@@ -18,11 +18,13 @@ from cardinet.explain.figures import Bar, Bars, Chart, Line, Table
 class Found:
     """What was measured on `split`, and the temperature that was fitted to `fitted_on`, if one was.
 
-    With `halves` both are halves of one split. `known`: the model was trained on this source, so it is known that the
-    pictures of `fitted_on` were held out. `change` is after - before.
+    `counts` are the pictures of each class in `split`. With `halves` both are halves of one split. `known`: the model
+    was trained on this source, so it is known that the pictures of `fitted_on` were held out. `change` is after -
+    before.
     """
 
     split: str
+    counts: Mapping[str, int]
     before: Calibration
     fit: Temperature | None = None
     fitted_on: str = ""
@@ -38,6 +40,7 @@ class Found:
         `value` is the temperature of its present logits, `stored` that of the logits without any.
         """
         document: dict[str, Any] = {"measured_on": self.split, "before": self.before.to_document()}
+        document["pictures_by_class"] = dict(self.counts)
         if self.fit is None or self.after is None:
             return document
         about = {"split": self.fitted_on, **asdict(self.fit), "stored": self.fit.value * temperature}
@@ -46,10 +49,10 @@ class Found:
         return document | {"store": None if self.stored is None else str(self.stored)}
 
 
-def calibration_answer(found: Found, by_class: Section, temperature: float) -> Answer:
+def calibration_answer(found: Found, temperature: float) -> Answer:
     """The answer; `temperature` is that of the model as it is."""
     before, after, fit = found.before, found.after, found.fit
-    sections = [_diagram(found), _figures(found), by_class]
+    sections = [_diagram(found), _figures(found), _by_class(found)]
     strip = {"error": _percent(before.error), "ECE": _percent(before.ece.value), "log loss": f"{before.nll.value:.4g}"}
     if fit is not None and after is not None:
         strip |= {
@@ -58,6 +61,19 @@ def calibration_answer(found: Found, by_class: Section, temperature: float) -> A
             "log loss at it": f"{after.nll.value:.4g}",
         }
     return Answer("Calibration", _lead(found), sections, found.to_document(temperature), strip, _limits(found))
+
+
+def _by_class(found: Found) -> Section:
+    """The calibration of each class."""
+    after = [None] * len(found.counts) if found.after is None else list(found.after.by_class)
+    rows = [
+        (*counted, before, later)
+        for counted, before, later in zip(found.counts.items(), found.before.by_class, after, strict=True)
+    ]
+    columns = ("class", "pictures", "ECE of its probability", "at the temperature")
+    table = Table("Every class", columns, rows, (None, "integer", "percent", "percent"), folded=len(rows) > 20)
+    text = "The same error for the probability of each class, over all pictures, whatever the answer was."
+    return Section("By class", [text], [table])
 
 
 def _lead(found: Found) -> list[str]:

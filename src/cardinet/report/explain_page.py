@@ -32,8 +32,10 @@ DRAWN: dict[type, Callable[[Any], Markup]] = {
 }
 """The figures that are drawn as SVG."""
 
-WIDE = (Sheet, Table)
-"""The figures that take the whole width of the page; a heat map does if it has many columns."""
+GAP = 2
+"""The room between two columns of a table, in letters."""
+NARROW = 60
+"""The letters of a row of a table that finds room in half of the page."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def _about(asked: Asked, answer: Answer) -> About:
     pictures = subject.opened.pictures
     data = "" if pictures is None else _data(pictures)
     facts = {"question": asked.name, "model": subject.name, "seed": str(subject.seed)}
-    facts |= {name: str(value) for name, value in asked.question.model_dump().items()}
+    facts |= {name: setting_text(value) for name, value in asked.question.model_dump(mode="json").items()}
     name = subject.name if row is None else row.id
     words = ("cardinet", "explain", asked.name, subject.name, *(() if pictures is None else _typed(pictures)))
     made = f"Made by Cardinet {__version__}: {shlex.join(words)}"
@@ -88,29 +90,60 @@ def _typed(pictures: OpenedPictures) -> tuple[str, ...]:
 
 def figure_html(figure: Figure) -> Markup:
     """A figure or table of an answer as HTML."""
-    wide = " wide" if isinstance(figure, WIDE) or (isinstance(figure, HeatMap) and is_wide(figure)) else ""
+    wide = " wide" if _takes_all(figure) else ""
     if isinstance(figure, Table):
         inner = _table(figure)
     elif isinstance(figure, Sheet):
         inner = _macro("sheet")(figure, enlarged)
     else:
-        note = Markup(' <span class="note">{}</span>').format(figure.note) if figure.note else ""
+        note = Markup(' <span class="note">{}</span>').format(said) if (said := _note(figure)) else ""
         caption = Markup("<figcaption>{}{}</figcaption>").format(figure.title, note)
         legend = bars_legend(figure) if isinstance(figure, Bars) else Markup("")
         inner = Markup('<figure class="chart">{}{}{}</figure>').format(caption, DRAWN[type(figure)](figure), legend)
     return Markup('<div class="answer{}">{}</div>').format(wide, inner)
 
 
+def _takes_all(figure: Figure) -> bool:
+    """Whether a figure takes the whole width of the page: a sheet, a map of many columns, a wide or folded table."""
+    if isinstance(figure, HeatMap):
+        return is_wide(figure)
+    if isinstance(figure, Table):
+        cells = zip(figure.columns, *_cells(figure), strict=True)
+        return figure.folded or sum(max(map(len, column)) + GAP for column in cells) > NARROW
+    return isinstance(figure, Sheet)
+
+
+def _note(figure: Figure) -> str:
+    """What stands beside a title: the note, and what the values are if the title does not say it."""
+    y = getattr(figure, "y", "")
+    named = isinstance(figure, Scatter) or y.lower() in figure.title.lower()
+    return "; ".join(part for part in ("" if named else y, figure.note) if part)
+
+
+def setting_text(value: Any) -> str:
+    """A setting as a user would write it: "none", "true", "1,1.5,2"."""
+    if isinstance(value, list):
+        return ",".join(map(setting_text, value))
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _table(table: Table) -> Markup:
     """The table; a long one is folded."""
-    formats = list(table.formats) + [None] * (len(table.columns) - len(table.formats))
-    cells = [[written(value, format) for value, format in zip(row, formats, strict=True)] for row in table.rows]
+    cells = _cells(table)
     columns = range(len(table.columns))
     numeric = [all(not isinstance(row[i], str) for row in table.rows) and bool(table.rows) for i in columns]
     inner = _macro("table")(table, cells, numeric)
     if table.folded:
         inner = Markup("<details><summary>{}</summary>{}</details>").format(table.title, inner)
     return inner
+
+
+def _cells(table: Table) -> list[list[str]]:
+    """The rows of a table as text."""
+    formats = list(table.formats) + [None] * (len(table.columns) - len(table.formats))
+    return [[written(value, format) for value, format in zip(row, formats, strict=True)] for row in table.rows]
 
 
 def _macro(name: str) -> Callable[..., Markup]:

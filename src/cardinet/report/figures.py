@@ -12,6 +12,7 @@ from cardinet.explain.figures import Bars, Chart, Format, HeatMap, Scatter
 from cardinet.report import number_text, scales
 from cardinet.report.curves import BOTTOM, LEFT, LETTER, TOP, WIDTH, Across, chart
 from cardinet.report.history import Line
+from cardinet.report.names_below import LEVEL, names_below
 from cardinet.report.scales import Scale
 
 SCALES: dict[str, Callable[[list[float]], Scale]] = {
@@ -27,8 +28,14 @@ LEAST_CELL = 14
 """The least width of a cell of a heat map in half of a page."""
 SCALE, SHADES = 16, 7
 """The height of the scale below a heat map, and the number of its shades."""
-FEWEST_LETTERS = 4
-"""A tick of bars needs at least this room, in letters."""
+WIDEST_CELL, HIGHEST_CELL = 32.0, 22.0
+"""The largest cell of a heat map."""
+SMALL = 1e-3
+"""A smaller value is written as a power of ten."""
+NEAR = 0.2
+"""The axis of x begins at 0 if its first value is below this share of the last one."""
+ENLARGED = 1.1
+"""How much a figure is enlarged on a page of full width."""
 
 
 def written(value: float | str | None, format: Format | None) -> str:
@@ -41,7 +48,8 @@ def written(value: float | str | None, format: Format | None) -> str:
         return number_text.percent(float(value))
     if format == "integer" or isinstance(value, int):
         return f"{value:,.0f}"
-    return number_text.significant(float(value), 4)
+    small = 0 < abs(value) < SMALL
+    return number_text.number(float(f"{value:.3g}")) if small else number_text.significant(float(value), 4)
 
 
 def tick_text(format: Format) -> Callable[[float], str]:
@@ -58,7 +66,7 @@ def draw_chart(figure: Chart) -> Markup:
         for i, line in enumerate(figure.lines)
     ]
     xs = [x for line in figure.lines for x, _ in line.points]
-    near_zero = bool(xs) and 0 <= min(xs) <= 0.5 * max(xs)
+    near_zero = bool(xs) and 0 <= min(xs) <= NEAR * max(xs)
     describe = f"{figure.title}: {figure.y} against {figure.x}."
     return chart(
         lines,
@@ -102,12 +110,13 @@ def draw_bars(figure: Bars) -> Markup:
             middle = x + thick / 2
             low, high = down(bar.spread[0]), down(bar.spread[1])
             parts.append(Markup('<path class="whisker" d="M{0:.2f},{1:.2f}V{2:.2f}"/>').format(middle, low, high))
-    parts += _names_below(labels, slot, height)
-    parts.append(_text(LEFT + width / 2, TOP + height + 33, figure.x))
+    names = names_below(labels, slot)
+    parts += names.draw(LEFT, TOP + height + 2)
+    parts.append(_text(LEFT + width / 2, TOP + height + names.height + 16, figure.x))
     if figure.level is not None:
         at = down(figure.level[0])
         parts.append(Markup('<path class="mark" d="M{},{:.1f}H{:.1f}"/>').format(LEFT, at, LEFT + width))
-    return svg(WIDTH, HEIGHT, f"{figure.title}: {figure.y} by {figure.x}.", parts)
+    return svg(WIDTH, HEIGHT + names.height - LEVEL, f"{figure.title}: {figure.y} by {figure.x}.", parts)
 
 
 def bars_legend(figure: Bars) -> Markup:
@@ -137,14 +146,6 @@ def _value_axis(y: Scale, down: Callable[[float], float], width: float, tick: Ca
     return parts
 
 
-def _names_below(labels: Sequence[str], slot: float, height: float) -> list[Markup]:
-    """The labels under their bars, as many as there is room for, at equal distances."""
-    longest = max([FEWEST_LETTERS, *map(len, labels)])
-    step = max(1, -(-int(LETTER * longest) // max(1, int(slot)))) if labels else 1
-    y = TOP + height + 17
-    return [_text(LEFT + slot * (i + 0.5), y, label) for i, label in enumerate(labels) if i % step == 0]
-
-
 def _text(x: float, y: float, text: str) -> Markup:
     return Markup('<text class="tick mid" x="{:.1f}" y="{:.1f}">{}</text>').format(x, y, text)
 
@@ -161,64 +162,77 @@ def _room(figure: HeatMap) -> float:
 
 def draw_heat_map(figure: HeatMap) -> Markup:
     """Cells in rows and columns, shaded by value; above and below the middle in two colours. A row of cells below them
-    is their scale.
+    is their scale. It is as wide as its cells need.
     """
-    known = [v for row in figure.values for v in row if v is not None]
-    middle = figure.middle if figure.middle is not None else min(known, default=0.0)
-    reach = max((abs(v - middle) for v in known), default=0.0) or 1.0
+    middle, low, high = _ends(figure)
+    reach = max(high - middle, middle - low) or 1.0
     room, total = _room(figure), (2 if is_wide(figure) else 1) * WIDTH
-    wide = max(3.0, min(40.0, (total - room - 10) / max(1, len(figure.columns))))
-    high = min(22.0, wide)
-    foot = TOP + high * len(figure.rows)
+    wide = max(3.0, min(WIDEST_CELL, (total - room - 10) / max(1, len(figure.columns))))
+    tall = min(HIGHEST_CELL, wide)
+    foot = TOP + tall * len(figure.rows)
+    names = names_below(figure.columns, wide)
+    room = max(room, names.left)
 
     def cell(x: float, y: float, value: float, title: str) -> Markup:
         shape = Markup(
             '<rect class="cell {}" x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}" style="--v:{:.3f}">'
             "<title>{}</title></rect>"
         )
-        colour, shade = "s1" if value >= middle else "s2", abs(value - middle) / reach
-        return shape.format(colour, x, y, wide * 0.96, high * 0.96, shade, title)
+        colour, shade = "s1" if value >= middle else "s2", min(1.0, abs(value - middle) / reach)
+        return shape.format(colour, x, y, wide * 0.96, tall * 0.96, shade, title)
 
     parts = []
     for i, (name, row) in enumerate(zip(figure.rows, figure.values, strict=True)):
-        y = TOP + high * i
-        if high >= 10 or i % max(1, round(12 / high)) == 0:
+        y = TOP + tall * i
+        if tall >= 10 or i % max(1, round(12 / tall)) == 0:
             label = Markup('<text class="tick" x="{:.1f}" y="{:.1f}" dy=".35em">{}</text>')
-            parts.append(label.format(room - 6, y + high / 2, name[:18]))
+            parts.append(label.format(room - 6, y + tall / 2, name[:18]))
         for j, value in enumerate(row):
             if value is not None:
                 title = f"{name}, {figure.columns[j]}: {written(value, figure.format)}"
                 parts.append(cell(room + wide * j, y, value, title))
-    step = max(1, math.ceil(LETTER * (max([1, *map(len, figure.columns)]) + 1) / wide))
-    for j, name in enumerate(figure.columns):
-        if j % step == 0:
-            parts.append(_text(room + wide * (j + 0.5), foot + 15, name))
-    ends = (middle if figure.middle is None else middle - reach, middle + reach)
-    parts += _heat_scale(
-        (written(ends[0], figure.format), written(ends[1], figure.format)), figure.middle is None, foot, room
-    )
+    parts += names.draw(room, foot)
+    scale = _heat_scale((_end(low, figure.format), _end(high, figure.format)), figure.middle is None, room)
+    parts.append(Markup('<g transform="translate(0 {:.1f})">{}</g>').format(foot + names.height + 16, scale))
     describe = f"{figure.title}: a map of {len(figure.rows)} by {len(figure.columns)} values."
-    return svg(total, foot + BOTTOM + SCALE, describe, parts)
+    width = max(room + wide * len(figure.columns) + 10, room + LETTER * 20 + 16 * SHADES)
+    size = (math.ceil(min(width, total)), foot + names.height + 16 + SCALE)
+    return svg(*size, describe, parts, most=True)
 
 
-def _heat_scale(ends: tuple[str, str], one_sided: bool, foot: float, left: float) -> list[Markup]:
+def _ends(figure: HeatMap) -> tuple[float, float, float]:
+    """The value without a colour, and the values at both ends of the scale."""
+    known = [v for row in figure.values for v in row if v is not None]
+    if figure.middle is not None:
+        reach = max((abs(v - figure.middle) for v in known), default=0.0) or 1.0
+        return figure.middle, figure.middle - reach, figure.middle + reach
+    low, high = figure.ends or (min(known, default=0.0), max(known, default=1.0))
+    return low, low, high
+
+
+def _end(value: float, format: Format) -> str:
+    """A value at the end of a scale."""
+    return tick_text(format)(float(f"{value:.3g}"))
+
+
+def _heat_scale(ends: tuple[str, str], one_sided: bool, left: float) -> Markup:
     """The scale of a map: shades between the texts of its lowest and its highest value."""
-    y, start = foot + BOTTOM, left + LETTER * len(ends[0]) + 6
-    shape = Markup('<rect class="cell {}" x="{:.1f}" y="{:.1f}" width="15" height="10" style="--v:{:.3f}"/>')
+    start = left + LETTER * len(ends[0]) + 6
+    shape = Markup('<rect class="cell {}" x="{:.1f}" y="0" width="15" height="10" style="--v:{:.3f}"/>')
     parts = []
     for k in range(SHADES):
         shade = k / (SHADES - 1) if one_sided else 2 * k / (SHADES - 1) - 1
-        parts.append(shape.format("s1" if shade >= 0 else "s2", start + 16 * k, y, abs(shade)))
+        parts.append(shape.format("s1" if shade >= 0 else "s2", start + 16 * k, abs(shade)))
     for style, x, text in (("tick", start - 6, ends[0]), ("tick start", start + 16 * SHADES + 6, ends[1])):
-        parts.append(Markup('<text class="{}" x="{:.1f}" y="{:.1f}" dy=".8em">{}</text>').format(style, x, y, text))
-    return parts
+        parts.append(Markup('<text class="{}" x="{:.1f}" y="0" dy=".8em">{}</text>').format(style, x, text))
+    return Markup("").join(parts)
 
 
 def draw_scatter(figure: Scatter) -> Markup:
     """Points of a plane, coloured by group, with the group's name at its middle."""
     xs = [x for _, points in figure.groups for x, _ in points] or [0.0]
     ys = [y for _, points in figure.groups for _, y in points] or [0.0]
-    side, air = 2 * HEIGHT, 24.0
+    side, air = WIDTH, 24.0
     span_x, span_y = max(xs) - min(xs) or 1.0, max(ys) - min(ys) or 1.0
 
     def at(x: float, y: float) -> tuple[float, float]:
@@ -227,9 +241,10 @@ def draw_scatter(figure: Scatter) -> Markup:
     parts, names = [], []
     for i, (group, points) in enumerate(figure.groups):
         style = f"s{(i + 1) % COLOURS}"
+        shape = style if i < COLOURS else f"open {style}"  # a colour that comes again has another shape
         for x, y in points:
-            dot = Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="2.6"><title>{}</title></circle>')
-            parts.append(dot.format(style, *at(x, y), group))
+            dot = Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="2.2"><title>{}</title></circle>')
+            parts.append(dot.format(shape, *at(x, y), group))
         if points and len(figure.groups) <= 3 * COLOURS:
             middle = [sorted(values)[len(points) // 2] for values in zip(*points, strict=True)]
             name = Markup('<text class="name mid halo {}" x="{:.1f}" y="{:.1f}">{}</text>')
@@ -237,8 +252,9 @@ def draw_scatter(figure: Scatter) -> Markup:
     return svg(side, side, f"{figure.title}: {len(xs)} points in {len(figure.groups)} groups.", parts + names)
 
 
-def svg(width: float, height: float, describe: str, parts: Sequence[Markup]) -> Markup:
-    """A drawing with its description for those who cannot see it."""
-    return Markup('<svg viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}">{}</svg>').format(
-        width, height, describe, Markup("").join(parts)
+def svg(width: float, height: float, describe: str, parts: Sequence[Markup], *, most: bool = False) -> Markup:
+    """A drawing with its description for those who cannot see it. With `most` it is not enlarged more than others."""
+    style = Markup(' style="max-width:{:.0f}px"').format(ENLARGED * width) if most else Markup("")
+    return Markup('<svg viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}"{}>{}</svg>').format(
+        width, height, describe, style, Markup("").join(parts)
     )

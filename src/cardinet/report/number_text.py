@@ -39,15 +39,18 @@ def significant(value: float | None, digits: int = 3) -> str:
 
 
 def percent(share: float | None, decimals: int = 2) -> str:
-    """A share from 0 to 1: "1.11 %". Only exactly 0 and 1 are shown as 0 % and 100 %."""
+    """A share: "1.11 %", or a change of one: "-1.11 %". Only exactly 0 and 1 are shown as 0 % and 100 %."""
     if share is None or not math.isfinite(share):
         return MISSING
     if share in (0, 1):
         return f"{100 * share:.0f}{NBSP}%"
+    if share < 0:
+        text = percent(-share, decimals)
+        return f">{NBSP}-{text[2:]}" if text.startswith("<") else f"-{text}"
     smallest = 10.0**-decimals
     if 100 * share < smallest / 2:
         return f"<{NBSP}{smallest:.{decimals}f}{NBSP}%"
-    if 100 - 100 * share < smallest / 2:
+    if 0 < 100 - 100 * share < smallest / 2:
         return f">{NBSP}{100 - smallest:.{decimals}f}{NBSP}%"
     return f"{100 * share:.{decimals}f}{NBSP}%"
 

@@ -24,8 +24,7 @@ from cardinet.evaluate.calibration import Calibration, calibration, changes
 from cardinet.evaluate.outputs import Outputs, outputs
 from cardinet.evaluate.pictures import OpenedPictures
 from cardinet.evaluate.temperature import Temperature, fit_temperature, tempered
-from cardinet.explain.answer import Answer, Section
-from cardinet.explain.figures import Table
+from cardinet.explain.answer import Answer
 from cardinet.explain.question import Question, Subject
 from cardinet.explain.reliability import Found, calibration_answer
 from cardinet.rewrite.proof import prove
@@ -75,8 +74,10 @@ class CalibrationQuestion(Question):
         pictures = subject.opened.measured
         if self.fit == "none":
             measured = _outputs(subject, pictures.split)
-            found = Found(pictures.split, self._measured(measured.logs, measured, subject.seed))
-            return calibration_answer(found, self._by_class(subject, found, measured), subject.model.temperature)
+            before = self._measured(measured.logs, measured, subject.seed)
+            return calibration_answer(
+                Found(pictures.split, _counts(subject, measured), before), subject.model.temperature
+            )
         held_out = self._held_out(subject.model, pictures)
         measured = _outputs(subject, pictures.split)
         if self.fit == "half":
@@ -89,6 +90,7 @@ class CalibrationQuestion(Question):
         logs = tempered(measured.logs, fit.value)
         found = Found(
             split=pictures.split,
+            counts=_counts(subject, measured),
             before=self._measured(measured.logs, measured, subject.seed),
             fit=fit,
             fitted_on=held_out,
@@ -102,7 +104,7 @@ class CalibrationQuestion(Question):
         )
         if self.store is not None:
             _store(subject, found, self.store)
-        return calibration_answer(found, self._by_class(subject, found, measured), subject.model.temperature)
+        return calibration_answer(found, subject.model.temperature)
 
     def _held_out(self, model: Model, pictures: OpenedPictures) -> str:
         """The split that the temperature is fitted to. Raises RequestError if the training did not hold it out."""
@@ -123,15 +125,11 @@ class CalibrationQuestion(Question):
     def _measured(self, logs: npt.NDArray[np.float64], measured: Outputs, seed: int) -> Calibration:
         return calibration(logs, measured.truth, bins=self.bins, resamples=self.resamples, seed=seed)
 
-    def _by_class(self, subject: Subject, found: Found, measured: Outputs) -> Section:
-        """The calibration of each class."""
-        counts = np.bincount(measured.truth, minlength=len(subject.model.classes)).tolist()
-        after = [None] * len(counts) if found.after is None else list(found.after.by_class)
-        rows = list(zip(subject.model.classes, counts, found.before.by_class, after, strict=True))
-        columns = ("class", "pictures", "ECE of its probability", "at the temperature")
-        table = Table("Every class", columns, rows, (None, "integer", "percent", "percent"), folded=len(rows) > 20)
-        text = "The same error for the probability of each class, over all pictures, whatever the answer was."
-        return Section("By class", [text], [table])
+
+def _counts(subject: Subject, measured: Outputs) -> dict[str, int]:
+    """The number of pictures by class."""
+    classes = subject.model.classes
+    return dict(zip(classes, np.bincount(measured.truth, minlength=len(classes)).tolist(), strict=True))
 
 
 def _is_own(model: Model, pictures: OpenedPictures) -> bool:

@@ -31,6 +31,8 @@ from cardinet.runs.prediction import as_input
 
 CLEAR = 2.0
 """A change is clear if it is more than this many standard errors from 0; one in 44 is above that by chance."""
+CKA = (0.0, 1.0)
+"""The least and the largest linear CKA."""
 BY_CHANCE = 0.0228
 """The share of changes that lie more than 2 standard errors above 0 by chance."""
 
@@ -123,7 +125,8 @@ class UnitResult:
 
     def document(self) -> dict[str, Any]:
         """All figures as plain data."""
-        return {**vars(self), "clear": self.clear, "redundancy": self.redundancy}
+        means = {f"mean_{name}": _mean(getattr(self, name)) for name in ("error", "loss", "loss_spread")}
+        return {**vars(self), "transforms": len(self.loss), **means, "clear": self.clear, "redundancy": self.redundancy}
 
 
 def _arrays(
@@ -220,9 +223,13 @@ def _redundancy(units: Sequence[UnitResult], found: Sequence[Contributions]) -> 
         ],
         [
             _map(
-                "Mean similarity to the other transforms of the unit", units, [unit.alike for unit in units], middle=0.0
+                "Mean similarity to the other transforms of the unit",
+                units,
+                [unit.alike for unit in units],
+                ends=CKA,
+                note="linear CKA",
             ),
-            HeatMap(f"All pairs of {units[most].unit}, the most alike", names, names, cells, middle=0.0),
+            HeatMap(f"All pairs of {units[most].unit}, the most alike", names, names, cells, "linear CKA", ends=CKA),
         ],
     )
 

@@ -60,16 +60,16 @@ class Embed(Question):
         queries = spread_rows(len(split), self.mapped)
         near = nearest_neighbours(found.features, queries, self.neighbours)
         arrays = _arrays(split, found, near, queries, classes)
-        sections, points = [], None
+        points = None
         if self.map != "none":
             subject.progress(f"map by {self.map}", 0, 1)
             points = plane(found.features[queries], self.map, self.perplexity, subject.seed)
             arrays["map"] = _of_all(len(split), queries, points, np.nan)
-            sections.append(_map(points, found.truth[queries], classes, self.map))
         same = found.truth[near.rows] == found.truth[queries][:, None]
         by_class = _classes(found, near, queries, same, classes)
         sheet, of_sheet = self._sheet(split, found, near, queries, classes)
-        sections += [sheet, _class_table(by_class)]
+        maps = [] if points is None else [_map(points, found.truth[queries], classes, self.map)]
+        sections = [_class_section(maps, by_class), sheet]
         shares = np.bincount(found.truth) / len(split)
         document = {
             "pictures": len(split),
@@ -155,12 +155,12 @@ def _strip(document: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _map(points: npt.NDArray[np.float64], truth: Rows, classes: tuple[str, ...], method: str) -> Section:
+def _map(points: npt.NDArray[np.float64], truth: Rows, classes: tuple[str, ...], method: str) -> Scatter:
     """The map, with a group for each class that has pictures in it."""
     groups = [(classes[k], [(float(x), float(y)) for x, y in points[truth == k]]) for k in sorted(set(truth.tolist()))]
     name = {"tsne": "t-SNE", "umap": "UMAP"}[method]
-    figure = Scatter(f"Map of the features by {name}", groups)
-    return Section("Map", [f"Each of the {len(points):,} points is a picture, its colour the true class."], [figure])
+    about = f"{len(points):,} pictures; the colour is the true class"
+    return Scatter(f"Map of the features by {name}", groups, note=about)
 
 
 def _classes(
@@ -179,13 +179,16 @@ def _classes(
     return sorted(rows, key=lambda row: float(row["same"]))
 
 
-def _class_table(rows: list[dict[str, Any]]) -> Section:
-    columns = ("class", "pictures", "neighbours of this class", "most frequent other", "its share")
+def _class_section(maps: list[Scatter], rows: list[dict[str, Any]]) -> Section:
+    """The map, if there is one, and the neighbours of each class."""
+    columns = ("class", "pictures", "same class", "other class", "its share")
     formats: Any = (None, "integer", "percent", None, "percent")
     cells = [
         (row["class"], row["pictures"], row["same"], row["other"] or "", row["other_share"] or None) for row in rows
     ]
-    return Section("By class", [], [Table("Every class, the most scattered first", columns, cells, formats)])
+    about = "the share of neighbours that have the class, and the most frequent other one among them"
+    table = Table("Neighbours by class, the most scattered first", columns, cells, formats, about)
+    return Section("The classes", [], [*maps, table])
 
 
 def _voted(labels: Rows) -> Rows:

@@ -185,7 +185,7 @@ def _step(pixels: Tensor, pairs: Iterable[tuple[int, int]], points: int) -> floa
 
 
 def _points(lag: float, lags: int) -> str:
-    return f"more than {lags} points" if math.isinf(lag) else f"{lag:.1f} points"
+    return f"more than {lags} points" if math.isinf(lag) else f"{lag:.1f}\u00a0points"
 
 
 def _lead(along: Mapping[str, Tensor], depths: Sequence[AtDepth]) -> list[str]:

@@ -55,13 +55,17 @@ class Paths(Question):
         counts = count_paths(graph, by, each_transform=self.each_transform)
         noun = NAMES[by].partition(",")[0]
         low, high = counts.middle(MIDDLE)
-        sections = [_lengths(counts, noun), _measures(spec, graph, each_transform=self.each_transform)]
-        document = {"by": by, **_document(counts)}
+        about_measures, measures = _measures(spec, graph, each_transform=self.each_transform)
+        sections = [_lengths(counts, noun, about_measures, measures)]
+        document = {"by": by, **_document(counts), "measures": _plain(measures)}
         lead = [_lead(counts, noun, low, high)]
         gradients, why_not = self._gradients(subject, graph)
         if gradients is not None:
             sections.append(_gradient_section(gradients))
-            document["gradients"] = [dataclasses.asdict(one) for one in gradients]
+            document["gradients"] = [
+                dataclasses.asdict(one) | {"mean": one.mean, "lowest": min(one.norms), "highest": max(one.norms)}
+                for one in gradients
+            ]
             lead.append(_carried(gradients))
         strip = {
             "paths": _large(counts.total),
@@ -127,22 +131,27 @@ def _carried(gradients: Sequence[GradientAtLength]) -> str:
     )
 
 
-def _lengths(counts: PathCounts, noun: str) -> Section:
+def _lengths(counts: PathCounts, noun: str, about_measures: Sequence[str], measures: Table) -> Section:
     total = counts.total
     bars = [Bar(str(length), n / total) for length, n in counts.by_length.items()]
     rows = [(length, _large(n), n / total) for length, n in counts.by_length.items()]
     return Section(
         "How long the paths are",
-        ["Every path goes from the picture to the answer; in each unit it takes the branch or the shortcut."],
+        [
+            "Every path goes from the picture to the answer. Where several ways join, such as a branch and its "
+            "shortcut, it takes one of them.",
+            *about_measures,
+        ],
         [
             Bars("Share of the paths by length", noun, "share of the paths", bars, format="percent"),
+            measures,
             Table("Every length", (f"length, {noun}", "paths", "share"), rows, (None, None, "percent"), folded=True),
         ],
     )
 
 
-def _measures(spec: object, graph: PathGraph, *, each_transform: bool) -> Section:
-    """The same paths by every measure, and as a paper counts them where that differs."""
+def _measures(spec: object, graph: PathGraph, *, each_transform: bool) -> tuple[list[str], Table]:
+    """The same paths by every measure, and as a paper counts them where that differs: what is to be said, a table."""
     readings: list[tuple[str, PathGraph]] = [("", graph)]
     if isinstance(spec, MergeAndRun) and spec.join == "add":
         readings.append((", as printed", spec.but(join="concatenate").path_graph()))
@@ -160,7 +169,7 @@ def _measures(spec: object, graph: PathGraph, *, each_transform: bool) -> Sectio
             "it as all other blocks: these are the lines \u201cas printed\u201d."
         )
     columns = ("measured by", "paths", "mean", "deviation", "longest")
-    return Section("By other measures", text, [Table("The same paths", columns, rows)])
+    return text, Table("The same paths by every measure", columns, rows)
 
 
 def _gradient_section(gradients: Sequence[GradientAtLength]) -> Section:
@@ -201,7 +210,13 @@ def _document(counts: PathCounts) -> Mapping[str, object]:
         "longest": counts.longest,
         "middle": {"share": counts.share(low, high), "low": low, "high": high},
         "by_length": {str(length): n for length, n in counts.by_length.items()},
+        "share_by_length": {str(length): n / counts.total for length, n in counts.by_length.items()},
     }
+
+
+def _plain(table: Table) -> list[dict[str, object]]:
+    """The rows of a table as plain data."""
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
 
 def _large(count: int) -> str:

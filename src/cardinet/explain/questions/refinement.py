@@ -50,7 +50,7 @@ class Refinement(Question):
             [_lead(found, stages)],
             [Section("From unit to unit", text, [*charts, table])],
             document,
-            strip={"stages": str(len(stages)), "largest mean": f"{max(abs(one.mean) for one in found):.2f}"},
+            strip={"stages": str(len(stages)), "largest mean": f"{max(abs(one.mean) for one in found):.2f} deviations"},
             limits=["A small distance says that a unit changes little, not that what it changes does not matter."],
         )
 
