@@ -11,6 +11,7 @@ from cardinet.data.batches import Batch, evaluation_batches
 from cardinet.data.source import Split
 from cardinet.explain.question import Subject
 from cardinet.measure.available_memory import available_memory, require_bytes
+from cardinet.runs.memory_checks import require_batch
 
 PIXELS_AT_ONCE = 2**19
 """The pixels that pass a network forward and back at once: ten pictures of 224 pixels, 512 of 32."""
@@ -20,9 +21,13 @@ SHARE = 0.25
 
 
 class KeptBatches:
-    """Normalised batches of a split for the model of a subject, in order, any number of times."""
+    """Normalised batches of a split for the model of a subject, in order, any number of times.
+
+    Raises RequestError if a batch of them does not fit into the memory.
+    """
 
     def __init__(self, subject: Subject, split: Split) -> None:
+        require_pass(subject, len(split))
         self.subject, self.split, self.count = subject, split, len(split)
         self.device = subject.device
         preprocessing = subject.model.preprocessing
@@ -76,5 +81,15 @@ def sample(subject: Subject, count: int) -> Batch:
 
 
 def at_once(subject: Subject, pixels: Tensor) -> int:
-    """The number of pictures (B, C, H, W) that pass a network forward and back at once, so that activations fit."""
-    return max(1, min(subject.batch_size, PIXELS_AT_ONCE // (pixels.shape[-2] * pixels.shape[-1])))
+    """The number of pictures (B, C, H, W) that pass a network forward and back at once, so that activations fit.
+
+    Raises RequestError if they do not fit into the memory.
+    """
+    size = max(1, min(subject.batch_size, PIXELS_AT_ONCE // (pixels.shape[-2] * pixels.shape[-1])))
+    require_pass(subject, min(size, len(pixels)))
+    return size
+
+
+def require_pass(subject: Subject, pictures: int) -> None:
+    """Raise RequestError if so many pictures, in batches, need more memory than the network's device has left."""
+    require_batch(subject.network, subject.model.preprocessing, min(subject.batch_size, pictures), "This question")

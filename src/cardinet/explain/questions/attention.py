@@ -17,7 +17,7 @@ from cardinet.data.batches import evaluation_batches
 from cardinet.explain.answer import Answer, Section
 from cardinet.explain.attention_records import BySize, SiteRecord, enlarge, known, or_none
 from cardinet.explain.attention_sites import Kind, recorded
-from cardinet.explain.batches import sample
+from cardinet.explain.batches import require_pass, sample
 from cardinet.explain.figures import Bar, Bars, Chart, HeatMap, Line, Table
 from cardinet.explain.question import Question, Subject
 
@@ -106,6 +106,7 @@ class Attention(Question):
     def _by_class(self, network: Classifier, found: Sequence[SiteRecord], subject: Subject) -> None:
         """Record the attention for every picture."""
         split, done = subject.opened.measured.pictures, 0
+        require_pass(subject, len(split))
         batches = evaluation_batches(
             split,
             subject.model.preprocessing,

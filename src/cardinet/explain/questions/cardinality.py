@@ -20,7 +20,7 @@ from cardinet.base.documents import finite
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.source import Split
 from cardinet.explain.answer import Answer, Section
-from cardinet.explain.batches import drawn, sample
+from cardinet.explain.batches import drawn, require_pass, sample
 from cardinet.explain.contributions import Answers, Contributions, contributions
 from cardinet.explain.figures import Format, HeatMap, Table
 from cardinet.explain.pictures import names_and_labels
@@ -55,6 +55,7 @@ class Cardinality(Question):
 
     def answer(self, subject: Subject) -> Answer:
         batch = sample(subject, self.pictures)
+        require_pass(subject, len(batch.labels))
         whole, found = contributions(
             subject.network,
             as_input(subject.network, batch.pixels),
