@@ -275,6 +275,7 @@ REFUSED: dict[str, tuple[Callable[[Model, list[str]], object], str]] = {
         lambda m, f: explain_model("cam", m, f, layer="layer1", method="occlusion"),
         "layer = layer1: occlusion has no layer",
     ),
+    "no points": (lambda m, f: explain_model("cam", m, f, points=9), "points = 9: grad-cam has no points"),
 }
 
 
@@ -283,7 +284,7 @@ def test_what_is_refused(case: str, model: Model, files: list[str]) -> None:
     ask, words = REFUSED[case]
     with pytest.raises(CardinetError, match=words):
         ask(model, files)
-    assert len(REFUSED) == 8
+    assert len(REFUSED) == 9
 
 
 def test_a_picture_that_cannot_be_read(model: Model, files: list[str]) -> None:

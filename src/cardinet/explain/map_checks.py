@@ -138,7 +138,7 @@ def probabilities_along(
     float64 (N, shares), on the CPU. Deleted places are 0.
     """
     large = F.interpolate(maps[:, None].float(), pixels.shape[2:], mode="bilinear")[:, 0].flatten(1)
-    order = large.argsort(dim=1, descending=True)
+    order = large.argsort(dim=1, descending=True, stable=True)
     found = []
     for share in shares:
         count = round(share * order.shape[1])
@@ -149,4 +149,4 @@ def probabilities_along(
 
 def _chances(network: nn.Module, pixels: Tensor, classes: Tensor) -> Tensor:
     logits: Tensor = network(pixels)
-    return logits.double().softmax(1).gather(1, classes[:, None])[:, 0].cpu()
+    return logits.cpu().double().softmax(1).gather(1, classes[:, None].cpu())[:, 0]

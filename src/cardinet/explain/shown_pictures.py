@@ -15,7 +15,7 @@ from cardinet.base.errors import RequestError, WorkError
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.batches import evaluation_pixels
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.source import Split
+from cardinet.data.source import NO_CLASS, Split
 from cardinet.evaluate.outputs import outputs
 from cardinet.explain.batches import at_once
 from cardinet.explain.question import Subject
@@ -64,7 +64,7 @@ class Shown:
     @property
     def wrong(self) -> Tensor:
         """Whether the answer is known to be wrong, (N,)."""
-        return (self.answers != self.labels) & (self.labels >= 0)
+        return (self.answers != self.labels) & (self.labels != NO_CLASS)
 
     @property
     def others(self) -> Tensor:

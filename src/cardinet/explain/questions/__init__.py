@@ -71,9 +71,8 @@ def settings_of(name: str) -> Group:
     from cardinet.train.catalogue.entries import flat_group
 
     kind = find_question(name)
-    source = (
-        " SOURCE|IMAGE ..." if kind.LOOSE else {"none": "", "optional": " [SOURCE]", "needed": " SOURCE"}[kind.PICTURES]
-    )
+    pictures = "SOURCE|IMAGES" if kind.LOOSE else "SOURCE"
+    source = {"none": "", "optional": f" [{pictures}]", "needed": f" {pictures}"}[kind.PICTURES]
     example = f"cardinet explain {name} MODEL{source}"
     return flat_group(kind, name=name, role="question", about=QUESTIONS[name].about, example=example)
 

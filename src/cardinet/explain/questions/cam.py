@@ -53,8 +53,11 @@ class Cam(Question):
         return ["It has only one class, so there is nothing to decide."] if network.num_classes < 2 else []
 
     def check(self) -> None:
-        if self.layer is not None and not METHODS[self.method].LAYERED and not self.compare:
+        method = METHODS[self.method]
+        if self.layer is not None and not method.LAYERED and not self.compare:
             raise RequestError(f"layer = {self.layer}: {self.method} has no layer, its maps are those of the picture.")
+        if self.points != STEPS and not method.COMPLETE and not self.compare:
+            raise RequestError(f"points = {self.points}: {self.method} has no points; integrated-gradients has them.")
 
     def answer(self, subject: Subject) -> Answer:
         network = replica(subject.network).eval()
@@ -117,7 +120,7 @@ class _Work:
             logit_change(self.network, pixels, self._classes(self.shown.answers, where))
             for where, pixels in self.shown.batches()
         ]
-        return torch.cat(parts).double().cpu()
+        return torch.cat(parts).cpu().double()
 
     def worth(self, maps: Tensor) -> Worth:
         """What the maps are worth for the answers."""
