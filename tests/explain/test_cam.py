@@ -187,6 +187,8 @@ def test_integrated_gradients_say_their_gap(model: Model, digits: Source) -> Non
         assert row["sum"] == pytest.approx(float(few.arrays["maps.answer"][i].sum()), abs=1e-4)
         assert row["gap"] == pytest.approx(row["sum"] - row["change"])
         assert sheet_of(few).rows[i][1].caption[-1] == f"sum {row['sum']:.3g}, gap {row['gap']:.2g}"
+    shares = sorted(abs(row["gap"] / row["change"]) for row in few.document["pictures"])
+    assert few.strip["gap of the sums, median"] == f"{50 * (shares[1] + shares[2]):.1f} %"
     table = few.sections[-1].figures[0]
     assert isinstance(table, Table)
     assert "gap" in table.columns
@@ -196,9 +198,12 @@ def test_figures_of_all_methods_and_of_a_random_map(model: Model, digits: Source
     found = explain_model("cam", model, digits, pictures=3, compare=True).document
     assert list(found["methods"]) == [*METHODS, "random map"]
     for name in METHODS:
-        alone = explain_model("cam", model, digits, pictures=3, method=name).document
+        asked = explain_model("cam", model, digits, pictures=3, method=name)
+        alone, alone_strip = asked.document, asked.strip
         assert alone["methods"][name] == found["methods"][name]
         assert alone["methods"]["random map"]["deletion"] != alone["methods"][name]["deletion"]
+    right = sum(row["answer"] == row["truth"] for row in found["pictures"])
+    assert alone_strip["right answers"] == f"{right} of 3"
     drops = [row["drop"] for row in found["pictures"]]
     assert found["methods"]["grad-cam"]["average_drop"] == pytest.approx(sum(drops) / 3)
 

@@ -149,6 +149,25 @@ def lead(found: Mapping[str, Any]) -> list[str]:
     return [*said, f"{verdict}: {facts} (difference {100 * against['mean']:+.1f} points, {spread})."]
 
 
+def strip(found: Mapping[str, Any]) -> dict[str, str]:
+    """The figures that stand above all."""
+    own, count = found["methods"][found["method"]], found["count"]
+    rises = round(count * own["increase_in_confidence"])
+    said = {"average drop": _percent(own["average_drop"]), "increase in confidence": f"{rises} of {count}"}
+    if found["labelled"]:
+        said = {"right answers": f"{sum(row['other_is'] == 'rival' for row in found['pictures'])} of {count}", **said}
+    if found["randomised"]:
+        said["correlation with drawn weights"] = f"{found['randomised'][-1]['mean']:.2f}"
+    if gaps := _gaps(found):
+        said["gap of the sums, median"] = _percent(statistics.median(gaps))
+    return said
+
+
+def _gaps(found: Mapping[str, Any]) -> list[float]:
+    """The gap of each picture as a share of the change of its logit, for a complete method."""
+    return [abs(row["gap"]) / max(abs(row["change"]), 1e-12) for row in found["pictures"] if "gap" in row]
+
+
 def limits(model: Model, found: Mapping[str, Any]) -> list[str]:
     """What the maps do not say."""
     said = [
@@ -160,7 +179,7 @@ def limits(model: Model, found: Mapping[str, Any]) -> list[str]:
     last = found["randomised"][-1]["mean"] if found["randomised"] else 0.0
     if last > ALIKE:
         said.append(f"With all weights drawn anew the maps still correlate by {last:.2f}: do not trust them here.")
-    gaps = [abs(row["gap"]) / max(abs(row["change"]), 1e-12) for row in found["pictures"] if "gap" in row]
+    gaps = _gaps(found)
     if gaps and statistics.median(gaps) > WIDE_GAP:
         said.append(
             f"The contributions miss {_percent(statistics.median(gaps))} of the change of the logit (median); use "

@@ -16,7 +16,7 @@ from cardinet.explain.attribution import METHODS
 from cardinet.explain.attribution.integrated_gradients import STEPS, logit_change
 from cardinet.explain.attribution.method import Method, layer_called, layers_of
 from cardinet.explain.map_checks import Worth, joined, randomised, rank_correlation, worth
-from cardinet.explain.map_page import RANDOM, Maps, document, lead, limits, sections
+from cardinet.explain.map_page import RANDOM, Maps, document, lead, limits, sections, strip
 from cardinet.explain.pictures import names_and_labels
 from cardinet.explain.question import Question, Subject
 from cardinet.explain.shown_pictures import Shown, Which, choose, look, number
@@ -86,6 +86,7 @@ class Cam(Question):
             lead(found),
             sections(subject.model, shown, maps, found, sentence),
             found,
+            strip=strip(found),
             limits=limits(subject.model, found),
             arrays=_arrays(subject.model.classes, shown, maps),
         )
