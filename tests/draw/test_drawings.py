@@ -21,6 +21,7 @@ from cardinet.draw.layout import placed
 from cardinet.draw.scene import Edge
 from cardinet.draw.shapes import Drawing, Line, Rectangle, Text
 from cardinet.draw.svg import to_svg
+from cardinet.draw.text_size import balanced, wrapped
 from cardinet.measure.counts import Counts, Stage, count
 from cardinet.networks.part import Part, part
 from cardinet.networks.registry import NETWORKS, find
@@ -103,6 +104,35 @@ def check_lines(drawing: Drawing, frames: list[Rectangle]) -> None:
                 and room.top <= inner.bottom and inner.top <= room.bottom
             )  # fmt: skip
             assert not crosses, (line, frame)
+
+
+def test_no_drawing_is_too_wide_or_too_high_for_a_page() -> None:
+    ratios = {id: drawn(id).width / drawn(id).height for id in NETWORKS}
+    assert len(ratios) == 176
+    assert min(ratios.values()) > 0.8
+    assert max(ratios.values()) < 2.8
+
+
+def test_panels_that_find_no_room_beside_the_overview_stand_below_it() -> None:
+    """Merge-and-run: two wide panels below, instead of a row that leaves half of the figure empty."""
+    shapes = drawn("dfn_mr1").shapes
+    panels = [shape for shape in shapes if isinstance(shape, Rectangle) and shape.look == "panel"]
+    stages = [shape for shape in shapes if isinstance(shape, Rectangle) and shape.look == "stage"]
+    assert len(panels) == 3
+    assert panels[0].left > max(stage.right for stage in stages)
+    assert panels[1].left == pytest.approx(min(stage.left for stage in stages))
+    assert panels[1].top > max(*(stage.bottom for stage in stages), panels[0].bottom)
+    assert panels[2].top == panels[1].top
+
+
+def test_no_word_of_a_sentence_stands_alone() -> None:
+    text = "All units but the first of each stage are like it."
+    assert wrapped(text, 11, 260)[-1] == "it."
+    assert balanced(text, 11, 260) == ["All units but the first of", "each stage are like it."]
+    for room in (1, 60, 120, 1000):
+        lines = balanced(text, 11, room)
+        assert " ".join(lines) == text
+        assert len(lines) == len(wrapped(text, 11, room))
 
 
 def test_texts_need_no_more_room_than_is_kept_for_them() -> None:

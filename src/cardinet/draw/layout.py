@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from cardinet.draw.scene import Edge, Figure, Grid, Node, Panel
 from cardinet.draw.shapes import Arrow, Dot, Drawing, Line, Point, Rectangle, Shape, Text
-from cardinet.draw.text_size import text_width, wrapped
+from cardinet.draw.text_size import balanced, text_width, wrapped
 
 SIZE, SMALL, TITLE, HEADLINE = 12.0, 11.0, 13.0, 19.0
 LEADING = 15.0
@@ -227,7 +227,7 @@ def _framed(panel: Panel) -> Placed:
     """A panel: its title, its sentence, and its grid in a frame."""
     inner = placed(panel.grid)
     title = text_width(panel.title, TITLE, bold=True)
-    about = wrapped(panel.about, SMALL, max(inner.width, title, 260)) if panel.about else []
+    about = balanced(panel.about, SMALL, max(inner.width, title, 260)) if panel.about else []
     room = max([inner.width, title, *(text_width(line, SMALL) for line in about)])
     head = 22 + LEADING * len(about) + 12
     width, height = room + 2 * 16, head + inner.height + 2 * 16
@@ -264,19 +264,27 @@ def laid_out(figure: Figure) -> Drawing:
 
 
 def _shelves(frames: Sequence[Placed], left: float, top: float, least: float) -> list[Point]:
-    """The places of the panels, in rows; the figure that they make has little area and is not too wide.
+    """The places of the panels, in rows; the figure that they make has little area and is not too wide or high.
 
-    `least` is the height of the overview.
+    The first rows stand beside the overview, whose height is `least`, the others below it if that is better.
     """
 
-    def cost(rows: list[list[Placed]]) -> float:
-        width = left + max(sum(frame.width for frame in row) + GUTTER * (len(row) - 1) for row in rows)
-        height = top + max(least, sum(max(frame.height for frame in row) + GUTTER for row in rows))
-        return width * height * max(1.0, width / height / WIDEST)
+    def cost(places: list[Point]) -> float:
+        width = max(x + frame.width for frame, (x, _) in zip(frames, places, strict=True))
+        height = max([top + least, *(y + frame.height for frame, (_, y) in zip(frames, places, strict=True))])
+        return width * height * max(1.0, width / height / WIDEST, height / width)
 
+    ways = (_stacked(rows, beside, left, top, least) for rows in _rows(frames) for beside in range(1, len(rows) + 1))
+    return min(ways, key=cost)
+
+
+def _stacked(rows: Sequence[Sequence[Placed]], beside: int, left: float, top: float, least: float) -> list[Point]:
+    """The places of panels in rows. The first `beside` rows begin at `left`, the others below the overview."""
     places: list[Point] = []
     y = top
-    for row in min(_rows(frames), key=cost):
+    for i, row in enumerate(rows):
+        if i == beside:
+            left, y = MARGIN, max(y, top + least + GUTTER)
         places += [(left + x, y) for x in _starts([frame.width for frame in row], GUTTER)]
         y += max(frame.height for frame in row) + GUTTER
     return places

@@ -25,3 +25,15 @@ def wrapped(text: str, size: float, room: float) -> list[str]:
         else:
             lines.append(word)
     return lines
+
+
+def balanced(text: str, size: float, room: float) -> list[str]:
+    """The same number of lines as `wrapped` has, but about equally long, so that no word stands alone."""
+    lines = wrapped(text, size, room)
+    while len(lines) > 1:
+        longest = max(text_width(line, size) for line in lines)
+        narrower = wrapped(text, size, longest - 1)
+        if len(narrower) > len(lines) or max(text_width(line, size) for line in narrower) >= longest:
+            break
+        lines = narrower
+    return lines

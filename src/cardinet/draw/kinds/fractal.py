@@ -56,7 +56,7 @@ def _block(spec: FractalNet, present: list[int]) -> Panel:
         if spec.global_share
         else ""
     )
-    about = f"Column c has 2^c units, from c = 0. Each box is a unit.{dropped}{chosen}"
+    about = f"Each column has twice as many units as the one to its left. A blue box is a unit.{dropped}{chosen}"
     return Panel("Block 1", grid, about, of=0)
 
 
