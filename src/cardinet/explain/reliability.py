@@ -89,8 +89,8 @@ def _lead(found: Found) -> list[str]:
     ]
     if fit is None or after is None or found.change is None:
         return said
-    if fit.value == 1.0:
-        said.append(f"No temperature lowers the loss on the {pictures_of(found.fitted_on, fit.count)}: 1 is the best.")
+    if f"{fit.value:.4g}" == "1":
+        said.append(f"Of all temperatures 1 is the best for the {pictures_of(found.fitted_on, fit.count)}.")
     else:
         said.append(
             f"At the temperature {fit.value:.4g}, fitted to {pictures_of(found.fitted_on, fit.count)}, the ECE is "

@@ -35,4 +35,5 @@ CLAIM = Claim(
     axis="cardinality",
     places={name: ("equal MACs", cardinality) for name, (cardinality, _) in WIDTHS.items()},
     minutes={"minutes": 5, "hour": 120, "gpu": 150},
+    remarks=("The rule compares the first and the last; those between are drawn, and not part of it.",),
 )

@@ -33,4 +33,5 @@ CLAIM = Claim(
     rule=All((Less(MULTI, RESNET), Less(ROR, RESNET), Less(DENSE, RESNET))),
     arms=arms,
     minutes={"minutes": 2, "hour": 240, "gpu": 240},
+    remarks=("At equal parameters the DenseNet has 1.7 to 1.8 times the MACs of the others.",),
 )

@@ -50,5 +50,5 @@ CLAIM = Claim(
     rule=Within(OPEN, EXPECTED - 0.15, EXPECTED + 0.15),
     measure=measure,
     minutes={"minutes": 0.2, "hour": 0.2, "gpu": 0.2},
-    remarks=("The standard error of the mean is 0.049 units; the rule allows three.",),
+    remarks=("The standard error of the mean is 0.048 units; the rule allows three.",),
 )

@@ -28,4 +28,5 @@ CLAIM = Claim(
     axis="width factor k",
     places={f"k = {k}": ("one depth", k) for k in (1, 2, 4)},
     minutes={"minutes": 3, "hour": 120, "gpu": 120},
+    remarks=("The rule compares the narrowest and the widest; that between is drawn, and not part of it.",),
 )
