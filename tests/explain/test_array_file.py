@@ -16,7 +16,7 @@ from cardinet.base.version import __version__
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.explain.answer import Answer
-from cardinet.explain.array_file import check_array_file, write_arrays
+from cardinet.explain.array_file import WRITERS, check_array_file, write_arrays
 from cardinet.explain.job import answer, document
 from cardinet.explain.questions import QUESTIONS
 from cardinet.explain.request import Request, resolve
@@ -27,6 +27,7 @@ RESNEXT = find("resnext11_8x16d_digits").spec
 WORDS: dict[str, tuple[str, ...]] = {
     "embed": ("map=none", "shown=0", "mapped=20", "neighbours=2"),
     "cardinality": ("pictures=12",),
+    "cam": ("pictures=2",),
 }
 """By question that has arrays: settings that make it quick."""
 
@@ -67,9 +68,19 @@ def answers(digits: Source) -> dict[str, tuple[Request, dict[str, Any], Answer]]
     return found
 
 
-@pytest.mark.parametrize(
-    ("question", "ending"), [("embed", ".npz"), ("embed", ".parquet"), ("cardinality", ".npz")], ids=str
-)
+FILES = [
+    (question, ending)
+    for question in WORDS
+    for ending in WRITERS
+    if ending == ".npz" or QUESTIONS[question].load().ARRAYS == "table"
+]
+
+
+def test_number_of_files() -> None:
+    assert len(FILES) == 5
+
+
+@pytest.mark.parametrize(("question", "ending"), FILES)
 def test_arrays_are_read_back_as_they_were(
     answers: dict[str, tuple[Request, dict[str, Any], Answer]], tmp_path: Path, question: str, ending: str
 ) -> None:

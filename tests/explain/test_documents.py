@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+import torch
 
+from cardinet.base.errors import WorkError
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.explain.answer import Answer
@@ -105,6 +107,17 @@ def there(values: list[float], value: float) -> bool:
     near = abs(value) * 1e-9 + 1e-12
     place = bisect_left(values, value - near)
     return place < len(values) and values[place] <= value + near
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_damaged_model_has_no_answer(question: str, value: float, digits: Source) -> None:
+    """The class of NaN would be the first one, and no comparison with NaN is true: all figures would be wrong."""
+    model = classifier(ASKED[question][0])
+    with torch.no_grad():
+        model.network.get_parameter("fc.weight")[0, 0] = value
+    with pytest.raises(WorkError, match=r"^fc\.weight has values that are not finite: the model is damaged\."):
+        explain_model(question, model, digits)
 
 
 def test_number_of_questions() -> None:

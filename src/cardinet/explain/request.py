@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cardinet.base.errors import Findings, RequestError, nearest
+from cardinet.base.errors import Findings, RequestError, WorkError, nearest
 from cardinet.base.output_paths import check_new_file
 from cardinet.base.settings import parse_assignments, validate
 from cardinet.base.whole_numbers import SEED, WORKERS, require_whole
@@ -206,9 +206,15 @@ def _data(request: Request, question: Question) -> tuple[Source | str | None, tu
 
 
 def _check_meaning(name: str, question: Question, model: Model) -> None:
-    """Raise RequestError if the question has no meaning for the network, with the questions that have one."""
+    """Raise RequestError if the question has no meaning for the network, with the questions that have one.
+
+    Raises WorkError if the model is damaged: every figure of it would be one of NaN, which no comparison is true of.
+    """
     if not isinstance(model.network, Classifier):
         raise RequestError(f"{type(model.network).__name__} is not a network of Cardinet, so it cannot be explained.")
     if found := question.problems(model.network):
         others = ", ".join(meaningful(model.network, name))
         raise RequestError(*(f"{name}: {problem}" for problem in found), f"Questions for this network: {others}.")
+    damaged = [name for name, tensor in model.network.state_dict().items() if not tensor.isfinite().all()]
+    if damaged:
+        raise WorkError(f"{damaged[0]} has values that are not finite: the model is damaged. Train it again.")

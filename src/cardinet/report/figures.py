@@ -12,7 +12,7 @@ from cardinet.explain.figures import Bars, Chart, Format, HeatMap, Scatter
 from cardinet.report import number_text, scales
 from cardinet.report.curves import BOTTOM, LEFT, LETTER, TOP, WIDTH, Across, chart
 from cardinet.report.history import Line
-from cardinet.report.names_below import LEVEL, names_below
+from cardinet.report.names_below import LEVEL, LONGEST, cut_name, names_below
 from cardinet.report.scales import Scale
 
 SCALES: dict[str, Callable[[list[float]], Scale]] = {
@@ -157,7 +157,7 @@ def is_wide(figure: HeatMap) -> bool:
 
 def _room(figure: HeatMap) -> float:
     """The width of the names of the rows."""
-    return min(18, max([2, *map(len, figure.rows)])) * LETTER
+    return min(LONGEST, max([2, *map(len, figure.rows)])) * LETTER
 
 
 def draw_heat_map(figure: HeatMap) -> Markup:
@@ -186,7 +186,7 @@ def draw_heat_map(figure: HeatMap) -> Markup:
         y = TOP + tall * i
         if tall >= 10 or i % max(1, round(12 / tall)) == 0:
             label = Markup('<text class="tick" x="{:.1f}" y="{:.1f}" dy=".35em">{}</text>')
-            parts.append(label.format(room - 6, y + tall / 2, name[:18]))
+            parts.append(label.format(room - 6, y + tall / 2, cut_name(name)))
         for j, value in enumerate(row):
             if value is not None:
                 title = f"{name}, {figure.columns[j]}: {written(value, figure.format)}"

@@ -65,11 +65,16 @@ class NamesBelow:
 
 def names_below(names: Sequence[str], slot: float) -> NamesBelow:
     """How the names of columns are drawn. Of numbers in order every n-th is enough where there is no room for all."""
-    cut = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}\u2026" for name in names]
+    cut = [cut_name(name) for name in names]
     counted = _in_order(cut)
     longest = max([FEWEST_LETTERS if counted else 1, *map(len, cut)])
     every = max(1, math.ceil(LETTER * longest / max(1.0, slot)))
     return NamesBelow(cut, slot, every > 1 and not counted and slot >= LEAST_SLOT, every)
+
+
+def cut_name(name: str) -> str:
+    """A name of at most `LONGEST` letters, with a sign where it is cut."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}\u2026"
 
 
 def _in_order(names: Sequence[str]) -> bool:
