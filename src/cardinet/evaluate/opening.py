@@ -24,7 +24,7 @@ from cardinet.weights.checksums import no_checksums_note
 from cardinet.weights.weight_source import local_file
 
 Make = Callable[[Source | None], tuple[Model, tuple[str, ...]]]
-"""A function that makes a classifier for the classes of a source, if there is one, with sentences on its weights."""
+"""A function that makes a classifier for the classes of a source, if it has some, with sentences on its weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +152,7 @@ def opened(
         check_all(OpenedSoFar(model, pictures, looked))
     found.raise_if_any()
     if make is not None:
-        model, sentences = make(None if pictures is None or not pictures.source.classes else pictures.source)
+        model, sentences = make(None if pictures is None else pictures.source)
         check_model(model)
     assert model is not None
     if not isinstance(asked.model, Model) and make is None and model.checksums == "absent":

@@ -19,12 +19,13 @@ from cardinet.train.recipe import PreprocessingSettings
 def fresh(device: str, *, network: str, seed: int) -> Make:
     """A function that makes the network with weights drawn from the seed, for the classes of a source.
 
-    Without a source it has the classes of its paper. Raises RequestError for an unknown name.
+    Without a source with classes it has the classes of its paper. Raises RequestError for an unknown name.
     """
     row = find(network)
 
     def make(source: Source | None) -> tuple[Model, tuple[str, ...]]:
         spec = row.spec
+        source = source if source is not None and source.classes else None
         if source is not None:
             spec = spec.but(num_classes=len(source.classes), in_channels=source.channels)
         with torch.random.fork_rng():

@@ -20,6 +20,7 @@ from cardinet.train.recipe import PreprocessingSettings
 from cardinet.weights.contents import Weights
 from cardinet.weights.hidden_settings import given_settings
 from cardinet.weights.match import fixed_settings, load
+from cardinet.weights.own_classes import own_classes
 from cardinet.weights.weight_source import read_weights
 
 
@@ -28,24 +29,27 @@ def pretrained(
 ) -> tuple[Model, tuple[str, ...]]:
     """The network of a row with a delta and the settings that the weights fix, and sentences on every tensor.
 
+    Its classes are those of the source, or those of the weights if the pictures have none (`own_classes`).
     Raises RequestError for weights that do not fit, or that have no classifier for the source's classes.
     """
     if source is None:
-        raise RequestError(
-            "--weights needs pictures with classes, as these are the classes of the network; name a source of them."
-        )
-    given = given_settings(delta)
-    spec = row.spec.but(**{"num_classes": len(source.classes), "in_channels": source.channels, **delta})
+        raise RequestError("--weights needs pictures, as their classes are those of the network; name them too.")
+    given, named = given_settings(delta), ""
+    if labelled := bool(source.classes):
+        classes = source.classes
+    else:
+        classes, named = own_classes(build(row.spec.but(**delta), device="meta"), weights)
+    spec = row.spec.but(**{"num_classes": len(classes), "in_channels": source.channels, **delta})
     empty = build(spec, device="meta")
     channels, channels_said = channels_of(empty, delta, source, weights)
     fixed, said = fixed_settings(empty, weights, given)
-    said = (*channels_said, *said)
+    said = (*filter(None, [named]), *channels_said, *said)
     spec = spec.but(in_channels=channels, **fixed)
     network = build(spec).to(device)
-    match = load(network, weights, given, source.classes)
+    match = load(network, weights, given, classes if labelled else ())
     if match.reinitialised:
         raise RequestError(
-            f"{weights.source} has no classifier for the {len(source.classes)} classes of {source.text}, so there is "
+            f"{weights.source} has no classifier for the {len(classes)} classes of {source.text}, so there is "
             f"nothing to evaluate; train one first: cardinet train {row.id} --weights {shlex.quote(weights.source)} "
             "--data ..."
         )
@@ -56,7 +60,7 @@ def pretrained(
     if own is not None:
         side = shorter_side(own, preprocessing.resize)
         said = (*said, f"The preprocessing of {weights.source} is used: {in_words(own)}.{side}")
-    return Model(network.eval(), spec, source.classes, preprocessing), (*said, *match.sentences())
+    return Model(network.eval(), spec, classes, preprocessing), (*said, *match.sentences())
 
 
 def prepared(device: str, *, network: str, weights: str, words: Sequence[str] = (), compare: bool = True) -> Make:
