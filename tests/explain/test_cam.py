@@ -360,6 +360,15 @@ def test_colours_are_over_grey_and_signs_differ() -> None:
     assert np.allclose(over_grey(np.array([[0.0, 255.0]]), np.zeros((1, 2)))[0, :, 0], (24, 177))
 
 
+def test_a_sure_answer_is_not_written_as_certain(digits: Source) -> None:
+    sure = classifier()
+    with torch.no_grad():
+        sure.network.fc.bias[3] = 12.0  # type: ignore[union-attr, operator]
+    captions = [cell.caption for cell in sheet_of(explain_model("cam", sure, digits, pictures=1)).rows[0]]
+    assert captions[1][:2] == ["3", "> 99.9 %"]
+    assert captions[2][1] == "< 0.1 %"
+
+
 @pytest.mark.parametrize(
     ("mean", "words"),
     [

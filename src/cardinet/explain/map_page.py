@@ -331,4 +331,7 @@ def _table(found: Mapping[str, Any]) -> Table:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
+    """A share with one decimal; what is not exactly 0 or 1 is not written as 0.0 % or 100.0 %."""
+    if 0 < value < 0.0005:
+        return "< 0.1 %"
+    return "> 99.9 %" if 0.9995 <= value < 1 else f"{100 * value:.1f} %"
