@@ -16,7 +16,7 @@ from typing import Any
 
 from cli.cli_runner import command_line
 from fuzzing.forked import Ended, command, warm
-from fuzzing.values import DEVICES, DURATIONS, NUMBERS, PATHS, SOURCES, STRUCTURES, TEXTS
+from fuzzing.values import DEVICES, DURATIONS, LIMITS, NUMBERS, PATHS, SOURCES, STRUCTURES, TEXTS
 from fuzzing.world import world
 
 COUNTED = ("tracebacks", "hangs", "over_memory", "changed", "not_right")
@@ -28,9 +28,12 @@ Words = Mapping[str, str | tuple[str, ...] | bool]
 
 RIGHT: dict[str, tuple[Words, ...]] = {
     "list": ({},),
-    "info": ({"model": "resnet20_cifar"}, {"model": "model.safetensors"}),
+    "info": ({"model": "resnet20_cifar"}, {"model": "model.safetensors"}, {"model": "ror3_56", "draw": "new.svg"}),
     "settings": ({}, {"pattern": "flip"}),
-    "plan": ({"like": "resnext29_8x64d", "cardinality": "1,2"},),
+    "plan": (
+        {"like": "resnext29_8x64d", "cardinality": "1,2"},
+        {"like": "resnet20_cifar", "budget": ("macs=1e9", "memory=9GB"), "depth": "0.5,1", "draw": "new.svg"},
+    ),
     "check-data": ({"source": "set", "workers": "0"},),
     "train": (
         {"dry_run": True, "epochs": "1", "settings": ("limit=40", "threads=1"), "workers": "0"},
@@ -50,7 +53,7 @@ RIGHT: dict[str, tuple[Words, ...]] = {
         {"question": "paths", "model": "resnet20_cifar"},
         {"question": "paths", "model": "model.safetensors", "source": "set", "out": "new.html", "workers": "0"},
     ),
-    "reproduce": ({},),
+    "reproduce": ({}, {"names": "equal-counts", "out": "book"}),
     "report": ({"runs": "done", "out": "new.html"},),
     "push": ({"model": "model.safetensors", "repo": "me/x", "dry_run": "new", "license": "mit"},),
 }  # fmt: skip
@@ -71,21 +74,39 @@ WITH: dict[tuple[str, str], Words] = {
     ("eval", "weights"): {"model": "resnet20_cifar", "weights": "weights.pth", "data": "digits", "split": "test",
         "settings": ("shortcut.pad=end",)},
     ("eval", "mean"): {"std": "1,1,1"},
-    **{("reproduce", name): {"names": "nothere"} for name in ("every", "scale", "data", "seeds", "out")},
+    **{
+        ("reproduce", name): {"names": "equal-counts", "out": "book"}
+        for name in ("every", "scale", "data", "seeds", "out", "jobs")
+    },
+    **{
+        ("plan", name): {"like": "resnet20_cifar", "budget": "macs=1e9", "cardinality": False}
+        for name in ("budget", "family", "depth", "width", "capacity", "input_size", "batch_size", "draw")
+    },
     ("eval", "std"): {"mean": "0,0,0"},
 }  # fmt: skip
 """What a parameter needs beside it to be looked at; False leaves another out."""
 
+NAMED_BY = {"info": "model", "train": "network", "explain": "question"}
+"""By verb: the parameter that names what has a setting."""
+
+OF: dict[str, Words] = {"explain": {"model": "model.safetensors", "source": "set", "workers": "0"}}
+"""By verb: what a request needs beside the name of what has a setting."""
+
 POOLS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("out", "pictures", "runs", "recipe", "resume", "dry_run"), PATHS),
+    **dict.fromkeys(("out", "pictures", "runs", "recipe", "resume", "dry_run", "draw", "arrays"), PATHS),
+    **dict.fromkeys(("store", "decisions", "raw", "contrast"), PATHS),
     "model": PATHS + TEXTS,
     "weights": PATHS + TEXTS + ("timm:", "torchvision:nothere", "hub:", "hub:a/b/c", "torchvision:pipe"),
     "data": SOURCES,
     "source": SOURCES,
     "device": DEVICES,
     "spec": PATHS,
+    "budget": LIMITS + TEXTS,
+    "crops": NUMBERS + TEXTS,
     **dict.fromkeys(("network", "pattern", "like", "split", "repo", "format", "license", "classes", "widen"), TEXTS),
-    **dict.fromkeys(("message", "revision", "form", "budget", "on_bad_image", "question", "names", "scale"), TEXTS),
+    **dict.fromkeys(
+        ("message", "revision", "form", "on_bad_image", "question", "names", "scale", "family", "capacity"), TEXTS
+    ),
 }
 """Wrong values by the name of a parameter or setting; any other has numbers."""
 
@@ -98,12 +119,15 @@ ANY = NUMBERS + TEXTS + DURATIONS + STRUCTURES
 
 @dataclass(frozen=True)
 class Slot:
-    """One place of a request that a wrong value can take: a parameter, or with `key` a setting."""
+    """One place of a request that a wrong value can take: a parameter, or with `key` a setting.
+
+    `of` is what has the setting: the name of a network, or of a question.
+    """
 
     verb: str
     parameter: str
     key: str = ""
-    model: str = ""
+    of: str = ""
 
     def values(self) -> tuple[str, ...]:
         """What is wrong, or odd, there."""
@@ -173,6 +197,7 @@ def slots() -> Iterator[Slot]:
     """Every place for a wrong value: parameters of all verbs, settings of recipes, fields of the parts of networks."""
     from cardinet.base.settings import setting_paths
     from cardinet.data.data_settings import DataSettings
+    from cardinet.explain.questions import QUESTIONS
     from cardinet.train.recipe import Recipe
 
     for verb, parameters in verbs().items():
@@ -190,6 +215,9 @@ def slots() -> Iterator[Slot]:
         if "settings" in verbs()[verb]:
             for key in ("", "nothing", "a.b.c", "a." * 3000 + "a", "\x1b[2J", "network.network", "lr.x", "[", '"'):
                 yield Slot(verb, "settings", key)
+    for question, row in QUESTIONS.items():
+        for name in row.load().model_fields:
+            yield Slot("explain", "settings", name, question)
     for setting, model in _fields():
         yield Slot("info", "settings", setting, model)
         if setting.rpartition(".")[2] in MET_BY_DATA:
@@ -230,8 +258,8 @@ def request(draw: random.Random, *places: Slot | None) -> list[str]:
         if place is None:
             continue
         words |= WITH.get((place.verb, place.parameter), {})
-        if place.model:
-            words["model" if place.verb == "info" else "network"] = place.model
+        if place.of:
+            words |= {**OF.get(place.verb, {}), NAMED_BY[place.verb]: place.of}
         if place.parameter == "settings":
             value = f"{place.key}={draw.choice(place.values())}"
             words["settings"] = (*(words.get("settings") or ()), value)

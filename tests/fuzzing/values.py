@@ -12,6 +12,11 @@ NUMBERS = (
     "007", "", " ", "1,2", "1,,2", ",", "1,2,x", "1," * 3000 + "1", "two", "--", "true", "[1, 2]", "[[]]", "[nan, 1]",
     "[1e308, 1e308]", "[" * 3000, "0.0000001", "1e7", "99999", "-0", "-0.0", "1 2", "1;2", "1e", "e5",
 )  # fmt: skip
+LIMITS = tuple(
+    f"{kind}={number}{unit}"
+    for kind, unit in (("params", "M"), ("macs", ""), ("activations", ""), ("memory", "MB"), ("latency", "ms"))
+    for number in NUMBERS
+)
 TEXTS = (
     "x", " ", "resnt18", "a b", "ü猫", "\x1b[31m", "a\nb", "a\tb", "\x7f", "\u202eabc", "\u200b", "\ufeff",
     "\udcff", "a" * 100_000, "(" * 3000, "[" * 3000, "{" * 3000, "a." * 3000 + "a", "a=" * 3000, "%s%n", "{0}",

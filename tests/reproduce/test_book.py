@@ -78,6 +78,14 @@ def test_a_book_has_one_scale_and_names_its_damaged_documents(tmp_path: Path) ->
         resolve(request)
 
 
+def test_pictures_that_no_claim_uses_are_checked_and_said(tmp_path: Path) -> None:
+    request = Request(names=("equal-counts",), data=str(tmp_path / "nowhere"), out=tmp_path / "book")
+    with pytest.raises(RequestError, match="nowhere"):
+        resolve(request)
+    said = "None of these claims looks at pictures, so digits is not used."
+    assert resolve(dataclasses.replace(request, data="digits")).notes == (said,)
+
+
 def test_faults_that_trainings_have_in_common_are_told_once(tmp_path: Path) -> None:
     for i in range(4):
         (tmp_path / "one" / "ant").mkdir(parents=True, exist_ok=True)

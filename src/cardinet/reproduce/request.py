@@ -115,8 +115,11 @@ def resolve(request: Request, progress: Progress = silent) -> Prepared:
         if any(lab.arms for _, lab in labs):
             device_of(str(scale.settings.get("machine.device", "auto")))
     with findings:
-        if any(lab.unfinished() for _, lab in labs):
+        unused = request.data is not None and not any(lab.arms for _, lab in labs)
+        if unused or any(lab.unfinished() for _, lab in labs):
             list_source(request.data or scale.source)  # all trainings read it: its faults are said once
+        if unused:
+            notes.append(f"None of these claims looks at pictures, so {request.data} is not used.")
     findings.raise_if_any()
     _check_trainings(labs, progress)
     return Prepared(request, tuple(labs), tuple(notes), request.jobs or side_by_side(scale), progress)
