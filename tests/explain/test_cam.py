@@ -70,6 +70,7 @@ def test_a_sheet_has_the_picture_and_two_maps(method: str, model: Model, digits:
     with unchanged(model.network):
         found = explain_model("cam", model, digits, method=method, pictures=12)
     assert [len(row) for row in sheet_of(found).rows] == [3] * 12
+    assert found.sections[0].text[1] == "The pictures are shown as the network sees them, as 8 x 8 pixels."
     rows: Any = found.document["pictures"]
     wrong = [row["answer"] != row["truth"] for row in rows]
     assert sum(wrong) > 0
@@ -280,6 +281,10 @@ REFUSED: dict[str, tuple[Callable[[Model, list[str]], object], str]] = {
         lambda m, f: explain_model("cam", m, f, layer="layer1", method="occlusion"),
         "layer = layer1: occlusion has no layer",
     ),
+    "neither": (
+        lambda m, f: explain_model("cam", m, f, layer="layer1", points=9, method="occlusion"),
+        "occlusion has no points",
+    ),
     "no points": (lambda m, f: explain_model("cam", m, f, points=9), "points = 9: grad-cam has no points"),
 }
 
@@ -289,7 +294,7 @@ def test_what_is_refused(case: str, model: Model, files: list[str]) -> None:
     ask, words = REFUSED[case]
     with pytest.raises(CardinetError, match=words):
         ask(model, files)
-    assert len(REFUSED) == 9
+    assert len(REFUSED) == 10
 
 
 def test_a_picture_that_cannot_be_read(model: Model, files: list[str]) -> None:

@@ -190,20 +190,22 @@ def limits(model: Model, found: Mapping[str, Any]) -> list[str]:
 
 def sections(model: Model, shown: Shown, maps: Maps, found: Mapping[str, Any], sentence: str) -> list[Section]:
     """The sheet, the stages of a layered method, and the figures of the maps."""
-    made = [Section("Where it looks", _about_sheet(found, sentence), [_sheet(shown, maps, found)])]
+    side = model.preprocessing.crop
+    seen = f"The pictures are shown as the network sees them, as {side} x {side} pixels."
+    made = [Section("The maps", [_about_sheet(found, sentence), seen], [_sheet(shown, maps, found)])]
     if len(maps.stages) > 1:
         made.append(_stages(shown, maps))
     return [*made, _worth(found, model), _redrawn(found), Section("Every picture", [], [_table(found)])]
 
 
-def _about_sheet(found: Mapping[str, Any], sentence: str) -> list[str]:
+def _about_sheet(found: Mapping[str, Any], sentence: str) -> str:
     beside = "Beside the answer stands the rival: the most probable other class."
     if found["labelled"]:
         beside = (
             "Beside a right answer stands the rival, the most probable other class; beside a wrong one the true class."
         )
     more = f" The first {MOST_ROWS} are shown." if found["count"] > MOST_ROWS else ""
-    return [f"{sentence}{more} {beside}"]
+    return f"{sentence}{more} {beside}"
 
 
 def _sheet(shown: Shown, maps: Maps, found: Mapping[str, Any]) -> Sheet:

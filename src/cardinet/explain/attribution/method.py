@@ -50,13 +50,18 @@ def layer_called(network: Classifier, name: str | None, pixels: Tensor) -> str:
 
     Raises RequestError with the names there are.
     """
+    check_layer(network, name)
+    if name is not None:
+        return name
+    known, sizes = list(layers_of(network)), map_sizes(network, pixels)
+    return next((layer for layer in reversed(known) if sizes[layer] != (1, 1)), known[-1])
+
+
+def check_layer(network: Classifier, name: str | None) -> None:
+    """Raise RequestError, with the names there are, if the network has no layer of that name."""
     known = list(layers_of(network))
-    if name is None:
-        sizes = map_sizes(network, pixels)
-        return next((layer for layer in reversed(known) if sizes[layer] != (1, 1)), known[-1])
-    if name not in known:
+    if name is not None and name not in known:
         raise RequestError(f'layer = "{name}": the network has no such layer ({nearest(name, known)}).')
-    return name
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from cardinet.blocks.classifier import Classifier
 from cardinet.explain.answer import Answer
 from cardinet.explain.attribution import METHODS
 from cardinet.explain.attribution.integrated_gradients import STEPS, logit_change
-from cardinet.explain.attribution.method import Method, layer_called, layers_of
+from cardinet.explain.attribution.method import Method, check_layer, layer_called, layers_of
 from cardinet.explain.map_checks import Worth, joined, randomised, rank_correlation, worth
 from cardinet.explain.map_page import RANDOM, Maps, document, lead, limits, sections, strip
 from cardinet.explain.pictures import names_and_labels
@@ -53,14 +53,17 @@ class Cam(Question):
         return ["It has only one class, so there is nothing to decide."] if network.num_classes < 2 else []
 
     def check(self) -> None:
-        method = METHODS[self.method]
-        if self.layer is not None and not method.LAYERED and not self.compare:
-            raise RequestError(f"layer = {self.layer}: {self.method} has no layer, its maps are those of the picture.")
-        if self.points != STEPS and not method.COMPLETE and not self.compare:
-            raise RequestError(f"points = {self.points}: {self.method} has no points; integrated-gradients has them.")
+        method, idle = METHODS[self.method], []
+        if self.layer is not None and not method.LAYERED:
+            idle.append(f"layer = {self.layer}: {self.method} has no layer, its maps are those of the picture.")
+        if self.points != STEPS and not method.COMPLETE:
+            idle.append(f"points = {self.points}: {self.method} has no points; integrated-gradients has them.")
+        if idle and not self.compare:
+            raise RequestError(*idle)
 
     def answer(self, subject: Subject) -> Answer:
         network = replica(subject.network).eval()
+        check_layer(network, self.layer)
         rows, sentence = choose(subject, self.which, number(subject.opened.measured.pictures, self.pictures))
         shown = look(subject, network, rows)
         layer = layer_called(network, self.layer, next(shown.batches())[1][:1])
