@@ -69,7 +69,11 @@ def test_pages_are_whole_and_escaped(question: str, tmp_path: Path) -> None:
     parser = Balance()
     parser.feed(html)
     assert parser.open == []
-    assert parser.headings == [*(section.title for section in found.sections), "What this does not say"]
+    assert parser.headings == [
+        *(section.title for section in found.sections),
+        "What this does not say",
+        "How it was made",
+    ]
     assert "<script>alert" not in html
     assert ("&lt;script&gt;" in html) is (question == "attention")
     assert "http" not in html.replace("http://www.w3.org", "")
@@ -100,6 +104,19 @@ def test_a_title_is_followed_by_what_it_does_not_say() -> None:
     assert 'class="note"' not in named
     unnamed = str(figure_html(Bars("Explained by class", "unit", "share explained", [Bar("a", 0.5)], note="n = 3")))
     assert '<span class="note">share explained; n = 3</span>' in unnamed
+    sentence = str(figure_html(Bars("Reliability", "x", "accuracy", [Bar("a", 0.5)], note="The band is wide.")))
+    assert '<span class="note">Accuracy. The band is wide.</span>' in sentence
+
+
+@pytest.mark.parametrize(("name", "below"), [("layer1", False), ("at the temperature 2.38", True)])
+def test_long_names_of_lines_stand_below_their_chart(name: str, below: bool) -> None:
+    lines = [Line("as it is", [(0, 0.1), (1, 0.9)]), Line("none", []), Line(name, [(0, 0.2), (1, 0.8)])]
+    inside, after = str(figure_html(Chart("t", "x", "t", lines))).split("</svg>")
+    assert (name in after, name in inside) == (below, not below)
+    assert ("swatch s3" in after, "none" in after) == (below, False)
+    assert ('class="line s3"') in inside
+    alone = str(figure_html(Chart("t", "x", "t", [lines[2]])))
+    assert name not in alone
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ def test_names_without_room_are_slanted_and_whole() -> None:
     [
         (("0", "1", "2"), 40, "level, all"),
         ([str(i) for i in range(37)], 11, "level, every 3"),
+        ([f"{i}\u00a0%" for i in (7, 13, 20, 27, 33, 40)], 27, "level, every 2"),
         (("12", "13", "8"), 18, "level, all"),
         (("112", "113", "108"), 12, "slanted"),
         (CLASSES, 32, "slanted"),

@@ -89,7 +89,7 @@ def strip(own: Lesions, other: Lesions | None) -> dict[str, str]:
     found = {
         "error of the whole": _percent(own.each.whole.as_is.error),
         "without one unit, mean": _percent(statistics.fmean(errors)),
-        "without one unit, worst": _percent(max(errors)),
+        "without one unit, worst": _percent(max(one.as_is.error for one in own.each.deleted)),
     }
     if other is not None:
         found["contrast, without one unit"] = _percent(statistics.fmean(other.each.errors()))

@@ -68,8 +68,9 @@ def chart(
     height: int = 300,
     room: int = 0,
     across: Across = EPOCHS,
+    named: bool = True,
 ) -> Markup:
-    """A chart of lines; several lines have names at their ends. Without any point it is empty.
+    """A chart of lines; several lines have names at their ends, if they are `named`. Without any point it is empty.
 
     `describe` is the text alternative. `room` letters are kept free at the right, so that charts one below
     another have the same axis.
@@ -81,7 +82,7 @@ def chart(
     ends = [x for line in lines for x, _ in line.points]
     low = 0.0 if across.from_zero else min(ends)
     x_scale = Scale("linear", low, max(ends) if max(ends) > low else low + 1.0)
-    named = len(lines) > 1
+    named = named and len(lines) > 1
     longest = max([room, *(len(_clipped(line.label)) for line in lines if named)])
     right = 14 + LETTER * longest
     whole = all(x == int(x) for x in ends)

@@ -19,7 +19,7 @@ from cardinet.explain.figures import Bars, Chart, Dots, Figure, HeatMap, Scatter
 from cardinet.explain.request import Asked
 from cardinet.networks.registry import named_network
 from cardinet.report.dots import draw_dots
-from cardinet.report.figures import bars_legend, draw_bars, draw_chart, draw_heat_map, draw_scatter, is_wide, written
+from cardinet.report.figures import draw_bars, draw_chart, draw_heat_map, draw_scatter, is_wide, legend_of, written
 from cardinet.report.page import enlarged
 from cardinet.report.templating import environment
 
@@ -40,13 +40,13 @@ NARROW = 60
 
 @dataclass(frozen=True)
 class About:
-    """What an answer is about: the network, the model as the user named it, the data, and what it does not say."""
+    """What an answer is about: the network, the model as the user named it, the data, and how it was made."""
 
     network: str
     model: str
     data: str
     facts: Mapping[str, str]
-    limits: tuple[str, ...]
+    notes: tuple[str, ...]
     made: str
 
 
@@ -58,10 +58,10 @@ def write_page(asked: Asked, answer: Answer, path: Path) -> None:
 def page(asked: Asked, answer: Answer) -> str:
     """The page of an answer as an HTML document; every text is escaped."""
     template = environment().get_template("explain.html.j2")
-    return template.render(a=answer, about=_about(asked, answer), figure=figure_html).strip() + "\n"
+    return template.render(a=answer, about=_about(asked), figure=figure_html).strip() + "\n"
 
 
-def _about(asked: Asked, answer: Answer) -> About:
+def _about(asked: Asked) -> About:
     subject = asked.subject
     row = named_network(subject.network.spec)
     pictures = subject.opened.pictures
@@ -71,7 +71,7 @@ def _about(asked: Asked, answer: Answer) -> About:
     name = subject.name if row is None else row.id
     words = ("cardinet", "explain", asked.name, subject.name, *(() if pictures is None else _typed(pictures)))
     made = f"Made by Cardinet {__version__}: {shlex.join(words)}"
-    return About(name, subject.name, data, facts, (*answer.limits, *subject.opened.notes), made)
+    return About(name, subject.name, data, facts, subject.opened.notes, made)
 
 
 def _data(pictures: OpenedPictures) -> str:
@@ -98,7 +98,7 @@ def figure_html(figure: Figure) -> Markup:
     else:
         note = Markup(' <span class="note">{}</span>').format(said) if (said := _note(figure)) else ""
         caption = Markup("<figcaption>{}{}</figcaption>").format(figure.title, note)
-        legend = bars_legend(figure) if isinstance(figure, Bars) else Markup("")
+        legend = legend_of(figure) if isinstance(figure, Bars | Chart) else Markup("")
         inner = Markup('<figure class="chart">{}{}{}</figure>').format(caption, DRAWN[type(figure)](figure), legend)
     return Markup('<div class="answer{}">{}</div>').format(wide, inner)
 
@@ -117,7 +117,10 @@ def _note(figure: Figure) -> str:
     """What stands beside a title: the note, and what the values are if the title does not say it."""
     y = getattr(figure, "y", "")
     named = isinstance(figure, Scatter) or y.lower() in figure.title.lower()
-    return "; ".join(part for part in ("" if named else y, figure.note) if part)
+    if named or not figure.note:
+        return figure.note if named else y
+    sentence = figure.note[:1].isupper()
+    return f"{y[:1].upper()}{y[1:]}. {figure.note}" if sentence else f"{y}; {figure.note}"
 
 
 def setting_text(value: Any) -> str:

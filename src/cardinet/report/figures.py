@@ -32,6 +32,8 @@ WIDEST_CELL, HIGHEST_CELL = 32.0, 22.0
 """The largest cell of a heat map."""
 SMALL = 1e-3
 """A smaller value is written as a power of ten."""
+LONGEST_AT_LINE = 15
+"""Longer names of lines, in letters, stand below a chart."""
 NEAR = 0.2
 """The axis of x begins at 0 if its first value is below this share of the last one."""
 ENLARGED = 1.1
@@ -74,7 +76,14 @@ def draw_chart(figure: Chart) -> Markup:
         describe=describe,
         tick_text=tick_text(figure.format),
         across=Across(figure.x, near_zero, figure.level),
+        named=not _has_long_names(figure),
     )
+
+
+def _has_long_names(figure: Chart) -> bool:
+    """Whether the names of lines stand below a chart, as they would take too much of its width."""
+    lines = [line for line in figure.lines if line.points]
+    return len(lines) > 1 and max(len(line.label) for line in lines) > LONGEST_AT_LINE
 
 
 def _colour(index: int, count: int) -> int:
@@ -119,19 +128,23 @@ def draw_bars(figure: Bars) -> Markup:
     return svg(WIDTH, HEIGHT + names.height - LEVEL, f"{figure.title}: {figure.y} by {figure.x}.", parts)
 
 
-def bars_legend(figure: Bars) -> Markup:
+def legend_of(figure: Bars | Chart) -> Markup:
     """The colours of several series, and the name of the dotted level; empty if there is nothing to explain.
 
-    It stands below the bars, which would hide a name among them.
+    It stands below the figure. Names among bars would be hidden, and long names of lines would take their room.
     """
-    several = len(figure.series) > 1
-    parts = [
-        Markup('<span class="entry"><span class="swatch s{}"></span>{}</span>').format(_colour(i, 2), name)
-        for i, name in enumerate(figure.series if several else ())
-    ]
-    if figure.level is not None:
-        value, name = figure.level
-        text = f"{name}, {written(value, figure.format)}"
+    if isinstance(figure, Chart):
+        count = len(figure.lines)
+        shown = enumerate(figure.lines) if _has_long_names(figure) else ()
+        series = [(_colour(i, count), line.label) for i, line in shown if line.points]
+        level = None
+    else:
+        series = [(_colour(i, 2), name) for i, name in enumerate(figure.series if len(figure.series) > 1 else ())]
+        level = figure.level
+    entry = Markup('<span class="entry"><span class="swatch s{}"></span>{}</span>')
+    parts = [entry.format(colour, name) for colour, name in series]
+    if level is not None:
+        text = f"{level[1]}, {written(level[0], figure.format)}"
         parts.append(Markup('<span class="entry"><span class="dotted"></span>{}</span>').format(text))
     return Markup('<p class="legend">{}</p>').format(Markup("").join(parts)) if parts else Markup("")
 

@@ -78,8 +78,9 @@ def cut_name(name: str) -> str:
 
 
 def _in_order(names: Sequence[str]) -> bool:
-    """Whether the names are rising numbers."""
-    if not all(name.replace(".", "", 1).isdigit() for name in names):
+    """Whether the names are rising numbers, or percentages."""
+    numbers = [name.rstrip("%\u00a0 ") for name in names]
+    if not all(number.replace(".", "", 1).isdigit() for number in numbers):
         return False
-    values = [float(name) for name in names]
+    values = [float(number) for number in numbers]
     return all(one < other for one, other in pairwise(values))
