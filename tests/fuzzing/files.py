@@ -54,7 +54,9 @@ MODEL = (
     f"train {NETWORK} --weights m.safetensors --dry-run --set threads=1",
     "rewrite m.safetensors --strip --out stripped.safetensors",
     "push m.safetensors me/x --dry-run pushed",
+    "explain paths m.safetensors --json",
 )
+BOOK = ("reproduce equal-counts --out book --json",)
 RESUME = ("train --resume half",)
 RUN = ("report run", "push run me/x --dry-run pushed", "eval run --workers 0", "train --resume run")
 WEIGHTS = (
@@ -85,6 +87,8 @@ KINDS: dict[str, Kind] = {
     "data.json, bytes": Kind("run/data.json", bytes_damaged, RUN[:1]),
     "data.json, document": Kind("run/data.json", of_json, RUN[:1]),
     "check cache, bytes": Kind("cache/cardinet/check/*.json", bytes_damaged, ("check-data pictures",), same=True),
+    "claim of a book, bytes": Kind("book/claims/equal-counts.json", bytes_damaged, BOOK),
+    "claim of a book, document": Kind("book/claims/equal-counts.json", of_json, BOOK),
     "recipe, bytes": Kind("r.toml", bytes_damaged, ("train --recipe r.toml --dry-run",)),
     "recipe, document": Kind("r.toml", of_toml, ("train --recipe r.toml --dry-run",)),
     "weights, bytes": Kind("w.safetensors", bytes_damaged, weights_of("w.safetensors"), carries=True),
@@ -127,6 +131,7 @@ def run(seed: int, count: int) -> dict[str, int]:
 
 def readers() -> dict[str, Callable[[Path], object]]:
     """What reads a file in Python, by the end of its name."""
+    from cardinet.reproduce.request import Request, resolve
     from cardinet.runs.data_sheet import read_data_sheet
     from cardinet.runs.folder import RunFolder
     from cardinet.runs.metrics import read_rows
@@ -143,6 +148,7 @@ def readers() -> dict[str, Callable[[Path], object]]:
         "metrics.jsonl": read_rows,
         "evaluation.json": read_results,
         "data.json": read_data_sheet,
+        "equal-counts.json": lambda path: resolve(Request(names=("forms-are-equal",), out=path.parents[1])),
         "r.toml": lambda path: make_recipe(recipe_document(str(path))),
         **dict.fromkeys(("w.safetensors", "f.safetensors", "f.pth", "f.bin", "f.t7"), read_file),
     }
@@ -293,6 +299,7 @@ def make_samples(folder: Path) -> None:
             Path(f"pictures/{'ab'[i % 2]}").mkdir(parents=True, exist_ok=True)
             Image.effect_noise((9, 8 + i), 90).save(f"pictures/{'ab'[i % 2]}/{i}.png")
         assert outcome(["check-data", "pictures"]) in (0, 1)
+        assert outcome(BOOK[0].split()) == 0
 
 
 def _write_weights(network: Any) -> None:

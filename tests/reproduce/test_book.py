@@ -118,7 +118,15 @@ def test_a_document_that_is_damaged_is_named_whatever_is_asked_for(tmp_path: Pat
     reproduce(resolve(Request(names=("equal-counts",), out=tmp_path)))
     file = tmp_path / "claims" / "equal-counts.json"
     good = file.read_text()
-    for bad in ("", "[]", good[:-20], good.replace('"format": 1', '"format": 2'), good.replace("confirmed", "sure")):
+    for bad in (
+        "",
+        "[]",
+        good[:-20],
+        good.replace('"format": 1', '"format": 2'),
+        good.replace("confirmed", "sure"),
+        good.replace("parameters of ResNeXt-50 / R", "R"),
+        re.sub(r"\[\s*0\.9[^]]*\]", "[]", good),
+    ):
         assert bad != good
         file.write_text(bad)
         with pytest.raises(WorkError, match=r"equal-counts\.json is damaged: .* Delete it to try equal-counts again"):

@@ -6,7 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from cardinet.base.documents import to_json
 from cardinet.base.errors import RequestError, WorkError
@@ -29,7 +31,7 @@ class Finished(Document):
     rule: str
     design: str
     seeds: tuple[int, ...]
-    samples: dict[str, tuple[float, ...]]
+    samples: Annotated[dict[str, Annotated[tuple[float, ...], Field(min_length=1)]], Field(min_length=1)]
     outcome: Outcome
     reasons: tuple[str, ...]
     seconds: Seconds
@@ -61,13 +63,18 @@ class Book:
         file = self._file(claim)
         if not file.exists():
             return None
+        fix = f"Delete it to try {claim.id} again."
         try:
             found: Finished = read_document(file, Finished)
         except WorkError as error:
-            raise WorkError(*(f"{finding} Delete it to try {claim.id} again." for finding in error.findings)) from None
+            raise WorkError(*(f"{finding} {fix}" for finding in error.findings)) from None
         if found.scale != lab.scale.name:
             raise RequestError(f"{self.path} is a book of the scale {found.scale}; give --out another folder.")
-        return found if found.design == design(claim, lab) else None
+        if found.design != design(claim, lab):
+            return None
+        if empty := [name for name in {*claim.places, *(claim.bars or ())} if not found.samples.get(name)]:
+            raise WorkError(f'{file} is damaged: it has no values of "{min(empty)}". {fix}')
+        return found
 
     def outdated(self, claim: Claim, lab: Laboratory) -> bool:
         """Whether the document of a claim is of another rule, other arms, pictures or seeds. Raises as `finished`."""
