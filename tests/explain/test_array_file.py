@@ -18,7 +18,7 @@ from cardinet.data.source import Source, open_source
 from cardinet.explain.answer import Answer
 from cardinet.explain.array_file import WRITERS, check_array_file, write_arrays
 from cardinet.explain.job import answer, document
-from cardinet.explain.questions import QUESTIONS
+from cardinet.explain.questions import QUESTIONS, settings_of
 from cardinet.explain.request import Request, resolve
 from cardinet.networks.registry import find
 from explain.models import classifier
@@ -158,6 +158,12 @@ SHAPES = {name: row.load().ARRAYS for name, row in QUESTIONS.items()}
 def test_the_questions_with_arrays_are_tried_here() -> None:
     assert {name for name, shape in SHAPES.items() if shape != "none"} == set(WORDS)
     assert len(SHAPES) == 11
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_listing_of_a_question_says_which_files_it_can_write(question: str) -> None:
+    example = settings_of(question).example
+    assert ("--arrays" in example, ".parquet" in example) == (SHAPES[question] != "none", SHAPES[question] == "table")
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

@@ -18,6 +18,7 @@ from cardinet.blocks.classifier import Classifier
 from cardinet.blocks.deeply_fused import DeeplyFusedNet, FusedBlock
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source, open_source
+from cardinet.evaluate.classification import evaluate
 from cardinet.explain.figures import Bars, Table
 from cardinet.explain.job import explain_model
 from cardinet.explain.members import members
@@ -175,3 +176,22 @@ def test_many_base_networks_are_drawn_by_their_length(digits: Source) -> None:
     assert each.folded
     for figure in found.sections[0].figures:
         assert len(figure_html(figure)) > 500
+
+
+def test_base_networks_that_were_trained_alone_stand_beside_their_member(digits: Source, tmp_path: Path) -> None:
+    path = ("deep1", "shallow", "deep1")
+    alone = classifier(FUSE3.but(path=path), seed=3)
+    save_model(tmp_path / "alone.safetensors", alone)
+    found = explain_model("fusion", classifier(FUSE3), digits, estimate=50, alone=str(tmp_path / "alone.safetensors"))
+    own = evaluate(alone.network, digits.splits["test"], alone.preprocessing, 10)
+    errors = {row["lines"]: row["alone_error"] for row in found.document["members"]}
+    assert errors.pop("RLR") == pytest.approx(float((own.predicted != digits.splits["test"].labels).mean()))
+    assert set(errors.values()) == {None}
+    bars, _, table = found.sections[0].figures
+    assert isinstance(bars, Bars)
+    assert [bar.label[:3] for bar in bars.bars if bar.series == 2] == ["RLR"]
+    assert isinstance(table, Table)
+    assert table.columns == ("lines", "layers", "file's statistics", "estimated again", "trained alone", "contribution")
+    none = explain_model("fusion", classifier(FUSE3), digits, estimate=50).sections[0].figures[2]
+    assert isinstance(none, Table)
+    assert "trained alone" not in none.columns

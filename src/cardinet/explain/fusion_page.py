@@ -129,7 +129,10 @@ def strip(result: Result) -> dict[str, str]:
 def sections(result: Result) -> list[Section]:
     """The base networks, and their ensembles."""
     few = len(result.paths) <= FEW
-    text = [f"L is the shallow line of a block, R the deep one. {result.count:,} pictures, each counted once."]
+    text = [
+        f"L is the shallow line of a block, R the deep one. {result.count:,} pictures, each counted once. The BN "
+        "statistics of a base network are those of the fused network in the file, or its own, estimated again.",
+    ]
     if not few:
         text.append(
             f"The {len(result.paths)} base networks are drawn by their layers: a bar is the mean of those with equally "
@@ -142,8 +145,7 @@ def sections(result: Result) -> list[Section]:
             ("contribution",),
             few,
             result,
-            y="change of error",
-            note="error without it, less error with it; percentage points",
+            y="error without it, less error with it; percentage points",
         ),
     ]
     figures += [_each(result)] if few else [_lengths(result), _each(result)]
@@ -190,10 +192,11 @@ def _lengths(result: Result) -> Table:
 
 
 def _each(result: Result) -> Table:
-    """Every base network."""
-    formats: tuple[Format | None, ...] = (None, "integer", "percent", "percent", "percent", "percent")
-    rows = [(row["lines"], row["layers"], *(row[key] for key in LABELS), row["contribution"]) for row in result.members]
-    columns = ("lines", "layers", *LABELS.values(), "contribution")
+    """Every base network, with the errors that are known."""
+    known = [key for key in LABELS if any(row[key] is not None for row in result.members)]
+    rows = [(row["lines"], row["layers"], *(row[key] for key in known), row["contribution"]) for row in result.members]
+    columns = ("lines", "layers", *(LABELS[key] for key in known), "contribution")
+    formats: list[Format | None] = [None, "integer", *[PERCENT] * (len(known) + 1)]
     return Table("Every base network", columns, rows, formats, folded=len(rows) > FEW)
 
 

@@ -73,7 +73,8 @@ def settings_of(name: str) -> Group:
     kind = find_question(name)
     pictures = "SOURCE|IMAGES" if kind.LOOSE else "SOURCE"
     source = {"none": "", "optional": f" [{pictures}]", "needed": f" {pictures}"}[kind.PICTURES]
-    example = f"cardinet explain {name} MODEL{source}"
+    arrays = {"none": "", "table": " [--arrays FILE.npz|FILE.parquet]", "several": " [--arrays FILE.npz]"}[kind.ARRAYS]
+    example = f"cardinet explain {name} MODEL{source}{arrays}"
     return flat_group(kind, name=name, role="question", about=QUESTIONS[name].about, example=example)
 
 
