@@ -35,7 +35,7 @@ def row(claim: Claim, found: Finished | None) -> tuple[str, ...]:
     said = (f"`{claim.id}`", f"{claim.statement} {claim.paper}", paper)
     if found is None:
         return (*said, "not tried yet", "", "")
-    measured = f"{claim.measures}: {' '.join(found.reasons)}"
+    measured = f"{claim.measures}: {' '.join(claim.verdict(found.samples).reasons)}"  # in the words of today
     return (*said, f"**{found.outcome}**", measured, duration(found.seconds))
 
 
