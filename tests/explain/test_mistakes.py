@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,6 +120,16 @@ def test_the_answer_names_every_mistake(model: Model, digits: Source) -> None:
     for section in found.sections:
         for figure in section.figures:
             assert len(figure_html(figure)) > 100
+
+
+def test_one_mistake_is_said_as_one(model: Model, digits: Source) -> None:
+    test = digits.splits["test"]
+    found = outputs(model, test)
+    wrong, right = (np.flatnonzero(found.predicted != found.truth)[:1], np.flatnonzero(found.predicted == found.truth))
+    few = replace(digits, splits={"all": replace(test.chosen(np.sort([*wrong, *right[:3]])), name="all")})
+    answer = explain_model("mistakes", model, few, label_errors=False, duplicates=False)
+    assert re.match(r"1 of 4 pictures are wrong; for [01] of them .* \(once\)\.", answer.lead[0])
+    assert answer.sections[0].text == ["1 answer is wrong."]
 
 
 @pytest.mark.parametrize(

@@ -54,11 +54,12 @@ class MistakesFound:
         of = pictures_of(self.split.name, n)
         said = [f"{wrong:,} of {of} are wrong; for {sure:,} of them the network is over 90 % sure."]
         if worst := pairs(self.confusion, self.classes, 1):
-            said[0] += f" Most often it takes {worst[0].truth} for {worst[0].predicted} ({worst[0].count:,} times)."
+            times = "once" if worst[0].count == 1 else f"{worst[0].count:,} times"
+            said[0] += f" Most often it takes {worst[0].truth} for {worst[0].predicted} ({times})."
         if self.errors is not None:
-            said.append(f"{_counted(len(self.errors), 'label')} probably wrong.")
+            said.append(f"{counted(len(self.errors), 'label')} probably wrong.")
         said += [
-            f"{_counted(len(twin.pairs), 'picture')} nearly the same as one of the {twin.split.name} split."
+            f"{counted(len(twin.pairs), 'picture')} nearly the same as one of the {twin.split.name} split."
             for twin in self.twins
         ]
         if self.decisions is not None:
@@ -130,7 +131,7 @@ class MistakesFound:
         return said
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
     """ "No label is", "1 label is", "2 labels are"."""
     return f"No {noun} is" if not count else f"1 {noun} is" if count == 1 else f"{count:,} {noun}s are"
 

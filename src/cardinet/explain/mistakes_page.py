@@ -13,7 +13,7 @@ from cardinet.evaluate.scores import pairs, shares
 from cardinet.explain.answer import Section
 from cardinet.explain.figures import Figure, HeatMap, Picture, Sheet, Table
 from cardinet.explain.label_errors import LabelError
-from cardinet.explain.mistakes_found import DRAWN, Twins
+from cardinet.explain.mistakes_found import DRAWN, Twins, counted
 from cardinet.explain.pictures import picture_of
 
 A_ROW = 6
@@ -37,7 +37,7 @@ def confident_section(
         caption = (said, f"is {classes[truth]} ({100 * chances[i, truth]:.1f} %)", split.names.key(i))
         pictures.append(picture_of(split, i, caption, right=False))
     sheet = Sheet("The most confident mistakes", in_rows(pictures), note="The answer, the true class, the picture.")
-    text = f"{len(wrong):,} answers are wrong." if len(wrong) else "No answer is wrong."
+    text = f"{counted(len(wrong), 'answer')} wrong."
     return Section("Confident mistakes", [text], [sheet] if pictures else [])
 
 
