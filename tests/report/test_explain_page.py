@@ -102,6 +102,8 @@ def test_the_series_and_the_level_of_bars_are_named_below_them() -> None:
 def test_a_title_is_followed_by_what_it_does_not_say() -> None:
     named = str(figure_html(Chart("Norm of the gradient", "layer", "norm", [Line("a", [(0, 1.0)])])))
     assert 'class="note"' not in named
+    scaled = str(figure_html(Chart("Norm", "layer", "norm", [Line("a", [(0, 1.0)])], note="n = 3", scale="log")))
+    assert '<span class="note">logarithmic scale; n = 3</span>' in scaled
     unnamed = str(figure_html(Bars("Explained by class", "unit", "share explained", [Bar("a", 0.5)], note="n = 3")))
     assert '<span class="note">share explained; n = 3</span>' in unnamed
     sentence = str(figure_html(Bars("Reliability", "x", "accuracy", [Bar("a", 0.5)], note="The band is wide.")))

@@ -32,6 +32,8 @@ DRAWN: dict[type, Callable[[Any], Markup]] = {
 }
 """The figures that are drawn as SVG."""
 
+SCALED = {"linear": "", "log": "logarithmic scale", "sqrt": "square-root scale"}
+"""What is said of the axis of y by its scale."""
 GAP = 2
 """The room between two columns of a table, in letters."""
 NARROW = 60
@@ -114,13 +116,15 @@ def _takes_all(figure: Figure) -> bool:
 
 
 def _note(figure: Figure) -> str:
-    """What stands beside a title: the note, and what the values are if the title does not say it."""
+    """What stands beside a title: what the values are if the title does not say it, their scale, and the note."""
     y = getattr(figure, "y", "")
     named = isinstance(figure, Scatter) or y.lower() in figure.title.lower()
-    if named or not figure.note:
-        return figure.note if named else y
+    scale = SCALED[figure.scale] if isinstance(figure, Chart) else ""
+    values = ", ".join(part for part in ("" if named else y, scale) if part)
+    if not values or not figure.note:
+        return values or figure.note
     sentence = figure.note[:1].isupper()
-    return f"{y[:1].upper()}{y[1:]}. {figure.note}" if sentence else f"{y}; {figure.note}"
+    return f"{values[:1].upper()}{values[1:]}. {figure.note}" if sentence else f"{values}; {figure.note}"
 
 
 def setting_text(value: Any) -> str:
