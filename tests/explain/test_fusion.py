@@ -6,7 +6,9 @@ import copy
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,10 +21,12 @@ from cardinet.blocks.deeply_fused import DeeplyFusedNet, FusedBlock
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.evaluate.classification import evaluate
+from cardinet.explain import job
 from cardinet.explain.figures import Bars, Table
 from cardinet.explain.job import explain_model
 from cardinet.explain.members import members
 from cardinet.explain.questions.fusion import Fusion, length, paths_of
+from cardinet.explain.request import Request, resolve
 from cardinet.networks.families.deeply_fused import DeeplyFused, fuse
 from cardinet.networks.registry import find
 from cardinet.report.explain_page import figure_html
@@ -195,3 +199,43 @@ def test_base_networks_that_were_trained_alone_stand_beside_their_member(digits:
     none = explain_model("fusion", classifier(FUSE3), digits, estimate=50).sections[0].figures[2]
     assert isinstance(none, Table)
     assert "trained alone" not in none.columns
+
+
+def test_models_beside_the_network_are_asked_with_their_own_preprocessing(digits: Source, tmp_path: Path) -> None:
+    path = ("deep1", "shallow", "shallow")
+    alone, seven = classifier(FUSE3.but(path=path), seed=3, side=12), classifier(FUSE3, seed=4, side=12)
+    for name, model in (("alone", alone), ("seven", seven)):
+        save_model(tmp_path / f"{name}.safetensors", model)
+    beside: dict[str, Any] = {name: str(tmp_path / f"{name}.safetensors") for name in ("alone", "seven")}
+    document = explain_model("fusion", classifier(FUSE3), digits, estimate=50, **beside).document
+    own = evaluate(alone.network, digits.splits["test"], alone.preprocessing, 10)
+    assert {row["lines"]: row["alone_error"] for row in document["members"]}["RLL"] == pytest.approx(own.error)
+    of_seven = explain_model("fusion", seven, digits, estimate=50).document["ensembles"]
+    assert document["ensembles"][3]["error"] == of_seven[2]["error"]
+
+
+def test_models_that_do_not_fit_are_all_named_before_any_pass(digits: Source, tmp_path: Path) -> None:
+    path = ("deep1", "shallow", "shallow")
+    others = {
+        "longer": classifier(fuse(11, 3).but(widths=FUSE3.widths, in_channels=1, path=path)),
+        "classes": replace(classifier(FUSE3), classes=tuple("abcdefghij")),
+        "good": classifier(FUSE3.but(path=path)),
+    }
+    for name, model in others.items():
+        save_model(tmp_path / f"{name}.safetensors", model)
+    files = {name: str(tmp_path / f"{name}.safetensors") for name in others}
+    words = (f"alone={files['longer']}, {files['good']}", f"seven={files['classes']}")
+    asked = resolve(Request(question="fusion", model=classifier(FUSE3), data=digits, words=words))
+    passed: list[str] = []
+    with pytest.raises(RequestError) as raised:
+        job.answer(asked, lambda what, done, total: passed.append(what))
+    assert raised.value.findings == (
+        f"alone: {files['longer']} is no base network of the network that is asked about.",
+        f"seven: {files['classes']} has other classes than the network that is asked about.",
+    )
+    assert passed == []
+    with pytest.raises(RequestError) as raised:
+        resolve(
+            Request(question="fusion", model=classifier(FUSE3), data=digits, words=("alone=no, never", "seven=not"))
+        )
+    assert [finding.partition(" ")[0] for finding in raised.value.findings] == ['"no"', '"never"', '"not"']

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 import torch
@@ -24,6 +25,7 @@ from cardinet.explain.fusion_page import Result, lead, sections, strip
 from cardinet.explain.members import Members, Path, members
 from cardinet.explain.question import Question, Subject
 from cardinet.networks.families.deeply_fused import DeeplyFused
+from cardinet.runs.model_file import Model
 
 MOST = 256
 """The largest number of base networks that are tried."""
@@ -54,6 +56,19 @@ class Fusion(Question):
             return [f"the network has {count:,} base networks; at most {MOST} are tried."]
         return []
 
+    @property
+    def others(self) -> list[tuple[str, str]]:
+        """The names of the other models, each with its setting."""
+        alone = [("alone", word.strip()) for word in self.alone.split(",")] if self.alone else []
+        return [*alone, *([("seven", self.seven)] if self.seven else [])]
+
+    def check(self) -> None:
+        findings = Findings()
+        for _, name in self.others:
+            with findings:
+                read_model(name)
+        findings.raise_if_any()
+
     def answer(self, subject: Subject) -> Answer:
         network = subject.network
         assert isinstance(network, DeeplyFusedNet)
@@ -62,9 +77,9 @@ class Fusion(Question):
             raise RequestError(
                 "The base networks need training pictures for their BN statistics; name a source with them."
             )
+        given, seven = self._given(subject)
         test = KeptBatches(subject, subject.opened.measured.pictures)
         train = KeptBatches(subject, drawn(source.splits["train"], self.estimate, subject.seed))
-        given = self._given(subject)
         paths = paths_of(network)
         as_is, own = (self._members(subject, network, paths, test, stats) for stats in (None, train))
         result = Result(
@@ -73,8 +88,8 @@ class Fusion(Question):
             fused=_error(network, test),
             as_is=as_is,
             own=own,
-            alone={path: _error(model, test) for path, model in given.items()},
-            retrained=self._retrained(subject, test, train),
+            alone={path: _error(_network(model), _for_model(model, test)) for path, model in given.items()},
+            retrained=self._retrained(subject, seven, test, train),
             count=test.count,
         )
         limits = [
@@ -101,29 +116,52 @@ class Fusion(Question):
 
         return members(network, paths, test, train, progress)
 
-    def _given(self, subject: Subject) -> dict[Path, Classifier]:
-        """The base networks that were trained alone, by path. Raises RequestError with all that do not fit."""
-        findings, found = Findings(), dict[Path, Classifier]()
-        for word in (self.alone or "").split(",") if self.alone else ():
-            with findings:
-                model = read_model(word.strip(), str(subject.device))
-                path = tuple(getattr(model.spec, "path", ()))
-                if path not in paths_of(subject.network) or model.classes != subject.model.classes:
-                    raise RequestError(f"alone: {word.strip()} is no base network of this network, with its classes.")
-                assert isinstance(model.network, Classifier)
-                found[path] = model.network
-        findings.raise_if_any()
-        return found
+    def _given(self, subject: Subject) -> tuple[dict[Path, Model], Model | None]:
+        """The base networks that were trained alone, by path, and the model without the deepest one.
 
-    def _retrained(self, subject: Subject, test: KeptBatches, train: KeptBatches) -> float | None:
+        Raises RequestError with all that do not fit.
+        """
+        findings, alone, seven = Findings(), dict[Path, Model](), None
+        for setting, name in self.others:
+            with findings:
+                model = read_model(name, str(subject.device))
+                if model.classes != subject.model.classes:
+                    raise RequestError(f"{setting}: {name} has other classes than the network that is asked about.")
+                path = tuple(getattr(model.spec, "path", ()))
+                if setting == "seven":
+                    if model.spec != subject.network.spec or not isinstance(model.network, DeeplyFusedNet):
+                        raise RequestError(f"seven: {name} is another network than the one that is asked about.")
+                    seven = model
+                elif path not in paths_of(subject.network) or subject.network.spec.but(path=path) != model.spec:
+                    raise RequestError(f"alone: {name} is no base network of the network that is asked about.")
+                else:
+                    alone[path] = model
+        findings.raise_if_any()
+        return alone, seven
+
+    def _retrained(self, subject: Subject, model: Model | None, test: KeptBatches, train: KeptBatches) -> float | None:
         """The error of the ensemble that was trained without the deepest member."""
-        if self.seven is None:
+        if model is None:
             return None
-        model = read_model(self.seven, str(subject.device))
-        if model.spec != subject.network.spec or not isinstance(model.network, DeeplyFusedNet):
-            raise RequestError(f"seven: {self.seven} is another network than the one that is asked about.")
-        paths = paths_of(model.network)[:-1]
-        return self._members(subject, model.network, paths, test, train).ensemble_error()
+        network = _network(model)
+        assert isinstance(network, DeeplyFusedNet)
+        found = self._members(
+            subject, network, paths_of(network)[:-1], _for_model(model, test), _for_model(model, train)
+        )
+        return found.ensemble_error()
+
+
+def _network(model: Model) -> Classifier:
+    assert isinstance(model.network, Classifier)
+    return model.network
+
+
+def _for_model(model: Model, batches: KeptBatches) -> KeptBatches:
+    """The same pictures with the preprocessing of another model."""
+    subject = batches.subject
+    if model.preprocessing == subject.model.preprocessing:
+        return batches
+    return KeptBatches(replace(subject, opened=replace(subject.opened, model=model)), batches.split)
 
 
 def paths_of(network: Classifier) -> list[Path]:
