@@ -156,8 +156,8 @@ def strip(found: Mapping[str, Any]) -> dict[str, str]:
     said = {"average drop": _percent(own["average_drop"]), "increase in confidence": f"{rises} of {count}"}
     if found["labelled"]:
         said = {"right answers": f"{sum(row['other_is'] == 'rival' for row in found['pictures'])} of {count}", **said}
-    if found["randomised"]:
-        said["correlation with drawn weights"] = f"{found['randomised'][-1]['mean']:.2f}"
+    if found["randomised"]:  # + 0.0: there is no "-0.00"
+        said["correlation with drawn weights"] = f"{round(found['randomised'][-1]['mean'], 2) + 0.0:.2f}"
     if gaps := _gaps(found):
         said["gap of the sums, median"] = _percent(statistics.median(gaps))
     return said
