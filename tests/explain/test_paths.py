@@ -16,6 +16,7 @@ from cardinet.blocks.classifier import Classifier
 from cardinet.blocks.residual_unit import ResidualUnit
 from cardinet.cli.main import outcome
 from cardinet.explain.batch_norm import reestimated, statistics_batches
+from cardinet.explain.figures import Bars
 from cardinet.explain.job import explain_model
 from cardinet.explain.path_gradients import (
     carrying_range,
@@ -323,6 +324,15 @@ def test_wrong_requests_are_sentences(tiny: Model) -> None:
     assert '"resnet20_cifr"' in name
     (value,) = refused(question="paths", model=tiny, words=["by=length"])
     assert value.startswith("by = 'length'")
+
+
+@pytest.mark.parametrize(("id", "layers"), [("plain20_cifar", 20), ("fusenet_plain26", 26), ("resnet20_cifar", None)])
+def test_the_units_of_a_plain_network_are_no_branches(id: str, layers: int | None) -> None:
+    """There are no other ways around them, so the one path is measured by its layers, and there is nothing to draw."""
+    found = explain_model("paths", id)
+    single = found.lead == [f"The network is one path of {layers} layers: it has no shortcuts and no branches."]
+    drawn = [figure for section in found.sections for figure in section.figures if isinstance(figure, Bars)]
+    assert (single, found.document["by"] == "layers", not drawn) == (layers is not None,) * 3
 
 
 def test_settings_of_every_question() -> None:

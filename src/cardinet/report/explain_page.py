@@ -36,7 +36,7 @@ SCALED = {"linear": "", "log": "logarithmic scale", "sqrt": "square-root scale"}
 """What is said of the axis of y by its scale."""
 GAP = 2
 """The room between two columns of a table, in letters."""
-NARROW = 60
+NARROW = 64
 """The letters of a row of a table that finds room in half of the page."""
 
 

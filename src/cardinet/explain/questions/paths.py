@@ -143,7 +143,10 @@ def _lengths(counts: PathCounts, noun: str, about_measures: Sequence[str], measu
             *about_measures,
         ],
         [
-            Bars("Share of the paths by length", noun, "share of the paths", bars, format="percent"),
+            *(
+                [Bars("Share of the paths by length", noun, "share of the paths", bars, format="percent")]
+                * (len(bars) > 1)
+            ),
             measures,
             Table("Every length", (f"length, {noun}", "paths", "share"), rows, (None, None, "percent"), folded=True),
         ],
@@ -197,7 +200,7 @@ def _gradient_section(gradients: Sequence[GradientAtLength]) -> Section:
 
 def _has_units(graph: PathGraph) -> bool:
     """Whether some branch has other ways around it, so that paths can be measured by branches."""
-    return any(way.unit for ways in graph.maps for way in ways)
+    return any(way.unit for ways in graph.maps if len(ways) > 1 for way in ways)
 
 
 def _document(counts: PathCounts) -> Mapping[str, object]:
