@@ -70,6 +70,8 @@ WITH: dict[tuple[str, str], Words] = {
     },
     ("export", "opset"): {"format": "onnx", "out": "new.onnx"},
     ("export", "int8"): {"format": "onnx", "out": "new.onnx"},
+    ("explain", "arrays"): {"question": "embed", "model": "model.safetensors", "source": "set", "workers": "0",
+        "settings": ("map=none", "shown=0"), "arrays": "new.npz"},
     ("eval", "top"): {"out": "new.csv"},
     ("eval", "weights"): {"model": "resnet20_cifar", "weights": "weights.pth", "data": "digits", "split": "test",
         "settings": ("shortcut.pad=end",)},
