@@ -54,6 +54,7 @@ def test_maps_with_many_columns_take_the_whole_page() -> None:
     assert is_wide(many)
     assert 'class="answer"' in figure_html(few)
     assert 'class="answer wide"' in figure_html(many)
+    assert ("scroll sideways" in figure_html(few), "scroll sideways" in figure_html(many)) == (False, True)
     for figure in (few, many):
         svg = ET.fromstring(str(draw_heat_map(figure)))
         width = float(svg.attrib["viewBox"].split()[2])

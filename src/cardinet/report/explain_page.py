@@ -92,17 +92,15 @@ def _typed(pictures: OpenedPictures) -> tuple[str, ...]:
 
 def figure_html(figure: Figure) -> Markup:
     """A figure or table of an answer as HTML."""
-    wide = " wide" if _takes_all(figure) else ""
+    wide = _takes_all(figure)
     if isinstance(figure, Table):
         inner = _table(figure)
     elif isinstance(figure, Sheet):
         inner = _macro("sheet")(figure, enlarged)
     else:
-        note = Markup(' <span class="note">{}</span>').format(said) if (said := _note(figure)) else ""
-        caption = Markup("<figcaption>{}{}</figcaption>").format(figure.title, note)
         legend = legend_of(figure) if isinstance(figure, Bars | Chart) else Markup("")
-        inner = Markup('<figure class="chart">{}{}{}</figure>').format(caption, DRAWN[type(figure)](figure), legend)
-    return Markup('<div class="answer{}">{}</div>').format(wide, inner)
+        inner = _macro("chart")(figure.title, _note(figure), DRAWN[type(figure)](figure), legend, wide)
+    return Markup('<div class="answer{}">{}</div>').format(" wide" if wide else "", inner)
 
 
 def _takes_all(figure: Figure) -> bool:

@@ -170,7 +170,7 @@ def is_wide(figure: HeatMap) -> bool:
 
 def _room(figure: HeatMap) -> float:
     """The width of the names of the rows."""
-    return min(LONGEST, max([2, *map(len, figure.rows)])) * LETTER
+    return min(LONGEST, max([2, *map(len, figure.rows)])) * LETTER + 6
 
 
 def draw_heat_map(figure: HeatMap) -> Markup:
