@@ -11,6 +11,7 @@ import pytest
 import torch
 from sklearn.manifold import trustworthiness
 from sklearn.metrics.pairwise import cosine_similarity
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.data_settings import DataSettings
@@ -19,7 +20,7 @@ from cardinet.data.splitting import spread_rows
 from cardinet.evaluate.outputs import outputs
 from cardinet.explain.job import explain_model
 from cardinet.explain.neighbours import nearest_neighbours
-from cardinet.explain.plane import plane
+from cardinet.explain.plane import ONE_THREAD, plane
 from cardinet.report.explain_page import figure_html
 from cardinet.runs.model_file import Model
 from explain.models import classifier, unchanged
@@ -119,6 +120,26 @@ def test_a_map_keeps_neighbours_and_repeats_by_seed() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize(("pictures", "bound"), [(ONE_THREAD, True), (ONE_THREAD + 1, False)])
+def test_few_pictures_have_one_thread(pictures: int, bound: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that wait for each other actively make a map of few pictures many times slower beside other work."""
+    seen: list[list[int]] = []
+
+    def threads() -> list[int]:
+        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "openmp"]
+
+    class Fake:
+        def fit_transform(self, features: np.ndarray) -> np.ndarray:
+            seen.append(threads())
+            return features[:, :2]
+
+    monkeypatch.setattr("cardinet.explain.plane._method", lambda *asked: Fake())
+    with threadpool_limits(3):
+        plane(np.random.default_rng(0).normal(size=(pictures, 3)).astype(np.float32), "tsne", 30, 0)
+        assert set(threads()) == {3}
+    assert set(seen[0]) == ({1} if bound else {3})
+
+
 def test_a_map_by_umap_keeps_neighbours() -> None:
     generator = np.random.default_rng(1)
     middles = 8 * generator.normal(size=(4, 10))
