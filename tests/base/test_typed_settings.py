@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -154,3 +155,17 @@ def test_put_and_merge() -> None:
     assert merge(document, {"a": {"c": 3}, "d": 4}) == {"a": {"b": 1, "c": 3}, "d": 4}
     assert merge({"a": {"b": 1}}, {"a": 2}) == {"a": 2}
     assert document == {"a": {"b": 1, "c": 2}}
+
+
+class Lines(Settings):
+    path: tuple[str, ...] = ()
+
+
+@pytest.mark.parametrize("text", ["(deep1,shallow)", "deep1, shallow", '("deep1", "shallow")'])
+def test_words_that_were_meant_as_a_list_are_shown_as_one(text: str) -> None:
+    with pytest.raises(RequestError, match=re.escape('such as ["deep1", "shallow"].')):
+        validate(Lines, {"path": parse_value(text)})
+
+
+def test_a_list_of_words_that_is_shown_is_read() -> None:
+    assert validate(Lines, {"path": parse_value('["deep1", "shallow"]')}).path == ("deep1", "shallow")

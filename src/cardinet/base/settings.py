@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from types import NoneType
 from typing import Any, TypeVar, get_args
@@ -222,7 +223,7 @@ def to_request_error(error: ValidationError, known: list[str], where: str = "", 
         else:
             message = item["msg"].removeprefix("Value error, ").rstrip(".")
             if item["type"] == "tuple_type":
-                message = "Input should be a list, such as [3, 4, 6, 3]"
+                message = f"Input should be a list, such as {_as_list(item['input'])}"
             value = "" if _is_group(item["input"]) or not name else f" = {_short(item['input'])}"
             findings.append(f"{place}{value}: {message}." if place else f"{message}.")
     return RequestError(*findings)
@@ -231,6 +232,12 @@ def to_request_error(error: ValidationError, known: list[str], where: str = "", 
 def _is_group(value: Any) -> bool:
     """Whether a value is a group of settings or a list of parts, which is too long for a message."""
     return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, dict) for v in value))
+
+
+def _as_list(value: Any) -> str:
+    """What was perhaps meant, as a list: the words of a text, or an example."""
+    words = value.strip("()[]").split(",") if isinstance(value, str) and len(value) <= SHOWN else []
+    return json.dumps([word.strip(" \"'") for word in words]) if len(words) > 1 else "[3, 4, 6, 3]"
 
 
 def _short(value: Any) -> str:
