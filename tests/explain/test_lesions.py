@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -18,6 +19,8 @@ from cardinet.build.builder import build
 from cardinet.explain.chain import chain_of
 from cardinet.explain.job import explain_model
 from cardinet.explain.lesions import estimates_of, measure
+from cardinet.explain.question import Subject
+from cardinet.explain.questions.lesion import _number
 from cardinet.explain.random_lesions import alike, deletions, exchanges, tau
 from cardinet.explain.units import Changed, Deletion, editable
 from cardinet.networks.registry import NETWORKS, find
@@ -415,3 +418,11 @@ def test_statistics_are_estimated_only_where_there_are_some() -> None:
         assert any("No BN statistics were estimated" in limit for limit in found.limits) is not norms
     without = explain_model("lesion", classifier(), "digits", **{**settings, "estimate": 0})
     assert without.document["training_pictures"] == 0
+
+
+@pytest.mark.parametrize(("side", "expected"), [(8, 1000), (32, 1000), (64, 250), (224, 100)])
+def test_fewer_pictures_are_used_where_they_are_large(side: int, expected: int) -> None:
+    model = SimpleNamespace(preprocessing=SimpleNamespace(crop=side))
+    subject = cast(Subject, SimpleNamespace(model=model))
+    assert _number(None, 1000, 100, subject) == expected
+    assert _number(7, 1000, 100, subject) == 7

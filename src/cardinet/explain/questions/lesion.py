@@ -34,8 +34,10 @@ class Lesion(Question):
 
     ALSO: ClassVar[tuple[str, ...]] = ("train",)
 
-    estimate: Annotated[int, Field(ge=0)] = 512
-    """The training pictures from which the BN statistics of a changed network are estimated; 0: they are not."""
+    estimate: Annotated[int, Field(ge=0)] | None = None
+    """The training pictures from which the BN statistics of a changed network are estimated; 0: they are not. none:
+    512 of 32 pixels, fewer of larger ones, at least 64.
+    """
 
     draws: Annotated[int, Field(ge=1, le=1000)] = 5
     """The random choices for each number of deleted or exchanged units."""
@@ -43,8 +45,10 @@ class Lesion(Question):
     counts: Annotated[int, Field(ge=2, le=1000)] = 8
     """How many different numbers of deleted units are tried between none and all, and how many of exchanges."""
 
-    pictures: Annotated[int, Field(ge=1)] = 1000
-    """The pictures of the random experiments, drawn from the split; the deletion of each unit uses the whole split."""
+    pictures: Annotated[int, Field(ge=1)] | None = None
+    """The pictures of the random experiments, drawn from the split; the deletion of each unit uses the whole split.
+    none: 1,000 of 32 pixels, fewer of larger ones, at least 100.
+    """
 
     contrast: str | None = None
     """A run folder or model file, such as a plain network of the same depth, for the same charts and pictures."""
@@ -94,7 +98,7 @@ class Lesion(Question):
         test, train = KeptBatches(subject, subject.opened.measured.pictures), self._training_pictures(subject, found)
         each = [found.deleted(()), *(found.deleted([i]) for i in range(len(found.units)))]
         whole, *without = _measured(subject, found, each, test, train, f"{whose}deleting each unit")
-        few = KeptBatches(subject, drawn(test.split, self.pictures, subject.seed))
+        few = KeptBatches(subject, drawn(test.split, _number(self.pictures, 1000, 100, subject), subject.seed))
         chooser = random.Random(f"{subject.seed}, lesions")
         deleted = deletions(found, chooser, self.counts, self.draws)
         moved = exchanges(found, chooser, self.counts, self.draws)
@@ -115,10 +119,15 @@ class Lesion(Question):
         """The training pictures for the statistics, in nearly equal batches; None if nothing is to be estimated."""
         source = subject.opened.source
         has_norms = bool(norms_in(step.module for step in found.chain.steps))
-        if source is None or "train" not in source.splits or not self.estimate or not has_norms:
+        if source is None or "train" not in source.splits or self.estimate == 0 or not has_norms:
             return None
-        few = drawn(source.splits["train"], self.estimate, subject.seed)
+        few = drawn(source.splits["train"], _number(self.estimate, 512, 64, subject), subject.seed)
         return KeptBatches(replace(subject, batch_size=even_size(len(few), subject.batch_size)), few)
+
+
+def _number(chosen: int | None, most: int, least: int, subject: Subject) -> int:
+    """How many pictures: as chosen, else `most` of 32 pixels or larger ones with as many pixels, at least `least`."""
+    return max(least, min(most, most * 32**2 // subject.model.preprocessing.crop**2)) if chosen is None else chosen
 
 
 def _measured(
