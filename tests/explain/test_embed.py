@@ -119,7 +119,6 @@ def test_a_map_keeps_neighbours_and_repeats_by_seed() -> None:
         plane(np.full((9, 3), np.nan, np.float32), "tsne", 15, seed=0)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(("pictures", "bound"), [(ONE_THREAD, True), (ONE_THREAD + 1, False)])
 def test_few_pictures_have_one_thread(pictures: int, bound: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads that wait for each other actively make a map of few pictures many times slower beside other work."""
@@ -140,6 +139,7 @@ def test_few_pictures_have_one_thread(pictures: int, bound: bool, monkeypatch: p
     assert set(seen[0]) == ({1} if bound else {3})
 
 
+@pytest.mark.long
 def test_a_map_by_umap_keeps_neighbours() -> None:
     generator = np.random.default_rng(1)
     middles = 8 * generator.normal(size=(4, 10))
