@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -23,6 +24,7 @@ from cardinet.networks.parts.levels import Levels
 from cardinet.networks.registry import find
 from cardinet.networks.spec import NetworkSpec
 from cardinet.rewrite.forms import to_form
+from cardinet.rewrite.packing import pack
 from explain.models import classifier, drawn, unchanged
 
 SMALL: dict[str, Any] = {"depths": (1, 1, 1), "widths": (8, 8, 8), "stem.width": 8, "base_width": 16, "num_classes": 5}
@@ -211,3 +213,19 @@ def test_an_answer_is_the_same_again() -> None:
     first, again = (explain_model("cardinality", classifier(spec), "digits", pictures=24) for _ in range(2))
     assert first.document == again.document
     assert [len(unit["loss"]) for unit in first.document["units"]] == [8, 8, 8]
+
+
+@pytest.mark.parametrize("width", [8, 1024])
+@pytest.mark.parametrize("kind", ["form c", "gated", "selective kernels", "split attention"])
+def test_packed_groups_are_asked_one_by_one(kind: str, width: int) -> None:
+    """A pack of several transforms is no transform; the packed network is the same function."""
+    model = classifier(KINDS[kind].but(in_channels=1, num_classes=10), side=16)
+    packed = replace(model, network=pack(model.network, width))
+    assert isinstance(packed.network, Classifier)
+    assert Cardinality().problems(packed.network) == []
+    with unchanged(packed.network):
+        found, expected = (explain_model("cardinality", one, "digits", pictures=8).document for one in (packed, model))
+    assert [len(unit["loss"]) for unit in found["units"]] == [len(unit["loss"]) for unit in expected["units"]]
+    for one, other in zip(found["units"], expected["units"], strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], abs=1e-5)
+        assert one["alike"] == pytest.approx(other["alike"], abs=1e-4)

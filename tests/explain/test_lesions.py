@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -24,6 +25,7 @@ from cardinet.explain.questions.lesion import _number
 from cardinet.explain.random_lesions import alike, deletions, exchanges, tau
 from cardinet.explain.units import Changed, Deletion, editable
 from cardinet.networks.registry import NETWORKS, find
+from cardinet.rewrite.steps import Step, apply
 from cardinet.runs.model_file import save_model
 from explain.models import classifier, unchanged
 
@@ -426,3 +428,12 @@ def test_fewer_pictures_are_used_where_they_are_large(side: int, expected: int) 
     subject = cast(Subject, SimpleNamespace(model=model))
     assert _number(None, 1000, 100, subject) == expected
     assert _number(7, 1000, 100, subject) == 7
+
+
+def test_it_is_said_that_the_bn_after_a_unit_may_be_folded_into_it() -> None:
+    settings: dict[str, Any] = {"estimate": 0, "draws": 1, "counts": 2, "pictures": 10, "data.limit": 20}
+    model, step = classifier(), Step("fold")
+    folded = replace(model, network=apply(model.network, [step]), rewrites=(step,))
+    whole, found = (explain_model("lesion", one, "digits", **settings) for one in (model, folded))
+    assert set(found.limits) - set(whole.limits) == {next(limit for limit in found.limits if "is folded" in limit)}
+    assert [row["error"] for row in found.document["units"]] == [row["error"] for row in whole.document["units"]]

@@ -96,7 +96,7 @@ def strip(own: Lesions, other: Lesions | None) -> dict[str, str]:
     return found
 
 
-def limits(estimates: bool) -> list[str]:
+def limits(estimates: bool, folded: bool) -> list[str]:
     """What the answer does not say."""
     found = [
         "A network with non-linear units has no single path that could be cut out: a kept branch sees the sum of all "
@@ -106,6 +106,11 @@ def limits(estimates: bool) -> list[str]:
     ]
     if not estimates:
         found.append("No BN statistics were estimated again: there are no training pictures, no BN, or estimate = 0.")
+    if folded:
+        found.append(
+            "BN is folded into the layers of this network: what was folded into the last layer of a unit is deleted "
+            "with it, also if it belonged to the BN after the unit."
+        )
     return found
 
 

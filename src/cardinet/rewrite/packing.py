@@ -48,15 +48,14 @@ def unpack(network: nn.Module) -> nn.Module:
     if spec is None:
         raise RequestError("A network can be unpacked only with its description; this network has none.")
     plain = dict(build(spec, device="meta").named_modules())
-    twin = copy.deepcopy(network)
     packed = {}
-    for name, conv in twin.named_modules():
+    for name, conv in network.named_modules():
         described = plain.get(name)
         if isinstance(conv, nn.Conv2d) and isinstance(described, nn.Conv2d) and described.groups > conv.groups:
             packed[name] = described.groups
     if not packed:
         raise RequestError("There is nothing to unpack in this network: it has the groups of its description.")
-    found = []
+    twin, found = copy.deepcopy(network), []
     for name, groups in packed.items():
         conv = twin.get_submodule(name)
         assert isinstance(conv, nn.Conv2d)

@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from cardinet.base.documents import finite
+from cardinet.base.errors import RequestError
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.source import Split
 from cardinet.explain.answer import Answer, Section
@@ -27,6 +28,7 @@ from cardinet.explain.pictures import names_and_labels
 from cardinet.explain.question import Question, Subject
 from cardinet.explain.similarity import off_diagonal_means
 from cardinet.explain.transforms import units_with_transforms
+from cardinet.rewrite.packing import unpack
 from cardinet.runs.prediction import as_input
 
 CLEAR = 2.0
@@ -46,7 +48,7 @@ class Cardinality(Question):
     """The pictures that are looked at, drawn by the seed; the time grows with their number."""
 
     def problems(self, network: Classifier) -> list[str]:
-        if units_with_transforms(network):
+        if units_with_transforms(network) or units_with_transforms(_unpacked(network)):
             return []
         return [
             "no unit of this network has aggregated transforms that a later layer sums, so there are none to compare. "
@@ -56,9 +58,10 @@ class Cardinality(Question):
     def answer(self, subject: Subject) -> Answer:
         batch = sample(subject, self.pictures)
         require_pass(subject, len(batch.labels))
+        network = _unpacked(subject.network)
         whole, found = contributions(
-            subject.network,
-            as_input(subject.network, batch.pixels),
+            network,
+            as_input(network, batch.pixels),
             batch.labels,
             batch_size=subject.batch_size,
             progress=lambda done, total: subject.progress("leaving out transforms", done, total),
@@ -141,6 +144,16 @@ def _arrays(
         arrays[f"{one.unit}.wrong"], arrays[f"{one.unit}.loss"] = one.without.wrong, one.without.loss
         arrays[f"{one.unit}.similarity"] = one.similarity
     return {name: values.cpu().numpy() if isinstance(values, Tensor) else values for name, values in arrays.items()}
+
+
+def _unpacked(network: Classifier) -> Classifier:
+    """The same function with the transforms of its description, if its groups are packed and can be split again."""
+    try:
+        found = unpack(network)
+    except RequestError:
+        return network
+    assert isinstance(found, Classifier)
+    return found
 
 
 def _spread(values: Tensor) -> Tensor:

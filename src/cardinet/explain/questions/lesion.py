@@ -70,7 +70,7 @@ class Lesion(Question):
             sections(own, other),
             document(own, other),
             strip(own, other),
-            limits(own.train > 0),
+            limits(own.train > 0, any(step.name == "fold" for step in subject.model.rewrites)),
         )
 
     def _contrast(self, subject: Subject) -> tuple[Subject, Editable] | None:
