@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cardinet.base.errors import RequestError
@@ -61,3 +62,22 @@ def test_a_batch_that_does_not_fit_is_refused(
         RequestError, match=r"^This question needs about .* for batches of \d+ pictures of 8 x 8 pixels"
     ):
         explain_model(name, model, digits, **many)
+
+
+def test_values_of_a_python_call_that_cannot_be_used_are_named(digits: Source) -> None:
+    model = classifier(TINY.but(num_classes=10))
+    quick: dict[str, Any] = {"estimate": 0, "draws": 1, "counts": 2, "pictures": 10}
+    with pytest.raises(RequestError) as raised:
+        explain_model("lesion", model, digits, contrast=model, draws={2})
+    assert raised.value.findings == (
+        "contrast is a Model; give text, a number, a list or a path.",
+        "draws is a set; give text, a number, a list or a path.",
+    )
+    for wrong in (3, b"digits", {"digits": 1}):
+        with pytest.raises(RequestError, match="is no source of pictures; give its text, a path, or paths of pictures"):
+            explain_model("lesion", model, wrong, **quick)  # type: ignore[arg-type]
+    gated = classifier(WITH_A_MEANING["attention"].but(in_channels=1, num_classes=10))
+    tuples, lists = (explain_model("attention", gated, digits, zooms=zooms) for zooms in ((1, 2.5), [1, 2.5]))
+    assert tuples.document["units"] == lists.document["units"]
+    numbers, texts = (explain_model("lesion", model, digits, **{**quick, "draws": two}) for two in (np.int64(2), "2"))
+    assert numbers.document == texts.document

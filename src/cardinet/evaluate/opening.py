@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
@@ -192,8 +193,24 @@ def _pictures(
 
 
 def as_words(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """Settings that a Python call gives as arguments (`limit=30`), as the words of a request."""
-    return tuple(f"{key}={value}" for key, value in settings.items())
+    """Settings that a Python call gives as arguments (`limit=30`), as the words of a request.
+
+    Raises RequestError for a value that cannot be written, such as a model.
+    """
+    findings, words = Findings(), list[str]()
+    for key, value in settings.items():
+        with findings:
+            words.append(f"{key}={_written(key, value)}")
+    findings.raise_if_any()
+    return tuple(words)
+
+
+def _written(key: str, value: object) -> object:
+    if isinstance(value, tuple | list):
+        return [*value]
+    if value is None or isinstance(value, str | os.PathLike | Number):
+        return value
+    raise RequestError(f"{key} is a {type(value).__name__}; give text, a number, a list or a path.")
 
 
 def model_path(model: str) -> Path | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cardinet.base.errors import RequestError
 from cardinet.data.source import Source
 from cardinet.evaluate.opening import as_words
 from cardinet.explain.answer import Answer
@@ -67,4 +68,8 @@ def explain_model(
 def _texts(data: Source | str | Path | Sequence[str | Path] | None) -> Source | str | tuple[str, ...] | None:
     if data is None or isinstance(data, Source):
         return data
-    return str(data) if isinstance(data, str | Path) else tuple(map(str, data))
+    if isinstance(data, str | Path):
+        return str(data)
+    if not isinstance(data, Sequence) or isinstance(data, bytes):
+        raise RequestError(f"{data!r:.80} is no source of pictures; give its text, a path, or paths of pictures.")
+    return tuple(map(str, data))
