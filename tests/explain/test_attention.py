@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import f_oneway
@@ -14,6 +17,8 @@ from cardinet.base.errors import RequestError
 from cardinet.blocks.gates import SqueezeExcite
 from cardinet.blocks.selective_kernel import SelectiveKernel
 from cardinet.blocks.split_attention import SplitAttention
+from cardinet.data.data_settings import DataSettings
+from cardinet.data.source import Source, open_source
 from cardinet.explain.attention_records import BySize, enlarge, evenness
 from cardinet.explain.attention_sites import recorded
 from cardinet.explain.class_spread import ClassSpread
@@ -217,3 +222,28 @@ def test_wrong_requests_are_sentences() -> None:
     with pytest.raises(RequestError) as error:
         resolve(Request(question="attention", model=classifier(), words=["zooms=2", "enlarged=1"]))
     assert len(error.value.findings) == 5  # two settings, the network and what can be asked of it, the pictures
+
+
+def pictures_of(digits: Source, rows: Sequence[int]) -> Source:
+    """A few pictures as a source of its own."""
+    return replace(digits, splits={"test": digits.splits["test"].chosen(np.array(rows, dtype=np.int64))})
+
+
+def test_what_cannot_be_compared_is_said() -> None:
+    model, digits = classifier(NETWORKS["selective kernels"].but(num_classes=10)), open_source("digits", DataSettings())
+    labels = digits.splits["test"].labels
+    one_each = [int((labels == k).argmax()) for k in range(10)]
+    one_class = np.flatnonzero(labels == 3)[:12].tolist()
+    leads = {
+        "each": explain_model("attention", model, pictures_of(digits, one_each), enlarged=4).lead[0],
+        "class": explain_model("attention", model, pictures_of(digits, one_class), enlarged=4).lead[0],
+    }
+    with torch.no_grad():
+        for name, weights in model.network.named_parameters():
+            if name.endswith("conv2.fc2.weight"):
+                weights.zero_()
+    leads["constant"] = explain_model("attention", model, pictures_of(digits, range(20)), enlarged=4).lead[0]
+    nothing = "which says nothing: there is one class, or one picture of each."
+    assert leads["each"].endswith(nothing)
+    assert leads["class"].endswith(nothing)
+    assert leads["constant"] == "The weights of every unit are the same for all pictures."

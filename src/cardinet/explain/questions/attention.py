@@ -5,6 +5,7 @@ Hu et al. 2017 (arXiv 1709.01507), Li et al. 2019 (arXiv 1903.06586), Zhang et a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -161,7 +162,10 @@ class Attention(Question):
 
     def _spread_section(self, found: Sequence[SiteRecord], classes: Sequence[str]) -> Section:
         bars = [Bar(one.site.unit, known(one.spread.explained)) for one in found]
-        rows = [(one.site.unit, len(one.spread.mean), one.spread.explained, one.spread.ratio) for one in found]
+        rows = [
+            (one.site.unit, len(one.spread.mean), or_none(one.spread.explained), or_none(one.spread.ratio))
+            for one in found
+        ]
         most = _most_explained(found)
         differences = most.differences(self.channels)
         chosen = _most_different(most.spread.means, self.shown)
@@ -195,9 +199,15 @@ def _most_explained(found: Sequence[SiteRecord]) -> SiteRecord:
 
 def _lead(found: Sequence[SiteRecord], most: SiteRecord, sizes: Sequence[BySize]) -> list[str]:
     least = min(found, key=lambda one: known(one.spread.explained))
-    share, ratio = 100 * known(most.spread.explained), most.spread.ratio
-    text = f"The class explains {share:.1f} % of the variation of the weights in {most.site.unit} (F ratio {ratio:.1f})"
-    if least is not most:
+    share, ratio = most.spread.explained, most.spread.ratio
+    text = f"The class explains {100 * known(share):.1f} % of the variation of the weights in {most.site.unit}"
+    if math.isnan(share):
+        text = "The weights of every unit are the same for all pictures"
+    elif math.isnan(ratio):
+        text += ", which says nothing: there is one class, or one picture of each"
+    else:
+        text += f" (F ratio {ratio:.1f})"
+    if least is not most and not math.isnan(ratio):
         text += f", and {100 * known(least.spread.explained):.1f} % in {least.site.unit}, the least of all units"
     lead = [text + "."]
     if sizes:
