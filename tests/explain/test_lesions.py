@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -437,3 +438,13 @@ def test_it_is_said_that_the_bn_after_a_unit_may_be_folded_into_it() -> None:
     whole, found = (explain_model("lesion", one, "digits", **settings) for one in (model, folded))
     assert set(found.limits) - set(whole.limits) == {next(limit for limit in found.limits if "is folded" in limit)}
     assert [row["error"] for row in found.document["units"]] == [row["error"] for row in whole.document["units"]]
+
+
+def test_a_single_unit_is_said_as_one() -> None:
+    settings: dict[str, Any] = {"estimate": 0, "draws": 1, "counts": 2, "pictures": 10, "data.limit": 20}
+    said = {}
+    for depths in ((1, 1, 1), (2, 1, 1)):
+        spec = find("resnet20_cifar").spec.but(depths=depths, widths=(4, 8, 8), in_channels=1, **{"stem.width": 4})
+        said[depths] = explain_model("lesion", classifier(spec), "digits", **settings).lead[0]
+    assert re.search(r"\. Without its only unit that keeps the shape it errs on \d+\.\d+ %\.$", said[1, 1, 1])
+    assert re.search(r"\. Without one of its 2 units that keep the shape it errs on .* % on average\.$", said[2, 1, 1])

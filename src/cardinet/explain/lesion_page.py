@@ -30,9 +30,12 @@ class EachUnit:
 
     @property
     def compared(self) -> tuple[list[Variation], str]:
-        """The deletions over which means are taken, and what they are: units that keep the shape, if there are any."""
+        """The deletions over which means are taken: units that keep the shape, if there are any; and their words."""
         keeping = [one for unit, one in zip(self.units, self.deleted, strict=True) if unit.keeps_shape]
-        return (keeping, "units that keep the shape") if keeping else ([*self.deleted], "units")
+        found, words = (keeping, " that keep{} the shape") if keeping else ([*self.deleted], "")
+        if len(found) == 1:
+            return found, f"its only unit{words.format('s')}"
+        return found, f"one of its {len(found)} units{words.format('')}"
 
     def errors(self) -> list[float]:
         """The errors without each of the compared units, with the file's statistics."""
@@ -69,11 +72,11 @@ def lead(own: Lesions, other: Lesions | None) -> list[str]:
     name, worst = max(
         ((unit.name, one.as_is) for unit, one in zip(each.units, each.deleted, strict=True)), key=lambda x: x[1].error
     )
-    kept, what = each.compared
+    kept, which = each.compared
     mean = statistics.fmean(each.errors())
     found = [
-        f"The whole network errs on {_percent(each.whole.as_is.error)} of the pictures. Without one of its "
-        f"{len(kept)} {what} it errs on {_percent(mean)} on average.",
+        f"The whole network errs on {_percent(each.whole.as_is.error)} of the pictures. Without {which} it errs on "
+        f"{_percent(mean)}{' on average' * (len(kept) > 1)}.",
         f"The error is highest without {name}: {_percent(worst.error)}.",
     ]
     if other is not None:
