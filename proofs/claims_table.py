@@ -19,6 +19,7 @@ from cardinet.reproduce.book import Finished
 from cardinet.reproduce.claim import Claim
 from cardinet.reproduce.job import pages
 from cardinet.reproduce.request import Request
+from cardinet.reproduce.rules import READING
 from cardinet.reproduce.scales import SCALE_NAMES, find_scale
 
 COLUMNS = ("claim", "statement", "the paper's figures", "verdict", "measured", "time")
@@ -51,6 +52,7 @@ def page(results: list[tuple[Claim, Finished | None]], scale: str) -> Iterator[s
     yield f"{len(tried)} of {len(results)} claims were tried in {duration(seconds)}: {verdicts}."
     if tried:
         yield "Versions: " + ", ".join(f"{name} {version}" for name, version in tried[0].versions.items()) + "."
+    yield from ("", *READING)
     for chapter, group in itertools.groupby(results, key=lambda result: result[0].chapter):
         yield from ("", f"## {chapter}", "", f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|")
         yield from (f"| {' | '.join(map(cell, row(*result)))} |" for result in group)

@@ -17,7 +17,7 @@ from cardinet.report.number_text import duration, plural
 from cardinet.report.templating import environment
 from cardinet.reproduce.book import Finished
 from cardinet.reproduce.claim import Claim
-from cardinet.reproduce.rules import Outcome
+from cardinet.reproduce.rules import READING, Outcome
 from cardinet.reproduce.scales import find_scale
 
 COLOURS = {"confirmed": "right", "contradicted": "wrong"}
@@ -73,6 +73,7 @@ def book_page(results: Sequence[Result], scale: str) -> str:
         .render(
             scale=scale,
             about=find_scale(scale).about,
+            reading=READING,
             headline=_headline(outcomes),
             strip=strip,
             chapters=[(chapter, list(group)) for chapter, group in chapters],

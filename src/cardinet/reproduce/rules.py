@@ -22,6 +22,14 @@ Outcome = Literal["confirmed", "not confirmed at this scale", "contradicted"]
 SIDE = 0.05
 """The error of each side of an interval."""
 
+READING = (
+    "A verdict holds for its scale: a claim that is contradicted here has the opposite effect here, and may hold for "
+    "other pictures and longer trainings.",
+    f"Each comparison errs by chance in up to {100 * SIDE:.0f} % of its runs, so a few verdicts of a whole book can be "
+    "wrong.",
+)
+"""How a book of verdicts is to be read."""
+
 FEWEST_FOR_EQUALITY = 3
 """The fewest seeds of a claim of equality."""
 
