@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,12 +25,8 @@ from cardinet.cli.talk import duration, print_json, say, show, show_table
 from cardinet.explain.questions import QUESTIONS
 
 if TYPE_CHECKING:
-    from cardinet.evaluate.opening import Make
     from cardinet.explain.answer import Answer
     from cardinet.explain.request import Request
-
-OF_NETWORK = "network."
-"""The start of the words of `--set` that change a named network with --weights."""
 
 
 def explain(
@@ -83,15 +79,14 @@ def explain(
     from cardinet.cli.options import about_pictures
     from cardinet.explain.request import Request
 
-    prepare, words = _weights(model, weights, about_pictures(settings, on_bad_image), compare=compare)
     _answer(
         Request(
             question=question,
             model=model,
             data=source or None,
-            words=words,
+            words=about_pictures(settings, on_bad_image),
             split=split,
-            prepare=prepare,
+            weights=weights,
             out=out,
             arrays=arrays,
             seed=seed,
@@ -128,21 +123,6 @@ def _list(question: str | None, *, as_json: bool, without: Sequence[object]) -> 
         return
     show(*lines([group], shutil.get_terminal_size().columns))
     say(f"Name a model to ask it: {group.example}. Give a setting by --set KEY=VALUE.")
-
-
-def _weights(
-    model: str, weights: str | None, words: tuple[str, ...], *, compare: bool
-) -> tuple[Callable[[str], Make] | None, tuple[str, ...]]:
-    """A function that makes a named network with weights, and the other words of `--set`."""
-    if weights is None:
-        return None, words
-    from functools import partial
-
-    from cardinet.train.pretrained import prepared
-
-    of_network = tuple(word.removeprefix(OF_NETWORK) for word in words if word.startswith(OF_NETWORK))
-    rest = tuple(word for word in words if not word.startswith(OF_NETWORK))
-    return partial(prepared, network=model, weights=weights, words=of_network, compare=compare), rest
 
 
 def _answer(request: Request, *, as_json: bool) -> None:

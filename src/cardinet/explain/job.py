@@ -27,7 +27,7 @@ def document(asked: Asked, found: Answer) -> dict[str, Any]:
     """The answer, its model, pictures and settings as plain data."""
     subject = asked.subject
     pictures = subject.opened.pictures
-    about: dict[str, Any] = {"question": asked.name, "model": subject.name, "seed": subject.seed}
+    about: dict[str, Any] = {"question": asked.request.question, "model": subject.name, "seed": subject.seed}
     if pictures is not None:
         about |= {"data": pictures.source.text, "split": pictures.split, "count": len(pictures.pictures)}
     settings = asked.question.model_dump(mode="json")
@@ -41,6 +41,7 @@ def explain_model(
     data: Source | str | Path | Sequence[str | Path] | None = None,
     *,
     split: str | None = None,
+    weights: str | Path | None = None,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
     workers: int = 0,
@@ -49,8 +50,8 @@ def explain_model(
     """Ask a question about a model, or the model in a run folder or model file, or a network by its name.
 
     `data` is a source, or several paths of pictures without classes if the question takes them (`Question.LOOSE`).
-    `settings` are those of the question (`cardinet explain QUESTION --help`). Raises RequestError or WorkError with all
-    faults.
+    `weights` are those of a network that is named. `settings` are those of the question (`cardinet explain QUESTION`
+    lists them). Raises RequestError or WorkError with all faults.
     """
     request = Request(
         question=question,
@@ -58,6 +59,7 @@ def explain_model(
         data=_texts(data),
         words=as_words(settings),
         split=split,
+        weights=None if weights is None else str(weights),
         seed=seed,
         batch_size=batch_size,
         workers=workers,

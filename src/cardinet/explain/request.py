@@ -25,8 +25,10 @@ from cardinet.explain.questions import find_question, meaningful
 from cardinet.networks.registry import is_known_name, named_network
 from cardinet.runs.model_file import Model
 from cardinet.runs.prediction import BATCH_SIZE
+from cardinet.train.pretrained import prepared
 
 PAGE = ".html"
+OF_NETWORK = "network."
 NO_PICTURES = "Name the pictures to look at (SOURCE); only a run folder knows its own."
 
 
@@ -35,9 +37,9 @@ class Request:
     """A question about a model, on the pictures of `data` or on a run's own.
 
     Several texts in `data` are pictures without classes (`loose_pictures`). `model` is also the name of a network,
-    which gets new weights, or those that `prepare` gives it (`opening.AskedModel`). `words` are settings of the
-    question and of the pictures ("draws=20", "data.limit=100"). `out` is the path of the page, `arrays` that of the
-    arrays of the answer (`array_file`).
+    which gets new weights, or `weights` (a file, or the name of a library's). `words` are settings of the question, of
+    the pictures and, beside `weights`, of the network ("draws=20", "data.limit=100", "network.order=e"). `out` is the
+    path of the page, `arrays` that of the arrays of the answer (`array_file`).
     """
 
     question: str
@@ -45,7 +47,7 @@ class Request:
     data: Source | str | Sequence[str] | None = None
     words: Sequence[str] = ()
     split: str | None = None
-    prepare: Callable[[str], Make] | None = None
+    weights: str | None = None
     out: Path | None = None
     arrays: Path | None = None
     seed: int = 0
@@ -70,12 +72,19 @@ class Request:
                 check_new_file(self.out)
         findings.raise_if_any()
 
+    @property
+    def options(self) -> list[str]:
+        """The options that belong to the answer, as words of a command."""
+        given = {"--weights": self.weights, "--split": self.split, "--seed": self.seed or None}
+        options = [str(word) for pair in given.items() if pair[1] is not None for word in pair]
+        return [*options, *(part for word in self.words for part in ("--set", word))]
+
 
 @dataclass(frozen=True, eq=False)
 class Asked:
     """A question with its settings, and what it is asked about."""
 
-    name: str
+    request: Request
     question: Question
     subject: Subject
 
@@ -88,15 +97,9 @@ def resolve(request: Request, progress: Progress | None = None) -> Asked:
     """
     kind = find_question(request.question)  # nothing else can be said without it
     findings, question = Findings(), kind()
-    prepare, trained = request.prepare, True
-    own, of_pictures = _divided(kind, request.words)
+    prepare, own, of_pictures = _prepared(request, kind)
     with findings:
         question = _settings(request.question, kind, own)
-    if prepare is None and _is_name(request.model):
-        name, trained = str(request.model), False
-        prepare = partial(fresh, network=name, seed=request.seed)
-        if kind.TRAINED:
-            prepare = partial(_refuse, network=name, question=request.question)
 
     def check() -> None:
         with findings:
@@ -120,12 +123,30 @@ def resolve(request: Request, progress: Progress | None = None) -> Asked:
         opened=found,
         name=_name(request.model),
         run=run_of(request.model),
-        trained=trained,
+        trained=request.weights is not None or not _is_name(request.model),
         seed=request.seed,
         batch_size=request.batch_size,
         workers=request.workers,
     )
-    return Asked(request.question, question, subject)
+    return Asked(request, question, subject)
+
+
+def _prepared(
+    request: Request, kind: type[Question]
+) -> tuple[Callable[[str], Make] | None, list[str], tuple[str, ...]]:
+    """How a named network gets its weights, the words about the question, and those about the pictures."""
+    if request.weights is not None:
+        of_network = [word.removeprefix(OF_NETWORK) for word in request.words if word.startswith(OF_NETWORK)]
+        others = [word for word in request.words if not word.startswith(OF_NETWORK)]
+        model, compare = str(request.model), request.compare
+        prepare = partial(prepared, network=model, weights=request.weights, words=tuple(of_network), compare=compare)
+        return prepare, *_divided(kind, others)
+    own, of_pictures = _divided(kind, request.words)
+    if not _is_name(request.model):
+        return None, own, of_pictures
+    if kind.TRAINED:
+        return partial(_refuse, network=str(request.model), question=request.question), own, of_pictures
+    return partial(fresh, network=str(request.model), seed=request.seed), own, of_pictures
 
 
 def _name(model: Model | str | os.PathLike[str]) -> str:

@@ -68,11 +68,12 @@ def _about(asked: Asked) -> About:
     row = named_network(subject.network.spec)
     pictures = subject.opened.pictures
     data = "" if pictures is None else _data(pictures)
-    facts = {"question": asked.name, "model": subject.name, "seed": str(subject.seed)}
+    facts = {"question": asked.request.question, "model": subject.name, "seed": str(subject.seed)}
     facts |= {name: setting_text(value) for name, value in asked.question.model_dump(mode="json").items()}
     name = subject.name if row is None else row.id
-    words = ("cardinet", "explain", asked.name, subject.name, *(() if pictures is None else _typed(pictures)))
-    made = f"Made by Cardinet {__version__}: {shlex.join(words)}"
+    request, source = asked.request, () if pictures is None else _typed(pictures)
+    command = shlex.join(("cardinet", "explain", request.question, subject.name, *source, *request.options))
+    made = f"Made by Cardinet {__version__}: {command}"
     return About(name, subject.name, data, facts, subject.opened.notes, made)
 
 
