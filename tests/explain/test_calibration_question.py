@@ -133,9 +133,19 @@ def test_what_is_refused(model: Model, digits: Source, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="with fit = none there is no temperature"):
         explain_model("calibration", model, digits, store=tmp_path / "a.safetensors", fit="none")
     perfect = replace(digits, splits={"validation": _right(model, digits), "test": digits.splits["test"]})
-    with pytest.raises(RequestError, match=r"below 0\.05.*\n?.*fit=none"):
-        explain_model("calibration", model, perfect)
+    with pytest.raises(RequestError, match=r"below 0\.05"):
+        explain_model("calibration", model, perfect, store=tmp_path / "a.safetensors")
     assert [path.name for path in tmp_path.iterdir()] == ["there.safetensors"]
+
+
+def test_without_a_temperature_that_is_worth_having_the_page_measures_and_says_so(model: Model, digits: Source) -> None:
+    perfect = replace(digits, splits={"validation": _right(model, digits), "test": digits.splits["test"]})
+    found = explain_model("calibration", model, perfect, resamples=0)
+    plain = explain_model("calibration", model, digits, resamples=0, fit="none")
+    assert "measured without a temperature. The best temperature lies below 0.05" in found.lead[1]
+    refused = found.document["refused"]
+    assert refused in found.lead[1]
+    assert found.document == {**plain.document, "refused": refused}
 
 
 def _right(model: Model, digits: Source):  # type: ignore[no-untyped-def]

@@ -54,10 +54,10 @@ def test_members_are_the_networks_of_one_line_a_block() -> None:
             y = F.relu(network.get_submodule(f"layer{i}.0").get_submodule(line)(y))
         torch.testing.assert_close(probabilities, network.forward_head(y).double().softmax(1))
     total = torch.stack(list(found.probabilities.values())).sum(0)
-    assert found.ensemble_error() == pytest.approx(float((total.argmax(1) != labels).double().mean()))
+    assert found.error() == pytest.approx(float((total.argmax(1) != labels).double().mean()))
     last = paths_of(network)[-1]
     others = total - found.probabilities[last]
-    expected = float((others.argmax(1) != labels).double().mean()) - found.ensemble_error()
+    expected = float((others.argmax(1) != labels).double().mean()) - found.error()
     assert found.contribution(last) == pytest.approx(expected)
 
 

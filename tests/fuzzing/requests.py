@@ -96,7 +96,7 @@ OF: dict[str, Words] = {"explain": {"model": "model.safetensors", "source": "set
 
 POOLS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("out", "pictures", "runs", "recipe", "resume", "dry_run", "draw", "arrays"), PATHS),
-    **dict.fromkeys(("store", "decisions", "raw", "contrast"), PATHS),
+    **dict.fromkeys(("store", "decisions", "contrast"), PATHS),
     "model": PATHS + TEXTS,
     "weights": PATHS + TEXTS + ("timm:", "torchvision:nothere", "hub:", "hub:a/b/c", "torchvision:pipe"),
     "data": SOURCES,

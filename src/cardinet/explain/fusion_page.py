@@ -49,8 +49,8 @@ class Result:
                 "path": list(path),
                 "lines": name(path),
                 "layers": self.lengths[path],
-                "error": self.as_is.error(path),
-                "estimated_error": self.own.error(path),
+                "error": self.as_is.error([path]),
+                "estimated_error": self.own.error([path]),
                 "alone_error": self.alone.get(path),
                 "contribution": self.own.contribution(path),
             }
@@ -72,8 +72,8 @@ class Result:
         """The ensembles by name, with error and standard error."""
         found = {
             "coupled: the fused network": self.fused,
-            "uncoupled: the mean of all base networks": self.own.ensemble_error(),
-            "uncoupled, without the deepest in the test": self.own.ensemble_error(self.deepest),
+            "uncoupled: the mean of all base networks": self.own.error(),
+            "uncoupled, without the deepest in the test": self.own.error(self.own.without(self.deepest)),
         }
         if self.retrained is not None:
             found["uncoupled, trained without the deepest"] = self.retrained
@@ -120,7 +120,7 @@ def strip(result: Result) -> dict[str, str]:
     """The numbers that stand above all."""
     return {
         "fused network": _percent(result.fused),
-        "mean of base networks": _percent(result.own.ensemble_error()),
+        "mean of base networks": _percent(result.own.error()),
         "base networks": str(len(result.paths)),
         "pictures": f"{result.count:,}",
     }

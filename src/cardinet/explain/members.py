@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -30,25 +29,23 @@ class Members:
     probabilities: Mapping[Path, Tensor]
     labels: Tensor
 
-    def error(self, path: Path) -> float:
-        """The error of one base network."""
-        return self._error(self.probabilities[path])
-
-    def ensemble_error(self, without: Path | None = None) -> float:
-        """The error of the mean answer of all base networks, or of all but one."""
-        return self._error(self._total if without is None else self._total - self.probabilities[without])
-
-    @cached_property
-    def _total(self) -> Tensor:
-        """The sum of all probabilities, (N, classes)."""
-        return torch.stack(tuple(self.probabilities.values())).sum(0)
+    def error(self, paths: Iterable[Path] | None = None) -> float:
+        """The error of the mean answer of some base networks; of all by default."""
+        chosen = self.probabilities if paths is None else paths
+        total = torch.stack([self.probabilities[path] for path in chosen]).sum(0)
+        return float((total.argmax(1) != self.labels).double().mean())
 
     def contribution(self, path: Path) -> float:
         """The error of the ensemble without a member, less that with it: above 0 if the member helps."""
-        return self.ensemble_error(path) - self.ensemble_error()
+        return self.error(self.without(path)) - self.error()
 
-    def _error(self, probabilities: Tensor) -> float:
-        return float((probabilities.argmax(1) != self.labels).double().mean())
+    def without(self, path: Path) -> list[Path]:
+        """All paths but one."""
+        return [other for other in self.probabilities if other != path]
+
+    def of_length(self, deep: int) -> list[Path]:
+        """The paths with so many deep lines."""
+        return [path for path in self.probabilities if sum(line != "shallow" for line in path) == deep]
 
 
 @torch.inference_mode()

@@ -20,7 +20,7 @@ class Found:
 
     `counts` are the pictures of each class in `split`. With `halves` both are halves of one split. `known`: the model
     was trained on this source, so it is known that the pictures of `fitted_on` were held out. `change` is after -
-    before.
+    before. `refused` says why no temperature was found.
     """
 
     split: str
@@ -33,6 +33,7 @@ class Found:
     after: Calibration | None = None
     change: Mapping[str, Spread] | None = None
     stored: Path | None = None
+    refused: str = ""
 
     def to_document(self, temperature: float) -> dict[str, Any]:
         """Plain data for a model that has a `temperature` already.
@@ -42,7 +43,7 @@ class Found:
         document: dict[str, Any] = {"measured_on": self.split, "before": self.before.to_document()}
         document["pictures_by_class"] = dict(self.counts)
         if self.fit is None or self.after is None:
-            return document
+            return document | ({"refused": self.refused} if self.refused else {})
         about = {"split": self.fitted_on, **asdict(self.fit), "stored": self.fit.value * temperature}
         change = {name: asdict(spread) for name, spread in (self.change or {}).items()}
         document |= {"temperature": about, "after": self.after.to_document(), "change": change}
@@ -87,6 +88,8 @@ def _lead(found: Found) -> list[str]:
         f"answers {_percent(sure)} on average: it is {gap}. Its expected calibration error (ECE) is "
         f"{_spread(before.ece, _percent)}."
     ]
+    if found.refused:
+        said.append(f"It is measured without a temperature. {found.refused}")
     if fit is None or after is None or found.change is None:
         return said
     if f"{fit.value:.4g}" == "1":

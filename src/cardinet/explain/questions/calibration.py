@@ -23,7 +23,7 @@ from cardinet.data.splitting import WHOLE, pictures_of
 from cardinet.evaluate.calibration import Calibration, calibration, changes
 from cardinet.evaluate.outputs import Outputs, outputs
 from cardinet.evaluate.pictures import OpenedPictures
-from cardinet.evaluate.temperature import Temperature, fit_temperature, tempered
+from cardinet.evaluate.temperature import fit_temperature, tempered
 from cardinet.explain.answer import Answer
 from cardinet.explain.question import Question, Subject
 from cardinet.explain.reliability import Found, calibration_answer
@@ -86,12 +86,20 @@ class CalibrationQuestion(Question):
             held, measured = measured.of(np.sort(order[:half])), measured.of(np.sort(order[half:]))
         else:
             held = measured if held_out == pictures.split else _outputs(subject, held_out)
-        fit = _fitted(held)
+        counts, before = _counts(subject, measured), self._measured(measured.logs, measured, subject.seed)
+        try:
+            fit = fit_temperature(held.logs, held.truth)
+        except RequestError as error:
+            if self.store is not None:
+                raise
+            return calibration_answer(
+                Found(pictures.split, counts, before, refused=str(error)), subject.model.temperature
+            )
         logs = tempered(measured.logs, fit.value)
         found = Found(
             split=pictures.split,
-            counts=_counts(subject, measured),
-            before=self._measured(measured.logs, measured, subject.seed),
+            counts=counts,
+            before=before,
             fit=fit,
             fitted_on=held_out,
             halves=self.fit == "half",
@@ -146,13 +154,6 @@ def _outputs(subject: Subject, split: str) -> Outputs:
         workers=subject.workers,
         progress=partial(subject.progress, pictures_of(split)),
     )
-
-
-def _fitted(held: Outputs) -> Temperature:
-    try:
-        return fit_temperature(held.logs, held.truth)
-    except RequestError as error:
-        raise RequestError(*error.findings, "To measure without a temperature, add --set fit=none.") from None
 
 
 def _store(subject: Subject, found: Found, path: Path) -> None:

@@ -148,7 +148,7 @@ class Fusion(Question):
         found = self._members(
             subject, network, paths_of(network)[:-1], _for_model(model, test), _for_model(model, train)
         )
-        return found.ensemble_error()
+        return found.error()
 
 
 def _network(model: Model) -> Classifier:
