@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from cardinet.blocks.convolution import convolution
 from cardinet.blocks.residual_unit import ConvFactory, Layer, ResidualUnit, Surroundings
 
 
@@ -15,14 +16,14 @@ class Branch(nn.Module):
 
     def __init__(self, reduce: Layer, middle: Layer, expand: Layer | None) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(reduce.w_in, reduce.w_out, reduce.kernel, reduce.stride, bias=False)
+        self.conv1 = convolution(reduce.w_in, reduce.w_out, reduce.kernel, reduce.stride, bias=False)
         self.bn1 = nn.BatchNorm2d(reduce.w_out)
-        self.conv2 = nn.Conv2d(
+        self.conv2 = convolution(
             middle.w_in, middle.w_out, middle.kernel, middle.stride, padding=middle.kernel // 2, bias=False
         )
         self.bn2 = nn.BatchNorm2d(middle.w_out)
         self.relu = nn.ReLU(inplace=True)
-        self.conv3 = None if expand is None else nn.Conv2d(expand.w_in, expand.w_out, 1, expand.stride, bias=False)
+        self.conv3 = None if expand is None else convolution(expand.w_in, expand.w_out, 1, expand.stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.relu(self.bn1(self.conv1(x)))
@@ -61,7 +62,7 @@ class ConcatenatedUnit(ResidualUnit):
     def add_layers(self, layers: Sequence[Layer], spatial: ConvFactory, surroundings: Surroundings) -> None:
         last = layers[-1]
         self.branches = Concatenated(branches(layers, _cardinality(spatial), expand=False))
-        self.conv3 = nn.Conv2d(last.w_in, last.w_out, 1, last.stride, bias=False)
+        self.conv3 = convolution(last.w_in, last.w_out, 1, last.stride, bias=False)
         self.bn3 = nn.BatchNorm2d(last.w_out)
 
     def branch(self, x: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch.nn.functional import relu
 
 from cardinet.base.errors import RequestError
 from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
+from cardinet.blocks.convolution import convolution
 from cardinet.blocks.merge import Add
 
 EPS = 2e-5
@@ -62,7 +63,7 @@ class FusedLines:
 
 def _convolve(line: nn.Sequential, i: int, kernel: int, w_in: int, w_out: int, stride: int) -> nn.Sequential:
     """The line with its i-th convolution and BN."""
-    line.add_module(f"conv{i}", nn.Conv2d(w_in, w_out, kernel, stride, padding=kernel // 2, bias=False))
+    line.add_module(f"conv{i}", convolution(w_in, w_out, kernel, stride, padding=kernel // 2, bias=False))
     line.add_module(f"bn{i}", nn.BatchNorm2d(w_out))
     return line
 

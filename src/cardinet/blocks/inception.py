@@ -11,6 +11,7 @@ from torch.nn.functional import relu
 
 from cardinet.blocks.branches import Concatenated
 from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
+from cardinet.blocks.convolution import convolution
 from cardinet.blocks.merge import Add
 
 
@@ -41,7 +42,7 @@ class ConvNormReLU(Piece):
         super().__init__()
         self.w_out, self.stride = width, stride
         margin = (kernel[0] // 2, kernel[1] // 2) if padding == "same" else (0, 0)
-        self.conv = nn.Conv2d(w_in, width, kernel, stride, padding=margin, bias=not norm)
+        self.conv = convolution(w_in, width, kernel, stride, padding=margin, bias=not norm)
         self.bn = nn.BatchNorm2d(width, eps=1e-3) if norm else nn.Identity()
         self.relu = nn.ReLU(inplace=True)
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
+from cardinet.blocks.convolution import convolution
 
 Gate = Callable[[int], nn.Module]
 
@@ -43,16 +44,12 @@ class TrainingBlock(Block):
     def add_layers(self, w_in: int, w_out: int, stride: int, cardinality: int) -> None:
         self.conv3x3 = nn.Conv2d(w_in, w_out, 3, stride, padding=1, groups=cardinality, bias=False)
         self.bn3x3 = nn.BatchNorm2d(w_out)
-        self.stride = stride
-        self.conv1x1 = nn.Conv2d(w_in, w_out, 1, groups=cardinality, bias=False)
+        self.conv1x1 = convolution(w_in, w_out, 1, stride, groups=cardinality, bias=False)
         self.bn1x1 = nn.BatchNorm2d(w_out)
         self.bn = nn.BatchNorm2d(w_out) if stride == 1 and w_in == w_out else None
 
     def linear(self, x: Tensor) -> Tensor:
-        # The pixels are taken before the 1x1: torch 2.14 with oneDNN writes beyond its memory in the backward pass of a
-        # strided 1x1 of 3 to 8 channels in channels_last.
-        small = x[:, :, :: self.stride, :: self.stride]
-        y: Tensor = self.bn3x3(self.conv3x3(x)) + self.bn1x1(self.conv1x1(small))
+        y: Tensor = self.bn3x3(self.conv3x3(x)) + self.bn1x1(self.conv1x1(x))
         return y if self.bn is None else y + self.bn(x)
 
 

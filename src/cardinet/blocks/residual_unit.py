@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from cardinet.blocks.convolution import convolution
+
 ConvFactory = Callable[[int, int, int, int, bool], nn.Module]
 """A function that makes a spatial convolution from (w_in, w_out, kernel, stride, bias)."""
 
@@ -46,7 +48,7 @@ def conv(layer: Layer, spatial: ConvFactory) -> nn.Module:
     """The convolution of a layer, with padding that keeps the size at stride 1."""
     if layer.spatial:
         return spatial(layer.w_in, layer.w_out, layer.kernel, layer.stride, layer.bias)
-    return nn.Conv2d(layer.w_in, layer.w_out, layer.kernel, layer.stride, padding=layer.kernel // 2, bias=layer.bias)
+    return convolution(layer.w_in, layer.w_out, layer.kernel, layer.stride, padding=layer.kernel // 2, bias=layer.bias)
 
 
 class Chain(nn.Module):

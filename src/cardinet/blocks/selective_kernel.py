@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from cardinet.blocks.convolution import convolution
+
 
 class SelectiveKernel(nn.Module):
     """The weighted sum of several paths (conv, BN, ReLU); the weights are a softmax over the paths per channel.
@@ -27,7 +29,10 @@ class SelectiveKernel(nn.Module):
         least: int,
     ) -> None:
         super().__init__()
-        convs = [nn.Conv2d(w_in, w_out, k, stride, d * (k // 2), d, cardinality, bias) for k, d in kernels]
+        convs = [
+            convolution(w_in, w_out, k, stride, padding=d * (k // 2), dilation=d, groups=cardinality, bias=bias)
+            for k, d in kernels
+        ]
         self.paths = nn.ModuleList(nn.Sequential(c, nn.BatchNorm2d(w_out), nn.ReLU(inplace=True)) for c in convs)
         inner = max(w_out // reduction, least)
         self.avgpool = nn.AdaptiveAvgPool2d(1)

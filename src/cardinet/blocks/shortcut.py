@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cardinet.blocks.convolution import convolution
+
 
 class ZeroPad(nn.Module):
     """Shortcut A where the shape changes: every `stride`-th pixel (or the mean), then zero channels up to w_out.
@@ -45,7 +47,7 @@ def projection(w_in: int, w_out: int, stride: int, project: str) -> nn.Sequentia
             nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False) if stride > 1 else nn.Identity()
         )
         stride = 1
-    layers.append(nn.Conv2d(w_in, w_out, kernel, stride, padding=kernel // 2, bias=False))
+    layers.append(convolution(w_in, w_out, kernel, stride, padding=kernel // 2, bias=False))
     if project.endswith("bn"):
         layers.append(nn.BatchNorm2d(w_out))
     return nn.Sequential(*layers)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
 from cardinet.blocks.carry import Scaled
+from cardinet.blocks.convolution import convolution
 from cardinet.blocks.deeply_fused import FusedBlock
 from cardinet.blocks.fractalnet import FractalBlock
 from cardinet.blocks.merge import Add, Drawn, Weighted
@@ -33,14 +34,10 @@ from cardinet.rewrite.packing import block_diagonal
 
 @dataclass(frozen=True)
 class Branch:
-    """Layers in a row, times a factor: at most one convolution, BN, identities.
-
-    `stride`: None for that of the layers.
-    """
+    """Layers in a row, times a factor: at most one convolution, BN, identities."""
 
     layers: Sequence[nn.Module]
     factor: float = 1.0
-    stride: int | None = None
 
 
 class NotLinear(Exception):
@@ -105,7 +102,7 @@ def one_convolution(branches: Sequence[Branch]) -> nn.Conv2d:
         if conv.padding != middle:
             raise NotLinear("the padding of a convolution is not half of its kernel")
     w_in = convs[0].in_channels
-    strides = {branch.stride or _stride(branch) for branch in branches}
+    strides = {_stride(branch) for branch in branches}
     if len(strides) > 1:
         raise NotLinear(f"its branches have the strides {sorted(strides)}")
     groups = gcd(*(conv.groups for conv in convs))
@@ -121,7 +118,7 @@ def one_convolution(branches: Sequence[Branch]) -> nn.Conv2d:
         weight[:, :, inner, inner] += branch.factor * kernel
         bias += branch.factor * shift
     with torch.device("meta"):
-        conv = nn.Conv2d(w_in, w_out, side, strides.pop(), padding=side // 2, groups=groups)
+        conv = convolution(w_in, w_out, side, strides.pop(), padding=side // 2, groups=groups)
     layout = torch.contiguous_format if like.is_contiguous() else torch.channels_last
     conv.weight = nn.Parameter(weight.to(like.dtype).contiguous(memory_format=layout))
     conv.bias = nn.Parameter(bias.to(like.dtype))
@@ -147,17 +144,21 @@ def _kernel(branch: Branch, channels: int, groups: int, device: torch.device) ->
             scale, shift = affine(layer)
             weight, bias = weight * scale[:, None, None, None], bias * scale + shift
         elif not isinstance(layer, nn.Identity):
-            raise NotLinear(f"a branch has {_LAYER_NAMES.get(type(layer), type(layer).__name__)}")
+            raise NotLinear(f"a branch has {_name(layer)}")
     return weight, bias
 
 
-_LAYER_NAMES: dict[type, str] = {nn.ReLU: "a ReLU", nn.Conv2d: "a second convolution", nn.AvgPool2d: "an average pool"}
+_LAYER_NAMES = ((nn.ReLU, "a ReLU"), (nn.Conv2d, "a second convolution"), (nn.AvgPool2d, "an average pool"))
+
+
+def _name(layer: nn.Module) -> str:
+    return next((name for kind, name in _LAYER_NAMES if isinstance(layer, kind)), type(layer).__name__)
 
 
 def _branches(block: nn.Module) -> list[Branch]:
     """The branches that a block sums. Raises NotLinear if the block does anything else."""
     if isinstance(block, TrainingBlock):
-        found = [Branch([block.conv3x3, block.bn3x3]), Branch([block.conv1x1, block.bn1x1], stride=block.stride)]
+        found = [Branch([block.conv3x3, block.bn3x3]), Branch([block.conv1x1, block.bn1x1])]
         return found if block.bn is None else [*found, Branch([block.bn])]
     if isinstance(block, FusedBlock):
         return _branches_of_block(block)

@@ -116,7 +116,7 @@ def _regroup(network: nn.Module, name: str, groups: int) -> None:
     assert isinstance(old, nn.Conv2d)
     change = block_diagonal if groups < old.groups else diagonal
     with torch.device("meta"):
-        new = nn.Conv2d(
+        new = type(old)(
             old.in_channels,
             old.out_channels,
             (old.kernel_size[0], old.kernel_size[1]),
