@@ -1,10 +1,11 @@
 """Cardinet: the workbench for residual networks.
 
-`create(id, num_classes=...)` builds a named network, `count(id)` counts it; `load(file)` gives the classifier in a
-model file, whose `predict` takes pictures, and `save(model, file)` writes it; `evaluate(model, data)` measures it
-exactly and `export(model, file)` writes it for another runtime. `load_weights` and `save_weights` exchange parameters
-with other programs. `with no_bounds():` builds and tries what is larger than the bounds. What goes wrong is a
-`RequestError` or a `WorkError`, both `CardinetError`. Importing this package imports nothing heavy.
+`create(id, num_classes=...)` builds a named network, `count(id)` counts it; `train(network, data)` trains one as the
+command does. `load(file)` gives the classifier in a model file, whose `predict` takes pictures, and `save(model, file)`
+writes it; `evaluate(model, data)` measures it exactly and `export(model, file)` writes it for another runtime.
+`load_weights` and `save_weights` exchange parameters with other programs. `with no_bounds():` builds and tries what is
+larger than the bounds. What goes wrong is a `RequestError` or a `WorkError`, both `CardinetError`. Importing this
+package imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
     from cardinet.evaluate.job import evaluate_model as evaluate
     from cardinet.export.job import export_file as export
     from cardinet.measure.counts import Counts
+    from cardinet.python.train import train
     from cardinet.runs.model_file import Model
     from cardinet.weights.match import Match
 else:
-    from cardinet import evaluate, export
+    from cardinet import evaluate, export, train
 
 __all__ = [
     "CardinetError",
@@ -44,11 +46,13 @@ __all__ = [
     "no_bounds",
     "save",
     "save_weights",
+    "train",
 ]
 
 _CALLED = {
     "cardinet.evaluate": ("cardinet.evaluate.job", "evaluate_model"),
     "cardinet.export": ("cardinet.export.job", "export_file"),
+    "cardinet.train": ("cardinet.python.train", "train"),
 }
 
 

@@ -65,6 +65,19 @@ def test_a_terminal_is_not_written_to_faster_than_one_can_read(clock: Clock, mon
     assert 5 <= terminal.getvalue().count("\r") <= 11
 
 
+def test_a_notebook(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
+    monkeypatch.setattr(sys, "stderr", notebook)
+    monkeypatch.setenv("COLUMNS", "80")
+    show_steps(screen := Screen(), clock, count=3, seconds=0.5)
+    screen.close()
+    written = notebook.getvalue()
+    assert "\x1b" not in written
+    assert written.count("\r" + " " * 79 + "\r") == 4
+    assert written.endswith("\r")
+    assert "step 3/1,000" in written
+
+
 def test_no_terminal(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", written := io.StringIO())
     screen = Screen()

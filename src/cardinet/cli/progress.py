@@ -16,10 +16,14 @@ PLAIN_SECONDS = 5.0
 
 
 class Line:
-    """A line at the bottom of a terminal that is overwritten; without a terminal an occasional plain line."""
+    """A line at the bottom of a terminal or of a notebook's cell that is overwritten; else an occasional plain line.
+
+    A notebook knows no sequence that erases a line, so it gets spaces.
+    """
 
     def __init__(self) -> None:
-        self.live = sys.stderr.isatty()
+        self.notebook = type(sys.stderr).__module__.startswith("ipykernel")
+        self.live = self.notebook or sys.stderr.isatty()
         self.blocks = _has_blocks(sys.stderr.encoding)
         self.written = time.monotonic() - (LIVE_SECONDS if self.live else 0.0)
         self.open = False
@@ -36,14 +40,18 @@ class Line:
         width = shutil.get_terminal_size((100, 24)).columns - 1
         room = min(24, width - len(text) - 2)
         drawn = f"{bar(done, total, room, blocks=self.blocks)}  {text}" if room >= 8 else text
-        draw("\r\x1b[2K" + visible(drawn)[:width])
+        draw(self._erased(width) + visible(drawn)[:width])
         self.open = True
 
     def clear(self) -> None:
         """Remove the line, so that a sentence can be printed."""
         if self.open:
-            draw("\r\x1b[2K")
+            draw(self._erased(shutil.get_terminal_size((100, 24)).columns - 1))
             self.open = False
+
+    def _erased(self, width: int) -> str:
+        """What erases the line that is there."""
+        return f"\r{' ' * width}\r" if self.notebook else "\r\x1b[2K"
 
 
 def bar(done: int, total: int, width: int, *, blocks: bool = True) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardinet.base.whole_numbers import without_exponent
 from cardinet.cli.options import Json, NoBounds, OnBadImage, Set
 from cardinet.cli.talk import duration, in_short, print_json, say, show
 
@@ -55,17 +54,18 @@ def train(
 ) -> None:
     """Train a network. Without arguments it trains a small ResNeXt on the embedded digits."""
     started = time.monotonic()
-    flags = {
-        "data.source": data,
-        "training.length": None if epochs is None else f"{without_exponent(epochs)} epochs",
-        "machine.device": device,
-        "machine.seed": seed,
-        "training.batch_size": batch_size,
-        "optimizer.lr": lr,
-        "machine.workers": workers,
-        "data.on_bad_image": on_bad_image,
-    }
-    given = {key: value for key, value in flags.items() if value is not None}
+    from cardinet.train.plain_options import as_settings
+
+    given = as_settings(
+        data=data,
+        epochs=epochs,
+        device=device,
+        seed=seed,
+        batch_size=batch_size,
+        lr=lr,
+        workers=workers,
+        on_bad_image=on_bad_image,
+    )
     if resume is not None:
         given.pop("data.source", None)
         others = [network, recipe, out, weights, *given.values(), *(settings or [])]
@@ -139,25 +139,22 @@ def _announce(resolved: Resolved) -> None:
 
 def _finish(folder: RunFolder, as_json: bool, started: float) -> None:
     """Write the report and print the result."""
-    from cardinet.report.run_report import write_report
-    from cardinet.runs.results import final_results
+    from cardinet.report.finished_run import finished
 
-    report = write_report(folder)
-    record, found = folder.record(), final_results(folder.evaluation)
-    results = found.figures()
+    run = finished(folder)
     if as_json:
         print_json(
-            {"run": str(folder.path), "network": record.network, "model": str(folder.model), "report": str(report)}
-            | {"step": found.step, "results": results, "seconds": round(time.monotonic() - started, 2)}
+            {"run": str(run.folder), "network": run.network, "model": str(run.model_file), "report": str(run.report)}
+            | {"step": run.step, "results": run.results, "seconds": round(time.monotonic() - started, 2)}
         )
         return
-    for name, figures in results.items():
+    for name, figures in run.results.items():
         show(
             f"{name} error {100 * figures['error']:.2f} %: {figures['wrong']:,} of {figures['count']:,} pictures "
             "wrong, each counted once"
         )
-    show(f"model  {folder.model}")
-    show(f"report {report}")
+    show(f"model  {run.model_file}")
+    show(f"report {run.report}")
     say(f"Done in {duration(time.monotonic() - started)}.")
 
 

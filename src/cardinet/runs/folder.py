@@ -51,6 +51,7 @@ class RunRecord(Document):
     """run.toml: the complete, resolved description of a run. Together with the data it determines every bit of the run.
 
     `draws` is the version of the augmentations' draws (`data.draws.DRAWS_VERSION`); the first runs do not state it.
+    `callbacks` are the methods of a program, by class, which a resume needs again.
     """
 
     created: str
@@ -73,6 +74,7 @@ class RunRecord(Document):
     notes: tuple[str, ...] = ()
     rewrites: tuple[dict[str, Any], ...] = ()
     draws: Count = 1
+    callbacks: tuple[str, ...] = ()
     versions: dict[str, str]
     hardware: dict[str, str]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
@@ -17,6 +18,7 @@ from cardinet.runs.environment import keep_freed_memory
 from cardinet.runs.folder import RunFolder, RunRecord, new_run, publish
 from cardinet.runs.metrics import Metrics
 from cardinet.runs.run_pictures import open_pictures
+from cardinet.train.callbacks import require_same
 from cardinet.train.describe_data import make_data_sheet
 from cardinet.train.estimate import meta_network, require_step
 from cardinet.train.finish import finish
@@ -24,6 +26,7 @@ from cardinet.train.initial_weights import initial_network
 from cardinet.train.interrupt import Interrupt, Interrupted
 from cardinet.train.listener import Listener
 from cardinet.train.loop import Loop
+from cardinet.train.methods import Method
 from cardinet.train.missing_files import folder_gone, keep_model, keep_rest
 from cardinet.train.record import make_record, other_hardware, task_of
 from cardinet.train.request import Resolved
@@ -41,7 +44,7 @@ def start(resolved: Resolved, listener: Listener) -> RunFolder:
     built, sentences = initial_network(task, resolved.weights)
     for sentence in sentences:
         listener.said(sentence)
-    subject = trainee(task, built, done=len(task.recipe.network.steps()))
+    subject = trainee(task, built, len(task.recipe.network.steps()), resolved.callbacks)
     data = Path(task.source.text.rpartition(":")[2]).name.split(".")[0] or "data"
     out = resolved.request.out
     with new_run(out, f"{task.recipe.network.id}-{data}") as (making, target):
@@ -55,8 +58,10 @@ def start(resolved: Resolved, listener: Listener) -> RunFolder:
     return folder
 
 
-def resume(path: Path, listener: Listener, data: str | None = None) -> RunFolder:
+def resume(path: Path, listener: Listener, data: str | None = None, callbacks: Sequence[Method] = ()) -> RunFolder:
     """Continue a run from its last checkpoint, bit for bit. `data` is the new place of its pictures, if they moved.
+
+    `callbacks` are the methods of the program that began it, if it has any.
 
     run.toml then records the new place. A finished run stays as it is, whatever has changed since. Raises RequestError
     or WorkError, with all findings at once, if versions, device, precision or data differ from those of the run.
@@ -75,6 +80,7 @@ def resume(path: Path, listener: Listener, data: str | None = None) -> RunFolder
             model = quote(str(folder.model))
             listener.said(f"{path} is finished ({record.steps} steps). To train on: --weights {model}.")
             return folder
+        require_same(record.callbacks, callbacks)
         task = task_of(moved, folder)
         batch, side = task.clock.batch_size, task.preprocessing.crop
         require_step(meta_network(task), task.recipe, side, batch, task.device, task.precision)
@@ -83,7 +89,7 @@ def resume(path: Path, listener: Listener, data: str | None = None) -> RunFolder
         for sentence in other_hardware(record):
             listener.said(sentence)
         prepare_machine(task)
-        subject = trainee(task, build(task.spec, init=task.recipe.network.init))
+        subject = trainee(task, build(task.spec, init=task.recipe.network.init), callbacks=callbacks)
         tensors, progress, metrics_bytes = read_state(folder.last)
         if progress.step > task.clock.length:
             raise WorkError(f"{folder.last} is damaged: it is of step {progress.step:,} of {task.clock.length:,}.")

@@ -14,6 +14,7 @@ from cardinet.rewrite.steps import steps_from_document
 from cardinet.runs.environment import EXACT, device_of, hardware, precision_of, require_one_process, versions
 from cardinet.runs.folder import RunFolder, RunRecord
 from cardinet.runs.run_pictures import open_pictures
+from cardinet.train.callbacks import names_of
 from cardinet.train.clock import make_clock
 from cardinet.train.recipe import make_recipe
 from cardinet.train.request import Resolved
@@ -45,6 +46,7 @@ def make_record(resolved: Resolved) -> RunRecord:
         notes=resolved.notes,
         rewrites=tuple(step.to_document() for step in task.rewrites),
         draws=DRAWS_VERSION,
+        callbacks=names_of(resolved.callbacks),
         versions=versions(),
         hardware=hardware(task.device),
     )

@@ -19,11 +19,13 @@ from cardinet.data.findings import Finding
 from cardinet.data.source import Source, open_source, settings_for
 from cardinet.measure.memory import Memory
 from cardinet.runs.environment import device_of, require_one_process
+from cardinet.train.callbacks import check_callbacks
 from cardinet.train.draft import Draft
 from cardinet.train.fitting import check, fit, picture_kind
 from cardinet.train.initial_weights import with_network, with_weights
 from cardinet.train.input_preprocessing import check_size
 from cardinet.train.listener import Listener
+from cardinet.train.methods import Method
 from cardinet.train.recipe import (
     NetworkSettings,
     PreprocessingSettings,
@@ -45,7 +47,7 @@ Opener = Callable[[str, DataSettings], Source]
 class Request:
     """A request for a training run. `settings` are (key, value) pairs, by dotted path or short name.
 
-    `assignments` are further settings as text, KEY=VALUE.
+    `assignments` are further settings as text, KEY=VALUE. `callbacks` are methods of the program that asks.
     """
 
     network: str | None = None
@@ -55,6 +57,7 @@ class Request:
     weights: str | None = None
     out: Path | None = None
     command: str = ""
+    callbacks: tuple[Method, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,10 @@ class Resolved:
     skipped: tuple[str, ...]
     notes: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def callbacks(self) -> tuple[Method, ...]:
+        return self.request.callbacks
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,8 @@ def resolve(request: Request, listener: Listener, opener: Opener = open_source) 
     if left_out:
         found = check(recipe, source, found.draft)
     task, notes = fit(recipe, source, found, asked=named_augmentations(stated.delta.get("augmentation", {})))
+    check_callbacks(request.callbacks, tuple(recipe.methods), found.draft.network, task.conditions)
+    notes += [note for callback in request.callbacks for note in callback.notes()]
     return Resolved(
         request,
         task,

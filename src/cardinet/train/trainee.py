@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -10,7 +10,8 @@ import torch
 
 from cardinet.blocks.classifier import Classifier
 from cardinet.rewrite.steps import apply
-from cardinet.train.methods import Hooks
+from cardinet.train.callbacks import names_of
+from cardinet.train.methods import Hooks, Method
 from cardinet.train.task import Task
 from cardinet.train.training_step import make_optimizer
 
@@ -35,11 +36,15 @@ class Trainee:
         return {name: value for hooks in self.hooks.values() for name, value in hooks.figures().items()}
 
 
-def trainee(task: Task, built: Classifier, done: int = 0) -> Trainee:
-    """The trainee of a task: its network after the task's rewrites. `built` already has the first `done` of them."""
+def trainee(task: Task, built: Classifier, done: int = 0, callbacks: Sequence[Method] = ()) -> Trainee:
+    """The trainee of a task: its network after the task's rewrites. `built` already has the first `done` of them.
+
+    `callbacks` are further methods, which act after those of the recipe.
+    """
     methods, conditions = task.recipe.methods, task.conditions
     network = cast(Classifier, apply(built, task.rewrites[done:])).to(task.device)
     apart = [group for method in methods.values() for group in method.groups(network)]
     optimizer = make_optimizer(network, task.recipe.optimizer, apart)
-    hooks = {name: method.hooks(network, optimizer, conditions) for name, method in methods.items()}
+    every = {**methods, **dict(zip(names_of(callbacks), callbacks, strict=True))}
+    hooks = {name: method.hooks(network, optimizer, conditions) for name, method in every.items()}
     return Trainee(network, optimizer, hooks)

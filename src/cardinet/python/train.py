@@ -1,0 +1,97 @@
+"""`cardinet.train(...)`: the command `cardinet train` for programs and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cardinet.base.errors import RequestError
+
+if TYPE_CHECKING:
+    from cardinet.report.finished_run import FinishedRun
+    from cardinet.train.listener import Listener
+    from cardinet.train.methods import Method
+
+
+def train(
+    network: str | None = None,
+    data: str | Path | None = None,
+    *,
+    recipe: str | Path | None = None,
+    out: str | Path | None = None,
+    weights: str | Path | None = None,
+    resume: str | Path | None = None,
+    callbacks: Sequence[Method] = (),
+    listener: Listener | None = None,
+    settings: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> FinishedRun:
+    """Train a network on pictures, or continue a run, as `cardinet train` does; return the finished run.
+
+    Without arguments it trains a small ResNeXt on the embedded digits. `options` are the short options of the command
+    (`epochs`, `lr`, `batch_size`, `seed`, `device`, `workers`, `on_bad_image`) and settings by their last word
+    (`optimizer="AdamW(lr=1e-3)"`, `cardinality=8`); `settings` are settings by their whole key
+    (`{"training.clip": 1.0}`). `cardinet settings` lists all.
+
+    `resume` is a run folder that is continued bit for bit; beside it only `data`, the new place of its pictures,
+    `callbacks` and `listener` are allowed. `callbacks` are methods of your own, instances of a subclass of
+    `cardinet.train.methods.Method`: what their hooks see and do is part of the run, and what their `state` gives is
+    saved. Such a run is resumed with the same callbacks. `listener` gets the events of the run; by default they are
+    drawn on stderr, as by the command, also in a notebook.
+
+    Raises RequestError with all faults of the request before any work, WorkError if the work fails, and
+    `cardinet.train.interrupt.Interrupted` if the user stops it; what was saved can be resumed.
+    """
+    from cardinet.report.finished_run import finished
+    from cardinet.train import job
+    from cardinet.train.plain_options import SETS, as_settings
+    from cardinet.train.request import Request, resolve
+
+    plain = {**options, "data": None if data is None else str(data)}
+    with _shown(listener) as shown:
+        if resume is not None:
+            others = {"network": network, "recipe": recipe, "out": out, "weights": weights, "settings": settings}
+            _require_alone({**others, **options})
+            moved = None if data is None else str(data)
+            return finished(job.resume(Path(resume), shown, moved, callbacks))
+        given = as_settings(**{name: value for name, value in plain.items() if name in SETS})
+        given |= {name: value for name, value in options.items() if name not in SETS}
+        request = Request(
+            network=network,
+            recipe="quick" if recipe is None else str(recipe),
+            settings=(*given.items(), *(settings or {}).items()),
+            weights=None if weights is None else str(weights),
+            out=None if out is None else Path(out),
+            command="cardinet.train(...)",
+            callbacks=tuple(callbacks),
+        )
+        resolved = resolve(request, shown)
+        for note in resolved.notes:
+            shown.said(note)
+        return finished(job.start(resolved, shown))
+
+
+def _require_alone(others: Mapping[str, Any]) -> None:
+    """Raise RequestError if something else is asked of a run that is continued."""
+    if given := [name for name, value in others.items() if value is not None]:
+        raise RequestError(
+            f"resume continues the same run to its end; remove {', '.join(given)}. To train on with other settings, "
+            "start a new run from its weights: weights=..."
+        )
+
+
+@contextmanager
+def _shown(listener: Listener | None) -> Iterator[Listener]:
+    """The listener of a run: the given one, or one that draws on stderr."""
+    if listener is not None:
+        yield listener
+        return
+    from cardinet.cli.progress import Screen
+
+    screen = Screen()
+    try:
+        yield screen
+    finally:
+        screen.close()
