@@ -19,7 +19,7 @@ CALLED = {
     "warmup_from": "warmup_lr warmup_factor warmup_bias_lr lr_warmup_decay",
     "final": "lrf min_lr eta_min lr_min",
     "drops": "milestones lr_steps decay_epochs decay_milestones",
-    "factor": "gamma lr_gamma decay_rate lr_mult",
+    "factor": "lr_gamma decay_rate lr_mult",
     "schedule": "scheduler lr_scheduler sched lr_scheduler_type lr_policy cos_lr",
     "optimizer": "optim opt algorithm",
     "length": "max_steps max_iter max_iters iterations num_steps total_steps",
@@ -40,6 +40,7 @@ CALLED = {
     "in_channels": "in_chans in_chs input_channels",
     "cardinality": "groups",
     "base_width": "width_per_group",
+    "class_weights": "class_weight pos_weight",
     "depths": "layers num_layers num_blocks blocks",
 }
 """Our name of a setting, and the names that other programs give it."""
@@ -66,14 +67,14 @@ INSTEAD = {
     "aa auto_augment autoaugment randaugment ra trivial_augment augmix augment": "augmentations are written "
     'as in --set "augmentation=PadCrop(pad=4), Flip"',
     "reprob random_erase random_erasing erasing cutout": "this version erases no parts of pictures",
-    "class_weights class_weight sampler oversample": "every picture counts the same in this version",
+    "sampler oversample balanced": "weigh the classes with --set class_weights=balanced",
     "early_stopping patience early_stop": "a run goes to its end, and the best weights on validation are kept",
     "pretrained weights checkpoint finetune": "start from trained weights with --weights WEIGHTS",
     "freeze frozen_stages freeze_at freeze_backbone": "all parameters are trained in this version",
     "compile torchcompile torch_compile": "this version does not compile networks",
     "ddp distributed gpus devices world_size nproc_per_node": "this version trains in one process on one device",
-    "loss criterion loss_fn bce_loss": "name it by objective, as in "
-    '--set "objective=CrossEntropy(label_smoothing=0.1)"',
+    "loss criterion loss_fn bce_loss": "name it by objective (CrossEntropy, BinaryCrossEntropy or "
+    'Focal), as in --set "objective=CrossEntropy(label_smoothing=0.1)"',
     "output_dir out_dir save_dir output logdir out": "name the run's folder with --out DIR",
     "resume resume_from_checkpoint auto_resume": "go on with a run by --resume DIR",
     "channels_last memory_format": "pictures are always in channels_last",

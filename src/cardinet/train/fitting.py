@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -23,6 +24,7 @@ from cardinet.train.clock import Clock, make_clock
 from cardinet.train.draft import Draft, check_rewritten, draft
 from cardinet.train.estimate import require_step
 from cardinet.train.input_preprocessing import check_size, choose_preprocessing, choose_size
+from cardinet.train.objectives import Objective
 from cardinet.train.recipe import Recipe
 from cardinet.train.task import Task, conditions_of
 
@@ -59,13 +61,16 @@ def check(recipe: Recipe, source: Source, given: Draft | None = None) -> Fit:
     """Choose the network, device, precision and steps. `given` is the network if there is a draft already.
 
     Raises RequestError with everything that does not fit, all at once: the recipe, the network and its size, the
-    classes, the device, the precision, the schedule. Then it raises one for a step that needs too much memory.
+    classes, the objective, the device, the precision, the schedule. Then it raises one for a step that needs too much
+    memory.
     """
     findings = Findings()
     with findings:
         _check_kind(recipe, source)
     with findings:
         check_size(recipe.preprocessing, source)
+    with findings:
+        _fitted(recipe.objective, source)
     name, size, device, precision, times = "", 0, "cpu", "float32", None
     train = len(source.splits["train"])
     batch_size = min(recipe.training.batch_size, train)
@@ -117,12 +122,20 @@ def fit(recipe: Recipe, source: Source, found: Fit, asked: Collection[str] = ())
     }
     if any(part.acts for name, part in recipe.augmentation.items() if name not in kept):
         notes.append("No mirror images: they would change what these pictures mean.")
-    recipe = recipe.model_copy(update={"augmentation": kept})
+    objective = _fitted(recipe.objective, source)
+    recipe = recipe.model_copy(update={"augmentation": kept, "objective": objective})
+    notes += objective.notes()
     notes += [note for method in recipe.methods.values() for note in method.notes()]
     recipe = recipe.but("network", id=found.network).but("data", source=source.text)
     rewrites = (*recipe.network.steps(), *(step for method in recipe.methods.values() for step in method.rewrites()))
     spec = found.draft.spec
     return Task(recipe, found.clock, spec, source, preprocessing, found.device, found.precision, rewrites), notes
+
+
+def _fitted(objective: Objective, source: Source) -> Objective:
+    """The objective for the training pictures of a source. Raises RequestError if its settings do not fit."""
+    counts = np.bincount(source.splits["train"].labels, minlength=len(source.classes))
+    return objective.fitted(source.classes, counts.tolist())
 
 
 def _check_step(name: str, found: Draft, size: int, batch_size: int, parts: int) -> None:

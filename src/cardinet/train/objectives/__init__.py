@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from cardinet.base.recipe_parts import RecipePart
 
@@ -11,10 +12,42 @@ if TYPE_CHECKING:
 
 
 class Objective(RecipePart):
-    """A loss of logits and labels."""
+    """A loss of logits and labels.
+
+    An objective whose loss needs one class for each picture sets `PROBABILITIES` to False. Methods that mix pictures
+    are then refused.
+    """
+
+    PROBABILITIES: ClassVar[bool] = True
+
+    def fitted(self, classes: Sequence[str], counts: Sequence[int]) -> Self:
+        """The objective with its open settings chosen for these classes and their numbers of training pictures.
+
+        A run records the result. Raises RequestError if the settings do not fit.
+        """
+        return self
+
+    def notes(self) -> Sequence[str]:
+        """Sentences on the fitted objective for the user and the report."""
+        return ()
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The mean over a batch, a scalar. `logits` (B, classes) in float32; `labels` int64 (B,), or (B, classes) in
         float32: the probability of each class.
         """
         raise NotImplementedError
+
+
+def probabilities(labels: Tensor, logits: Tensor) -> Tensor:
+    """Labels as the probability of each class, (B, classes), in the precision of the logits."""
+    from torch.nn import functional as F
+
+    return (F.one_hot(labels, logits.shape[1]) if labels.ndim == 1 else labels).to(logits.dtype)
+
+
+def smoothed(labels: Tensor, share: float) -> Tensor:
+    """Probabilities (B, classes) with a share of each label spread evenly over all classes.
+
+    It is linear: pictures may be mixed before or after it, with the same result.
+    """
+    return (1 - share) * labels + share / labels.shape[1]
