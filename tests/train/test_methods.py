@@ -36,6 +36,8 @@ RUNS: dict[str, dict[str, Any]] = {
     "Pruning": {"methods.Pruning.keep_macs": 0.9, "compactor_momentum": 0.9, "lr": 0.2, "lasso": 0.3},
     "WeightAverage": {"methods": "WeightAverage(decay=0.9)"},
     "FixedDepth": {"methods": "FixedDepth(units=2)", "merge": 'StochasticDepth(rule="uniform")'},
+    "Mixup": {"methods": "Mixup(probability=0.7)"},
+    "CutMix": {"methods": "CutMix(probability=0.7)"},
     "SharedEnsemble": {"methods": "SharedEnsemble()", "network.id": "fusenet_fuse3_26", "stem.width": None},
 }
 """A short run with each method. A setting that is None is left out."""

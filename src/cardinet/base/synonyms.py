@@ -56,7 +56,8 @@ INSTEAD = {
     '--set "merge=StochasticDepth(last=0.5)"',
     "drop_path drop_path_rate stochastic_depth stochastic_depth_prob": "whole units are dropped by merge, as in "
     '--set "merge=StochasticDepth(last=0.5)"',
-    "mixup mixup_alpha cutmix cutmix_alpha": "this version mixes no pictures",
+    "mixup mixup_alpha cutmix cutmix_alpha mixup_prob mixup_switch_prob cutmix_prob": "mix pictures with "
+    '--set "methods=Mixup(alpha=0.2), CutMix(alpha=1.0)"',
     "hflip fliplr horizontal_flip random_flip random_horizontal_flip": "give the probability of a mirror image, as in "
     "--set augmentation.Flip.probability=0.5",
     "random_resized_crop rrc train_crops": "give the share of the area, as in "

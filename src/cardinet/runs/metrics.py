@@ -18,7 +18,10 @@ Rate = Annotated[float, Field(ge=0)]
 
 
 class TrainRow(Document, extra="allow"):
-    """A window of steps. `error` and `waiting` (for data) are shares."""
+    """A window of steps. `error` and `waiting` (for data) are shares.
+
+    In `error` a mixed picture is of the class with the largest share.
+    """
 
     kind: Literal["train"]
     step: Count

@@ -89,7 +89,7 @@ def check(recipe: Recipe, source: Source, given: Draft | None = None) -> Fit:
         times = make_clock(recipe.training, train)
         recipe.schedule.check(times)
     if given is not None and times is not None:
-        facts = conditions_of(recipe, times, size)
+        facts = conditions_of(recipe, source, times, size)
         for method in recipe.methods.values():
             with findings:
                 method.check(given.network, facts)
@@ -125,11 +125,12 @@ def fit(recipe: Recipe, source: Source, found: Fit, asked: Collection[str] = ())
     objective = _fitted(recipe.objective, source)
     recipe = recipe.model_copy(update={"augmentation": kept, "objective": objective})
     notes += objective.notes()
-    notes += [note for method in recipe.methods.values() for note in method.notes()]
     recipe = recipe.but("network", id=found.network).but("data", source=source.text)
     rewrites = (*recipe.network.steps(), *(step for method in recipe.methods.values() for step in method.rewrites()))
     spec = found.draft.spec
-    return Task(recipe, found.clock, spec, source, preprocessing, found.device, found.precision, rewrites), notes
+    task = Task(recipe, found.clock, spec, source, preprocessing, found.device, found.precision, rewrites)
+    notes += [note for method in recipe.methods.values() for note in method.notes(task.conditions)]
+    return task, notes
 
 
 def _fitted(objective: Objective, source: Source) -> Objective:

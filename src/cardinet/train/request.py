@@ -117,7 +117,7 @@ def resolve(request: Request, listener: Listener, opener: Opener = open_source) 
         found = check(recipe, source, found.draft)
     task, notes = fit(recipe, source, found, asked=named_augmentations(stated.delta.get("augmentation", {})))
     check_callbacks(request.callbacks, tuple(recipe.methods), found.draft.network, task.conditions)
-    notes += [note for callback in request.callbacks for note in callback.notes()]
+    notes += [note for callback in request.callbacks for note in callback.notes(task.conditions)]
     return Resolved(
         request,
         task,

@@ -41,7 +41,7 @@ class Task:
     @property
     def conditions(self) -> Conditions:
         """The conditions of the run for its methods."""
-        return conditions_of(self.recipe, self.clock, self.preprocessing.crop)
+        return conditions_of(self.recipe, self.source, self.clock, self.preprocessing.crop)
 
     def learning_rate(self, step: int) -> float:
         """The rate of the step after `step` done ones."""
@@ -58,6 +58,14 @@ class Task:
         return self.judge == "validation" and all(method.SELECTS for method in self.recipe.methods.values())
 
 
-def conditions_of(recipe: Recipe, clock: Clock, side: int) -> Conditions:
+def conditions_of(recipe: Recipe, source: Source, clock: Clock, side: int) -> Conditions:
     """The conditions for the methods of a recipe, in a run whose input has sides of `side` pixels."""
-    return Conditions(clock, side, recipe.optimizer, recipe.machine.seed, tuple(recipe.methods.values()))
+    return Conditions(
+        clock=clock,
+        side=side,
+        source=source,
+        optimizer=recipe.optimizer,
+        objective=recipe.objective,
+        seed=recipe.machine.seed,
+        methods=tuple(recipe.methods.values()),
+    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from cardinet.base.recipe_parts import RecipePart
 from cardinet.train.clock import Clock
+from cardinet.train.objectives import Objective
 from cardinet.train.optimizers import Optimizer
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from cardinet.blocks.classifier import Classifier
     from cardinet.data.batches import Batch
+    from cardinet.data.source import Source
     from cardinet.rewrite.steps import Step
 
 
@@ -32,7 +34,9 @@ class Conditions:
 
     clock: Clock
     side: int
+    source: Source
     optimizer: Optimizer
+    objective: Objective
     seed: int
     methods: tuple[Method, ...] = ()
 
@@ -102,7 +106,7 @@ class Method(RecipePart):
         """Groups of parameters that the optimizer treats differently, in torch's form, each with its "weight_decay"."""
         return ()
 
-    def notes(self) -> Sequence[str]:
+    def notes(self, conditions: Conditions) -> Sequence[str]:
         """Sentences on the method for the user and the report."""
         return ()
 

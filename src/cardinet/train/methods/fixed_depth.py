@@ -44,7 +44,7 @@ class FixedDepth(Method):
                 f"methods.FixedDepth.units = {self.units}: the network has {len(found)} such units; give at most that."
             )
 
-    def notes(self) -> Sequence[str]:
+    def notes(self, conditions: Conditions) -> Sequence[str]:
         return (f"Each mini-batch trains exactly {self.units} units, drawn anew (FixedDepth).",)
 
     def hooks(self, network: Classifier, optimizer: torch.optim.Optimizer, conditions: Conditions) -> Hooks:

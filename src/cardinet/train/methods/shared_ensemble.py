@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cardinet.base.errors import RequestError
 from cardinet.train.methods import Conditions, Hooks, Method
+from cardinet.train.objectives.cross_entropy import CrossEntropy
 
 if TYPE_CHECKING:
     import torch
@@ -40,11 +41,15 @@ class SharedEnsemble(Method):
     SELECTS = False  # the errors of the log are not those of the ensemble
 
     def check(self, network: Classifier, conditions: Conditions) -> None:
+        if not isinstance(conditions.objective, CrossEntropy) or conditions.objective.class_weights is not None:
+            raise RequestError(
+                "SharedEnsemble trains with the plain cross-entropy; remove the objective and its class_weights."
+            )
         if others := [type(method).__name__ for method in conditions.methods if method is not self]:
             raise RequestError(f"SharedEnsemble cannot be combined with {others[0]}, which changes the fused network.")
         base_paths(network, without_deepest=self.without_deepest)
 
-    def notes(self) -> Sequence[str]:
+    def notes(self, conditions: Conditions) -> Sequence[str]:
         return (
             "The base networks are trained jointly; logged errors are those of the fused network (SharedEnsemble).",
         )

@@ -31,7 +31,7 @@ class WeightAverage(Method):
 
     REPLACES: ClassVar[bool] = True
 
-    def notes(self) -> Sequence[str]:
+    def notes(self, conditions: Conditions) -> Sequence[str]:
         return ("Evaluations and the model file use the average of the weights over the steps (WeightAverage).",)
 
     def hooks(self, network: Classifier, optimizer: torch.optim.Optimizer, conditions: Conditions) -> Hooks:
