@@ -63,6 +63,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, digits_run: Path) -> Path:
     bomb_png(root / "huge" / "red" / "bomb.png")
     class_folder(root / "text")
     (root / "text" / "red" / "notes.jpg").write_text("hello")
+    rows = ["red/0.png,red", "red/0.png,blue", "red/1.png,", "red/2.png,red", "red/2.png,red", "red/gone.png,red"]
+    (root / "two" / "bad.csv").write_text("\n".join(["file,label", *rows, ""]))
     (root / "empty").mkdir()
     (root / "file").write_text("x")
     picture(root / "red.png")

@@ -183,6 +183,28 @@ WRONG: list[tuple[str, int, list[str]]] = [
     ("train --data huge", 1, ["red/bomb.png: over-large: 30000x30000", "--on-bad-image skip"]),
     ("train --data text", 1, ["red/notes.jpg: wrongly-typed", "--on-bad-image skip"]),
     ("train --data imagenet:", 2, ["write imagenet:PATH"]),
+    ("train --data csv:", 2, ["write csv:FILE"]),
+    ("train --data csv:two", 2, ["two is a folder; give a CSV file: csv:two/labels.csv"]),
+    ("train --data csv:notes.jpg", 1, ["notes.jpg has no rows below its header"]),
+    (
+        "train --data csv:two/bad.csv",
+        1,
+        [
+            "no-label: line 4 (red/1.png): ",
+            "missing-file: line 7 (red/gone.png): ",
+            "two-labels: line 3 (red/0.png is blue, and red in line 2): ",
+            "duplicate-row: line 6 (red/2.png, as line 5): ",
+            'only one class, "red"',
+        ],
+    ),
+    (
+        "train --data csv:two/bad.csv --set label_column=lable --lr 0",
+        2,
+        ["lr = 0", "no column data.label_column = 'lable' (nearest: label)"],
+    ),
+    ("eval model.safetensors --data two --set root=x", 2, ["data.root is for csv:FILE; two does not read it"]),
+    ("predict model.safetensors csv:two/bad.csv", 2, ["missing-file: line 7 (red/gone.png): "]),
+    ("predict model.safetensors red.png --set limit=3", 2, ["only the settings pixel_limit, picture_column, root"]),
     ("train --data foo:bar", 2, ['no kind of source "foo"']),
     # Training: folders and weights
     ("train --out two", 2, ["two exists; give --out a folder that does not"]),

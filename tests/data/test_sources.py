@@ -78,6 +78,9 @@ def test_hold_out_divides_each_class_alike() -> None:
         ("parquet:", "PATH"),
         ("parquet:/nowhere", "/nowhere"),
         ("imagenet:/nowhere", "/nowhere"),
+        ("csv:", "write csv:FILE"),
+        ("csv", "needs a file; write csv:FILE"),
+        ("csv:/nowhere.csv", "There is no file"),
         ("imagenet", "imagenet:PATH"),
         ("webdataset:x-{0..3}.tar", "stream"),
         ("hf:cifar10", "stream"),
@@ -91,11 +94,16 @@ def test_a_wrong_source_is_a_wrong_request(text: str, words: str) -> None:
 
 def test_every_kind_has_its_function() -> None:
     import importlib
+    import inspect
 
-    assert len(KINDS) == 11
+    assert len(KINDS) == 12
     for row in KINDS.values():
         module, function = row.place.split(":")
-        assert callable(getattr(importlib.import_module(f"cardinet.data.kinds.{module}"), function))
+        found = getattr(importlib.import_module(f"cardinet.data.kinds.{module}"), function)
+        assert set(row.reads) == {
+            p.name for p in inspect.signature(found).parameters.values() if p.kind == p.KEYWORD_ONLY
+        }
+        assert set(row.reads) <= set(DataSettings.model_fields)
 
 
 def small_folder(root: Path, make_picture: MakePicture, channels: int = 3, size: tuple[int, int] = (20, 12)) -> Path:

@@ -11,7 +11,7 @@ from cardinet.cli.talk import print_json, say, show
 
 
 def check_data(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder, parquet:PATH, imagenet:PATH, digits, ...")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder, csv:FILE, parquet:PATH, digits, ...")],
     settings: Set = None,
     workers: Workers = 2,
     as_json: Json = False,

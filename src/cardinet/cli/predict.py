@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or model file.")],
     pictures: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE|FOLDER ...", help="Picture files, folders, or patterns in quotes.")
+        list[Path],
+        typer.Argument(metavar="IMAGE|FOLDER ...", help="Picture files, folders, csv:FILE, or patterns in quotes."),
     ],
     top: Annotated[int, typer.Option("--top", min=1, metavar="K", help="The number of classes to name.")] = 5,
     out: Annotated[

@@ -22,7 +22,9 @@ def train(
     network: Annotated[str | None, typer.Argument(metavar="[NETWORK]", help="A name from `cardinet list`.")] = None,
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="SOURCE", help="The pictures: digits, a folder, parquet:PATH, cifar10, ..."),
+        typer.Option(
+            "--data", metavar="SOURCE", help="The pictures: digits, a folder, csv:FILE, parquet:PATH, cifar10, ..."
+        ),
     ] = None,
     recipe: Annotated[
         str | None,

@@ -84,7 +84,7 @@ def check(
     unknown kind or a missing path, WorkError only if a source cannot be read at all.
     """
     start = time.monotonic()
-    listing = list_source(text)
+    listing = list_source(text, settings)
     parts = divided(listing, settings)
     pictures = [
         _Picture(split, index, part.names, part.encoded)

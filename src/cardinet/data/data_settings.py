@@ -23,6 +23,18 @@ class DataSettings(Settings):
     source: str = "digits"
     """Where the pictures come from: digits, a folder of class folders, KIND:PATH or a named set."""
 
+    picture_column: str | None = None
+    """The column of a table that names the pictures; none: the one column with a usual name, such as file or image."""
+
+    label_column: str | None = None
+    """The column of a table that holds the labels; none: the one column with a usual name, such as label or class."""
+
+    split_column: str | None = None
+    """The column of a table that says train, validation or test; none: a column called split, if there is one."""
+
+    root: str | None = None
+    """The folder of a table's pictures, seen from the table's own folder; none: the table's folder."""
+
     limit: int | None = Field(default=None, gt=0)
     """The most pictures of each split, chosen by seed; none: all."""
 

@@ -1,4 +1,4 @@
-"""Pictures that a caller gives: a path, a folder, a pattern, bytes, a Pillow picture, an array or a tensor."""
+"""Pictures that a caller gives: a path, a folder, a pattern, a table, bytes, a Pillow picture, an array or a tensor."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from PIL import Image
 from cardinet.base.errors import CardinetError, Findings, RequestError
 from cardinet.data.decode import PictureError, decode, load_picture
 from cardinet.data.kinds.class_folders import files_below
+from cardinet.data.kinds.csv_files import pictures_in_csv
 from cardinet.data.modes import note_opened
 from cardinet.data.picture_formats import EXTENSIONS
 
@@ -50,21 +51,24 @@ class PictureInput:
 
 
 def is_single(pictures: Pictures) -> bool:
-    """Whether this is one picture. Several are a list, a folder, a pattern or an array of four dimensions."""
+    """Whether this is one picture. Several are a list, a folder, a pattern, a table or an array of four dimensions."""
     if isinstance(pictures, str | Path):
-        return not os.path.isdir(pictures) and not is_pattern(pictures)
+        return not (os.path.isdir(pictures) or is_pattern(pictures) or _table(pictures))
     if _is_encoded(pictures) or isinstance(pictures, Image.Image):
         return True
     ndim: int = getattr(pictures, "ndim", 4)
     return ndim < 4
 
 
-def picture_inputs(pictures: Pictures) -> list[PictureInput]:
+def picture_inputs(
+    pictures: Pictures, *, picture_column: str | None = None, root: str | None = None
+) -> list[PictureInput]:
     """The pictures one by one. Those of a folder or a pattern are sorted by name, as in an evaluation.
 
-    Paths, folders and patterns (`*`, `?`, `[...]`, `**`) are text or Path. Bytes are an encoded picture, and so is the
-    rest of an open file. An array is (H, W) or (H, W, C), a tensor (C, H, W), with 1, 3 or 4 channels, of uint8 or
-    floating-point numbers from 0 to 1; one more first dimension means several pictures. Raises RequestError with every
+    Paths, folders, patterns (`*`, `?`, `[...]`, `**`) and tables (csv:FILE) are text or Path. Bytes are an encoded
+    picture, and so is the rest of an open file. An array is (H, W) or (H, W, C), a tensor (C, H, W), with 1, 3 or 4
+    channels, of uint8 or floating-point numbers from 0 to 1; one more first dimension means several pictures.
+    `picture_column` and `root` say how tables are read, as in the settings of the data. Raises RequestError with every
     missing file and every value that cannot be a picture.
     """
     findings = Findings()
@@ -72,7 +76,9 @@ def picture_inputs(pictures: Pictures) -> list[PictureInput]:
     for one in _each(pictures):
         with findings:
             if isinstance(one, str | Path):
-                found += [PictureInput(str(path), path) for path in _paths(one)]
+                table = _table(one)
+                paths = pictures_in_csv(table, picture_column, root) if table else _paths(one)
+                found += [PictureInput(str(path), path) for path in paths]
             else:
                 found += [
                     PictureInput(f"picture {len(found) + i}", content) for i, content in enumerate(_contents(one), 1)
@@ -101,6 +107,12 @@ def _is_encoded(one: Any) -> bool:
 def is_pattern(path: str | Path) -> bool:
     """Whether this has signs of a pattern, and is not the name of a file or folder."""
     return bool(_PATTERN & set(str(path))) and not os.path.lexists(path)
+
+
+def _table(path: str | Path) -> str:
+    """The file that `csv:FILE` names; empty for anything else."""
+    prefix, _, file = str(path).partition("csv:")
+    return "" if prefix or os.path.lexists(path) else file
 
 
 def _paths(path: str | Path) -> Iterator[Path]:

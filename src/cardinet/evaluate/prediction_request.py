@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from cardinet.data.picture_inputs import Pictures
 
 
+READ = ("pixel_limit", "picture_column", "root")
+"""The settings of a prediction: the largest picture, and how a table (csv:FILE) is read."""
+
+
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """A model, the pictures to classify, and the largest allowed number of pixels of a picture."""
@@ -37,32 +41,34 @@ def resolve(
     device: str = "cpu",
     compare: bool = True,
 ) -> Prepared:
-    """The model and the pictures, opened; `words` are settings as a user writes them ("pixel_limit=1000"), `out` a
-    table of the answers. Raises RequestError or WorkError with everything that is wrong.
+    """The model and the pictures, opened; `words` are settings (`READ`) as a user writes them, `out` a table of the
+    answers. Raises RequestError or WorkError with everything that is wrong.
     """
-    limit = DataSettings().pixel_limit
+    read = DataSettings()
     found: list[PictureInput] = []
 
     def check_settings() -> None:
-        nonlocal limit
-        limit = _pixel_limit(words)
+        nonlocal read
+        read = _settings(words)
 
     def check_places(parts: OpenedSoFar) -> None:
         findings = Findings()
         with findings:
-            found.extend(picture_inputs(pictures))
+            found.extend(picture_inputs(pictures, picture_column=read.picture_column, root=read.root))
         with findings:
             if out is not None:
                 check_table(out)
         findings.raise_if_any()
 
     asked = AskedModel(model=model, device=device, compare=compare)
-    return Prepared(opened(asked, check=check_settings, check_all=check_places), found, limit)
+    return Prepared(opened(asked, check=check_settings, check_all=check_places), found, read.pixel_limit)
 
 
-def _pixel_limit(words: Sequence[str]) -> int:
-    """The setting pixel_limit, the only one of a prediction. Raises RequestError for any other."""
+def _settings(words: Sequence[str]) -> DataSettings:
+    """The settings of a prediction. Raises RequestError for any other."""
     asked = parse_group(words, "data")
-    if others := [key for key in asked if key != "pixel_limit"]:
-        raise RequestError(f"--set {', '.join(others)}: predict has only the setting pixel_limit; omit the others.")
-    return validate(DataSettings, asked).pixel_limit
+    if others := [key for key in asked if key not in READ]:
+        raise RequestError(
+            f"--set {', '.join(others)}: predict has only the settings {', '.join(READ)}; omit the others."
+        )
+    return validate(DataSettings, asked)

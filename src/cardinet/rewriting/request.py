@@ -11,6 +11,7 @@ from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.base.output_paths import check_model_name, check_new_file
 from cardinet.base.settings import parse_assignments
 from cardinet.data.kinds import list_source
+from cardinet.data.source import settings_for
 from cardinet.evaluate.opening import AskedModel, AskedPictures, Opened, OpenedSoFar, opened
 from cardinet.rewrite.steps import Step, try_steps
 from cardinet.rewriting.kinds import KINDS, SEED
@@ -175,14 +176,14 @@ def resolve(request: Request) -> Prepared:
 
 def _check_training(request: Request) -> None:
     """Raise RequestError with what is wrong in the training of a pruning, as far as it is known without a model."""
-    findings = Findings()
+    findings, delta = Findings(), dict[str, Any]()
     with findings:
         delta, errors = overrides(parse_assignments(list(request.training.words)).items())
         findings.errors += errors
         check_alone(delta)
     with findings:
         if request.data is not None:
-            list_source(request.data)
+            list_source(request.data, settings_for(request.data, delta.get("data", {}), "data."))
     findings.raise_if_any()
 
 

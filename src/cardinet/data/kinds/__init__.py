@@ -8,62 +8,99 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cardinet.base.errors import RequestError, nearest
+from cardinet.base.errors import Findings, RequestError, nearest
+from cardinet.data.data_settings import DataSettings
 from cardinet.data.findings import Finding
 from cardinet.data.source_listing import Listing
 
 
 @dataclass(frozen=True)
 class Row:
-    """A kind: the function that lists it, as text "module:function", and whether its name is followed by a path.
+    """A kind: the function that lists it, as text "module:function", and what follows its name and a colon.
 
-    It is text because a kind imports what it alone needs.
+    It is text because a kind imports what it alone needs. Without `follows` the name is the whole source. `reads` names
+    the settings of the data that the function takes as keyword arguments.
     """
 
     place: str
-    path: bool = False
+    follows: str = ""
+    reads: tuple[str, ...] = ()
 
 
 KINDS = {
     "digits": Row("digits:list_digits"),
-    "imagenet": Row("imagenet:list_imagenet", path=True),
-    "tiny-imagenet": Row("tiny_imagenet:list_tiny_imagenet", path=True),
-    "parquet": Row("parquet:list_parquet", path=True),
+    "imagenet": Row("imagenet:list_imagenet", "PATH"),
+    "tiny-imagenet": Row("tiny_imagenet:list_tiny_imagenet", "PATH"),
+    "parquet": Row("parquet:list_parquet", "PATH"),
+    "csv": Row(
+        "csv_files:list_csv",
+        "FILE",
+        ("picture_column", "label_column", "split_column", "root", "on_bad_image"),
+    ),
     "cifar10": Row("named_sets:list_named"),
     "cifar100": Row("named_sets:list_named"),
     "mnist": Row("named_sets:list_named"),
     "fashion-mnist": Row("named_sets:list_named"),
     "svhn": Row("named_sets:list_named"),
-    "webdataset": Row("streams:refuse", path=True),
-    "hf": Row("streams:refuse", path=True),
+    "webdataset": Row("streams:refuse", "PATH"),
+    "hf": Row("streams:refuse", "PATH"),
 }
 """By the word before the colon, or the whole text."""
 
-WITH_PATH = tuple(kind for kind, row in KINDS.items() if row.path)
+FOLDER = Row("class_folders:list_folder")
+"""A path without a kind."""
+
+OF_SOME_KINDS = ("picture_column", "label_column", "split_column", "root")
+"""The settings that only some kinds read."""
 
 
-def list_source(text: str) -> Listing:
+def list_source(text: str, settings: DataSettings | None = None) -> Listing:
     """The listing of a source, without decoding a picture.
 
-    Raises RequestError for an unknown kind (with the nearest ones) and for a path that does not exist, WorkError if the
-    source cannot be read at all. Faults inside the source stand in `Listing.problems`.
+    Raises RequestError for an unknown kind (with the nearest ones), for a path that does not exist and for a setting
+    that the kind does not read, WorkError if the source cannot be read at all. Faults inside the source stand in
+    `Listing.problems`.
     """
+    settings = settings or DataSettings()
+    row, rest = _kind_of(text)
+    findings = Findings()
+    with findings:
+        _check_read(text, row, settings)
+    with findings:
+        listing = _function(row.place)(rest, **{name: getattr(settings, name) for name in row.reads})
+    findings.raise_if_any()
+    beside = text in KINDS and Path(text).is_dir()
+    return _beside_a_folder(listing, text) if beside else listing
+
+
+def _kind_of(text: str) -> tuple[Row, str]:
+    """The kind of a source, and the text that its function takes. Raises RequestError."""
     word, colon, rest = text.partition(":")
-    if word in KINDS and bool(colon) == (word in WITH_PATH):
+    row = KINDS.get(word)
+    if row is not None and bool(colon) == bool(row.follows):
         if colon and not rest:
-            raise RequestError(f'The source "{text}" names no path; write {word}:PATH.')
-        listing = _function(KINDS[word].place)(rest if colon else word)
-        return listing if colon or not Path(word).is_dir() else _beside_a_folder(listing, word)
-    if word in WITH_PATH and not Path(text).exists():
-        raise RequestError(f'The source "{text}" needs a path; write {word}:PATH.')
+            raise RequestError(f'The source "{text}" names no {row.follows.lower()}; write {word}:{row.follows}.')
+        return row, rest if colon else word
+    if row is not None and row.follows and not Path(text).exists():
+        raise RequestError(f'The source "{text}" needs a {row.follows.lower()}; write {word}:{row.follows}.')
     if Path(text).expanduser().exists():
-        return _function("class_folders:list_folder")(text)
-    known = [f"{kind}:PATH" if kind in WITH_PATH else kind for kind in KINDS]
+        return FOLDER, text
+    known = [f"{kind}:{row.follows}" if row.follows else kind for kind, row in KINDS.items()]
     if colon:
         raise RequestError(f'There is no kind of source "{word}" ({nearest(word, KINDS)}).')
     raise RequestError(
         f'The source "{text}" is neither a folder that exists nor a named source ({_hint(text, known)}).'
     )
+
+
+def _check_read(text: str, row: Row, settings: DataSettings) -> None:
+    """Raise RequestError with every setting that this kind does not read."""
+    unread = [name for name in OF_SOME_KINDS if name not in row.reads and getattr(settings, name) is not None]
+    readers = {name: [f"{kind}:{row.follows}" for kind, row in KINDS.items() if name in row.reads] for name in unread}
+    if unread:
+        raise RequestError(
+            *(f"data.{name} is for {' and '.join(readers[name])}; {text} does not read it." for name in unread)
+        )
 
 
 def _beside_a_folder(listing: Listing, word: str) -> Listing:
@@ -77,7 +114,7 @@ def absolute(text: str) -> str:
     word, colon, rest = text.partition(":")
     if word in KINDS and not (colon and rest):
         return text
-    prefix, path = (f"{word}:", rest) if colon and word in WITH_PATH else ("", text)
+    prefix, path = (f"{word}:", rest) if colon and word in KINDS else ("", text)
     return prefix + os.path.abspath(os.path.expanduser(path))
 
 
@@ -86,7 +123,7 @@ def _hint(text: str, known: list[str]) -> str:
     return "known: " + ", ".join(known) if looks_like_path else nearest(text, known)
 
 
-def _function(place: str) -> Callable[[str], Listing]:
+def _function(place: str) -> Callable[..., Listing]:
     module, name = place.split(":")
-    function: Callable[[str], Listing] = getattr(importlib.import_module(f"cardinet.data.kinds.{module}"), name)
+    function: Callable[..., Listing] = getattr(importlib.import_module(f"cardinet.data.kinds.{module}"), name)
     return function

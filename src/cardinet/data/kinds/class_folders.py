@@ -12,6 +12,7 @@ import numpy as np
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.findings import Finding
+from cardinet.data.kinds.class_problems import count_problems
 from cardinet.data.kinds.split_names import split_of
 from cardinet.data.picture_formats import EXTENSIONS, KINDS, system_kind, system_sentence, unread_sentences
 from cardinet.data.source_listing import Listing, Paths, SplitPictures, fingerprint
@@ -239,16 +240,4 @@ def _class_problems(split: str, found: Scan, classes: tuple[str, ...]) -> list[F
         elif not pictures:
             detail = "the class folder holds no pictures, so the class is not measured"
             problems.append(Finding(str(found.folder / name), split, "empty-class", detail, bad=False))
-    return problems
-
-
-def count_problems(source: str, classes: tuple[str, ...], parts: dict[str, SplitPictures]) -> list[Finding]:
-    """One class only, or a split without pictures."""
-    problems = []
-    if len(classes) < 2:
-        only = f'only one class, "{classes[0]}"' if classes else "no class"
-        problems.append(Finding(source, "train", "one-class", f"{only}; a classifier needs two or more", bad=True))
-    for split, part in parts.items():
-        if not len(part):
-            problems.append(Finding(source, split, "no-pictures", f"the {split} split holds no pictures", bad=True))
     return problems

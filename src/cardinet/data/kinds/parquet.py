@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.arrow import RowNames, read_pictures
 from cardinet.data.findings import Finding
-from cardinet.data.kinds.class_folders import count_problems
+from cardinet.data.kinds.class_problems import class_problems, count_problems
 from cardinet.data.kinds.parquet_labels import FileLabels, in_common, read_labels, read_schema
 from cardinet.data.kinds.split_names import beginning, split_of, split_of_file
 from cardinet.data.source_listing import Listing, SplitPictures, fingerprint
@@ -106,25 +105,6 @@ def picture_column(file: Path) -> str:
     if not (has_bytes or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
         raise WorkError(f"{file}: the column {picture} is {kind}, not pictures (a struct with bytes).")
     return picture
-
-
-def class_problems(split: str, part: SplitPictures, classes: tuple[str, ...], unknown: Sequence[str]) -> list[Finding]:
-    """Findings on classes that the train files lack, labels outside the classes, and classes without a picture."""
-    labels = part.labels
-    if unknown:
-        some = ", ".join(unknown[:5]) + (f", ... ({len(unknown):,})" if len(unknown) > 5 else "")
-        detail = f"the train files do not have the classes {some}, so they cannot be learnt"
-        return [Finding(f"the {split} files", split, "unknown-class", detail, bad=True)]
-    wrong = np.flatnonzero((labels < 0) | (labels >= len(classes)))
-    if len(wrong):
-        detail = f"{len(wrong)} rows have a label outside 0 to {len(classes) - 1}, the first one {labels[wrong[0]]}"
-        return [Finding(part.names[int(wrong[0])], split, "wrong-label", detail, bad=True)]
-    empty = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
-    if not len(empty) or not len(labels):
-        return []
-    some = ", ".join(classes[i] for i in empty[:5]) + (f", ... ({len(empty):,})" if len(empty) > 5 else "")
-    result = "cannot be learnt" if split == "train" else "are not measured"
-    return [Finding(f"the {split} files", split, "empty-class", f"no picture of {some}; they {result}", bad=False)]
 
 
 def _unlabelled(split: str, read: Sequence[FileLabels]) -> bool:
