@@ -3,9 +3,9 @@
 `create(id, num_classes=...)` builds a named network, `count(id)` counts it; `train(network, data)` trains one as the
 command does. `load(file)` gives the classifier in a model file, whose `predict` takes pictures, and `save(model, file)`
 writes it; `evaluate(model, data)` measures it exactly and `export(model, file)` writes it for another runtime.
-`load_weights` and `save_weights` exchange parameters with other programs. `with no_bounds():` builds and tries what is
-larger than the bounds. What goes wrong is a `RequestError` or a `WorkError`, both `CardinetError`. Importing this
-package imports nothing heavy.
+`source` makes a data set of a program one of its sources. `load_weights` and `save_weights` exchange parameters with
+other programs. `with no_bounds():` builds and tries what is larger than the bounds. What goes wrong is a `RequestError`
+or a `WorkError`, both `CardinetError`. Importing this package imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from cardinet.base.version import __version__
 if TYPE_CHECKING:
     from cardinet.blocks.classifier import Classifier
     from cardinet.blocks.features import FeatureNetwork
+    from cardinet.data.kinds.datasets import Given
     from cardinet.evaluate.job import evaluate_model as evaluate
     from cardinet.export.job import export_file as export
     from cardinet.measure.counts import Counts
@@ -46,6 +47,7 @@ __all__ = [
     "no_bounds",
     "save",
     "save_weights",
+    "source",
     "train",
 ]
 
@@ -159,6 +161,19 @@ def save_weights(network: Classifier, path: str | Path, names: str = "cardinet")
     from cardinet.weights.save import save_weights
 
     save_weights(network, path, names)
+
+
+def source(data: Given, classes: Collection[str] | None = None) -> str:
+    """A `torch.utils.data.Dataset` of (picture, label) as the text of a source, wherever this program takes `data`.
+
+    Such places take the data set itself too; `classes` names the labels of one without the attribute `classes`.
+    Pictures are Pillow pictures, arrays (H, W, C) or tensors (C, H, W) of uint8 (or floating-point from 0 to 1), labels
+    whole numbers. A mapping of data sets by split ("train", "test") keeps its splits. Its fingerprint covers the number
+    of items, all labels, the classes and the pixels of 256 pictures of each split. Raises RequestError or WorkError.
+    """
+    from cardinet.data.kinds.datasets import source_text
+
+    return source_text(data, classes)
 
 
 def count(network: str | Any, input_size: int | None = None, **delta: Any) -> Counts:

@@ -45,6 +45,11 @@ class Samples:
     white_is_zero: bool = False
 
 
+def is_grey(image: Image.Image) -> bool:
+    """Whether a picture has no colours, by its mode."""
+    return image.mode in ("1", "L", "LA") or image.mode.startswith("I")
+
+
 def note_samples(image: Image.Image) -> None:
     """Note how the values of an opened, not yet decoded picture are stored, for modes with more than 8 bits.
 

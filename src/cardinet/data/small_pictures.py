@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from cardinet.data.decode import PictureError, load_picture, to_mode
+from cardinet.data.modes import is_grey
 from cardinet.data.source_listing import Encoded
 
 SIDE = 64
@@ -73,7 +74,7 @@ def _common_size(encoded: Mapping[str, Encoded], counts: Mapping[str, int], pixe
 def _upright(data: bytes, pixel_limit: int) -> tuple[Image.Image, bool]:
     """A picture in mode L or RGB and whether it is grey. Raises PictureError."""
     image = load_picture(data, pixel_limit)
-    grey = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
+    grey = is_grey(image)
     return to_mode(image, 1 if grey else 3), grey
 
 

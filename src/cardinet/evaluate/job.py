@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from cardinet.data.kinds.datasets import source_text
 from cardinet.data.source import Source
 from cardinet.evaluate.answers import answer_table
 from cardinet.evaluate.classification import Evaluation, evaluate
@@ -16,6 +17,9 @@ from cardinet.measure.available_memory import require_confusion
 from cardinet.runs.memory_checks import require_batch
 from cardinet.runs.model_file import Model
 from cardinet.runs.prediction import BATCH_SIZE
+
+if TYPE_CHECKING:
+    from cardinet.data.kinds.datasets import Given
 
 
 def measure(request: Request, opened: Opened, progress: Callable[[int, int], None] | None = None) -> Evaluation:
@@ -57,7 +61,7 @@ def document(request: Request, opened: Opened, result: Evaluation) -> dict[str, 
 
 def evaluate_model(
     model: Model | str | Path,
-    data: Source | str | Path,
+    data: Source | Given,
     *,
     split: str | None = None,
     size: int | None = None,
@@ -70,14 +74,15 @@ def evaluate_model(
 ) -> Evaluation:
     """Evaluate a model, or the model in a run folder or model file, on `data`.
 
-    `data` is an opened source or its text ("flowers/", "parquet:PATH", "digits"). `pictures.open_pictures` chooses the
+    `data` is an opened source, its text ("flowers/", "parquet:PATH", "digits") or a data set of (picture, label)
+    (`data.kinds.datasets.source_text`). `pictures.open_pictures` chooses the
     pictures of a text, and `settings` say how they are read (limit=30, on_bad_image="skip"). The default `split` is the
     test split, else the nearest one. `size` is another side of the input. `EvaluationSettings`
     explains the rest. It runs on the model's device. Raises RequestError or WorkError with all faults.
     """
     request = Request(
         model=model,
-        data=data if isinstance(data, Source) else str(data),
+        data=data if isinstance(data, Source) else source_text(data),
         words=as_words(settings),
         split=split,
         size=size,

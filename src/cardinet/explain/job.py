@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cardinet.base.errors import RequestError
+from cardinet.data.kinds.datasets import source_text
 from cardinet.data.source import Source
 from cardinet.evaluate.opening import as_words
 from cardinet.explain.answer import Answer
@@ -15,6 +15,9 @@ from cardinet.explain.question import Progress
 from cardinet.explain.request import Asked, Request, resolve
 from cardinet.runs.model_file import Model
 from cardinet.runs.prediction import BATCH_SIZE
+
+if TYPE_CHECKING:
+    from cardinet.data.kinds.datasets import Given
 
 
 def answer(asked: Asked, progress: Progress | None = None) -> Answer:
@@ -38,7 +41,7 @@ def document(asked: Asked, found: Answer) -> dict[str, Any]:
 def explain_model(
     question: str,
     model: Model | str | Path,
-    data: Source | str | Path | Sequence[str | Path] | None = None,
+    data: Source | Given | Sequence[str | Path] | None = None,
     *,
     split: str | None = None,
     weights: str | Path | None = None,
@@ -49,9 +52,9 @@ def explain_model(
 ) -> Answer:
     """Ask a question about a model, or the model in a run folder or model file, or a network by its name.
 
-    `data` is a source, or several paths of pictures without classes if the question takes them (`Question.LOOSE`).
-    `weights` are those of a network that is named. `settings` are those of the question (`cardinet explain QUESTION`
-    lists them). Raises RequestError or WorkError with all faults.
+    `data` is a source, also a data set of (picture, label), or several paths of pictures without classes if the
+    question takes them (`Question.LOOSE`). `weights` are those of a network that is named. `settings` are those of the
+    question (`cardinet explain QUESTION` lists them). Raises RequestError or WorkError with all faults.
     """
     request = Request(
         question=question,
@@ -67,11 +70,9 @@ def explain_model(
     return answer(resolve(request))
 
 
-def _texts(data: Source | str | Path | Sequence[str | Path] | None) -> Source | str | tuple[str, ...] | None:
+def _texts(data: Source | Given | Sequence[str | Path] | None) -> Source | str | tuple[str, ...] | None:
     if data is None or isinstance(data, Source):
         return data
-    if isinstance(data, str | Path):
-        return str(data)
-    if not isinstance(data, Sequence) or isinstance(data, bytes):
-        raise RequestError(f"{data!r:.80} is no source of pictures; give its text, a path, or paths of pictures.")
-    return tuple(map(str, data))
+    if isinstance(data, Sequence) and not isinstance(data, str | bytes):
+        return tuple(map(str, data))
+    return source_text(data)

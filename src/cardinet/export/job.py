@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,6 +17,7 @@ from cardinet.base.files import publish_files, temporary_folder_beside
 from cardinet.base.output_paths import path_of
 from cardinet.base.version import __version__
 from cardinet.data.data_settings import DataSettings
+from cardinet.data.kinds.datasets import source_text
 from cardinet.data.source import Source
 from cardinet.evaluate.opening import as_words
 from cardinet.export import runner
@@ -29,6 +30,9 @@ from cardinet.export.proof_pictures import Pictures, calibration_pictures, feed,
 from cardinet.export.request import Request, check_request, resolve
 from cardinet.export.result import Export
 from cardinet.runs.model_file import Model
+
+if TYPE_CHECKING:
+    from cardinet.data.kinds.datasets import Given
 
 SECONDS = 3.0
 """The time for measuring the latencies of one batch size."""
@@ -89,13 +93,14 @@ def export_model(
 
 
 def export_file(
-    model: Model | str | Path, path: str | Path, *, data: Source | str | Path | None = None, **how: Any
+    model: Model | str | Path, path: str | Path, *, data: Source | Given | None = None, **how: Any
 ) -> Export:
     """Write a model, or that of a run folder or model file, in the format of the path's suffix.
 
-    The suffixes are .onnx, .xml of OpenVINO and .pt2 of torch.export. `data`, an opened source or its text, has the
-    pictures for the proof. `how` are arguments of `Request`, such as `int8=True`, and settings of the pictures, such as
-    `on_bad_image="skip"`. Raises as `export_model`, and RequestError for another suffix.
+    The suffixes are .onnx, .xml of OpenVINO and .pt2 of torch.export. `data`, an opened source, its text or a data set
+    of (picture, label), has the pictures for the proof. `how` are arguments of `Request`, such as `int8=True`, and
+    settings of the pictures, such as `on_bad_image="skip"`. Raises as `export_model`, and RequestError for another
+    suffix.
     """
     out = path_of(path)
     format = format_of(out)
@@ -106,7 +111,7 @@ def export_file(
         known = ", ".join(field.name for field in fields(Request) if field.name != "out")
         raise RequestError(f'An export has no option "{unknown[0]}"; it has {known}.')
     request = Request(**{"format": format.name if format else None, **how, "out": out})
-    found = resolve(request, model, data if data is None or isinstance(data, Source) else str(data), words)
+    found = resolve(request, model, data if data is None or isinstance(data, Source) else source_text(data), words)
     return export_model(found.model, request, found.source)
 
 

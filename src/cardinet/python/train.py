@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cardinet.base.errors import RequestError
 
 if TYPE_CHECKING:
+    from cardinet.data.kinds.datasets import Given
     from cardinet.report.finished_run import FinishedRun
     from cardinet.train.listener import Listener
     from cardinet.train.methods import Method
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def train(
     network: str | None = None,
-    data: str | Path | None = None,
+    data: Given | None = None,
     *,
     recipe: str | Path | None = None,
     out: str | Path | None = None,
@@ -30,10 +31,11 @@ def train(
 ) -> FinishedRun:
     """Train a network on pictures, or continue a run, as `cardinet train` does; return the finished run.
 
-    Without arguments it trains a small ResNeXt on the embedded digits. `options` are the short options of the command
-    (`epochs`, `lr`, `batch_size`, `seed`, `device`, `workers`, `on_bad_image`) and settings by their last word
-    (`optimizer="AdamW(lr=1e-3)"`, `cardinality=8`); `settings` are settings by their whole key
-    (`{"training.clip": 1.0}`). `cardinet settings` lists all.
+    Without arguments it trains a small ResNeXt on the embedded digits. `data` is the text of a source, a path, a
+    `torch.utils.data.Dataset` of (picture, label), or a mapping of such data sets by split (`cardinet.source` says
+    more). `options` are the short options of the command (`epochs`, `lr`, `batch_size`, `seed`, `device`, `workers`,
+    `on_bad_image`) and settings by their last word (`optimizer="AdamW(lr=1e-3)"`, `cardinality=8`); `settings` are
+    settings by their whole key (`{"training.clip": 1.0}`). `cardinet settings` lists all.
 
     `resume` is a run folder that is continued bit for bit; beside it only `data`, the new place of its pictures,
     `callbacks` and `listener` are allowed. `callbacks` are methods of your own, instances of a subclass of
@@ -44,18 +46,19 @@ def train(
     Raises RequestError with all faults of the request before any work, WorkError if the work fails, and
     `cardinet.train.interrupt.Interrupted` if the user stops it; what was saved can be resumed.
     """
+    from cardinet.data.kinds.datasets import source_text
     from cardinet.report.finished_run import finished
     from cardinet.train import job
     from cardinet.train.plain_options import SETS, as_settings
     from cardinet.train.request import Request, resolve
 
-    plain = {**options, "data": None if data is None else str(data)}
+    source = None if data is None else source_text(data)
+    plain = {**options, "data": source}
     with _shown(listener) as shown:
         if resume is not None:
             others = {"network": network, "recipe": recipe, "out": out, "weights": weights, "settings": settings}
             _require_alone({**others, **options})
-            moved = None if data is None else str(data)
-            return finished(job.resume(Path(resume), shown, moved, callbacks))
+            return finished(job.resume(Path(resume), shown, source, callbacks))
         given = as_settings(**{name: value for name, value in plain.items() if name in SETS})
         given |= {name: value for name, value in options.items() if name not in SETS}
         request = Request(

@@ -42,6 +42,7 @@ KINDS = {
     "mnist": Row("named_sets:list_named"),
     "fashion-mnist": Row("named_sets:list_named"),
     "svhn": Row("named_sets:list_named"),
+    "dataset": Row("datasets:list_dataset", "NAME"),
     "webdataset": Row("streams:refuse", "PATH"),
     "hf": Row("streams:refuse", "PATH"),
 }
@@ -113,6 +114,8 @@ def absolute(text: str) -> str:
     """The source with an absolute path, if it has a path, so that it means the same in any folder."""
     word, colon, rest = text.partition(":")
     if word in KINDS and not (colon and rest):
+        return text
+    if colon and word in KINDS and KINDS[word].follows == "NAME":
         return text
     prefix, path = (f"{word}:", rest) if colon and word in KINDS else ("", text)
     return prefix + os.path.abspath(os.path.expanduser(path))
