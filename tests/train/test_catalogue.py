@@ -66,7 +66,8 @@ def test_keys_and_defaults_of_recipes_can_be_typed(groups: tuple[Group, ...]) ->
         assert setting.path is not None
         place = setting.path.split(".")
         given = [s for s in group.settings if s.default is None]
-        values: dict[str, Any] = {str(s.key): 1 if s.type.startswith("whole") else 0.5 for s in given}
+        some: dict[str, Any] = {"whole": 1, "text": "some"}
+        values: dict[str, Any] = {str(s.key): some.get(s.type.split()[0], 0.5) for s in given}
         if group.role and group.name not in place:  # where the key does not choose the part
             values[group.role] = f"{group.name}()"
         values |= {} if setting.default is None else {setting.key: parse_value(setting.default)}
@@ -89,6 +90,13 @@ def test_keys_and_defaults_of_recipes_can_be_typed(groups: tuple[Group, ...]) ->
         assert read == plain, setting
         tried += 1
     assert tried >= 70
+
+
+def test_none_is_the_default_where_it_is_allowed(groups: tuple[Group, ...]) -> None:
+    """A run.toml leaves out what is none, so that it is read back as the default."""
+    allowed = [s for _, s in of_recipes(groups) if s.type == "none" or s.type.endswith(" or none")]
+    assert len(allowed) >= 8
+    assert {s.default for s in allowed} == {"none"}
 
 
 def test_keys_and_defaults_of_networks_can_be_typed(groups: tuple[Group, ...]) -> None:

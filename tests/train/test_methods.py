@@ -38,14 +38,16 @@ RUNS: dict[str, dict[str, Any]] = {
     "FixedDepth": {"methods": "FixedDepth(units=2)", "merge": 'StochasticDepth(rule="uniform")'},
     "Mixup": {"methods": "Mixup(probability=0.7)"},
     "CutMix": {"methods": "CutMix(probability=0.7)"},
+    "Distillation": {"methods": "Distillation(teacher=TEACHER, temperature=2)"},
     "SharedEnsemble": {"methods": "SharedEnsemble()", "network.id": "fusenet_fuse3_26", "stem.width": None},
 }
-"""A short run with each method. A setting that is None is left out."""
+"""A short run with each method. A setting that is None is left out; TEACHER stands for a model file."""
 
 
-def short(name: str) -> dict[str, Any]:
+def short(name: str, teacher: Path) -> dict[str, Any]:
     """The settings of the short run with a method."""
-    return {key: value for key, value in (SHORT | RUNS[name]).items() if value is not None}
+    wanted = {key: value for key, value in (SHORT | RUNS[name]).items() if value is not None}
+    return {k: v.replace("TEACHER", str(teacher)) if isinstance(v, str) else v for k, v in wanted.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -69,8 +71,8 @@ SLOW = {"SharedEnsemble"}  # a step of it is eight steps
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long if name in SLOW else ()) for name in RUNS])
-def test_a_method_resumes_bit_for_bit(tmp_path: Path, name: str) -> None:
-    settings = short(name)
+def test_a_method_resumes_bit_for_bit(tmp_path: Path, teacher: Path, name: str) -> None:
+    settings = short(name, teacher)
     whole = train(tmp_path / "whole", settings).path
     assert list(resolve(Request(settings=tuple(settings.items())), Listener()).task.recipe.methods) == [name]
     assert differences(crashed_and_resumed(tmp_path / "run", settings), whole) == []

@@ -76,6 +76,8 @@ INSTEAD = {
     "ddp distributed gpus devices world_size nproc_per_node": "this version trains in one process on one device",
     "loss criterion loss_fn bce_loss": "name it by objective (CrossEntropy, BinaryCrossEntropy or "
     'Focal), as in --set "objective=CrossEntropy(label_smoothing=0.1)"',
+    "kd distill distillation distill_model teacher_model kd_alpha kd_temperature": "let a trained model teach with "
+    '--set "methods=Distillation(teacher=MODEL)"',
     "output_dir out_dir save_dir output logdir out": "name the run's folder with --out DIR",
     "resume resume_from_checkpoint auto_resume": "go on with a run by --resume DIR",
     "channels_last memory_format": "pictures are always in channels_last",

@@ -146,8 +146,22 @@ def load_model(path: Path, device: str = "cpu", *, compare: bool = True) -> Mode
 
 def empty_network(path: Path) -> nn.Module:
     """The network of a model file on the meta device, without its tensors. Raises as `load_model`."""
+    return empty_model(path).network
+
+
+def empty_model(path: Path) -> Model:
+    """The classifier of a model file with its network on the meta device, without tensors. Raises as `load_model`."""
     about = _about(path, read_header(path))
-    return structure(path, about.spec, about.rewrites)[0]
+    network, rewrites = structure(path, about.spec, about.rewrites)
+    return Model(
+        network=network,
+        spec=from_document(about.spec),
+        classes=about.classes,
+        preprocessing=about.preprocessing,
+        rewrites=rewrites,
+        training=about.training,
+        version=about.version,
+    )
 
 
 def structure(path: Path, spec: Mapping[str, Any], rewrites: Iterable[Any] = ()) -> tuple[nn.Module, tuple[Step, ...]]:

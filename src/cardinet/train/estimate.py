@@ -6,16 +6,17 @@ import functools
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from cardinet.base.errors import WorkError
+from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.measure.available_memory import available_memory, require_confusion, require_memory
-from cardinet.measure.memory import Memory, network_bytes, training_memory
+from cardinet.measure.memory import Memory, training_memory
 from cardinet.rewrite.steps import apply
 from cardinet.runs.memory_checks import batch_memory, memory_bound
 from cardinet.runs.prediction import BATCH_SIZE
@@ -50,12 +51,20 @@ class Estimate:
 
 
 def step_memory(network: nn.Module, recipe: Recipe, side: int, batch: int, precision: str) -> Memory:
-    """The memory of a training step of a network on the meta device."""
+    """The memory of a training step of a network on the meta device, without what methods need in addition."""
     spec: Any = network.spec
     parts = min(recipe.training.accumulate, batch)
-    found = training_memory(network, side, spec.in_channels, batch, parts=parts, bfloat16=precision == "bfloat16")
-    copies = sum(method.REPLACES for method in recipe.methods.values())
-    return replace(found, fixed=found.fixed + copies * network_bytes(network))
+    return training_memory(network, side, spec.in_channels, batch, parts=parts, bfloat16=precision == "bfloat16")
+
+
+def with_methods(found: Memory, network: nn.Module, recipe: Recipe, side: int, batch: int) -> Memory:
+    """The memory of a step, and what the methods of the recipe need in addition."""
+    parts = min(recipe.training.accumulate, batch)
+    part = -(-batch // parts)
+    for method in recipe.methods.values():
+        more = method.memory(cast(Classifier, network), side, part)
+        found = Memory(found.fixed + more.fixed, found.per_picture + -(-more.per_picture // parts))
+    return found
 
 
 def require_step(network: nn.Module, recipe: Recipe, side: int, batch: int, device: str, precision: str) -> Memory:
@@ -65,7 +74,7 @@ def require_step(network: nn.Module, recipe: Recipe, side: int, batch: int, devi
     """
     spec: Any = network.spec
     require_confusion(spec.num_classes)
-    memory = step_memory(network, recipe, side, batch, precision)
+    memory = with_methods(step_memory(network, recipe, side, batch, precision), network, recipe, side, batch)
     size = f"batches of {batch:,} pictures of {side} x {side} pixels"
     require_memory(memory, batch, device, "A training step", size)
     return memory
@@ -126,7 +135,8 @@ def made_up_step(task: Task) -> Callable[[int], None]:
     def step(pictures: int) -> None:
         try:
             autocast = task.precision == "bfloat16"
-            forward_backward(subject.network, *batch(pictures), recipe.objective, autocast=autocast)
+            hooks = tuple(subject.hooks.values())
+            forward_backward(subject.network, *batch(pictures), recipe.objective, hooks=hooks, autocast=autocast)
             update(subject.network, subject.optimizer, 0.0, recipe.training.clip)
         except NonFinite as error:
             raise WorkError(f"On made-up pictures {error.what}; look at the settings of the network.") from None

@@ -123,7 +123,8 @@ def fit(recipe: Recipe, source: Source, found: Fit, asked: Collection[str] = ())
     if any(part.acts for name, part in recipe.augmentation.items() if name not in kept):
         notes.append("No mirror images: they would change what these pictures mean.")
     objective = _fitted(recipe.objective, source)
-    recipe = recipe.model_copy(update={"augmentation": kept, "objective": objective})
+    methods = {name: method.fitted() for name, method in recipe.methods.items()}
+    recipe = recipe.model_copy(update={"augmentation": kept, "objective": objective, "methods": methods})
     notes += objective.notes()
     recipe = recipe.but("network", id=found.network).but("data", source=source.text)
     rewrites = (*recipe.network.steps(), *(step for method in recipe.methods.values() for step in method.rewrites()))

@@ -103,6 +103,7 @@ class Loop:
                 batch.pixels,
                 batch.labels,
                 task.recipe.objective,
+                hooks=hooks,
                 parts=training.accumulate,
                 autocast=autocast,
             )

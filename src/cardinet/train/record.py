@@ -54,6 +54,10 @@ def make_record(resolved: Resolved) -> RunRecord:
 
 def task_of(record: RunRecord, folder: RunFolder) -> Task:
     """The task of a run.toml, on the present data. Raises an error with everything that would change the run."""
+    try:
+        recipe = make_recipe(record.recipe)
+    except RequestError as error:
+        raise WorkError(f"The run's run.toml is damaged: {' '.join(error.findings)}") from None
     findings = Findings()
     if record.draws != DRAWS_VERSION and in_order(record.augmentation):
         weights = (
@@ -78,9 +82,11 @@ def task_of(record: RunRecord, folder: RunFolder) -> Task:
         require_one_process()
     with findings:
         source = open_pictures(record)
+    for method in recipe.methods.values():
+        with findings:
+            method.check_again()
     findings.raise_if_any()
     try:
-        recipe = make_recipe(record.recipe)
         times = make_clock(recipe.training, len(source.splits["train"]))
         recipe.schedule.check(times)
         spec = from_document(record.spec)

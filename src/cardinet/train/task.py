@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cardinet.data.preprocessing import Preprocessing
@@ -41,7 +41,8 @@ class Task:
     @property
     def conditions(self) -> Conditions:
         """The conditions of the run for its methods."""
-        return conditions_of(self.recipe, self.source, self.clock, self.preprocessing.crop)
+        found = conditions_of(self.recipe, self.source, self.clock, self.preprocessing.crop)
+        return replace(found, preprocessing=self.preprocessing)
 
     def learning_rate(self, step: int) -> float:
         """The rate of the step after `step` done ones."""

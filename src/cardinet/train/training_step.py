@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from cardinet.train.methods import Hooks
 from cardinet.train.objectives import Objective
 from cardinet.train.optimizers import Optimizer
 
@@ -40,13 +41,20 @@ class NonFinite(Exception):
 
 
 def forward_backward(
-    network: nn.Module, pixels: Tensor, labels: Tensor, objective: Objective, *, parts: int = 1, autocast: bool = False
+    network: nn.Module,
+    pixels: Tensor,
+    labels: Tensor,
+    objective: Objective,
+    *,
+    hooks: Collection[Hooks] = (),
+    parts: int = 1,
+    autocast: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Add the gradient of the mean loss over a batch to the parameters; return (mean loss, wrong predictions).
 
-    Labels are classes (B,) or probabilities (B, classes); the class is the most probable one. The batch passes in
-    `parts` whose gradients add up to the whole batch's (up to what BN sees). On the CPU a non-finite loss raises
-    NonFinite before its backward pass.
+    Labels are classes (B,) or probabilities (B, classes); the class is the most probable one. The `hooks` of methods
+    may change the loss. The batch passes in `parts` whose gradients add up to the whole batch's (up to what BN sees).
+    On the CPU a non-finite loss raises NonFinite before its backward pass.
     """
     total = pixels.new_zeros(())
     wrong = torch.zeros((), dtype=torch.int64, device=pixels.device)
@@ -54,7 +62,10 @@ def forward_backward(
     for x, y in zip(pixels.tensor_split(parts), labels.tensor_split(parts), strict=True):
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=autocast):
             logits = network(x)
-        loss = objective.loss(logits.to(pixels.dtype), y)
+        logits = logits.to(pixels.dtype)
+        loss = objective.loss(logits, y)
+        for method in hooks:
+            loss = method.loss(loss, logits, x)
         if pixels.device.type == "cpu" and not loss.isfinite():
             raise NonFinite(f"the loss is {loss.item()}")
         share = loss * (len(y) / len(labels))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from cardinet.base.recipe_parts import RecipePart
 from cardinet.train.clock import Clock
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from cardinet.blocks.classifier import Classifier
     from cardinet.data.batches import Batch
+    from cardinet.data.preprocessing import Preprocessing
     from cardinet.data.source import Source
+    from cardinet.measure.memory import Memory
     from cardinet.rewrite.steps import Step
 
 
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 class Conditions:
     """The constant facts of a run that a method may need.
 
-    `side` is the side of the input in pixels; `methods` are all methods of the run.
+    `side` is the side of the input in pixels; `methods` are all methods of the run. `preprocessing` is None while a
+    request is checked, before its pictures are decoded.
     """
 
     clock: Clock
@@ -39,6 +42,7 @@ class Conditions:
     objective: Objective
     seed: int
     methods: tuple[Method, ...] = ()
+    preprocessing: Preprocessing | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,12 @@ class Hooks:
         probabilities (B, classes).
         """
         return batch
+
+    def loss(self, value: Tensor, logits: Tensor, pixels: Tensor) -> Tensor:
+        """The loss of a part of the batch, a mean. `value` is that of the objective and of the methods before, `logits`
+        (B, classes) are the network's answers to `pixels` (B, C, H, W).
+        """
+        return value
 
     def before_update(self, step: int) -> None:
         """After the backward pass of that step: gradients may be changed."""
@@ -97,6 +107,21 @@ class Method(RecipePart):
 
     def check(self, network: Classifier, conditions: Conditions) -> None:
         """Raise RequestError if the method cannot work on a network, which is on the meta device."""
+
+    def check_again(self) -> None:
+        """Raise RequestError if what the method reads from a disk is not that of the run, which is resumed."""
+
+    def fitted(self) -> Self:
+        """The method with its open settings chosen; a run records the result."""
+        return self
+
+    def memory(self, network: Classifier, side: int, pictures: int) -> Memory:
+        """What a step needs in addition when `pictures` of `side` pixels pass at once. The network is on the meta
+        device.
+        """
+        from cardinet.measure.memory import Memory, network_bytes
+
+        return Memory(network_bytes(network) if self.REPLACES else 0, 0)
 
     def rewrites(self) -> tuple[Step, ...]:
         """The rewrites of the network before training."""
