@@ -17,10 +17,15 @@ from cardinet.base.recipe_parts import SomeOf, Table
 from cardinet.base.settings import Settings, validate
 from cardinet.data.arrays import ArrayPictures
 from cardinet.data.augmentations import Augmentation, Framing, Place
+from cardinet.data.augmentations.aug_mix import AugMix
 from cardinet.data.augmentations.color_jitter import ColorJitter
 from cardinet.data.augmentations.flip import Flip
+from cardinet.data.augmentations.lighting import Lighting
 from cardinet.data.augmentations.pad_crop import PadCrop
+from cardinet.data.augmentations.rand_augment import RandAugment
+from cardinet.data.augmentations.random_erasing import RandomErasing
 from cardinet.data.augmentations.resized_crop import ResizedCrop
+from cardinet.data.augmentations.trivial_augment import TrivialAugment
 from cardinet.data.augmenting import augmented_batch, augmented_picture, in_order
 from cardinet.data.data_settings import AUGMENTATIONS, Augmentations, named_augmentations
 from cardinet.data.draws import Draws
@@ -29,13 +34,23 @@ from data.pictures import noise
 from data.varied import in_memory, photograph, together
 
 ACTIVE = {
+    "AugMix": AugMix(),
     "ColorJitter": ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1),
     "Flip": Flip(),
+    "Lighting": Lighting(),
     "PadCrop": PadCrop(pad=4),
+    "RandAugment": RandAugment(),
+    "RandomErasing": RandomErasing(value="noise"),
     "ResizedCrop": ResizedCrop(),
+    "TrivialAugment": TrivialAugment(),
 }
 """Each augmentation of the table, at work in all its ways."""
-IDLE = [PadCrop(pad=0), Flip(probability=0), ColorJitter()]
+IDLE = [
+    *(PadCrop(pad=0), Flip(probability=0), ColorJitter()),
+    *(Lighting(std=0), RandAugment(num_ops=0), RandomErasing(probability=0)),
+]
+BYTES = ["AugMix", "Flip", "Lighting", "PadCrop", "RandAugment", "RandomErasing", "TrivialAugment"]
+"""Those that give the same bytes for a photograph and for the same picture in memory."""
 INPUT = Preprocessing(channels=3, crop=32, mean=(0.5,) * 3, std=(0.2,) * 3)
 
 
@@ -52,7 +67,7 @@ def pictures(count: int) -> torch.Tensor:
 
 def test_all_of_the_table_are_tried() -> None:
     assert list(AUGMENTATIONS.rows) == list(ACTIVE)
-    assert len(ACTIVE) == 4
+    assert len(ACTIVE) == 9
     assert all(part.acts for part in ACTIVE.values())
 
 
@@ -94,8 +109,22 @@ def test_a_photograph_and_the_same_picture_in_memory_look_the_same(name: str) ->
     assert not torch.equal(got, plain)
     for i in range(6):
         alone = photograph(functional.to_pil_image(images[i]), INPUT, chosen, seed=2, epoch=3, index=i)
+        assert name not in BYTES or torch.equal(got[i], functional.pil_to_tensor(alone))
         away = (got[i].int() - functional.pil_to_tensor(alone).int()).abs().float()
         assert away.mean() < (3 if name == "ColorJitter" else 0.5)  # Pillow rounds after each change of the colours
+
+
+@pytest.mark.parametrize("name", ["AugMix", "Lighting", "RandAugment", "RandomErasing", "TrivialAugment"])
+def test_grey_pictures_are_varied_too(name: str) -> None:
+    chosen, grey = {name: ACTIVE[name]}, Preprocessing(channels=1, crop=32, mean=(0.5,), std=(0.2,))
+    images = pictures(24)[:, :1]
+    got = in_memory(images, grey, chosen, seed=2, epoch=3, index=np.arange(24))
+    changed = (got != in_memory(images, grey, {}, seed=2, epoch=3, index=np.arange(24))).flatten(1).any(1)
+    assert got.shape == (24, 1, 32, 32)
+    assert changed.sum() >= 8
+    for i in range(24):
+        alone = photograph(functional.to_pil_image(images[i]), grey, chosen, seed=2, epoch=3, index=i)
+        assert torch.equal(got[i], functional.pil_to_tensor(alone))
 
 
 @pytest.mark.parametrize("part", IDLE, ids=lambda part: type(part).__name__)
@@ -109,11 +138,18 @@ def test_an_idle_one_changes_nothing(part: Augmentation) -> None:
 
 
 def test_the_order_does_not_depend_on_how_they_are_written() -> None:
-    expected = ["PadCrop", "Flip", "ColorJitter"]
-    for text in ("PadCrop(pad=4), Flip, ColorJitter(hue=0.1)", "ColorJitter(hue=0.1), Flip, PadCrop(pad=4)"):
+    expected = ["PadCrop", "Flip", "RandAugment", "ColorJitter", "Lighting", "RandomErasing"]
+    for text in (
+        "PadCrop(pad=4), Flip, ColorJitter(hue=0.1), RandAugment, RandomErasing, Lighting",
+        "Lighting, RandomErasing, ColorJitter(hue=0.1), RandAugment(num_ops=2, magnitude=9), Flip, PadCrop(pad=4)",
+    ):
         chosen = validate(Varied, {"augmentation": text}).augmentation
         assert [type(part).__name__ for part in in_order(chosen)] == expected
     assert [part.PLACE for part in in_order(ACTIVE)] == sorted(part.PLACE for part in ACTIVE.values())
+    assert [type(part).__name__ for part in in_order(ACTIVE)] == [
+        *("PadCrop", "ResizedCrop", "Flip", "AugMix", "RandAugment", "TrivialAugment"),
+        *("ColorJitter", "Lighting", "RandomErasing"),
+    ]
     rows = AUGMENTATIONS.rows.items()
     assert [name for name, kind in rows if issubclass(kind, Framing)] == ["PadCrop", "ResizedCrop"]
     assert [name for name, kind in rows if kind.MIRRORS] == ["Flip"]

@@ -12,10 +12,16 @@ from cardinet.base.documents import parse_toml
 from cardinet.base.errors import RequestError
 from cardinet.base.settings import merge, parse_assignments
 from cardinet.data.augmentations import Augmentation
+from cardinet.data.augmentations.aug_mix import AugMix
 from cardinet.data.augmentations.color_jitter import ColorJitter
 from cardinet.data.augmentations.flip import Flip
+from cardinet.data.augmentations.lighting import Lighting
 from cardinet.data.augmentations.pad_crop import PadCrop
+from cardinet.data.augmentations.rand_augment import RandAugment
+from cardinet.data.augmentations.random_erasing import RandomErasing
 from cardinet.data.augmentations.resized_crop import ResizedCrop
+from cardinet.data.augmentations.trivial_augment import TrivialAugment
+from cardinet.data.augmenting import in_order
 from cardinet.data.draws import DRAWS_VERSION
 from cardinet.report.run_report import collect
 from cardinet.runs.folder import RunFolder
@@ -46,6 +52,11 @@ SETS: list[tuple[str, list[Augmentation]]] = [
     ("augmentation.Flip=none", [SHIFT]),
     ("Flip=Flip(probability=1)", [Flip(probability=1), SHIFT]),
     ("brightness=0.4 augmentation.ColorJitter.hue=0.1", [ColorJitter(brightness=0.4, hue=0.1), Flip(), SHIFT]),
+    ("augmentation=RandAugment(num_ops=3,magnitude=7)", [RandAugment(num_ops=3, magnitude=7)]),
+    ("augmentation=TrivialAugment,RandomErasing(value=noise)", [RandomErasing(value="noise"), TrivialAugment()]),
+    ("augmentation=none augmentation.AugMix.severity=5", [AugMix(severity=5)]),
+    ("augmentation=RandAugment(operations=['Rotate','Invert'])", [RandAugment(operations=("Rotate", "Invert"))]),
+    ("RandomErasing=RandomErasing(value=0) Flip=none PadCrop=none", [RandomErasing(value=0)]),
     ("PadCrop=none augmentation.ResizedCrop.area=[0.2,1]", [Flip(), ResizedCrop(area=(0.2, 1.0))]),
 ]
 OLD_SETS: list[tuple[str, list[Augmentation]]] = [
@@ -65,7 +76,7 @@ CASES = [*SETS, *OLD_SETS]
 
 
 def test_the_cases_counted() -> None:
-    assert (len(SETS), len(OLD_SETS), len(RUNS_OF_BEFORE)) == (11, 6, 5)
+    assert (len(SETS), len(OLD_SETS), len(RUNS_OF_BEFORE)) == (16, 6, 5)
 
 
 @pytest.mark.parametrize(("words", "parts"), CASES, ids=[words for words, _ in CASES])
@@ -75,8 +86,10 @@ def test_what_set_asks_for(words: str, parts: list[Augmentation]) -> None:
 
 def test_the_recipes_of_the_papers() -> None:
     assert asked(recipe="paper-imagenet", kind="photographs") == {
-        "ColorJitter": JITTER, "Flip": Flip(), "ResizedCrop": ResizedCrop(area=(0.08, 1.0))
+        "ColorJitter": JITTER, "Flip": Flip(), "Lighting": Lighting(), "ResizedCrop": ResizedCrop(area=(0.08, 1.0))
     }  # fmt: skip
+    acting = [type(part).__name__ for part in in_order(asked(recipe="paper-imagenet", kind="photographs"))]
+    assert acting == ["ResizedCrop", "Flip", "ColorJitter", "Lighting"]
     assert asked(recipe="paper-cifar") == {"Flip": Flip(), "PadCrop": PadCrop(pad=4, pad_mode="mean")}
 
 
@@ -110,6 +123,25 @@ def test_a_file_in_the_keys_of_before_on_one_of_today_and_beneath_one(tmp_path: 
         ("augmentation.Flip.probability=2", r"augmentation\.Flip\.probability = 2"),
         ("flip=2", r"augmentation\.Flip\.probability = 2"),
         ("resized_crop=[0.5,0.2]", r"the shares must rise within \(0, 1\]"),
+        ("augmentation=RandAugment(magnitude=31)", r"magnitude = 31: the largest is num_magnitude_bins - 1, 30"),
+        (
+            "augmentation.RandAugment.num_ops=-1",
+            r"RandAugment\.num_ops = -1: Input should be greater",
+        ),
+        ("augmentation.RandAugment.operations=['Rotat']", r'There is no operation "Rotat" \(nearest: Rotate'),
+        ("augmentation.TrivialAugment.operations=[]", r"operations = \[\]: .*at least 1 item"),
+        ("augmentation.AugMix.severity=11", r"AugMix\.severity = 11: Input should be less than or equal to 10"),
+        ("augmentation.AugMix.alpha=0", r"AugMix\.alpha = 0: Input should be greater than or equal to 0\.1"),
+        (
+            "augmentation.RandomErasing.value=256",
+            r"value = 256: write mean, noise or the value of a pixel from",
+        ),
+        ("augmentation.RandomErasing.value=red", r"value = 'red': write mean, noise or the value of a pixel"),
+        ("augmentation.RandomErasing.scale=[0.5,0.2]", r"scale = 0\.5, 0\.2: the shares must rise within \(0, 1\]"),
+        ("augmentation.RandomErasing.ratio=[0,1]", r"ratio = 0\.0, 1\.0: the ratios must rise and be above 0"),
+        ("augmentation.Lighting.std=-1", r"Lighting\.std = -1: Input should be greater than or equal to 0"),
+        ("aa=rand", r"augmentation\.RandAugment\.magnitude=9"),
+        ("random_erasing=0.25", r"augmentation\.RandomErasing\.probability=0\.25"),
         ("augmentation.Flip=0.5", r"Flip = 0\.5; write it as in Flip\(probability=\.\.\.\)"),
         ("augmentation=PadCrop", r'"augmentation\.PadCrop\.pad" is missing'),
         ("resized_crop=[0.5,1]", r"PadCrop and ResizedCrop are both random crops; .*augmentation\.PadCrop=none"),

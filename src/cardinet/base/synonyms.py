@@ -65,9 +65,14 @@ INSTEAD = {
     "aspect_ratio": 'give the range of the crops, as in --set "augmentation.ResizedCrop.ratio=[0.75, 1.33]"',
     "random_crop": "give the pixels on each side, as in --set augmentation.PadCrop.pad=4",
     "color_jitter": "give the strengths, as in --set augmentation.ColorJitter.brightness=0.4",
-    "aa auto_augment autoaugment randaugment ra trivial_augment augmix augment": "augmentations are written "
-    'as in --set "augmentation=PadCrop(pad=4), Flip"',
-    "reprob random_erase random_erasing erasing cutout": "this version erases no parts of pictures",
+    "aa auto_augment autoaugment randaugment rand_augment ra": "give the strength, as in "
+    "--set augmentation.RandAugment.magnitude=9, or take --set augmentation.TrivialAugment=TrivialAugment",
+    "trivial_augment ta_wide trivial_augment_wide": "name it, as in --set augmentation.TrivialAugment=TrivialAugment",
+    "aug_mix": "give the strength, as in --set augmentation.AugMix.severity=3",
+    "augment augmentations": 'augmentations are written as in --set "augmentation=PadCrop(pad=4), Flip"',
+    "reprob random_erase random_erasing erasing cutout": "give the probability, as in "
+    "--set augmentation.RandomErasing.probability=0.25",
+    "lighting pca alphastd": "give the deviation, as in --set augmentation.Lighting.std=0.1",
     "sampler oversample balanced": "weigh the classes with --set class_weights=balanced",
     "early_stopping patience early_stop": "a run goes to its end, and the best weights on validation are kept",
     "pretrained weights checkpoint finetune": "start from trained weights with --weights WEIGHTS",

@@ -55,6 +55,11 @@ class Preprocessing(Settings):
         document = self.model_dump(mode="json")
         return {"size" if name == "crop" else name: value for name, value in document.items()}
 
+    @property
+    def mean_pixel(self) -> tuple[int, ...]:
+        """The mean as the value of a pixel in each channel; it normalises to about 0."""
+        return tuple(round(255 * min(max(share, 0.0), 1.0)) for share in self.mean)
+
     def picture(self, image: Image.Image) -> torch.Tensor:
         """A decoded picture as the input's pixels: uint8, (C, crop, crop), contiguous.
 

@@ -20,8 +20,10 @@ class Place(IntEnum):
 
     FRAME = 0
     MIRROR = 1
-    COLOUR = 2
-    ERASE = 3
+    OPERATIONS = 2
+    COLOUR = 3
+    LIGHTING = 4
+    ERASE = 5
 
 
 class Augmentation(RecipePart):

@@ -88,6 +88,4 @@ class PadCrop(Framing):
 
     def colour(self, preprocessing: Preprocessing) -> tuple[int, ...]:
         """The colour of the pad: black or the mean rounded to a pixel value (not used for `reflect`)."""
-        if self.pad_mode != "mean":
-            return (0,) * preprocessing.channels
-        return tuple(round(255 * min(max(share, 0.0), 1.0)) for share in preprocessing.mean)
+        return preprocessing.mean_pixel if self.pad_mode == "mean" else (0,) * preprocessing.channels

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from pydantic import model_validator
 
 from cardinet.data.augmentations import Framing
+from cardinet.data.boxes import Box, Boxes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from cardinet.data.arrays import ArrayBatch
     from cardinet.data.draws import Draws
     from cardinet.data.preprocessing import Preprocessing
-
-Box = tuple[int, int, int, int]
-"""(top, left, height, width)."""
-
-TRIES = 10
 
 
 class ResizedCrop(Framing):
@@ -69,24 +64,9 @@ class ResizedCrop(Framing):
         It has the distribution of torchvision's RandomResizedCrop: ten tries of an area share and a log-uniform aspect
         ratio, a uniform position for the first that fits, else the largest central crop with an allowed ratio.
         """
-        corners = draws.uniform_rows("ResizedCrop.corner", 2)
-        areas = draws.uniform_rows("ResizedCrop.area", TRIES)
-        ratios = draws.uniform_rows("ResizedCrop.ratio", TRIES)
-        for corner, area, ratio in zip(corners, areas, ratios, strict=True):
-            tries = (self._size(a, r, height, width) for a, r in zip(area.tolist(), ratio.tolist(), strict=True))
-            fitting = next(((h, w) for h, w in tries if 0 < h <= height and 0 < w <= width), None)
-            if fitting is None:
-                yield central_box(self.ratio, height, width)
-            else:
-                h, w = fitting
-                yield int(corner[0] * (height - h + 1)), int(corner[1] * (width - w + 1)), h, w
-
-    def _size(self, area_draw: float, ratio_draw: float, height: int, width: int) -> tuple[int, int]:
-        """The (height, width) of one try."""
-        (low, high), (narrow, wide) = self.area, map(math.log, self.ratio)
-        area = height * width * (low + (high - low) * area_draw)
-        ratio = math.exp(narrow + (wide - narrow) * ratio_draw)
-        return round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
+        drawn = Boxes(draws, "ResizedCrop", self.area, self.ratio)
+        for sample in range(len(drawn)):
+            yield drawn.box(sample, height, width, whole=True) or central_box(self.ratio, height, width)
 
 
 def central_box(ratio: tuple[float, float], height: int, width: int) -> Box:
