@@ -16,6 +16,8 @@ from torch.nn import functional as F
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.build.builder import build
 from cardinet.data.batches import Batch
+from cardinet.evaluate.classification import evaluate
+from cardinet.report.run_report import write_report
 from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.runs.model_file import load_model
 from cardinet.train import job
@@ -39,6 +41,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "Mixup": {"methods": "Mixup(probability=0.7)"},
     "CutMix": {"methods": "CutMix(probability=0.7)"},
     "Distillation": {"methods": "Distillation(teacher=TEACHER, temperature=2)"},
+    "EarlyStopping": {"methods": "EarlyStopping(patience=2, improvement=0.5)", "evaluate_every": "9 steps"},
     "SharedEnsemble": {"methods": "SharedEnsemble()", "network.id": "fusenet_fuse3_26", "stem.width": None},
 }
 """A short run with each method. A setting that is None is left out; TEACHER stands for a model file."""
@@ -155,6 +158,36 @@ def test_the_model_file_has_the_average(tmp_path: Path) -> None:
     for name, tensor in kept.items():
         assert torch.equal(tensor, tensors[f"method.WeightAverage.{name}"]), name
     assert not torch.equal(kept["conv1.weight"], tensors["model.conv1.weight"])
+
+
+def test_both_errors_are_reported(tmp_path: Path) -> None:
+    """In each evaluation, that of the average and that of the weights, which is computed again here."""
+    folder = train(tmp_path / "run", SHORT | {"methods": "WeightAverage(decay=0.97)", "evaluate_every": "25 steps"})
+    rows = [row for row in folder.rows() if row["kind"] == "evaluation"]
+    assert [row["step"] for row in rows] == [25, 50]
+    assert all(row["weights_loss"] != row["loss"] for row in rows)
+    task = task_with("WeightAverage(decay=0.97)")
+    tensors = load_checkpoint(folder.last)[0]
+    for name, error in (("model.", "weights_error"), ("method.WeightAverage.", "error")):
+        network = build(task.spec)
+        network.load_state_dict({k.removeprefix(name): t for k, t in tensors.items() if k.startswith(name)})
+        found = evaluate(network, task.source.splits["validation"], task.preprocessing, 10)
+        assert rows[-1][error] == found.error
+        assert rows[-1][error.replace("error", "wrong")] == found.wrong
+    assert "weights, not averaged: from" in write_report(folder).read_text()
+    assert not any("weights_error" in row for row in train(tmp_path / "plain", SHORT).rows())
+
+
+@pytest.mark.parametrize(("decay", "least"), [(0.9999, 0.8), (0.981, 0.8), (0.979, None), (0.5, None)])
+def test_a_horizon_beyond_the_run_is_said(decay: float, least: float | None) -> None:
+    """1 / (1 - decay) against 50 steps; the decay that the sentence gives acts before the last one."""
+    task = task_with(f"WeightAverage(decay={decay})")
+    more = task.recipe.methods["WeightAverage"].notes(task.conditions)[1:]
+    assert len(more) == (least is not None)
+    if least is not None:
+        assert more[0].endswith(f"A decay of {least:g} or less takes effect.")
+        assert f"averages over about {1 / (1 - decay):,.0f} steps, more than the 50 of the run" in more[0]
+        assert least < (2 + 49) / (11 + 49) < decay
 
 
 def test_an_average_of_another_network_is_refused() -> None:

@@ -74,7 +74,8 @@ INSTEAD = {
     "--set augmentation.RandomErasing.probability=0.25",
     "lighting pca alphastd": "give the deviation, as in --set augmentation.Lighting.std=0.1",
     "sampler oversample balanced": "weigh the classes with --set class_weights=balanced",
-    "early_stopping patience early_stop": "a run goes to its end, and the best weights on validation are kept",
+    "early_stopping early_stop early_stopping_patience": "end a run early with "
+    '--set "methods=EarlyStopping(patience=5)"',
     "pretrained weights checkpoint finetune": "start from trained weights with --weights WEIGHTS",
     "freeze frozen_stages freeze_at freeze_backbone": "all parameters are trained in this version",
     "compile torchcompile torch_compile": "this version does not compile networks",

@@ -130,6 +130,8 @@ class Screen(Listener):
         if row["kind"] != "evaluation":
             return
         mark = "  best" if row["best"] else ""
+        if "weights_error" in row:
+            mark = f"  weights themselves {100 * row['weights_error']:6.2f} %{mark}"
         self.said(
             f"epoch {row['epoch']:6.1f}  {row['split']} error {100 * row['error']:6.2f} %  "
             f"loss {row['loss']:.4f}  ({row['count']:,} pictures){mark}"

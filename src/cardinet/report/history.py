@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from cardinet.report.content import Row
 
+ALONE = "weights, not averaged"
 Point = tuple[float, float]
 Span = tuple[float, float, float]
 
@@ -70,13 +71,18 @@ def training(rows: Iterable[Row], key: str, label: str = "training", style: int 
 
 
 def evaluations(rows: Iterable[Row], key: str) -> list[Line]:
-    """A line for each evaluated split, in order of first appearance."""
+    """A line for each evaluated split, in order of first appearance.
+
+    If the evaluations use an average of the weights, a further line is that of the weights themselves.
+    """
     kept = [r for r in rows if r.get("kind") == "evaluation"]
     splits = dict.fromkeys(str(r.get("split", "evaluation")) for r in kept)
-    lines = []
-    for style, split in enumerate(splits, start=1):
-        line = points((r for r in kept if str(r.get("split", "evaluation")) == split), key)
-        lines.append(Line(split, style, line, dots=len(line) <= 60))
+    lines: list[Line] = []
+    for split in splits:
+        mine = [r for r in kept if str(r.get("split", "evaluation")) == split]
+        for label, line in ((split, points(mine, key)), (ALONE, points(mine, f"weights_{key}"))):
+            if label == split or line:
+                lines.append(Line(label, len(lines) + 1, line, dots=len(line) <= 60))
     return lines
 
 

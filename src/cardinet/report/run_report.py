@@ -108,6 +108,8 @@ def _checkpoint(record: RunRecord, results: Results) -> str:
 
 def _status(record: RunRecord, rows: list[dict[str, Any]], evaluated: bool) -> str:
     step = max((row["step"] for row in rows), default=0)
+    if evaluated and any(row.get("ends") for row in rows):
+        return f"ended early at step {step} of {record.steps}"
     return "finished" if evaluated and step >= record.steps else f"stopped at step {step} of {record.steps}"
 
 

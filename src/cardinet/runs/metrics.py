@@ -35,7 +35,11 @@ class TrainRow(Document, extra="allow"):
 
 
 class EvaluationRow(Document, extra="allow"):
-    """An evaluation. `error` is a share, `best` says whether it is the best so far, `seconds` is its duration."""
+    """An evaluation. `error` is a share, `best` says whether it is the best so far, `seconds` is its duration.
+
+    If evaluations use an average of the weights, `weights_error`, `weights_wrong` and `weights_loss` are those of the
+    weights themselves. `ends` says that the run ends early after it.
+    """
 
     kind: Literal["evaluation"]
     split: str

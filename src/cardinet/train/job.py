@@ -78,7 +78,7 @@ def resume(path: Path, listener: Listener, data: str | None = None, callbacks: S
                 open_pictures(moved)
                 keep_place(folder, moved, listener)
             model = quote(str(folder.model))
-            listener.said(f"{path} is finished ({record.steps} steps). To train on: --weights {model}.")
+            listener.said(f"{path} is finished ({_steps(folder, record)}). To train on: --weights {model}.")
             return folder
         require_same(record.callbacks, callbacks)
         task = task_of(moved, folder)
@@ -105,7 +105,15 @@ def is_finished(folder: RunFolder, record: RunRecord) -> bool:
     if not folder.evaluation.exists() or not folder.model.exists():
         return False
     _, progress, _ = read_state(folder.last)
-    return progress.step == record.steps
+    return progress.stopped or progress.step == record.steps
+
+
+def _steps(folder: RunFolder, record: RunRecord) -> str:
+    """The steps of a finished run in words."""
+    _, progress, _ = read_state(folder.last)
+    if progress.step == record.steps:
+        return f"{record.steps} steps"
+    return f"it ended early, after step {progress.step} of {record.steps}"
 
 
 def keep_place(folder: RunFolder, moved: RunRecord, listener: Listener) -> None:

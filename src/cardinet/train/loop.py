@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from cardinet.base.errors import WorkError
+from cardinet.blocks.classifier import Classifier
 from cardinet.data.batches import Batch, TrainBatches
 from cardinet.evaluate.classification import evaluate
 from cardinet.evaluate.evaluation_settings import EvaluationSettings
@@ -55,13 +56,18 @@ class Loop:
         self.shown = self.saved = time.monotonic()
         self.counted = time.perf_counter()
 
+    @property
+    def over(self) -> bool:
+        """Whether no step is left to do."""
+        return self.progress.stopped or self.progress.step >= self.task.clock.length
+
     def run(self, interrupt: Interrupt) -> None:
-        """Train to the last step.
+        """Train to the last step, or until a method ends the run after an evaluation.
 
         Raises Interrupted, after saving, if the user asks to stop, and WorkError if a number becomes NaN or infinite.
         """
         task = self.task
-        if self.progress.step >= task.clock.length:
+        if self.over:
             return
         self.subject.network.train()
         self.counted = time.perf_counter()
@@ -77,13 +83,13 @@ class Loop:
         )
         try:
             stream = batches.stream(self.progress.step)
-            while self.progress.step < task.clock.length:
+            while not self.over:
                 start = time.perf_counter()
                 batch = interrupt.awaited(stream)
                 if batch is not None:
                     self._step(batch, time.perf_counter() - start)
                     self._after_step()
-                if interrupt.asked and self.progress.step < task.clock.length:
+                if interrupt.asked and not self.over:
                     self._check_finite()
                     self.save()
                     interrupt.leave(self.folder.path, self.progress.step, task.clock.length)
@@ -224,19 +230,31 @@ class Loop:
         if name is None:
             save_model(self.folder.model, self.model())
             return
-        row, seconds = self._judge(name)
+        started = time.perf_counter()
+        row = self._judge(name, self.subject.judged())
+        seconds = time.perf_counter() - started
+        if self.subject.judged() is not self.subject.network:
+            alone = self._judge(name, self.subject.network)
+            row |= {f"weights_{key}": alone[key] for key in ("wrong", "error", "loss")}
         best = self.task.selects and self._is_best(row)
-        self._write({**row, "best": best, "seconds": seconds})
+        reasons = [reason for hooks in self.subject.hooks.values() if (reason := hooks.evaluated(row)) is not None]
+        self.progress.stopped = bool(reasons) and not self.over
+        ends = {"ends": True} if self.progress.stopped else {}
+        self._write({**row, "best": best, "seconds": seconds, **ends})
         if best:
             self.progress.best = row
             self._save_state(self.folder.best)
         if best or not self.task.selects:
             save_model(self.folder.model, self.model())
+        if self.progress.stopped:
+            step, length = self.progress.step, self.task.clock.length
+            self.listener.said(f"The run ends early, after step {step:,} of {length:,}: {'; '.join(reasons)}.")
 
-    def _judge(self, name: str) -> tuple[dict[str, Any], float]:
-        task, started = self.task, time.perf_counter()
+    def _judge(self, name: str, network: Classifier) -> dict[str, Any]:
+        """The line of metrics.jsonl on a network and a split."""
+        task = self.task
         result = evaluate(
-            self.subject.judged(),
+            network,
             task.source.splits[name],
             task.preprocessing,
             len(task.source.classes),
@@ -245,8 +263,7 @@ class Loop:
             progress=lambda done, total: self.listener.progress("evaluating", done, total),
         )
         step = self.progress.step
-        row = {"kind": "evaluation", "step": step, "epoch": task.clock.epoch(step), **result.summary()}
-        return row, time.perf_counter() - started
+        return {"kind": "evaluation", "step": step, "epoch": task.clock.epoch(step), **result.summary()}
 
     def _is_best(self, row: dict[str, Any]) -> bool:
         """Whether this is the lowest error so far.

@@ -33,12 +33,16 @@ class Window:
 
 @dataclass
 class Progress:
-    """The progress of a run: steps done, the open window, the best evaluation on validation data, seconds worked."""
+    """The progress of a run: steps done, the open window, the best evaluation on validation data, seconds worked.
+
+    `stopped` says that a method has ended the run after this step.
+    """
 
     step: int = 0
     window: Window = field(default_factory=Window)
     best: dict[str, Any] | None = None
     seconds: float = 0.0
+    stopped: bool = False
 
     def to_document(self) -> dict[str, Any]:
         return asdict(self)
@@ -61,6 +65,7 @@ class _SavedState(Document):
     window: _SavedWindow
     best: EvaluationRow | None
     seconds: Seconds
+    stopped: bool = False
     metrics_bytes: Count
 
     @model_validator(mode="after")
@@ -155,4 +160,5 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], Progress, int]:
     except DocumentError as error:
         raise WorkError(f"{path} is damaged: in its state {error}.") from None
     window = Window(**saved.window.model_dump())
-    return tensors, Progress(saved.step, window, document["best"], saved.seconds), saved.metrics_bytes
+    progress = Progress(saved.step, window, document["best"], saved.seconds, saved.stopped)
+    return tensors, progress, saved.metrics_bytes

@@ -67,6 +67,7 @@ def conditions_of(recipe: Recipe, source: Source, clock: Clock, side: int) -> Co
         source=source,
         optimizer=recipe.optimizer,
         objective=recipe.objective,
+        schedule=recipe.schedule,
         seed=recipe.machine.seed,
         methods=tuple(recipe.methods.values()),
     )

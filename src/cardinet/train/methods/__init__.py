@@ -14,6 +14,7 @@ from cardinet.base.recipe_parts import RecipePart
 from cardinet.train.clock import Clock
 from cardinet.train.objectives import Objective
 from cardinet.train.optimizers import Optimizer
+from cardinet.train.schedules import Schedule
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +41,7 @@ class Conditions:
     source: Source
     optimizer: Optimizer
     objective: Objective
+    schedule: Schedule
     seed: int
     methods: tuple[Method, ...] = ()
     preprocessing: Preprocessing | None = None
@@ -78,6 +80,10 @@ class Hooks:
 
     def after_update(self, step: int) -> None:
         """After the optimizer has moved the parameters in that step."""
+
+    def evaluated(self, row: Mapping[str, Any]) -> str | None:
+        """After an evaluation; `row` is its line of metrics.jsonl. A reason ends the run there, as a finished one."""
+        return None
 
     def judged(self, network: Classifier) -> Classifier:
         """The network for evaluations and model files."""

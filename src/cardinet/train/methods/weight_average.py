@@ -32,7 +32,18 @@ class WeightAverage(Method):
     REPLACES: ClassVar[bool] = True
 
     def notes(self, conditions: Conditions) -> Sequence[str]:
-        return ("Evaluations and the model file use the average of the weights over the steps (WeightAverage).",)
+        said = [
+            "Evaluations and the model file use the average of the weights over the steps (WeightAverage); "
+            "weights_error in metrics.jsonl is the error of the weights themselves."
+        ]
+        horizon, length = 1 / (1 - self.decay), conditions.clock.length
+        if horizon > length:
+            said.append(
+                f"WeightAverage.decay = {self.decay:g} averages over about {horizon:,.0f} steps, more than the "
+                f"{length:,} of the run, so it never takes effect: the average is over about the last ninth of the "
+                f"steps. A decay of {max(0.0, 1 - 10 / length):.4g} or less takes effect."
+            )
+        return said
 
     def hooks(self, network: Classifier, optimizer: torch.optim.Optimizer, conditions: Conditions) -> Hooks:
         return Averaging(self.decay, network)
