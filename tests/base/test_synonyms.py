@@ -49,7 +49,7 @@ def test_settings_that_the_sentences_name_are_there() -> None:
         ("epochs", "give --epochs 5"),
         ("ema", "average the weights with --set"),
         ("optim", "here it is called optimizer"),
-        ("adam", "name the optimizer (SGD or AdamW)"),
+        ("adam", "name the optimizer (SGD, AdamW, LAMB or RMSProp)"),
         ("lrr", "nearest: lr"),
     ],
 )

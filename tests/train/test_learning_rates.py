@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from timm.models import group_parameters
 
 from cardinet.base.durations import Duration
 from cardinet.base.errors import RequestError
+from cardinet.build.builder import build
+from cardinet.networks.registry import find
 from cardinet.train.clock import Clock, make_clock
+from cardinet.train.listener import Listener
 from cardinet.train.recipe import Recipe, make_recipe
+from cardinet.train.request import Request, resolve
 from cardinet.train.schedules.step import Step
+from cardinet.train.training_step import rates_of_parameters
+from networks.small_networks import SMALL
 
 
-def made(steps_per_epoch: int = 10, batch_size: int = 32, lr: float = 0.1, **schedule: Any) -> tuple[Recipe, Clock]:
-    training = {key: schedule.pop(key) for key in ("length", "log_every", "evaluate_every") if key in schedule}
-    recipe = make_recipe({"optimizer": {"lr": lr}, "schedule": schedule, "training": training})
+def made(
+    steps_per_epoch: int = 10, batch_size: int = 32, lr: float = 0.1, schedule: str | None = None, **settings: Any
+) -> tuple[Recipe, Clock]:
+    """A recipe with a part of that name as its schedule, or with `kind`, its name in old recipes."""
+    training = {key: settings.pop(key) for key in ("length", "log_every", "evaluate_every") if key in settings}
+    named = settings if schedule is None else {"part": schedule, **settings}
+    recipe = make_recipe({"optimizer": {"lr": lr}, "schedule": named, "training": training})
     times = make_clock(recipe.training.model_copy(update={"batch_size": batch_size}), steps_per_epoch * batch_size)
     recipe.schedule.check(times)
     return recipe, times
@@ -69,6 +85,164 @@ def test_cosine_to_a_final_share() -> None:
     assert found[500] == pytest.approx(2.0 * (0.25 + 0.75 / 2), rel=1e-12)
     assert found[-1] == pytest.approx(0.5, rel=1e-4)
     assert min(found) > 0.5
+
+
+def torchs(scheduler: Callable[[torch.optim.Optimizer], Any], lr: float, steps: int) -> list[float]:
+    """The rates of a scheduler of torch, step by step."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
+    made, found = scheduler(optimizer), []
+    for _ in range(steps):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        made.step()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("first", "factor", "final"), [(10, 1, 0.0), (10, 2, 0.0), (7, 3, 0.2), (1, 2, 0.1), (60, 1, 0.0)]
+)
+def test_restarts_as_torch_has_them(first: int, factor: int, final: float) -> None:
+    recipe, times = made(
+        schedule="CosineRestarts",
+        length="150 steps",
+        lr=0.5,
+        restart_after=f"{first} steps",
+        factor=factor,
+        final=final,
+    )
+    restarts = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts
+    expected = torchs(lambda o: restarts(o, T_0=first, T_mult=factor, eta_min=0.5 * final), 0.5, 150)
+    assert rates(recipe, times) == pytest.approx(expected, rel=1e-12)
+    assert expected.count(0.5) > 1
+
+
+def test_restarts_begin_after_the_warmup() -> None:
+    """By hand: two steps of warm-up, then cosines of 2 and 4 steps."""
+    recipe, times = made(
+        schedule="CosineRestarts", length="8 steps", lr=1.0, restart_after="2 steps", factor=2, warmup="2 steps"
+    )
+    h = math.sqrt(0.5)
+    expected = [0.55, 1.0, 1.0, 0.5, 1.0, (1 + h) / 2, 0.5, (1 - h) / 2]
+    assert rates(recipe, times) == pytest.approx(expected, rel=1e-12)
+    assert recipe.schedule.notes(times) == ()
+
+
+def test_a_run_that_ends_within_a_cosine_is_told() -> None:
+    """Cosines of 10, 20 and 40 steps end after 10, 30 and 70 steps; after 40 steps the third is at a quarter."""
+    recipe, times = made(schedule="CosineRestarts", length="40 steps", restart_after="10 steps", factor=2)
+    assert recipe.schedule.notes(times) == (
+        "The run ends in the middle of a cosine, at 88% of the learning rate. It would end with a cosine after 30 or "
+        "70 steps (3 or 7 epochs).",
+    )
+    for length in (30, 70):
+        assert recipe.schedule.notes(replace(times, length=length)) == ()
+
+
+@pytest.mark.parametrize("steps", [20, 39, 200])
+@pytest.mark.parametrize("shape", ["cosine", "linear"])
+@pytest.mark.parametrize(
+    ("warmup", "divisor", "final"), [("30 %", 25.0, 1e4), ("50 %", 10.0, 10.0), ("25 %", 2.0, 1e6)]
+)
+def test_one_cycle_as_torch_has_it(steps: int, shape: str, warmup: str, divisor: float, final: float) -> None:
+    ends: dict[str, Any] = {"warmup_from": 1 / divisor, "final": 1 / divisor / final}
+    recipe, times = made(schedule="OneCycle", length=f"{steps} steps", lr=0.8, warmup=warmup, shape=shape, **ends)
+    one = torch.optim.lr_scheduler.OneCycleLR
+    expected = torchs(
+        lambda o: one(
+            o,
+            max_lr=0.8,
+            total_steps=steps,
+            pct_start=times.steps(recipe.schedule.warmup) / steps,  # a part of a step has no rate here
+            anneal_strategy="cos" if shape == "cosine" else "linear",
+            div_factor=divisor,
+            final_div_factor=final,
+        ),
+        0.8,
+        steps,
+    )
+    assert rates(recipe, times) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_defaults_of_one_cycle_are_torchs() -> None:
+    found = rates(*made(schedule="OneCycle", length="10 steps", lr=1.0))
+    assert found[0] == pytest.approx(1 / 25)
+    assert found[2] == max(found) == 1.0
+    assert found[-1] == pytest.approx(1 / 25 / 1e4)
+
+
+@pytest.mark.parametrize(
+    ("for_batch", "batch", "rate"), [(None, 64, 0.1), (64, 64, 0.1), (256, 64, 0.025), (32, 64, 0.2), (48, 64, 0.4 / 3)]
+)
+def test_the_rate_follows_the_batch_in_one_place(for_batch: int | None, batch: int, rate: float) -> None:
+    """Goyal et al. 2017: k times the batch, k times the rate. Every step has it, and a sentence says so."""
+    asked = () if for_batch is None else (("lr_for_batch", for_batch),)
+    settings = (("batch_size", batch), ("optimizer", "SGD(lr=0.1)"), ("schedule", "Constant"), *asked)
+    found = resolve(Request(settings=settings), Listener())
+    assert found.task.learning_rate(7) == pytest.approx(rate, rel=1e-12)
+    said = [note for note in found.notes if note.startswith("The learning rate is")]
+    if for_batch in (None, batch):
+        assert said == []
+    else:
+        assert said == [
+            f"The learning rate is {rate:g}: 0.1 is meant for a batch of {for_batch}, and it is scaled linearly to the "
+            f"batch of {batch}."
+        ]
+
+
+def test_a_rate_that_is_given_is_meant_for_the_batch_of_the_run(tmp_path: Path) -> None:
+    """A recipe's lr_for_batch belongs to the recipe's lr, not to that of a delta."""
+    base = tmp_path / "base.toml"
+    base.write_text('base = "quick"\noptimizer.lr = 1.0\noptimizer.lr_for_batch = 320\n')
+    (tmp_path / "own.toml").write_text('base = "base.toml"\noptimizer.lr = 0.3\n')
+
+    def rate(recipe: Path, *settings: tuple[str, Any]) -> float:
+        request = Request(recipe=str(recipe), settings=(("batch_size", 32), ("schedule", "Constant"), *settings))
+        return resolve(request, Listener()).task.learning_rate(0)
+
+    assert rate(base) == pytest.approx(0.1)
+    assert rate(base, ("optimizer.weight_decay", 0.5)) == pytest.approx(0.1)
+    assert rate(base, ("optimizer.lr", 0.5)) == pytest.approx(0.5)
+    assert rate(base, ("optimizer", "SGD(lr=0.5)")) == pytest.approx(0.5)
+    assert rate(base, ("optimizer.lr", 0.5), ("lr_for_batch", 64)) == pytest.approx(0.25)
+    assert rate(tmp_path / "own.toml") == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("name", "elsewhere"), [("resnet18", []), ("resnext50_32x4d", []), ("densenet121", ["transition", "norm5"])]
+)
+def test_the_rates_of_layers_are_timms(name: str, elsewhere: list[str]) -> None:
+    """timm's coarse layers of the same network. It counts a transition to the stage before it and DenseNet's last norm
+    to the head; here a layer ends where a feature map does.
+    """
+    ours = build(find(name).spec, device="meta")
+    with torch.device("meta"):
+        theirs: Any = timm.create_model(name)
+    layers = group_parameters(theirs, theirs.group_matcher(coarse=True), reverse=True)
+    names = [parameter for parameter, _ in theirs.named_parameters()]
+    by_parameter = rates_of_parameters(ours, 0.5)
+    found = [by_parameter[id(p)] for p in ours.parameters()]
+    assert len(found) == len(names) > 60
+    other = [n for n, rate in zip(names, found, strict=True) if rate != 0.5 ** (max(layers.values()) - layers[n])]
+    assert other == [n for n in names if any(word in n for word in elsewhere)]
+
+
+def test_every_parameter_of_every_family_has_a_layer() -> None:
+    """The layers divide the direct children: each child is in one, and the rate falls from the head to the stem."""
+    tried = 0
+    for name, spec in SMALL.items():
+        network = build(spec, device="meta")
+        layers = network.layers()
+        assert sorted(child for children in layers.values() for child in children) == sorted(
+            child for child, _ in network.named_children()
+        )
+        found = rates_of_parameters(network, 0.5)
+        assert found.keys() == {id(p) for p in network.parameters()}, name
+        in_order = [found[id(p)] for p in network.parameters()]
+        assert in_order == sorted(in_order), name
+        assert (in_order[-1], in_order[0]) == (1.0, 0.5 ** (len(layers) - 1)), name
+        assert list(layers)[-1] == "head"
+        tried += 1
+    assert tried == len(SMALL) == 42
 
 
 def test_warmup_is_a_line_to_the_rate() -> None:
@@ -140,6 +314,14 @@ def test_the_last_step_is_always_logged_and_evaluated() -> None:
         ({"kind": "cosine", "drops": ["50 %"]}, "schedule: Cosine has no drops, which belongs to Step"),
         ({"warmup": "20 epochs", "length": "10 epochs"}, "is as long as the run or longer"),
         ({"warmup": "500 %"}, "is as long as the run or longer"),
+        ({"schedule": "OneCycle", "warmup": "1 step"}, "is less than two steps, and OneCycle rises first"),
+        ({"schedule": "OneCycle", "warmup": "10 epochs"}, "is as long as the run or longer"),
+        ({"schedule": "CosineRestarts", "restart_after": "10 epochs"}, "is 100 steps, and 100 are left for cosines"),
+        (
+            {"schedule": "CosineRestarts", "restart_after": "9 epochs", "warmup": "10 %"},
+            "is 90 steps, and 90 are left for cosines",
+        ),
+        ({"schedule": "CosineRestarts", "restart_after": "0.01 epochs"}, "is less than one step"),
     ],
 )
 def test_durations_without_meaning_are_refused(settings: dict[str, Any], message: str) -> None:

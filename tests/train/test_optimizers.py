@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from timm.optim.lamb import Lamb
+from timm.optim.rmsprop_tf import RMSpropTF
 from torch import Tensor, nn
 
 from cardinet.base.errors import WorkError
@@ -15,9 +18,12 @@ from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.networks.registry import find
 from cardinet.runs.checkpoint import load_checkpoint
+from cardinet.runs.results import final_results
 from cardinet.train.objectives.cross_entropy import CrossEntropy
 from cardinet.train.optimizers import Optimizer
 from cardinet.train.optimizers.adamw import AdamW
+from cardinet.train.optimizers.lamb import LAMB
+from cardinet.train.optimizers.rmsprop import RMSProp
 from cardinet.train.optimizers.sgd import SGD
 from cardinet.train.recipe import OPTIMIZERS
 from cardinet.train.state import capture, restore
@@ -26,8 +32,37 @@ from cardinet.train.training_step import forward_backward, make_optimizer, updat
 from train.runs_to_compare import DIGITS, differences, train
 from train.test_exact_resume import stop_and_resume
 
-CASES: dict[str, Optimizer] = {"AdamW": AdamW(lr=0.01), "SGD": SGD(lr=0.01)}
-SLOTS = {"AdamW": {"step", "exp_avg", "exp_avg_sq"}, "SGD": {"momentum_buffer"}}
+CASES: dict[str, Optimizer] = {
+    "AdamW": AdamW(lr=0.01),
+    "LAMB": LAMB(lr=0.01, betas=(0.8, 0.95), weight_decay=0.3),
+    "LAMB, all decays": LAMB(lr=0.01, decay_norms_and_biases=True),
+    "RMSProp": RMSProp(lr=0.1, weight_decay=0.2),
+    "RMSProp, no momentum": RMSProp(lr=0.1, momentum=0, rho=0.99, eps=0.1),
+    "RMSProp, torch": RMSProp(lr=0.01, weight_decay=0.2, variant="torch", rho=0.95, eps=1e-3),
+    "SGD": SGD(lr=0.01),
+}
+ADAM = {"step", "exp_avg", "exp_avg_sq"}
+SLOTS = {
+    "AdamW": ADAM,
+    "LAMB": ADAM,
+    "LAMB, all decays": ADAM,
+    "RMSProp": {"square_avg", "momentum_buffer"},
+    "RMSProp, no momentum": {"square_avg"},
+    "RMSProp, torch": {"step", "square_avg", "momentum_buffer"},
+    "SGD": {"momentum_buffer"},
+}
+
+Peer = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
+PEERS: dict[str, Peer] = {
+    "AdamW": lambda groups: torch.optim.AdamW(groups),
+    "LAMB": lambda groups: Lamb(groups, betas=(0.8, 0.95), max_grad_norm=None),
+    "LAMB, all decays": lambda groups: Lamb(groups, max_grad_norm=None),
+    "RMSProp": lambda groups: RMSpropTF(groups, momentum=0.9, eps=1.0),
+    "RMSProp, no momentum": lambda groups: RMSpropTF(groups, alpha=0.99, eps=0.1),
+    "RMSProp, torch": lambda groups: torch.optim.RMSprop(groups, alpha=0.95, eps=1e-3, momentum=0.9, foreach=False),
+    "SGD": lambda groups: torch.optim.SGD(groups, momentum=0.9, nesterov=True),
+}
+"""The same optimizer of torch or timm. timm's Lamb follows apex's; its bound on the gradient's norm is off here."""
 
 
 def network() -> Classifier:
@@ -43,7 +78,52 @@ def batch() -> tuple[Tensor, Tensor]:
 
 
 def test_every_optimizer_is_tried() -> None:
-    assert CASES.keys() == SLOTS.keys() == OPTIMIZERS.rows.keys()
+    assert CASES.keys() == SLOTS.keys() == PEERS.keys()
+    assert {type(settings).__name__ for settings in CASES.values()} == OPTIMIZERS.rows.keys()
+
+
+@pytest.mark.parametrize("layer_decay", [1.0, 0.6])
+@pytest.mark.parametrize("name", CASES)
+def test_steps_are_those_of_an_independent_implementation(
+    batch: tuple[Tensor, Tensor], name: str, layer_decay: float
+) -> None:
+    """In float64, with changing rates, with and without decay, with the rates of layers: every parameter."""
+    settings = CASES[name].model_copy(update={"layer_decay": layer_decay})
+    made = network()
+    theirs, optimizer = copy.deepcopy(made), make_optimizer(made, settings)
+    shares = {"conv1": 4, "bn1": 4, "layer1": 3, "layer2": 2, "layer3": 1, "fc": 0}
+    groups = [
+        {"params": [p], "weight_decay": settings.weight_decay if decays else 0.0, "share": layer_decay ** shares[layer]}
+        for layer, p in ((n.partition(".")[0], p) for n, p in theirs.named_parameters())
+        if (decays := p.ndim > 1 or settings.decay_norms_and_biases) in (True, False)
+    ]
+    peer = PEERS[name](groups)
+    for rate in (0.01, 0.02, 0.005, 0.01, 0.02):
+        forward_backward(made, *batch, CrossEntropy())
+        update(made, optimizer, rate, None)
+        nn.functional.cross_entropy(theirs(batch[0]), batch[1]).backward()
+        for group in peer.param_groups:
+            group["lr"] = rate * group["share"]
+        peer.step()
+        peer.zero_grad()
+    start = network()
+    for parameter, tensor in theirs.named_parameters():
+        torch.testing.assert_close(made.get_parameter(parameter), tensor, rtol=1e-9, atol=1e-12, msg=parameter)
+        assert not torch.equal(start.get_parameter(parameter), tensor), parameter
+
+
+@pytest.mark.parametrize(("weight", "gradient"), [(0.0, 1.0), (1.0, 0.0), (0.0, 0.0), (3.0, 2.0), (1e-9, 1.0)])
+def test_the_ratio_of_lamb_where_a_norm_is_zero(weight: float, gradient: float) -> None:
+    """As in timm: the ratio is 1 there."""
+    made = [nn.Parameter(torch.full((2, 3), weight, dtype=torch.float64)) for _ in range(2)]
+    ours = LAMB().make([{"params": made[:1], "weight_decay": 0.02}])
+    timms = Lamb(made[1:], lr=0.005, weight_decay=0.02, max_grad_norm=None)
+    for _ in range(2):
+        for parameter in made:
+            parameter.grad = torch.full_like(parameter, gradient)
+        ours.step()
+        timms.step()
+    torch.testing.assert_close(made[0], made[1], rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("all_decay", [True, False])
@@ -103,14 +183,26 @@ def test_a_state_comes_back_slot_by_slot(batch: tuple[Tensor, Tensor], name: str
     assert all(torch.equal(found[key], tensor) for key, tensor in capture(whole).items())
 
 
-def test_adamw_resumes_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("optimizer", "schedule", "slots"),
+    [
+        ("AdamW(lr=0.003, weight_decay=0.1)", 'Cosine(warmup="10 steps")', ADAM),
+        ("LAMB(lr=0.01, layer_decay=0.7)", 'OneCycle(warmup="20 steps")', ADAM),
+        ("RMSProp(lr=0.02)", 'CosineRestarts(restart_after="11 steps")', {"square_avg", "momentum_buffer"}),
+    ],
+)
+def test_a_run_resumes_bit_for_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str, schedule: str, slots: set[str]
+) -> None:
     monkeypatch.setattr("cardinet.train.loop.SECONDS_TO_SHOW", {"cpu": -1.0})
-    settings = DIGITS | {"optimizer": "AdamW(lr=0.003, weight_decay=0.1)", "warmup": "10 steps"}
+    settings = DIGITS | {"optimizer": optimizer, "schedule": schedule, "threads": 1}
     whole = train(tmp_path / "whole", settings).path
     out = stop_and_resume(tmp_path / "run", settings, [(7, "signal"), (30, "crash")])
     assert differences(out, whole) == []
+    errors = final_results(out / "evaluation.json").figures()
+    assert errors["test"]["error"] < 0.4, errors  # it learns: chance is 0.9
     names = {name.rpartition(".")[2] for name in load_checkpoint(out / "checkpoints/last.safetensors")[0]}
-    assert {"step", "exp_avg", "exp_avg_sq"} <= names
+    assert slots <= names
 
 
 class Signs(Optimizer):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cardinet.base.randomness import permutation
+from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import open_source
@@ -26,7 +27,7 @@ SPEC = find("resnext11_8x16d_digits").spec
 
 
 @pytest.fixture
-def network() -> nn.Module:
+def network() -> Classifier:
     """In float64, with statistics that are not the initial ones."""
     torch.manual_seed(3)
     made = build(SPEC).double().train()
@@ -42,12 +43,12 @@ def batch() -> tuple[Tensor, Tensor]:
     return pixels, torch.randint(0, 10, (22,), generator=generator)
 
 
-def gradients(network: nn.Module) -> dict[str, Tensor]:
+def gradients(network: Classifier) -> dict[str, Tensor]:
     return {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
 
 
 @pytest.mark.parametrize("parts", [2, 3, 5, 22, 100])
-def test_accumulated_parts_are_the_whole_batch(network: nn.Module, batch: tuple[Tensor, Tensor], parts: int) -> None:
+def test_accumulated_parts_are_the_whole_batch(network: Classifier, batch: tuple[Tensor, Tensor], parts: int) -> None:
     """Also where the parts are unequal, and where more are asked for than there are pictures."""
     network.eval()
     whole = forward_backward(network, *batch, CrossEntropy(label_smoothing=0.1))
@@ -63,7 +64,7 @@ def test_accumulated_parts_are_the_whole_batch(network: nn.Module, batch: tuple[
         assert (found[name] - gradient).abs().max() <= 1e-12 * max(1.0, gradient.abs().max().item()), name
 
 
-def test_smoothed_labels_by_their_formula(network: nn.Module, batch: tuple[Tensor, Tensor]) -> None:
+def test_smoothed_labels_by_their_formula(network: Classifier, batch: tuple[Tensor, Tensor]) -> None:
     """(1 - e) of the weight on the truth and e / 10 on each of the ten classes (Szegedy et al. 2015)."""
     pixels, labels = batch
     loss, _ = forward_backward(network.eval(), pixels, labels, CrossEntropy(label_smoothing=0.1))
@@ -74,7 +75,7 @@ def test_smoothed_labels_by_their_formula(network: nn.Module, batch: tuple[Tenso
 
 
 @pytest.mark.parametrize(("clip", "scale"), [(None, 1.0), (1e6, 1.0), (0.25, 0.25)])
-def test_clip_bounds_the_norm(network: nn.Module, clip: float | None, scale: float) -> None:
+def test_clip_bounds_the_norm(network: Classifier, clip: float | None, scale: float) -> None:
     """Gradients of norm 1 in all, plain SGD: the parameters move by lr * scale * gradient."""
     optimizer = make_optimizer(network, SGD(momentum=0, nesterov=False, weight_decay=0))
     count = sum(p.numel() for p in network.parameters())
@@ -88,7 +89,7 @@ def test_clip_bounds_the_norm(network: nn.Module, clip: float | None, scale: flo
         assert parameter.grad is None
 
 
-def test_a_gradient_without_a_norm_is_refused_before_the_parameters_change(network: nn.Module) -> None:
+def test_a_gradient_without_a_norm_is_refused_before_the_parameters_change(network: Classifier) -> None:
     optimizer = make_optimizer(network, SGD())
     before = copy.deepcopy(network.state_dict())
     for parameter in network.parameters():
@@ -99,7 +100,7 @@ def test_a_gradient_without_a_norm_is_refused_before_the_parameters_change(netwo
 
 
 @pytest.mark.parametrize("all_decay", [True, False])
-def test_what_decays(network: nn.Module, all_decay: bool) -> None:
+def test_what_decays(network: Classifier, all_decay: bool) -> None:
     """Without a gradient a parameter shrinks by 1 - lr * decay, or stays: norms and biases, as the settings say."""
     settings = SGD(momentum=0, nesterov=False, weight_decay=0.2, decay_norms_and_biases=all_decay)
     optimizer = make_optimizer(network, settings)
@@ -122,7 +123,7 @@ def test_what_decays(network: nn.Module, all_decay: bool) -> None:
 
 @pytest.mark.parametrize("nesterov", [True, False])
 @pytest.mark.parametrize("all_decay", [True, False])
-def test_five_steps_by_hand(network: nn.Module, batch: tuple[Tensor, Tensor], nesterov: bool, all_decay: bool) -> None:
+def test_five_steps_by_hand(network: Classifier, batch: tuple[Tensor, Tensor], nesterov: bool, all_decay: bool) -> None:
     """v <- m v + (g + d p); p <- p - lr (g + d p + m v) with Nesterov, p - lr v without (torch's convention)."""
     momentum, decay, rates = 0.9, 5e-3, [0.01, 0.1, 0.1, 0.05, 0.001]
     settings = SGD(momentum=momentum, nesterov=nesterov, weight_decay=decay, decay_norms_and_biases=all_decay)

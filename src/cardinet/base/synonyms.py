@@ -12,14 +12,18 @@ CALLED = {
     "batch_size": "batch bs train_batch_size per_device_train_batch_size mini_batch_size ims_per_batch",
     "lr": "learning_rate learningrate lr0 base_lr initial_lr max_lr start_lr eta",
     "weight_decay": "wd decay l2 l2_regularization weightdecay",
+    "lr_for_batch": "lr_base_size nbs nominal_batch_size base_batch_size auto_scale_lr scale_lr",
+    "layer_decay": "layer_lr_decay lr_layer_decay layerwise_lr_decay layer_wise_lr_decay llrd discriminative_lr",
     "clip": "clip_grad clip_grad_norm grad_clip gradient_clip gradient_clip_val max_grad_norm max_norm",
     "accumulate": "grad_accum accum_iter accumulation_steps gradient_accumulation_steps accumulate_grad_batches",
     "label_smoothing": "smoothing label_smooth",
     "warmup": "warmup_epochs warmup_steps warmup_iters lr_warmup_epochs",
     "warmup_from": "warmup_lr warmup_factor warmup_bias_lr lr_warmup_decay",
+    "rho": "decay_factor square_decay",
     "final": "lrf min_lr eta_min lr_min",
     "drops": "milestones lr_steps decay_epochs decay_milestones",
-    "factor": "lr_gamma decay_rate lr_mult",
+    "factor": "lr_gamma decay_rate lr_mult t_mult",
+    "restart_after": "t_0 cycle_length restart_every first_cycle",
     "schedule": "scheduler lr_scheduler sched lr_scheduler_type lr_policy cos_lr",
     "optimizer": "optim opt algorithm",
     "length": "max_steps max_iter max_iters iterations num_steps total_steps",
@@ -49,7 +53,7 @@ INSTEAD = {
     "epochs num_epochs max_epochs n_epochs num_train_epochs epoch": 'give --epochs 5, or --set length="5 epochs"',
     "ema model_ema ema_decay use_ema swa averaging": "average the weights with "
     '--set "methods=WeightAverage(decay=0.999)"',
-    "adam adamw sgd lamb rmsprop lion adagrad": "name the optimizer (SGD or AdamW), as in "
+    "adam adamw sgd lamb rmsprop lion adagrad": "name the optimizer (SGD, AdamW, LAMB or RMSProp), as in "
     '--set "optimizer=AdamW(lr=0.001)"',
     "part": 'a part is named as the value, as in --set "optimizer=AdamW(lr=0.001)"',
     "dropout drop_rate drop": "only some networks have dropout; whole units are dropped by merge, as in "
@@ -77,7 +81,10 @@ INSTEAD = {
     "early_stopping early_stop early_stopping_patience": "end a run early with "
     '--set "methods=EarlyStopping(patience=5)"',
     "pretrained weights checkpoint finetune": "start from trained weights with --weights WEIGHTS",
-    "freeze frozen_stages freeze_at freeze_backbone": "all parameters are trained in this version",
+    "freeze frozen_stages freeze_at freeze_backbone freeze_layers trainable_layers": "name the frozen layers, as in "
+    "--freeze stem,layer1",
+    "unfreeze_at freeze_epochs unfreeze_epoch": "give the time from which all layers are trained, as in "
+    "--set \"methods=Freeze(until='2 epochs')\"",
     "compile torchcompile torch_compile": "this version does not compile networks",
     "ddp distributed gpus devices world_size nproc_per_node": "this version trains in one process on one device",
     "loss criterion loss_fn bce_loss": "name it by objective (CrossEntropy, BinaryCrossEntropy or "

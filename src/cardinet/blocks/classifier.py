@@ -95,6 +95,27 @@ class Classifier(Body):
         self.head_hidden_size, self.num_classes = classifier.in_features, classifier.out_features
         self.num_features = taps[-1].channels if taps else classifier.in_features
 
+    def layers(self) -> dict[str, tuple[str, ...]]:
+        """All direct children, cut into layers from the input to the output: the names of the children of each.
+
+        "stem" ends with the first feature map, each further map ends the layer of its name, and "head" is the rest. A
+        network without feature maps has its stages. A layer without parameters joins the next one.
+        """
+        ends = {tap.child: tap.name for tap in self.taps} or {n: n for n in self.body_names if n.startswith("layer")}
+        found: dict[str, tuple[str, ...]] = {}
+        open_: tuple[str, ...] = ()
+        for name in self.body_names:
+            if not found and not self.taps and name in ends and self._learns(open_):
+                found["stem"], open_ = open_, ()
+            open_ += (name,)
+            if name in ends and self._learns(open_):
+                found[ends[name]], open_ = open_, ()
+        body = {name for children in found.values() for name in children}
+        return found | {"head": tuple(name for name, _ in self.named_children() if name not in body)}
+
+    def _learns(self, children: Sequence[str]) -> bool:
+        return any(True for name in children for _ in self.get_submodule(name).parameters())
+
     def forward(self, x: Tensor) -> Tensor:
         return self.forward_head(self.forward_features(x))
 

@@ -25,6 +25,7 @@ from cardinet.train.draft import Draft, check_rewritten, draft
 from cardinet.train.estimate import require_step
 from cardinet.train.input_preprocessing import check_size, choose_preprocessing, choose_size
 from cardinet.train.objectives import Objective
+from cardinet.train.rate_notes import rate_notes
 from cardinet.train.recipe import Recipe
 from cardinet.train.task import Task, conditions_of
 
@@ -126,6 +127,7 @@ def fit(recipe: Recipe, source: Source, found: Fit, asked: Collection[str] = ())
     methods = {name: method.fitted() for name, method in recipe.methods.items()}
     recipe = recipe.model_copy(update={"augmentation": kept, "objective": objective, "methods": methods})
     notes += objective.notes()
+    notes += rate_notes(recipe, found.clock, found.draft.network)
     recipe = recipe.but("network", id=found.network).but("data", source=source.text)
     rewrites = (*recipe.network.steps(), *(step for method in recipe.methods.values() for step in method.rewrites()))
     spec = found.draft.spec

@@ -231,7 +231,15 @@ def recipe_document(name: str, kind: str | None = None, seen: tuple[str, ...] = 
 def _current(delta: Mapping[str, Any], *, named: bool = False) -> dict[str, Any]:
     """A delta in current keys, with a mapping for every part. Raises RequestError for one that says a thing twice."""
     check_schedule(delta)
-    return expanded(Recipe, renamed(delta), named=named)
+    return _with_batch_of_lr(expanded(Recipe, renamed(delta), named=named))
+
+
+def _with_batch_of_lr(delta: dict[str, Any]) -> dict[str, Any]:
+    """A delta whose lr, if it has one, is not meant for the batch of the base's lr but for that of the run."""
+    optimizer = delta.get("optimizer")
+    if not isinstance(optimizer, Mapping) or "lr" not in optimizer:
+        return delta
+    return {**delta, "optimizer": {"lr_for_batch": None, **optimizer}}
 
 
 def check_alone(delta: Mapping[str, Any]) -> None:
@@ -283,7 +291,7 @@ def overrides(values: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], list[C
             delta = merge(delta, alone)
         except RequestError as error:
             errors.append(error)
-    return delta, errors
+    return _with_batch_of_lr(delta), errors
 
 
 def _places(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

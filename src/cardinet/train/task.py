@@ -46,7 +46,8 @@ class Task:
 
     def learning_rate(self, step: int) -> float:
         """The rate of the step after `step` done ones."""
-        return self.recipe.optimizer.lr * self.recipe.schedule.share(step, self.clock)
+        highest = self.recipe.optimizer.rate(self.clock.batch_size)
+        return highest * self.recipe.schedule.share(step, self.clock)
 
     @property
     def judge(self) -> str | None:

@@ -2,34 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from cardinet.blocks.classifier import Classifier
 from cardinet.train.methods import Hooks
 from cardinet.train.objectives import Objective
 from cardinet.train.optimizers import Optimizer
 
 
 def make_optimizer(
-    network: nn.Module, settings: Optimizer, apart: Sequence[dict[str, Any]] = ()
+    network: Classifier, settings: Optimizer, apart: Sequence[dict[str, Any]] = ()
 ) -> torch.optim.Optimizer:
     """The optimizer of a network's parameters; groups of methods stand `apart`.
 
-    The settings decide whether norms and biases (every parameter of one dimension) decay.
+    The settings decide whether norms and biases (every parameter of one dimension) decay. The "rate" of a group is the
+    factor of its learning rate, 1 by default.
     """
     taken = {id(p) for group in apart for p in group["params"]}
-    others = [p for p in network.parameters() if id(p) not in taken]
-    decayed = [p for p in others if p.ndim > 1 or settings.decay_norms_and_biases]
-    free = [p for p in others if not (p.ndim > 1 or settings.decay_norms_and_biases)]
-    groups = [
-        {"params": decayed, "weight_decay": settings.weight_decay},
-        {"params": free, "weight_decay": 0.0},
-        *apart,
-    ]
-    return settings.make([group for group in groups if group["params"]])
+    rates = rates_of_parameters(network, settings.layer_decay)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        if id(parameter) not in taken:
+            decays = parameter.ndim > 1 or settings.decay_norms_and_biases
+            key = (rates.get(id(parameter), 1.0), settings.weight_decay if decays else 0.0)
+            groups.setdefault(key, []).append(parameter)
+    made = [{"params": found, "rate": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]
+    return settings.make([*made, *(group for group in apart if group["params"])])
+
+
+def rates_of_layers(network: Classifier, decay: float) -> dict[str, float]:
+    """The factor of the learning rate of each layer: 1 for the head, times `decay` for each layer below it.
+
+    This is the rule of BEiT (Bao et al. 2021, Section 3.1, arXiv 2106.08254), and of timm with its coarse layers.
+    """
+    names = list(network.layers())
+    return {name: decay ** (len(names) - 1 - i) for i, name in enumerate(names)}
+
+
+def rates_of_parameters(network: Classifier, decay: float) -> dict[int, float]:
+    """The factors of `rates_of_layers` by the `id` of each parameter."""
+    rates = rates_of_layers(network, decay)
+    return {
+        id(parameter): rates[layer]
+        for layer, children in network.layers().items()
+        for child in children
+        for parameter in network.get_submodule(child).parameters()
+    }
+
+
+def set_apart(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter]) -> None:
+    """Give parameters that are trained later groups of their own, with the settings of the groups that they are in.
+
+    torch's fused SGD starts the momenta of a whole group at once, and cannot do so for some of its parameters.
+    """
+    mine = {id(parameter) for parameter in parameters}
+    for group in list(optimizer.param_groups):
+        late = [p for p in group["params"] if id(p) in mine]
+        if 0 < len(late) < len(group["params"]):
+            group["params"] = [p for p in group["params"] if id(p) not in mine]
+            optimizer.param_groups.append({**group, "params": late})
 
 
 class NonFinite(Exception):
@@ -76,7 +111,7 @@ def forward_backward(
 
 
 def update(network: nn.Module, optimizer: torch.optim.Optimizer, lr: float, clip: float | None) -> None:
-    """One step of the optimizer at a learning rate, with the gradient's norm bounded by `clip`.
+    """One step of the optimizer at a learning rate, times the "rate" of each group; `clip` bounds the gradient's norm.
 
     A trained parameter that no gradient reached (of a unit that stochastic depth closed) has a gradient of zero: it
     still decays, and its momentum goes on, as in the authors' code (torch alone would pass it over).
@@ -86,7 +121,7 @@ def update(network: nn.Module, optimizer: torch.optim.Optimizer, lr: float, clip
         if not norm.isfinite():
             raise NonFinite(f"the norm of the gradient is {norm.item()}")
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group.get("rate", 1.0)
         for parameter in group["params"]:
             if parameter.grad is None and parameter.requires_grad:
                 parameter.grad = torch.zeros_like(parameter)

@@ -251,7 +251,7 @@ def lasso_of(settings: Pruning, conditions: Conditions) -> float:
         return settings.lasso
     steps, m = WITHIN * conditions.clock.length, settings.compactor_momentum
     way = (steps - m * (1 - m**steps) / (1 - m)) / (1 - m)  # the sum of (1 - m^k) / (1 - m) for k = 1 ... steps
-    return max(PAPERS_LASSO, float(1 / (conditions.optimizer.lr * way)))
+    return max(PAPERS_LASSO, float(1 / (conditions.optimizer.rate(conditions.clock.batch_size) * way)))
 
 
 def masking_steps(settings: Pruning, clock: Clock) -> tuple[int, int, int]:

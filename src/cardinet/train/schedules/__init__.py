@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -40,6 +40,10 @@ class Schedule(RecipePart):
         """Sentences on settings that would have no effect in a run, or not the intended one."""
         if clock.steps(self.warmup) >= clock.length and not within(self.warmup):
             yield f'schedule.warmup = "{self.warmup}" is as long as the run or longer; shorten it.'
+
+    def notes(self, clock: Clock) -> Sequence[str]:
+        """Sentences for the user on what the rates of a run are."""
+        return ()
 
     def check(self, clock: Clock) -> None:
         """Raise RequestError with all problems."""
