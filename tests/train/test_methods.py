@@ -36,6 +36,7 @@ SHORT = DIGITS | {"network.id": "resnet20_cifar", "depths": [1, 1, 1], "widths":
 SHORT |= {"threads": 1}
 RUNS: dict[str, dict[str, Any]] = {
     "Pruning": {"methods.Pruning.keep_macs": 0.9, "compactor_momentum": 0.9, "lr": 0.2, "lasso": 0.3},
+    "Freeze": {"methods": 'Freeze(until="30 steps")'},
     "WeightAverage": {"methods": "WeightAverage(decay=0.9)"},
     "FixedDepth": {"methods": "FixedDepth(units=2)", "merge": 'StochasticDepth(rule="uniform")'},
     "Mixup": {"methods": "Mixup(probability=0.7)"},

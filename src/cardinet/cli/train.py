@@ -42,6 +42,14 @@ def train(
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="The seed of all random draws.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", metavar="N", help="The pictures in a step.")] = None,
     lr: Annotated[float | None, typer.Option("--lr", metavar="X", help="The learning rate.")] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(
+            "--freeze",
+            metavar="LAYERS",
+            help="Layers that stay as they are: stem,layer1, or body (all but the head).",
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", metavar="N", help="The processes that decode pictures.")
     ] = None,
@@ -65,6 +73,7 @@ def train(
         seed=seed,
         batch_size=batch_size,
         lr=lr,
+        freeze=freeze,
         workers=workers,
         on_bad_image=on_bad_image,
     )

@@ -33,9 +33,9 @@ def train(
 
     Without arguments it trains a small ResNeXt on the embedded digits. `data` is the text of a source, a path, a
     `torch.utils.data.Dataset` of (picture, label), or a mapping of such data sets by split (`cardinet.source` says
-    more). `options` are the short options of the command (`epochs`, `lr`, `batch_size`, `seed`, `device`, `workers`,
-    `on_bad_image`) and settings by their last word (`optimizer="AdamW(lr=1e-3)"`, `cardinality=8`); `settings` are
-    settings by their whole key (`{"training.clip": 1.0}`). `cardinet settings` lists all.
+    more). `options` are the short options of the command (`epochs`, `lr`, `batch_size`, `seed`, `device`, `freeze`,
+    `workers`, `on_bad_image`) and settings by their last word (`optimizer="AdamW(lr=1e-3)"`, `cardinality=8`);
+    `settings` are settings by their whole key (`{"training.clip": 1.0}`). `cardinet settings` lists all.
 
     `resume` is a run folder that is continued bit for bit; beside it only `data`, the new place of its pictures,
     `callbacks` and `listener` are allowed. `callbacks` are methods of your own, instances of a subclass of

@@ -193,3 +193,10 @@ def weights_sentences(task: Task, network: Classifier, weights: Weights | None) 
     if weights is None:
         return []
     return match(network, weights, given_settings(task.recipe.network.delta), task.source.classes).sentences()
+
+
+def drawn_tensors(task: Task, network: Classifier, weights: Weights | None) -> tuple[str, ...]:
+    """The tensors whose first values are drawn at random, from the network on the meta device."""
+    if weights is None:
+        return tuple(network.state_dict())
+    return match(network, weights, given_settings(task.recipe.network.delta), task.source.classes).reinitialised

@@ -14,6 +14,7 @@ SETS: Mapping[str, str] = {
     "seed": "machine.seed",
     "batch_size": "training.batch_size",
     "lr": "optimizer.lr",
+    "freeze": "methods.Freeze.layers",
     "workers": "machine.workers",
     "on_bad_image": "data.on_bad_image",
 }

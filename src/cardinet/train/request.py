@@ -22,7 +22,7 @@ from cardinet.runs.environment import device_of, require_one_process
 from cardinet.train.callbacks import check_callbacks
 from cardinet.train.draft import Draft
 from cardinet.train.fitting import check, fit, picture_kind
-from cardinet.train.initial_weights import with_network, with_weights
+from cardinet.train.initial_weights import drawn_tensors, with_network, with_weights
 from cardinet.train.input_preprocessing import check_size
 from cardinet.train.listener import Listener
 from cardinet.train.methods import Method
@@ -118,6 +118,9 @@ def resolve(request: Request, listener: Listener, opener: Opener = open_source) 
     task, notes = fit(recipe, source, found, asked=named_augmentations(stated.delta.get("augmentation", {})))
     check_callbacks(request.callbacks, tuple(recipe.methods), found.draft.network, task.conditions)
     notes += [note for callback in request.callbacks for note in callback.notes(task.conditions)]
+    random = drawn_tensors(task, found.draft.network, weights)
+    for method in (*recipe.methods.values(), *request.callbacks):
+        notes += method.doubts(found.draft.network, random)
     return Resolved(
         request,
         task,

@@ -6,7 +6,7 @@ two classes and no method.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -139,6 +139,10 @@ class Method(RecipePart):
 
     def notes(self, conditions: Conditions) -> Sequence[str]:
         """Sentences on the method for the user and the report."""
+        return ()
+
+    def doubts(self, network: Classifier, drawn: Collection[str]) -> Sequence[str]:
+        """Sentences on what the user may not have meant. The first values of the parameters `drawn` are random."""
         return ()
 
     def hooks(self, network: Classifier, optimizer: torch.optim.Optimizer, conditions: Conditions) -> Hooks:
