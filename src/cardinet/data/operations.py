@@ -124,7 +124,7 @@ def operate(pixels: torch.Tensor, names: Sequence[str], which: Whole, magnitudes
                 begin += len(rows)
         if found:
             place = torch.from_numpy(np.concatenate(found)).to(pixels.device, non_blocking=True)
-            pixels[place] = kind.on_rows(pixels[place], tasks, look)
+            pixels[place] = kind.on_rows(pixels.index_select(0, place), tasks, look)
     return pixels
 
 
@@ -133,15 +133,13 @@ def moved(pixels: torch.Tensor, matrices: npt.NDArray[np.float64], look: Look) -
     import torch
 
     count, channels, height, width = pixels.shape
-    down = torch.arange(height, device=pixels.device)[:, None]
-    across = torch.arange(width, device=pixels.device)
-    colour = torch.tensor(look.colour, dtype=torch.uint8, device=pixels.device)
-    lines = pixels.permute(0, 2, 3, 1).reshape(-1, channels)
-    first = (torch.arange(count, device=pixels.device) * (height * width))[:, None, None]
+    lines = pixels.flatten(2)
+    down = torch.arange(height, dtype=torch.int32, device=pixels.device)[:, None]
+    across = torch.arange(width, dtype=torch.int32, device=pixels.device)
 
     def read(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        place = first + y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
-        return lines.index_select(0, place.view(-1)).view(count, height, width, channels)
+        place = (y.clamp(0, height - 1) * width).add_(x.clamp(0, width - 1)).view(count, 1, -1)
+        return lines.gather(2, place.long().expand(-1, channels, -1)).view(pixels.shape)
 
     if look.interpolation == "nearest":
         a, b, c, d, e, f = (_column(value, pixels.device) for value in _fixed(matrices))
@@ -149,23 +147,27 @@ def moved(pixels: torch.Tensor, matrices: npt.NDArray[np.float64], look: Look) -
         found = read(y, x)
     else:
         a, b, c, d, e, f = (_column(value, pixels.device) for value in matrices.T)
-        x, y = a * (across + 0.5) + b * (down + 0.5) + c, d * (across + 0.5) + e * (down + 0.5) + f
+        right, low = across + 0.5, down + 0.5
+        x, y = a * right.double() + b * low.double() + c, d * right.double() + e * low.double() + f
         left, top = (x - 0.5).floor(), (y - 0.5).floor()
-        right, low = ((x - 0.5) - left)[..., None], ((y - 0.5) - top)[..., None]
-        x0, y0 = left.long(), top.long()
+        right, low = ((x - 0.5) - left)[:, None], ((y - 0.5) - top)[:, None]
+        x0, y0 = left.int(), top.int()
         upper, lower = (between(read(line, x0).double(), read(line, x0 + 1).double(), right) for line in (y0, y0 + 1))
         found = between(upper, lower, low).to(torch.uint8)
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    return torch.where(inside[..., None], found, colour).permute(0, 3, 1, 2)
+    inside = ((x >= 0) & (x < width) & (y >= 0) & (y < height))[:, None]
+    found *= inside  # many times as fast as `where`, which has to broadcast
+    if any(look.colour):
+        found += ~inside * torch.tensor(look.colour, dtype=torch.uint8, device=pixels.device).view(-1, 1, 1)
+    return found
 
 
-def _fixed(matrices: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+def _fixed(matrices: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
     """The columns of the matrices in Pillow's fixed-point numbers, for the centres of pixels, (6, n)."""
     import numpy as np
 
     a, b, c, d, e, f = matrices.T
     whole = np.stack([a, b, c + a * 0.5 + b * 0.5, d, e, f + d * 0.5 + e * 0.5])
-    return np.floor(whole * 2.0**FIXED + 0.5).astype(np.int64)
+    return np.floor(whole * 2.0**FIXED + 0.5).astype(np.int32)
 
 
 def _column(values: npt.NDArray[Any], device: torch.device) -> torch.Tensor:
@@ -266,12 +268,11 @@ def equalize(pixels: torch.Tensor, magnitudes: Uniforms) -> torch.Tensor:
     """Make the values of each channel about equally frequent."""
     import torch
 
-    count, channels, height, width = pixels.shape
-    own = torch.arange(0, count * channels * 256, 256, device=pixels.device).view(count, channels, 1)
-    found = torch.bincount((pixels.flatten(2) + own).flatten(), minlength=count * channels * 256)
-    found = found.view(count, channels, 256)
-    last = found.gather(2, pixels.flatten(2).amax(2, keepdim=True).long())
-    step = (height * width - last) // 255
+    values = pixels.flatten(2).long()
+    one = torch.ones(1, dtype=torch.int32, device=pixels.device)
+    found = one.new_zeros((*pixels.shape[:2], 256)).scatter_add_(2, values, one.expand(values.shape))
+    last = found.gather(2, values.amax(2, keepdim=True))
+    step = (values.shape[2] - last) // 255
     before = found.cumsum(2) - found
     equal = ((before + step // 2) // step.clamp(min=1)).clamp_(max=255).to(torch.uint8)
     return torch.where(step > 0, equal, _values(pixels))

@@ -129,10 +129,13 @@ class RandomOperations(Augmentation):
         return image
 
     def pixels_by(self, pixels: torch.Tensor, chosen: Whole, magnitudes: Uniforms, look: Look) -> torch.Tensor:
-        """As `picture_by` for uint8 (N, C, H, W), in place, both (N, count); no operation for a number below 0."""
+        """As `picture_by` for uint8 (N, C, H, W), both (N, count); no operation for a number below 0."""
+        import torch
+
+        found = pixels.clone(memory_format=torch.contiguous_format)  # every operation is faster then
         for place in range(chosen.shape[1]):
-            operate(pixels, self.names, chosen[:, place], magnitudes[:, place], look)
-        return pixels
+            operate(found, self.names, chosen[:, place], magnitudes[:, place], look)
+        return found
 
 
 @lru_cache(maxsize=16)

@@ -76,12 +76,12 @@ class AugMix(RandomOperations):
     def on_batch(self, batch: ArrayBatch, draws: Draws) -> None:
         import torch
 
-        preprocessing, pixels = batch.pictures.preprocessing, batch.pixels
+        preprocessing, pixels = batch.pictures.preprocessing, batch.pixels.contiguous()
         look, weights = self.look(preprocessing), torch.from_numpy(self.weights(draws)).to(pixels.device)
         shares = weights.T[:, :, None, None, None]
         mixed = pixels * shares[0]
         for (chosen, magnitudes), share in zip(self.chains(draws, preprocessing.crop), shares[1:], strict=True):
-            mixed += self.pixels_by(pixels.clone(), chosen, magnitudes, look) * share
+            mixed += self.pixels_by(pixels, chosen, magnitudes, look) * share
         batch.pixels = (mixed + 0.5).clamp_(0, 255).to(torch.uint8)
 
     def drawn(self, draws: Draws, side: int) -> tuple[Whole, Uniforms]:

@@ -91,13 +91,13 @@ class RandomErasing(Augmentation):
         side, channels = preprocessing.crop, preprocessing.channels
         # Boxes has the width by the height.
         boxes = Boxes(draws, "RandomErasing", self.scale, (1 / self.ratio[1], 1 / self.ratio[0]))
-        seeds = draws.uniform("RandomErasing.noise")
+        seeds = draws.uniform("RandomErasing.noise") if self.value == "noise" else None
         for sample in np.flatnonzero(draws.uniform("RandomErasing.erased") < self.probability).tolist():
             box = boxes.box(sample, side, side, whole=False)
             if box is None:
                 continue
             shape = box[2], box[3], channels
-            if self.value == "noise":
+            if seeds is not None:
                 yield sample, box, noise(seeds[sample], math.prod(shape)).reshape(shape)
             else:
                 colour = preprocessing.mean_pixel if self.value == "mean" else self.value
