@@ -25,7 +25,7 @@ from cardinet.train.initial_weights import initial_network
 from cardinet.train.job import prepare_machine
 from cardinet.train.listener import Listener
 from cardinet.train.methods import Hooks
-from cardinet.train.methods.freeze import Freezing, modules_called
+from cardinet.train.methods.freeze import Freeze, Freezing, modules_called
 from cardinet.train.objectives.cross_entropy import CrossEntropy
 from cardinet.train.optimizers import Optimizer
 from cardinet.train.optimizers.adamw import AdamW
@@ -150,6 +150,35 @@ def test_frozen_batch_normalisation_uses_its_statistics() -> None:
     assert not torch.allclose(trained, expected, rtol=1e-3)
 
 
+def test_a_step_in_which_everything_that_learns_is_closed() -> None:
+    """Only one unit is trained, and stochastic depth closes it in some steps: it decays there and nothing fails."""
+    spec = SMALL["residual"].but(merge="StochasticDepth(rule=uniform, last=0.5)")
+    torch.manual_seed(0)
+    made = build(spec).train()
+    names = [name for name in made.layers() if name != "layer3"] + ["layer3.0"]
+    optimizer = make_optimizer(made, SGD(momentum=0))
+    hooks = Freezing(modules_called(made, names), optimizer, None)
+    unit = made.get_submodule("layer3.1")
+    gradients = 0
+    for number in range(12):
+        hooks.see(batch_for(spec), number)
+        forward_backward(made, batch_for(spec).pixels, batch_for(spec).labels, CrossEntropy())
+        gradients += next(unit.parameters()).grad is not None
+        before = next(unit.parameters()).clone()
+        update(made, optimizer, 0.05, None)
+        assert not torch.equal(before, next(unit.parameters()))
+    assert 0 < gradients < 12
+
+
+@pytest.mark.parametrize(("until", "words"), [(None, "random and frozen"), ("2 epochs", "random and at first frozen")])
+def test_a_new_head_that_is_frozen_is_pointed_out(until: str | None, words: str) -> None:
+    made = network()
+    settings = Freeze.model_validate({"layers": "head, layer1", "until": until})
+    assert settings.doubts(made, ()) == ()
+    (said,) = settings.doubts(made, ("fc.weight", "fc.bias"))
+    assert said.startswith(f"fc.weight and 1 more are drawn at {words}, so that")
+
+
 def resolved(*settings: tuple[str, Any], **options: Any) -> Resolved:
     own = {**{k: v for k, v in TINY.items() if v is not None}, **as_settings(**options), **dict(settings)}
     return resolve(Request(settings=tuple(own.items())), Listener())
@@ -210,7 +239,7 @@ def test_random_weights_that_are_frozen_are_pointed_out(tmp_path: Path) -> None:
         return [note for note in notes if "drawn at random" in note]
 
     assert random(None, "stem") == [
-        "conv1.weight and 2 more tensors are drawn at random and frozen, so that the other layers learn from random "
+        "conv1.weight and 2 more are drawn at random and frozen, so that the other layers learn from random "
         "features: give trained weights with --weights, or do not freeze these."
     ]
     assert random(run.model, "body") == []

@@ -152,7 +152,8 @@ class Loop:
         recipe, window = self.task.recipe, self.progress.window
         lr = self.task.learning_rate(step - 1)
         mean, std = self.task.preprocessing.mean, self.task.preprocessing.std
-        cause = f"the learning rate ({lr:g}) is too high; start again with --lr {recipe.optimizer.lr / 10:g}"
+        less = recipe.optimizer.rate(self.task.clock.batch_size) / 10
+        cause = f"the learning rate ({lr:g}) is too high; start again with --lr {less:g}"
         if batch is not None and not batch.pixels.isfinite().all():
             cause = f"the batch holds NaN or infinite values; check mean {mean} and std {std}"
         elif self.task.precision != "float32" and window.steps and window.loss / window.steps < 1:

@@ -104,7 +104,8 @@ def forward_backward(
         if pixels.device.type == "cpu" and not loss.isfinite():
             raise NonFinite(f"the loss is {loss.item()}")
         share = loss * (len(y) / len(labels))
-        share.backward()
+        if share.requires_grad:  # else everything that is trained is in units that stochastic depth closed
+            share.backward()
         total += share.detach()
         wrong += (logits.detach().argmax(1) != (y if y.ndim == 1 else y.argmax(1))).sum()
     return total, wrong

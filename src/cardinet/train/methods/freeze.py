@@ -68,7 +68,7 @@ class Freeze(Method):
         frozen = [names[id(p)] for module in modules_called(network, self.layers) for p in module.parameters()]
         if not (random := [name for name in frozen if name in drawn]):
             return ()
-        which = f"{random[0]} and {len(random) - 1} more tensors are" if random[1:] else f"{random[0]} is"
+        which = f"{random[0]} and {len(random) - 1} more are" if random[1:] else f"{random[0]} is"
         at_first = "" if self.until is None else " at first"
         return (
             f"{which} drawn at random and{at_first} frozen, so that the other layers learn from random features: give "
