@@ -160,8 +160,8 @@ P = noise(12, 10)
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (3, ["int is no source of pictures"]),
-        ([(P, 0)], ["list is no source of pictures"]),
+        (3, ["3 is no source of pictures; give its text, a path, or a data set"]),
+        ([(P, 0)], ["is no source of pictures"]),
         (Pictures([]), ["Pictures has no items"]),
         ({"first": Pictures(small())}, ["first: a mapping has data sets for train, validation and test"]),
         ({"val": Pictures(small())}, ["val: a mapping has data sets"]),

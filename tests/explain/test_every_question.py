@@ -74,7 +74,7 @@ def test_values_of_a_python_call_that_cannot_be_used_are_named(digits: Source) -
         "draws is a set; give text, a number, a list or a path.",
     )
     for wrong in (3, b"digits", {"digits": 1}):
-        with pytest.raises(RequestError, match="is no source of pictures; give its text, a path, or paths of pictures"):
+        with pytest.raises(RequestError, match="is no source of pictures; give its text, a path"):
             explain_model("lesion", model, wrong, **quick)  # type: ignore[arg-type]
     gated = classifier(WITH_A_MEANING["attention"].but(in_channels=1, num_classes=10))
     tuples, lists = (explain_model("attention", gated, digits, zooms=zooms) for zooms in ((1, 2.5), [1, 2.5]))

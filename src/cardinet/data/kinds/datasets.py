@@ -52,6 +52,8 @@ def source_text(data: Given, classes: Iterable[str] | None = None) -> str:
     if isinstance(data, str | Path):
         return str(data)
     parts = dict(data) if isinstance(data, Mapping) else {"train": data}
+    for dataset in parts.values():
+        _check_kind(dataset)
     known = [split_of(str(key)) for key in parts]
     if None in known or len(set(known)) < len(known) or "train" not in known:
         raise RequestError(f"{', '.join(map(str, parts))}: a mapping has data sets for train, validation and test.")
@@ -123,14 +125,19 @@ def encoded(picture: Any) -> bytes:
     return b"P%d %d %d 255\n" % (5 if image.mode == "L" else 6, *image.size) + image.tobytes()
 
 
+def _check_kind(dataset: Any) -> None:
+    """Raise RequestError if this is no data set."""
+    whole = hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")
+    if not whole or isinstance(dataset, Sequence | Mapping | bytes):
+        raise RequestError(
+            f"{dataset!r:.80} is no source of pictures; give its text, a path, or a data set with a length and items "
+            "(picture, label), such as a torch.utils.data.Dataset."
+        )
+
+
 def _read(dataset: Any) -> tuple[DatasetPictures, Labels, str]:
     """The pictures of a data set, its labels and a digest of some pictures. Raises RequestError or WorkError."""
     name = type(dataset).__name__
-    if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__") or isinstance(dataset, list | tuple):
-        raise RequestError(
-            f"{name} is no source of pictures: give a text, a path, or a data set with a length and items "
-            "(picture, label), such as a torch.utils.data.Dataset."
-        )
     if not len(dataset):
         raise RequestError(f"{name} has no items.")
     pictures = DatasetPictures(dataset)
