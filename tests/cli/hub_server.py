@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 TOKEN = "hf_of_a_test"
 
@@ -25,6 +25,10 @@ class Repo:
 
     def sha(self, branch: str) -> str:
         return hashlib.sha1(repr((branch, len(self.branches[branch]))).encode()).hexdigest()
+
+    def branch(self, revision: str) -> str:
+        """The branch that a revision, a branch or the hash of its last commit, means."""
+        return next((branch for branch in self.branches if revision == self.sha(branch)), revision)
 
     def files(self, branch: str = "main") -> dict[str, bytes]:
         return self.branches[branch][-1][1]
@@ -65,12 +69,17 @@ class HubServer:
         if what[0] == "branch":
             repo.branches[what[1]] = repo.branches["main"][-1:]
             return 200, {}
-        branch = what[1] if what[1:] else "main"
+        branch = repo.branch("/".join(map(unquote, what[1:2])) or "main")
         if branch not in repo.branches:
             return 404, "RevisionNotFound"
         if what[0] in ("info", "revision"):
             siblings = [described(file, content) for file, content in repo.files(branch).items()]
             return 200, {"id": name, "private": repo.private, "sha": repo.sha(branch), "siblings": siblings}
+        if what[0] == "tree":
+            return 200, [
+                {"type": "file", "path": file, "oid": "0" * 40, "size": len(content)}
+                for file, content in repo.files(branch).items()
+            ]
         if what[0] == "preupload":
             asked = json.loads(body)["files"]
             modes = {f["path"]: "lfs" if large(f["path"]) else "regular" for f in asked}
@@ -101,10 +110,15 @@ class HubServer:
             ]
         }
 
-    def file(self, path: list[str]) -> bytes | None:
-        """What OWNER/NAME/resolve/REVISION/FILE means; None where there is no such file."""
-        repo = self.repos.get("/".join(path[:2]))
-        return None if repo is None or path[3] not in repo.branches else repo.files(path[3]).get(path[4])
+    def file(self, path: list[str]) -> tuple[str, bytes] | None:
+        """The commit and content of [datasets/]OWNER/NAME/resolve/REVISION/FILE; None where there is no such file."""
+        place = path.index("resolve")
+        repo = self.repos.get("/".join(path[place - 2 : place]))
+        branch = None if repo is None else repo.branch(unquote(path[place + 1]))
+        if repo is None or branch not in repo.branches:
+            return None
+        content = repo.files(branch).get("/".join(path[place + 2 :]))
+        return None if content is None else (repo.sha(branch), content)
 
 
 def large(name: str) -> bool:
@@ -146,14 +160,14 @@ def handler(hub: HubServer) -> type[http.server.BaseHTTPRequestHandler]:
                 hub.objects[words[1]] = body
                 self.answer(200, {})
             elif "resolve" in words:
-                content = hub.file(words)
-                self.answer(200, content) if content is not None else self.answer(404, "EntryNotFound")
+                found = hub.file(words)
+                self.answer(404, "EntryNotFound") if found is None else self.answer(200, found[1], commit=found[0])
             else:
                 self.answer(200, {})
 
         do_GET = do_HEAD = do_POST = do_PUT = handle_request
 
-        def answer(self, status: int, what: Any) -> None:
+        def answer(self, status: int, what: Any, commit: str = "") -> None:
             """Bytes are a file, text is the Hub's code of an error, anything else JSON."""
             data = what if isinstance(what, bytes) else json.dumps({} if isinstance(what, str) else what).encode()
             self.send_response(status)
@@ -162,7 +176,7 @@ def handler(hub: HubServer) -> type[http.server.BaseHTTPRequestHandler]:
             if isinstance(what, dict) and "error" in what:
                 self.send_header("X-Error-Message", what["error"])
             if isinstance(what, bytes):
-                self.send_header("X-Repo-Commit", hashlib.sha1(data).hexdigest())
+                self.send_header("X-Repo-Commit", commit)
                 self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()

@@ -184,6 +184,11 @@ WRONG: list[tuple[str, int, list[str]]] = [
     ("train --data text", 1, ["red/notes.jpg: wrongly-typed", "--on-bad-image skip"]),
     ("train --data imagenet:", 2, ["write imagenet:PATH"]),
     ("train --data csv:", 2, ["write csv:FILE"]),
+    ("train --data hf:", 2, ["names no name; write hf:NAME"]),
+    ("train --data 'hf:a/b/c/d'", 2, ["write it as hf:OWNER/NAME"]),
+    ("train --data webdataset:x.tar", 2, ["this version does not read streams"]),
+    ("train --data datasets:two", 2, ["two has neither dataset_dict.json nor state.json"]),
+    ("train --data dataset:Flowers-1", 2, ['"Flowers-1" was given by a Python program']),
     ("train --data csv:two", 2, ["two is a folder; give a CSV file: csv:two/labels.csv"]),
     ("train --data csv:notes.jpg", 1, ["notes.jpg has no rows below its header"]),
     (

@@ -83,7 +83,9 @@ def test_hold_out_divides_each_class_alike() -> None:
         ("csv:/nowhere.csv", "There is no file"),
         ("imagenet", "imagenet:PATH"),
         ("webdataset:x-{0..3}.tar", "stream"),
-        ("hf:cifar10", "stream"),
+        ("hf:", "names no name; write hf:NAME"),
+        ("hf:a b", "write it as hf:OWNER/NAME"),
+        ("datasets:/nowhere", "There is no folder"),
     ],
 )
 def test_a_wrong_source_is_a_wrong_request(text: str, words: str) -> None:
@@ -96,7 +98,7 @@ def test_every_kind_has_its_function() -> None:
     import importlib
     import inspect
 
-    assert len(KINDS) == 13
+    assert len(KINDS) == 14
     for row in KINDS.values():
         module, function = row.place.split(":")
         found = getattr(importlib.import_module(f"cardinet.data.kinds.{module}"), function)

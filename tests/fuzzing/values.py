@@ -38,7 +38,7 @@ SOURCES = (
     "closed", "parquet:pipe", "parquet:set", "parquet:loop", "parquet:piped.parquet", "parquet:piped-parquet",
     "parquet:/dev/zero", "parquet:socket", "imagenet:set", "imagenet:", "imagenet:pipe", "imagenet:piped-imagenet",
     "imagenet:missing", "csv:file", "csv:pipe", "nothing:x", ":", "::", ":x", "parquet:", "parquet:*", "parquet:[",
-    "parquet:\udcff", "/dev/zero", "hf:x", "parquet:" + "x" * 300, "parquet:" + "**/" * 500, "x" * 300,
+    "parquet:\udcff", "/dev/zero", "webdataset:x", "parquet:" + "x" * 300, "parquet:" + "**/" * 500, "x" * 300,
     "\x1b[2J", "model.safetensors", "done", "..", "parquet:empty", "cifar10:set", "cifar10:pipe",
 )  # fmt: skip
 DEVICES = (

@@ -25,8 +25,8 @@ import torchvision
 import cardinet
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.preprocessing import Preprocessing
+from cardinet.remote.reachability import head_request, unreachable
 from cardinet.runs.model_file import Model, save_model
-from cardinet.weights.reachability import head_request, unreachable
 from cardinet.weights.weight_source import read_weights
 from weights.drawn import TINY, drawn, same_tensors
 

@@ -39,21 +39,36 @@ class ArrowBytes:
 
 
 class MappedBytes:
-    """Encoded pictures in an Arrow file, which each reading process maps into memory."""
+    """Encoded pictures in a column of Arrow files, which each reading process maps into memory."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, paths: Sequence[Path], column: str = "bytes") -> None:
+        self.paths = tuple(paths)
+        self.column = column
         self._opened: ArrowBytes | None = None
 
     def read(self, index: int) -> bytes:
         """The bytes of one picture. Raises PictureError when the row holds none."""
         if self._opened is None:
-            table = pa.ipc.open_file(pa.memory_map(str(self.path))).read_all()
-            self._opened = ArrowBytes(table.column("bytes"))
+            chunks = [chunk for path in self.paths for chunk in mapped(path).column(self.column).chunks]
+            plain = [pc.struct_field(chunk, "bytes") if pa.types.is_struct(chunk.type) else chunk for chunk in chunks]
+            self._opened = ArrowBytes(pa.chunked_array(plain))
         return self._opened.read(index)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_opened": None}
+        return {**self.__dict__, "_opened": None}
+
+
+def mapped(path: Path) -> pa.Table:
+    """The table in an Arrow file (of either form, file or stream), mapped into memory. Raises WorkError."""
+    try:
+        source = pa.memory_map(str(path))
+        try:
+            return pa.ipc.open_file(source).read_all()
+        except pa.ArrowInvalid:
+            source.seek(0)
+            return pa.ipc.open_stream(source).read_all()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise WorkError(f"{path} is not a readable Arrow file: {str(error).splitlines()[0]}") from error
 
 
 class RowNames(Names):
@@ -93,7 +108,7 @@ def read_pictures(files: Sequence[Path], column: str, key: str) -> ArrowBytes | 
     path = cache_folder("arrow") / f"{key}.arrow"
     if not path.exists():
         _convert(files, column, path, size)
-    return MappedBytes(path)
+    return MappedBytes([path])
 
 
 def _column_bytes(file: Path, column: str) -> int:

@@ -24,10 +24,10 @@ class DataSettings(Settings):
     """Where the pictures come from: digits, a folder of class folders, KIND:PATH or a named set."""
 
     picture_column: str | None = None
-    """The column of a table that names the pictures; none: the one column with a usual name, such as file or image."""
+    """The column with the pictures of a table, or with their files; none: the one with a usual name, such as file."""
 
     label_column: str | None = None
-    """The column of a table that holds the labels; none: the one column with a usual name, such as label or class."""
+    """The column of a table that holds the labels; none: the one with a usual name, such as label or class."""
 
     split_column: str | None = None
     """The column of a table that says train, validation or test; none: a column called split, if there is one."""

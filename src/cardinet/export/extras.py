@@ -36,7 +36,7 @@ def library(name: str) -> Any:
     OpenVINO and NNCF report each import and each quantization to their maker through their telemetry package. A user
     who exports a model has not agreed to that.
     """
-    from cardinet.weights.reachability import short_reason  # it imports network clients
+    from cardinet.remote.reachability import short_reason  # it imports network clients
 
     with isolated():
         try:

@@ -18,13 +18,13 @@ from cardinet.build.meta import on_meta
 from cardinet.measure.counts import Counts, count
 from cardinet.networks.document import to_document
 from cardinet.networks.family import Named
+from cardinet.remote.hub_client import client
 from cardinet.report import card_facts as facts
 from cardinet.report import number_text
 from cardinet.report.markdown import code, fence, visible
 from cardinet.runs.folder import RunRecord
 from cardinet.runs.model_file import Model
 from cardinet.runs.toml_writer import dumps
-from cardinet.weights.hub import client
 from cardinet.weights.upload import NEEDS, Target
 
 TASK = "image-classification"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cardinet.base.errors import CardinetError, RequestError, WorkError
-from cardinet.weights.reachability import short_reason, unreachable
+from cardinet.base.errors import CardinetError, RequestError
+from cardinet.remote.hub_client import client, hub_address, hub_errors, no_download, quiet
+from cardinet.remote.reachability import short_reason
 
 FILES = ("model.safetensors", "pytorch_model.bin")
 """The files to look for, in this order, if no file of a repository is named."""
@@ -45,53 +45,13 @@ def first_file(files: Sequence[str], repo: str, revision: str | None, source: st
         server, offline = hub_address(library)
         for file in files:
             try:
-                return Path(library.hf_hub_download(repo, file, revision=revision, local_files_only=bool(offline)))
+                with hub_errors(source, repo, revision):
+                    return Path(library.hf_hub_download(repo, file, revision=revision, local_files_only=bool(offline)))
             except errors.LocalEntryNotFoundError as error:
                 if not offline:
-                    raise _no_download(source, short_reason(error)) from error
-            except errors.RevisionNotFoundError:
-                raise RequestError(f'{repo} has no revision "{revision}".') from None
-            except errors.GatedRepoError:
-                raise RequestError(f"{repo} is gated: ask for access on its page and log in: hf auth login.") from None
-            except errors.RepositoryNotFoundError:
-                raise RequestError(f"There is no repository {repo} on the Hub, or it is private.") from None
+                    raise no_download(source, short_reason(error)) from error
             except errors.EntryNotFoundError:
                 continue
-            except Exception as error:  # a refused name, a full disk, any error of the HTTP client
-                raise _no_download(source, short_reason(error)) from error
     if offline:
-        raise _no_download(source, f"{server} cannot be reached: {offline}; the file is not in the local cache either")
+        raise no_download(source, f"{server} cannot be reached: {offline}; the file is not in the local cache either")
     raise RequestError(f"{repo} has no {' or '.join(files)}; name a file of it: hub:{repo}/FILE.")
-
-
-def client(what: str) -> Any:
-    """The client library of the Hub. Raises RequestError if it is not installed; `what` names what needs it."""
-    try:
-        return importlib.import_module("huggingface_hub")
-    except ImportError:
-        raise RequestError(f'{what} needs huggingface_hub: pip install "cardinet[hub]".') from None
-
-
-def hub_address(library: Any) -> tuple[str, str]:
-    """The Hub's address, and why it cannot be reached ("" if it can). This takes seconds at most."""
-    server = str(importlib.import_module("huggingface_hub.constants").ENDPOINT)
-    return server, unreachable(lambda seconds: library.get_session().head(server, timeout=seconds))
-
-
-def _no_download(source: str, reason: str) -> WorkError:
-    return WorkError(
-        f"{source} could not be downloaded ({reason}). Without a network connection, fetch the file elsewhere and name "
-        "it."
-    )
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Hide the client's warnings, about retries and about lower limits without a login."""
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -18,10 +18,10 @@ from torch import Tensor
 from cardinet.base.errors import RequestError, WorkError, nearest
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.registry import PEERS, REFUSED
+from cardinet.remote.reachability import head_request, short_reason, unreachable
 from cardinet.weights.contents import Weights
 from cardinet.weights.hub import FILES, first_file
 from cardinet.weights.library_preprocessing import from_timm_config, from_torchvision_transforms
-from cardinet.weights.reachability import head_request, short_reason, unreachable
 
 
 def from_torchvision(name: str) -> Weights:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.weights.hub import client, hub_address, quiet
-from cardinet.weights.reachability import short_reason
+from cardinet.remote.hub_client import client, hub_address, quiet
+from cardinet.remote.reachability import short_reason
 
 NEEDS = "`cardinet push`"
 CARD = "README.md"

@@ -27,15 +27,19 @@ class Row:
     reads: tuple[str, ...] = ()
 
 
+COLUMNS = ("picture_column", "label_column")
+
 KINDS = {
     "digits": Row("digits:list_digits"),
     "imagenet": Row("imagenet:list_imagenet", "PATH"),
     "tiny-imagenet": Row("tiny_imagenet:list_tiny_imagenet", "PATH"),
-    "parquet": Row("parquet:list_parquet", "PATH"),
+    "parquet": Row("parquet:list_parquet", "PATH", COLUMNS),
+    "datasets": Row("saved_datasets:list_saved", "PATH", COLUMNS),
+    "hf": Row("hub_datasets:list_hub", "NAME", COLUMNS),
     "csv": Row(
         "csv_files:list_csv",
         "FILE",
-        ("picture_column", "label_column", "split_column", "root", "on_bad_image"),
+        (*COLUMNS, "split_column", "root", "on_bad_image"),
     ),
     "cifar10": Row("named_sets:list_named"),
     "cifar100": Row("named_sets:list_named"),
@@ -44,7 +48,6 @@ KINDS = {
     "svhn": Row("named_sets:list_named"),
     "dataset": Row("datasets:list_dataset", "NAME"),
     "webdataset": Row("streams:refuse", "PATH"),
-    "hf": Row("streams:refuse", "PATH"),
 }
 """By the word before the colon, or the whole text."""
 

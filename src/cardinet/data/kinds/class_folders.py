@@ -13,7 +13,7 @@ import numpy as np
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.findings import Finding
 from cardinet.data.kinds.class_problems import count_problems
-from cardinet.data.kinds.split_names import split_of
+from cardinet.data.kinds.split_names import is_saved, split_of
 from cardinet.data.picture_formats import EXTENSIONS, KINDS, system_kind, system_sentence, unread_sentences
 from cardinet.data.source_listing import Listing, Paths, SplitPictures, fingerprint
 
@@ -64,6 +64,8 @@ def list_folder(text: str) -> Listing:
     root = Path(text).expanduser()
     if not root.is_dir():
         raise RequestError(f'The source "{text}" is a file; give the folder that holds one folder for each class.')
+    if is_saved(root):
+        raise RequestError(f"{root} is a data set that save_to_disk wrote; write datasets:{text}.")
     if (root / "val" / TINY_IMAGENET).is_file():
         raise RequestError(f"{root} is Tiny ImageNet, whose val/ has no class folders; write tiny-imagenet:{text}.")
     folders, problems = split_folders(root), []

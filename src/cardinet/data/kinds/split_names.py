@@ -1,8 +1,13 @@
-"""The usual names of folders and files of a split."""
+"""The usual names of folders and files of a split, and the files that mark a saved data set."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+SPLIT_LIST = "dataset_dict.json"
+FILE_LIST = "state.json"
+"""The files that `save_to_disk` of Hugging Face's library writes: for several splits, and in the folder of one."""
 
 WORDS = {
     "train": ("train", "training", "trn", "trainset", "trainingset"),
@@ -31,3 +36,8 @@ def beginning(name: str) -> str:
     """The letters at the beginning of a name."""
     found = re.match(r"[^\W\d_]+", name)
     return found[0] if found else ""
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether `save_to_disk` of Hugging Face's library wrote this folder."""
+    return (folder / SPLIT_LIST).is_file() or (folder / FILE_LIST).is_file()

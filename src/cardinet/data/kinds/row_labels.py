@@ -1,4 +1,4 @@
-"""Labels of parquet files: numbers with class names in each file, or the names themselves, brought into one order."""
+"""Labels of files of rows: numbers with class names in each file, or the names themselves, brought into one order."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cardinet.base.documents import DocumentError, parse_json
-from cardinet.base.errors import WorkError
+from cardinet.base.errors import RequestError, WorkError, nearest
 from cardinet.base.schemas import Document, conform
+from cardinet.data.kinds.row_file import RowFile
 from cardinet.data.source_listing import Labels
 
 LABELS = ("label", "labels", "fine_label")
@@ -32,39 +32,34 @@ class FileLabels:
     sorted_names: bool = False
 
 
-def read_schema(file: Path) -> pa.Schema:
-    """The columns of a file. Raises WorkError if it is not a parquet file."""
-    try:
-        return pq.read_schema(file)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise WorkError(f"{file} is not a readable parquet file: {str(error).splitlines()[0]}") from error
+def read_labels(file: RowFile, *, needed: bool, column: str | None = None) -> FileLabels:
+    """The labels of a file, in `column` or one with a usual name: integers of any width, true and false, or text.
 
-
-def read_labels(file: Path, *, needed: bool) -> FileLabels:
-    """The labels of a file: integers of any width, true and false, or text.
-
-    Without the column all labels are -1, unless they are `needed`. Raises WorkError if they are missing or have another
-    type.
+    Without the column all labels are -1, unless they are `needed`. Raises RequestError if a given column is missing and
+    needed, WorkError if there is none with a usual name, or if it has another type.
     """
-    schema = read_schema(file)
-    column = next((name for name in LABELS if name in schema.names), None)
+    names, path = file.schema.names, file.path
+    found = column if column in names else None
     if column is None:
+        found = next((name for name in LABELS if name in names), None)
+    if found is None:
         if not needed:
-            return FileLabels(file, np.full(pq.read_metadata(file).num_rows, -1, dtype=np.int64), None)
-        columns = ", ".join(schema.names)
-        raise WorkError(f"{file} has no column of labels ({', '.join(LABELS)}); its columns: {columns}.")
-    kind = schema.field(column).type
+            return FileLabels(path, np.full(file.rows, -1, dtype=np.int64), None)
+        if column is not None:
+            raise RequestError(f"{path} has no column data.label_column = {column!r} ({nearest(column, names)}).")
+        raise WorkError(f"{path} has no column of labels ({', '.join(LABELS)}); its columns: {', '.join(names)}.")
+    kind = file.schema.field(found).type
     value = kind.value_type if pa.types.is_dictionary(kind) else kind
     try:
-        values = pq.read_table(file, columns=[column]).column(0).cast(value)
+        values = file.read(found).cast(value)
         if pa.types.is_string(value) or pa.types.is_large_string(value):
-            return _named(file, values)
+            return _named(path, values)
         if not (pa.types.is_integer(value) or pa.types.is_boolean(value) or pa.types.is_null(value)):
-            raise WorkError(f"{file}: the column {column} is {kind}, not labels (integers or names).")
+            raise WorkError(f"{path}: the column {found} is {kind}, not labels (integers or names).")
         numbers = np.asarray(values.cast(pa.int64()).fill_null(-1).to_numpy(), dtype=np.int64)
     except (pa.ArrowInvalid, OSError) as error:
-        raise WorkError(f"{file} cannot be read: {str(error).splitlines()[0]}") from error
-    return FileLabels(file, numbers, _stated_names(schema, column))
+        raise WorkError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    return FileLabels(path, numbers, _stated_names(file.schema, found))
 
 
 def _named(file: Path, values: pa.ChunkedArray) -> FileLabels:

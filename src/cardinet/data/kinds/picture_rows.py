@@ -1,0 +1,85 @@
+"""Files of rows with a column of pictures and a column of labels, as Hugging Face lays them out, read by pyarrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from cardinet.base.errors import RequestError, WorkError, nearest
+from cardinet.data.arrow import RowNames
+from cardinet.data.findings import Finding
+from cardinet.data.kinds.class_problems import class_problems, count_problems
+from cardinet.data.kinds.row_file import RowFile
+from cardinet.data.kinds.row_labels import FileLabels, in_common, read_labels
+from cardinet.data.source_listing import Encoded, Listing, SplitPictures, fingerprint
+
+PICTURES = ("image", "img")
+
+
+Encode = Callable[[Sequence[Path], str, str], Encoded]
+"""The pictures of some files, of a column, in order. The last argument names what is kept of them in the cache."""
+
+
+def list_rows(
+    text: str,
+    base: Path,
+    files: Mapping[str, Sequence[RowFile]],
+    encode: Encode,
+    *,
+    picture_column: str | None = None,
+    label_column: str | None = None,
+) -> Listing:
+    """The pictures of files of rows by split, "train" being one of them.
+
+    Every file has its own class names; all are brought into one order (`in_common`). A split without labels, such as
+    published test pictures, is left out with a note. Raises RequestError for given columns that the files lack,
+    WorkError for files that lack the columns with usual names, and for numbers without known class names.
+    """
+    picture = _picture_column(files["train"][0], picture_column)
+    read = {s: [read_labels(f, needed=s == "train", column=label_column) for f in some] for s, some in files.items()}
+    problems = [_without_labels(split, files[split]) for split, some in read.items() if _unlabelled(split, some)]
+    read = {split: some for split, some in read.items() if not _unlabelled(split, some)}
+    classes, labels, unknown = in_common(read)
+    entries = [
+        f"{split}\t{file.path.relative_to(base)}\t{file.path.stat().st_size}\t{file.rows}"
+        for split in labels
+        for file in files[split]
+    ]
+    identity = fingerprint(classes, entries, *(labels[split].tobytes() for split in sorted(labels)))
+    parts = {}
+    for split, values in labels.items():
+        paths = [file.path for file in files[split]]
+        names = RowNames(base, paths, [file.rows for file in files[split]])
+        parts[split] = SplitPictures(names, values, encoded=encode(paths, picture, f"{identity[:32]}-{split}"))
+        problems += class_problems(split, parts[split], classes, unknown.get(split, ()))
+    problems += count_problems(text, classes, parts)
+    return Listing(classes, parts, identity, problems=tuple(problems), unsplit=len(parts) == 1)
+
+
+def _picture_column(file: RowFile, asked: str | None) -> str:
+    """The column of pictures. Raises RequestError or WorkError if it is missing or has another type."""
+    names = file.schema.names
+    if asked is not None and asked not in names:
+        raise RequestError(f"{file.path} has no column data.picture_column = {asked!r} ({nearest(asked, names)}).")
+    picture = asked or next((name for name in PICTURES if name in names), None)
+    if picture is None:
+        raise WorkError(
+            f"{file.path} has no column of pictures ({' or '.join(PICTURES)}); its columns: {', '.join(names)}."
+        )
+    kind = file.schema.field(picture).type
+    has_bytes = pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
+    if not (has_bytes or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+        raise WorkError(f"{file.path}: the column {picture} is {kind}, not pictures (a struct with bytes).")
+    return picture
+
+
+def _unlabelled(split: str, read: Sequence[FileLabels]) -> bool:
+    """Whether no row of a split other than train has a label."""
+    return split != "train" and any(len(one.labels) for one in read) and all((one.labels < 0).all() for one in read)
+
+
+def _without_labels(split: str, files: Sequence[RowFile]) -> Finding:
+    detail = f"its rows have no labels, so there is no {split} split"
+    return Finding(str(files[0].path), split, "no-labels", detail, bad=False)

@@ -1,0 +1,1 @@
+"""What is fetched from other machines: whether they answer, and the client of the Hugging Face Hub."""
