@@ -29,7 +29,7 @@ def test_our_names_are_settings_and_the_others_are_not() -> None:
 
 def test_settings_that_the_sentences_name_are_there() -> None:
     words = {word for sentence in INSTEAD.values() for word in re.findall(r"\b[a-z]+_[a-z_]+\b", sentence)}
-    assert words == {"label_smoothing", "class_weights", "channels_last"}
+    assert words == {"label_smoothing", "channels_last"}
     assert words - {"channels_last"} <= RECIPE
     for text in ("merge=StochasticDepth(last=0.5)", "gate=SqueezeExcite(reduction=16)"):
         assert any(text in sentence for sentence in INSTEAD.values())

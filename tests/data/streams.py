@@ -10,6 +10,7 @@ from cardinet.data.augmentations.pad_crop import PadCrop
 from cardinet.data.augmentations.resized_crop import ResizedCrop
 from cardinet.data.batches import Batch, TrainBatches
 from cardinet.data.preprocessing import Preprocessing
+from cardinet.data.sampling import Sampling
 from cardinet.data.source import Split
 from data.varied import Chosen, together
 
@@ -31,8 +32,7 @@ def train_batches(
         split,
         preprocessing,
         augmentation or together(PadCrop(pad=1)),
-        seed=seed,
-        batch_size=batch_size,
+        sampling=Sampling(seed, batch_size),
         workers=workers,
         device="cpu",
     )

@@ -46,7 +46,7 @@ def test_an_epoch_is_the_permutation_without_its_last_incomplete_batch(digits: S
 def test_a_split_smaller_than_a_batch_is_one_batch(digits: Split) -> None:
     few = digits.without(set(digits.names[10:]))
     batches = train_batches(few, batch_size=64)
-    assert (batches.steps_per_epoch, batches.batch_size) == (1, 10)
+    assert (batches.steps_per_epoch, batches.sampling.batch_size) == (1, 10)
     assert [len(batch.index) for batch in take(batches, 3)] == [10, 10, 10]
 
 

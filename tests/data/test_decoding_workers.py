@@ -206,10 +206,11 @@ import itertools, multiprocessing, os, signal, sys, threading, time
 from cardinet.data.batches import TrainBatches
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.data_settings import DataSettings
+from cardinet.data.sampling import Sampling
 from cardinet.data.source import open_source
 split = open_source(sys.argv[1], DataSettings()).splits["train"]
 preprocessing = Preprocessing(channels=3, crop=32, mean=(.5,) * 3, std=(.5,) * 3)
-batches = TrainBatches(split, preprocessing, {}, seed=0, batch_size=4, workers=2, device="cpu")
+batches = TrainBatches(split, preprocessing, {}, sampling=Sampling(0, 4), workers=2, device="cpu")
 stream = batches.stream()
 """
 STARTED = """

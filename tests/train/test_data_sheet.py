@@ -12,6 +12,7 @@ from PIL import Image
 
 from cardinet.base.errors import WorkError
 from cardinet.data.batches import TrainBatches
+from cardinet.data.sampling import Sampling
 from cardinet.runs.data_sheet import DataSheet, read_data_sheet
 from cardinet.train.describe_data import SHOWN, make_data_sheet
 from cardinet.train.listener import Listener
@@ -61,8 +62,7 @@ def test_photographs(flowers: Path) -> None:
             task.source.splits["train"],
             task.preprocessing,
             task.recipe.augmentation,
-            seed=task.recipe.machine.seed,
-            batch_size=7,
+            sampling=Sampling(task.recipe.machine.seed, 7),
             workers=0,
             device="cpu",
         ).stream()
@@ -96,8 +96,7 @@ def test_pictures_in_memory() -> None:
         task.source.splits["train"],
         task.preprocessing,
         task.recipe.augmentation,
-        seed=0,
-        batch_size=task.clock.batch_size,
+        sampling=Sampling(0, task.clock.batch_size),
         workers=0,
         device="cpu",
     )

@@ -45,6 +45,7 @@ CALLED = {
     "cardinality": "groups",
     "base_width": "width_per_group",
     "class_weights": "class_weight pos_weight",
+    "repeats": "aug_repeats repeated_aug ra_sampler ra_reps",
     "depths": "layers num_layers num_blocks blocks",
 }
 """Our name of a setting, and the names that other programs give it."""
@@ -77,7 +78,7 @@ INSTEAD = {
     "reprob random_erase random_erasing erasing cutout": "give the probability, as in "
     "--set augmentation.RandomErasing.probability=0.25",
     "lighting pca alphastd": "give the deviation, as in --set augmentation.Lighting.std=0.1",
-    "sampler oversample balanced": "weigh the classes with --set class_weights=balanced",
+    "sampler oversample balanced_sampler": "let every class come equally often with --set balanced=true",
     "early_stopping early_stop early_stopping_patience": "end a run early with "
     '--set "methods=EarlyStopping(patience=5)"',
     "pretrained weights checkpoint finetune": "start from trained weights with --weights WEIGHTS",

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from cardinet.base.randomness import permutation
 from cardinet.data.arrays import ArrayPictures
 from cardinet.data.augmentations import Augmentation
 from cardinet.data.augmenting import augmented_batch
 from cardinet.data.draws import Draws
 from cardinet.data.loading import Request, Work, decoded
 from cardinet.data.preprocessing import Preprocessing
+from cardinet.data.sampling import Sampling
 from cardinet.data.source import Split
 
 
@@ -32,9 +32,9 @@ class Batch:
 
 
 class TrainBatches:
-    """The training batches of a split: a function of (split, preprocessing, augmentation, seed, batch size).
+    """The training batches of a split: a function of (split, preprocessing, augmentation, sampling).
 
-    The order of an epoch is a permutation by (seed, epoch). The last incomplete batch is dropped; a split smaller than
+    The last incomplete batch is dropped; a split smaller than
     a batch is one batch. The number of workers changes only the speed; for pictures in memory it has no effect.
     """
 
@@ -44,28 +44,26 @@ class TrainBatches:
         preprocessing: Preprocessing,
         augmentation: Mapping[str, Augmentation],
         *,
-        seed: int,
-        batch_size: int,
+        sampling: Sampling,
         workers: int,
         device: torch.device | str,
     ) -> None:
         self.split = split
         self.preprocessing = preprocessing
         self.augmentation = augmentation
-        self.seed = seed
-        self.batch_size = min(batch_size, len(split))
+        self.sampling = replace(sampling, batch_size=min(sampling.batch_size, len(split)))
         self.workers = workers
         self.device = torch.device(device)
-        self.steps_per_epoch = len(split) // self.batch_size
+        self.steps_per_epoch = len(split) // self.sampling.batch_size
         self._open: list[Iterator[torch.Tensor]] = []
 
     def requests(self, start_step: int) -> Iterator[Request]:
-        """(epoch, indices) of each batch from `start_step` on, without end."""
+        """(epoch, samples) of each batch from `start_step` on, without end."""
         epoch, first = divmod(start_step, self.steps_per_epoch)
         while True:
-            order = permutation(self.seed, epoch, len(self.split))
+            order = self.sampling.order(epoch, self.split.labels)
             for step in range(first, self.steps_per_epoch):
-                yield epoch, order[step * self.batch_size : (step + 1) * self.batch_size]
+                yield epoch, self.sampling.batch(order, step)
             epoch, first = epoch + 1, 0
 
     def stream(self, start_step: int = 0) -> Iterator[Batch]:
@@ -75,29 +73,32 @@ class TrainBatches:
         """
         if self.split.images is not None:
             pictures = ArrayPictures(self.split.images, self.preprocessing, self.device)
-            for epoch, index in self.requests(start_step):
-                pixels = augmented_batch(pictures.batch(index), self.augmentation, Draws(self.seed, epoch, index))
+            for epoch, samples in self.requests(start_step):
+                index, draws = samples % len(self.split), Draws(self.sampling.seed, epoch, samples)
+                pixels = augmented_batch(pictures.batch(index), self.augmentation, draws)
                 yield _batch(pixels, self.split, index, self.preprocessing, self.device)
             return
-        work = Work(self.split, self.preprocessing, self.augmentation, self.seed)
+        work = Work(self.split, self.preprocessing, self.augmentation, self.sampling.seed)
         photographs = decoded(work, lambda: self.requests(start_step), workers=self.workers, device=self.device)
         self._open.append(photographs)
         # The loader keeps the order of its requests, so the same requests say which batch has come.
-        for (_, index), pixels in zip(self.requests(start_step), photographs, strict=False):
-            yield _batch(pixels, self.split, index, self.preprocessing, self.device)
+        for (_, samples), pixels in zip(self.requests(start_step), photographs, strict=False):
+            yield _batch(pixels, self.split, samples % len(self.split), self.preprocessing, self.device)
 
     def first(self, count: int) -> tuple[torch.Tensor, npt.NDArray[np.int64]]:
         """The first pictures of the first batch, at most `count`, as uint8 before normalisation, and their positions.
 
         They are decoded in this process. Raises WorkError that names a picture that cannot be decoded.
         """
-        epoch, index = next(self.requests(0))
-        index = index[:count]
+        epoch, samples = next(self.requests(0))
+        samples = samples[:count]
+        index = samples % len(self.split)
         if self.split.images is not None:
             few = ArrayPictures(self.split.images[index], self.preprocessing, torch.device("cpu"))
             batch = few.batch(np.arange(len(index)))
-            return augmented_batch(batch, self.augmentation, Draws(self.seed, epoch, index)), index
-        return Work(self.split, self.preprocessing, self.augmentation, self.seed).batch((epoch, index)), index
+            return augmented_batch(batch, self.augmentation, Draws(self.sampling.seed, epoch, samples)), index
+        work = Work(self.split, self.preprocessing, self.augmentation, self.sampling.seed)
+        return work.batch((epoch, samples)), index
 
     def close(self) -> None:
         """Stop the worker processes of all streams; the streams end."""

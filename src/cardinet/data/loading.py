@@ -68,13 +68,13 @@ class Work:
 
         Once `stopped()` is true, the remaining pictures are not decoded.
         """
-        epoch, indices = request
+        epoch, samples = request
         side, channels = self.preprocessing.crop, self.preprocessing.channels
-        pixels = np.empty((len(indices), side, side, channels), dtype=np.uint8)
-        for place, index in enumerate(indices):
+        pixels = np.empty((len(samples), side, side, channels), dtype=np.uint8)
+        for place, sample in enumerate(samples):
             if stopped():
                 break
-            pixels[place] = self._picture(epoch, int(index)).reshape(side, side, channels)
+            pixels[place] = self._picture(epoch, int(sample)).reshape(side, side, channels)
         return pixels
 
     def batch(self, request: Request) -> torch.Tensor:
@@ -85,10 +85,11 @@ class Work:
         """The size of a batch in bytes."""
         return len(request[1]) * self.preprocessing.crop**2 * self.preprocessing.channels
 
-    def _picture(self, epoch: int, index: int) -> Pixels:
+    def _picture(self, epoch: int, sample: int) -> Pixels:
+        index = sample % len(self.split)
         image = self.split.picture(index)
         try:
-            draws = Draws(self.seed, epoch, index)
+            draws = Draws(self.seed, epoch, sample)
             return np.asarray(augmented_picture(image, self.preprocessing, self.augmentation, draws))
         except PictureError as error:
             raise WorkError(f"{self.split.names[index]}: {error.kind}: {error.detail}.") from error

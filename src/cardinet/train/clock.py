@@ -26,6 +26,16 @@ class TrainingSettings(Settings):
     needed.
     """
 
+    repeats: Annotated[int, Field(ge=1)] = 1
+    """How many times each picture of a batch is in it, augmented anew each time (repeated augmentation); an epoch then
+    has as many batches and so many times fewer pictures.
+    """
+
+    balanced: bool = False
+    """Whether every class is in an epoch equally often: of a large class only some pictures, of a small one several
+    copies; false: every picture once.
+    """
+
     clip: Annotated[float, Field(gt=0)] | None = None
     """The largest norm of all gradients together; longer ones are scaled down to it. None: they stay as they are."""
 

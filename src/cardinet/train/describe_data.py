@@ -39,13 +39,12 @@ def _group(findings: Sequence[Finding]) -> FindingGroup:
 
 
 def _shown(task: Task) -> tuple[ShownPicture, ...]:
-    source, machine = task.source, task.recipe.machine
+    source = task.source
     batches = TrainBatches(
         source.splits["train"],
         task.preprocessing,
         task.recipe.augmentation,
-        seed=machine.seed,
-        batch_size=task.clock.batch_size,
+        sampling=task.sampling,
         workers=0,
         device="cpu",
     )

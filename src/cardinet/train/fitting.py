@@ -76,6 +76,8 @@ def check(recipe: Recipe, source: Source, given: Draft | None = None) -> Fit:
     train = len(source.splits["train"])
     batch_size = min(recipe.training.batch_size, train)
     with findings:
+        _check_sampling(recipe, batch_size)
+    with findings:
         given = given or draft(recipe, source)
         name = recipe.network.id if recipe.network.spec is not None else find(recipe.network.id).id
         check_rewritten(given.network.num_classes, source)
@@ -123,6 +125,8 @@ def fit(recipe: Recipe, source: Source, found: Fit, asked: Collection[str] = ())
     }
     if any(part.acts for name, part in recipe.augmentation.items() if name not in kept):
         notes.append("No mirror images: they would change what these pictures mean.")
+    if recipe.training.repeats > 1 and not any(part.acts for part in kept.values()):
+        notes.append("The repeated pictures of a batch do not differ, as there is no augmentation.")
     objective = _fitted(recipe.objective, source)
     methods = {name: method.fitted() for name, method in recipe.methods.items()}
     recipe = recipe.model_copy(update={"augmentation": kept, "objective": objective, "methods": methods})
@@ -140,6 +144,24 @@ def _fitted(objective: Objective, source: Source) -> Objective:
     """The objective for the training pictures of a source. Raises RequestError if its settings do not fit."""
     counts = np.bincount(source.splits["train"].labels, minlength=len(source.classes))
     return objective.fitted(source.classes, counts.tolist())
+
+
+def _check_sampling(recipe: Recipe, batch_size: int) -> None:
+    """Raise RequestError if a batch cannot repeat its pictures, and if classes would be balanced twice."""
+    findings, training = Findings(), recipe.training
+    with findings:
+        if batch_size % training.repeats:
+            fits = max(1, round(batch_size / training.repeats)) * training.repeats
+            raise RequestError(
+                f"training.repeats = {training.repeats} does not divide the {batch_size} pictures of a batch; give "
+                f"--batch-size {fits}."
+            )
+    with findings:
+        if training.balanced and getattr(recipe.objective, "class_weights", None) == "balanced":
+            raise RequestError(
+                "class_weights = balanced and training.balanced would balance the classes twice; remove one of them."
+            )
+    findings.raise_if_any()
 
 
 def _check_step(name: str, found: Draft, size: int, batch_size: int, parts: int) -> None:

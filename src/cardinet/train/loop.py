@@ -76,8 +76,7 @@ class Loop:
             task.source.splits["train"],
             task.preprocessing,
             task.recipe.augmentation,
-            seed=machine.seed,
-            batch_size=task.clock.batch_size,
+            sampling=task.sampling,
             workers=machine.workers,
             device=task.device,
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cardinet.data.preprocessing import Preprocessing
+from cardinet.data.sampling import Sampling
 from cardinet.data.source import Source
 from cardinet.rewrite.steps import Step
 from cardinet.train.clock import Clock
@@ -43,6 +44,12 @@ class Task:
         """The conditions of the run for its methods."""
         found = conditions_of(self.recipe, self.source, self.clock, self.preprocessing.crop)
         return replace(found, preprocessing=self.preprocessing)
+
+    @property
+    def sampling(self) -> Sampling:
+        """The choice of the samples of each batch."""
+        training = self.recipe.training
+        return Sampling(self.recipe.machine.seed, self.clock.batch_size, training.repeats, training.balanced)
 
     def learning_rate(self, step: int) -> float:
         """The rate of the step after `step` done ones."""

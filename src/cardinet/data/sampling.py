@@ -1,0 +1,54 @@
+"""Which samples a training batch has: a function of (seed, epoch, step) and of the labels.
+
+A sample is a number: `copy * pictures + place`. Its place is that of its picture in the split. The copies of a picture
+differ in their draws, because a draw is a function of the sample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cardinet.base.randomness import permutation, uniforms
+
+Samples = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """The choice of the samples of each batch.
+
+    Without more each epoch has every picture once, in a random order. With `balanced` it has as many samples, but of
+    every class the same number (or one more): of a large class only some pictures, of a small one several copies.
+
+    With `repeats` (Hoffer et al. 2020, arXiv 1901.09335) a batch has each of its pictures so many times, with different
+    draws. An epoch has as many batches as before, and so only a part of the pictures, as in timm. The copies do not
+    stand side by side (in timm they do): a method that mixes a picture with its neighbour mixes different pictures.
+    """
+
+    seed: int
+    batch_size: int
+    repeats: int = 1
+    balanced: bool = False
+
+    def order(self, epoch: int, labels: Samples) -> Samples:
+        """The samples of an epoch in their order, before they are repeated: as many as there are labels."""
+        count = len(labels)
+        order = permutation(self.seed, epoch, count)
+        if not self.balanced:
+            return order
+        classes, counts = np.unique(labels, return_counts=True)
+        by_class = order[np.argsort(labels[order], kind="stable")]  # the pictures of one class after the other
+        first = np.cumsum(counts) - counts
+        slots = np.argsort(uniforms(self.seed, epoch, "Sampling.slots", np.arange(count))[:, 0], kind="stable")
+        which, turn = slots % len(classes), slots // len(classes)  # which class, and the how-manieth sample of it
+        return by_class[first[which] + turn % counts[which]] + count * (turn // counts[which])
+
+    def batch(self, order: Samples, step: int) -> Samples:
+        """The samples of the batch of a step in its epoch."""
+        distinct = self.batch_size // self.repeats
+        chosen = order[step * distinct : (step + 1) * distinct]
+        copy, place = np.divmod(chosen, len(order))
+        return np.concatenate([place + len(order) * (self.repeats * copy + again) for again in range(self.repeats)])
