@@ -39,7 +39,7 @@ ACTIVE = {
     "Flip": Flip(),
     "Lighting": Lighting(),
     "PadCrop": PadCrop(pad=4),
-    "RandAugment": RandAugment(),
+    "RandAugment": RandAugment(magnitude_std=2, probability=0.9),
     "RandomErasing": RandomErasing(value="noise"),
     "ResizedCrop": ResizedCrop(),
     "TrivialAugment": TrivialAugment(),
@@ -47,7 +47,7 @@ ACTIVE = {
 """Each augmentation of the table, at work in all its ways."""
 IDLE = [
     *(PadCrop(pad=0), Flip(probability=0), ColorJitter()),
-    *(Lighting(std=0), RandAugment(num_ops=0), RandomErasing(probability=0)),
+    *(Lighting(std=0), RandAugment(num_ops=0), RandAugment(probability=0), RandomErasing(probability=0)),
 ]
 BYTES = ["AugMix", "Flip", "Lighting", "PadCrop", "RandAugment", "RandomErasing", "TrivialAugment"]
 """Those that give the same bytes for a photograph and for the same picture in memory."""

@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.stats import chi2, ks_2samp
+from scipy.stats import chi2, ks_2samp, norm
 from torchvision.transforms import functional, v2
 
 from cardinet.data.augmentations.aug_mix import AugMix
@@ -77,6 +77,23 @@ def test_rand_augment_draws_as_torchvision(monkeypatch: pytest.MonkeyPatch) -> N
         assert len(one) == 5 + 2 * 9  # nine operations have a sign
         assert are_alike(one, other)
     assert are_alike(*(Counter((a, b) for (a, _), (b, _) in sample) for sample in (made, given)))  # independent
+
+
+def test_a_magnitude_that_varies_and_operations_that_are_left_out() -> None:
+    part = RandAugment(num_ops=2, magnitude=21, magnitude_std=1.5, probability=0.5, operations=("TranslateX",))
+    draws = Draws(4, 1, np.arange(COUNT))
+    chosen, magnitudes = part.drawn(draws, 24)
+    assert are_alike(Counter((chosen >= 0).sum(1).tolist()), Counter({0: COUNT // 4, 1: COUNT // 2, 2: COUNT // 4}))
+    steps = part.RANGES["TranslateX"].steps(24, 31)
+    found = np.abs(np.abs(magnitudes).ravel()[:, None] - steps).argmin(1)
+    expected = np.diff(norm.cdf(np.arange(17.5, 26), 21, 1.5)) * found.size
+    seen = np.bincount(found, minlength=31)[18:26]
+    assert ((seen - expected) ** 2 / expected).sum() < chi2.ppf(0.999, 8)
+    wide = part.model_copy(update={"magnitude_std": 40.0}).drawn(draws, 24)[1]
+    assert (np.abs(wide).min(), np.abs(wide).max()) == (0, steps[-1])  # within the range
+    plain = part.model_copy(update={"magnitude_std": 0.0, "probability": 1.0}).drawn(draws, 24)
+    assert np.array_equal(plain[0], np.zeros((COUNT, 2)))
+    assert np.array_equal(np.sign(plain[1]), np.sign(magnitudes))  # the new draws shift no other
 
 
 def test_trivial_augment_draws_as_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:

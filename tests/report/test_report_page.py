@@ -15,6 +15,7 @@ import pytest
 from cardinet.data.augmentations.color_jitter import ColorJitter
 from cardinet.data.augmentations.flip import Flip
 from cardinet.data.augmentations.pad_crop import PadCrop
+from cardinet.data.augmentations.rand_augment import RandAugment
 from cardinet.data.augmentations.resized_crop import ResizedCrop
 from cardinet.report import ReportContent, comparison, render
 from cardinet.report.data_tables import by_confusion
@@ -229,6 +230,9 @@ def test_augmentation_in_words() -> None:
     found = augmentation({"ColorJitter": jitter, "Flip": Flip(), "ResizedCrop": ResizedCrop(area=(0.08, 1.0))})
     assert found.replace("\u00a0", " ") == words
     assert augmentation({"PadCrop": PadCrop(pad=1)}).replace("\u00a0", " ") == "shifted by up to 1 pixel"
+    often = RandAugment(num_ops=1, magnitude_std=1.5, probability=0.5)
+    said = "1 drawn operation of magnitude about 9 of 30, each with probability 0.5 (RandAugment)"
+    assert augmentation({"RandAugment": often}) == said
 
 
 def test_the_means_of_the_classes_stand_alone(pages: dict[str, str]) -> None:

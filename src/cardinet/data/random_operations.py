@@ -38,7 +38,7 @@ class Range(NamedTuple):
         import torch
 
         unit = side if self.of_side else 1
-        found = torch.linspace(self.weakest * unit, self.strongest * unit, bins)
+        found = torch.linspace(self.weakest * unit, self.strongest * unit, bins, dtype=torch.float32, device="cpu")
         steps: Uniforms = (found.round() if self.whole else found).double().numpy()
         return steps
 
@@ -91,7 +91,10 @@ class RandomOperations(Augmentation):
         batch.pixels = self.pixels_by(batch.pixels, *self.drawn(draws, preprocessing.crop), self.look(preprocessing))
 
     def drawn(self, draws: Draws, side: int) -> tuple[Whole, Uniforms]:
-        """The numbers of each sample's operations and their magnitudes, (N, count), for squares of this side."""
+        """The numbers of each sample's operations and their magnitudes, (N, count), for squares of this side.
+
+        A number below 0 is no operation.
+        """
         raise NotImplementedError
 
     @property
@@ -120,16 +123,16 @@ class RandomOperations(Augmentation):
         return np.asarray(np.where(signed[chosen] & (sign < 0.5), -found, found))
 
     def picture_by(self, image: Image.Image, chosen: Whole, magnitudes: Uniforms, look: Look) -> Image.Image:
-        """One picture by some operations, one after the other, both (count,)."""
+        """One picture by some operations, one after the other; both (count,)."""
         names = self.names
         for number, magnitude in zip(chosen.tolist(), magnitudes.tolist(), strict=True):
-            operation = OPERATIONS[names[number]]
+            operation = OPERATIONS[names[number]] if number >= 0 else None
             if operation is not None:
                 image = operation.on_picture(image, magnitude, look)
         return image
 
     def pixels_by(self, pixels: torch.Tensor, chosen: Whole, magnitudes: Uniforms, look: Look) -> torch.Tensor:
-        """As `picture_by` for uint8 (N, C, H, W), both (N, count); no operation for a number below 0."""
+        """As `picture_by` for uint8 (N, C, H, W); both (N, count)."""
         import torch
 
         found = pixels.clone(memory_format=torch.contiguous_format)  # every operation is faster then

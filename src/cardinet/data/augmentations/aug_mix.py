@@ -46,7 +46,7 @@ class AugMix(RandomOperations):
     chain_depth: int | None = Field(default=None, ge=1, le=20)
     """The number of operations in a chain; none: drawn from 1 to 3 for each chain."""
 
-    alpha: float = Field(default=1.0, ge=0.1)
+    alpha: float = Field(default=1.0, ge=0.1, le=1000.0)
     """The parameter of the distributions of the weights; a large one makes all weights alike."""
 
     UNUSED = ("Invert", "Identity")
@@ -69,8 +69,7 @@ class AugMix(RandomOperations):
         look, weights = self.look(preprocessing), self.weights(draws)[0]
         mixed = np.asarray(image) * weights[0]
         for (chosen, magnitudes), weight in zip(self.chains(draws, preprocessing.crop), weights[1:], strict=True):
-            own = chosen[0] >= 0
-            mixed += np.asarray(self.picture_by(image, chosen[0, own], magnitudes[0, own], look)) * weight
+            mixed += np.asarray(self.picture_by(image, chosen[0], magnitudes[0], look)) * weight
         return Image.fromarray((mixed + np.float32(0.5)).clip(0, 255).astype(np.uint8))
 
     def on_batch(self, batch: ArrayBatch, draws: Draws) -> None:

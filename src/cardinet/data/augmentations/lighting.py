@@ -30,7 +30,7 @@ class Lighting(Augmentation):
     As in fb.resnet.torch it comes after ColorJitter.
     """
 
-    std: float = Field(default=0.1, ge=0.0)
+    std: float = Field(default=0.1, ge=0.0, le=100.0)
     """The standard deviation of the weight a of each axis."""
 
     PLACE = Place.LIGHTING

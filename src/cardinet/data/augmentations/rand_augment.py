@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class RandAugment(RandomOperations):
     """Apply drawn operations, one after the other, all at the same magnitude.
 
-    The operations, magnitudes and signs are those of torchvision's RandAugment. timm's has other operations (Invert and
-    SolarizeAdd, but no Identity), and its magnitude goes from 0 to 10 and may vary.
+    The operations, magnitudes and signs are those of torchvision's RandAugment. What timm calls "rand-m7-mstd0.5" is
+    magnitude 21 with a deviation of 1.5 and probability 0.5. But timm has Invert and SolarizeAdd and no Identity, and
+    its "inc1" keeps fewer bits in Posterize.
     """
 
     num_ops: int = Field(default=2, ge=0, le=20)
@@ -27,6 +28,12 @@ class RandAugment(RandomOperations):
 
     num_magnitude_bins: int = Field(default=31, ge=2, le=1000)
     """The number of steps into which the range of each strength is divided."""
+
+    magnitude_std: float = Field(default=0.0, ge=0.0, le=1000.0)
+    """The deviation of the strength, in its steps, over the operations; with 0 all have the same strength."""
+
+    probability: float = Field(default=1.0, ge=0.0, le=1.0)
+    """The probability with which each of the drawn operations is applied."""
 
     RANGES = ranges(
         shear=0.3,
@@ -46,12 +53,26 @@ class RandAugment(RandomOperations):
 
     @property
     def acts(self) -> bool:
-        return self.num_ops > 0
+        return self.num_ops > 0 and self.probability > 0
 
     def words(self) -> str:
-        strength = f"magnitude {self.magnitude} of {self.num_magnitude_bins - 1}"
-        return f"{self.num_ops} drawn operation{'s' if self.num_ops != 1 else ''} of {strength} (RandAugment)"
+        about = "about " if self.magnitude_std > 0 else ""
+        each = f", each with probability {self.probability:g}" if self.probability < 1 else ""
+        drawn = f"{self.num_ops} drawn operation{'s' if self.num_ops != 1 else ''}"
+        return f"{drawn} of magnitude {about}{self.magnitude} of {self.num_magnitude_bins - 1}{each} (RandAugment)"
 
     def drawn(self, draws: Draws, side: int) -> tuple[Whole, Uniforms]:
+        import numpy as np
+
+        from cardinet.data.draws import normal
+
         chosen = self.chosen(draws, self.num_ops)
-        return chosen, self.magnitudes(draws, chosen, self.magnitude, self.num_magnitude_bins, side)
+        step: int | Whole = self.magnitude
+        if self.magnitude_std > 0:
+            away = self.magnitude_std * normal(draws.uniform_rows("RandAugment.magnitude", self.num_ops))
+            step = np.rint(self.magnitude + away).clip(0, self.num_magnitude_bins - 1).astype(np.int64)
+        magnitudes = self.magnitudes(draws, chosen, step, self.num_magnitude_bins, side)
+        if self.probability < 1:
+            applied = draws.uniform_rows("RandAugment.applied", self.num_ops) < self.probability
+            chosen = np.where(applied, chosen, -1)
+        return chosen, magnitudes
