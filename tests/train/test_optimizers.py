@@ -19,6 +19,8 @@ from cardinet.build.builder import build
 from cardinet.networks.registry import find
 from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.runs.results import final_results
+from cardinet.train.estimate import step_memory
+from cardinet.train.listener import Listener
 from cardinet.train.objectives.cross_entropy import CrossEntropy
 from cardinet.train.optimizers import Optimizer
 from cardinet.train.optimizers.adamw import AdamW
@@ -26,6 +28,7 @@ from cardinet.train.optimizers.lamb import LAMB
 from cardinet.train.optimizers.rmsprop import RMSProp
 from cardinet.train.optimizers.sgd import SGD
 from cardinet.train.recipe import OPTIMIZERS
+from cardinet.train.request import Request, resolve
 from cardinet.train.state import capture, restore
 from cardinet.train.trainee import Trainee
 from cardinet.train.training_step import forward_backward, make_optimizer, update
@@ -63,6 +66,14 @@ PEERS: dict[str, Peer] = {
     "SGD": lambda groups: torch.optim.SGD(groups, momentum=0.9, nesterov=True),
 }
 """The same optimizer of torch or timm. timm's Lamb follows apex's; its bound on the gradient's norm is off here."""
+
+
+@pytest.mark.parametrize(("optimizer", "states"), [("SGD", 1), ("AdamW", 2), ("LAMB", 2), ("RMSProp", 2)])
+def test_the_memory_of_a_step_counts_the_states(optimizer: str, states: int) -> None:
+    settings = (("network.id", "resnet20_cifar"), ("optimizer", optimizer))
+    found = resolve(Request(settings=settings), Listener())
+    plain = step_memory(found.network, found.task.recipe, 8, found.task.clock.batch_size, "float32")
+    assert found.memory.fixed - plain.fixed == (states - 1) * 4 * sum(p.numel() for p in found.network.parameters())
 
 
 def network() -> Classifier:
@@ -168,6 +179,9 @@ def test_a_state_comes_back_slot_by_slot(batch: tuple[Tensor, Tensor], name: str
     slots = {key.rpartition(".")[2] for key in saved if key.startswith("optimizer.")}
     assert slots == SLOTS[name]
     restore(again, saved)
+    for parameter in whole.network.parameters():
+        large = sum(tensor.shape == parameter.shape for tensor in whole.optimizer.state[parameter].values())
+        assert 0 < large <= CASES[name].STATES
     for one, other in zip(whole.network.parameters(), again.network.parameters(), strict=True):
         mine, theirs = whole.optimizer.state[one], again.optimizer.state[other]
         assert mine.keys() == theirs.keys() == SLOTS[name]

@@ -51,14 +51,16 @@ class Estimate:
 
 
 def step_memory(network: nn.Module, recipe: Recipe, side: int, batch: int, precision: str) -> Memory:
-    """The memory of a training step of a network on the meta device, without what methods need in addition."""
+    """The memory of a training step of a network on the meta device, with the momenta of SGD and without methods."""
     spec: Any = network.spec
     parts = min(recipe.training.accumulate, batch)
     return training_memory(network, side, spec.in_channels, batch, parts=parts, bfloat16=precision == "bfloat16")
 
 
-def with_methods(found: Memory, network: nn.Module, recipe: Recipe, side: int, batch: int) -> Memory:
-    """The memory of a step, and what the methods of the recipe need in addition."""
+def with_additions(found: Memory, network: nn.Module, recipe: Recipe, side: int, batch: int) -> Memory:
+    """The memory of a step, and what the optimizer and the methods of the recipe need in addition."""
+    momenta = sum(p.numel() * p.element_size() for p in network.parameters())  # they are counted once already
+    found = Memory(found.fixed + (recipe.optimizer.STATES - 1) * momenta, found.per_picture)
     parts = min(recipe.training.accumulate, batch)
     part = -(-batch // parts)
     for method in recipe.methods.values():
@@ -74,7 +76,7 @@ def require_step(network: nn.Module, recipe: Recipe, side: int, batch: int, devi
     """
     spec: Any = network.spec
     require_confusion(spec.num_classes)
-    memory = with_methods(step_memory(network, recipe, side, batch, precision), network, recipe, side, batch)
+    memory = with_additions(step_memory(network, recipe, side, batch, precision), network, recipe, side, batch)
     size = f"batches of {batch:,} pictures of {side} x {side} pixels"
     require_memory(memory, batch, device, "A training step", size)
     return memory

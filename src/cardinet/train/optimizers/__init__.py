@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -23,6 +23,9 @@ class Optimizer(RecipePart):
 
     Its state for a parameter must be tensors: a checkpoint saves each by name, in its own shape.
     """
+
+    STATES: ClassVar[int] = 1
+    """The most tensors of a parameter's shape in its state. The memory of a step counts them."""
 
     lr: Positive = 0.1
     """The highest learning rate, which the schedule moves."""

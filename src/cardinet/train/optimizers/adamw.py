@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cardinet.train.optimizers import Decay, Optimizer, Positive, Share
 
@@ -17,6 +17,7 @@ class AdamW(Optimizer):
     m' and v' are m and v without the bias of their start at zero.
     """
 
+    STATES: ClassVar[int] = 2
     lr: Positive = 1e-3
     weight_decay: Decay = 0.05
     decay_norms_and_biases: bool = False

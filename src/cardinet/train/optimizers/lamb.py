@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cardinet.train.optimizers import Decay, Optimizer, Positive, Share
 
@@ -21,6 +21,7 @@ class LAMB(Optimizer):
     The number of steps is counted for each parameter, so that one that is trained later starts without bias too.
     """
 
+    STATES: ClassVar[int] = 2
     lr: Positive = 5e-3
     weight_decay: Decay = 0.02
     decay_norms_and_biases: bool = False

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cardinet.train.optimizers import Decay, Optimizer, Positive, Share
 
@@ -21,6 +21,7 @@ class RMSProp(Optimizer):
     and w = w - lr * m. The default rho, eps and lr are the paper's, the others those of its code in TensorFlow.
     """
 
+    STATES: ClassVar[int] = 2
     lr: Positive = 0.045
     weight_decay: Decay = 4e-5
     decay_norms_and_biases: bool = False
