@@ -18,7 +18,7 @@ from cardinet.data.augmentations.rand_augment import RandAugment
 from cardinet.data.augmentations.trivial_augment import TrivialAugment
 from cardinet.data.draws import Draws
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.random_operations import RandomOperations
+from cardinet.data.random_operations import RandomOperations, _magnitudes
 from data.pictures import noise
 from data.varied import in_memory, photograph, together
 
@@ -180,3 +180,15 @@ def test_the_outside_may_have_the_mean_colour(part: RandomOperations) -> None:
     seen = {photograph(white, INPUT, together(changed), seed=0, epoch=0, index=i).getpixel((0, 9)) for i in range(20)}
     if not isinstance(part, AugMix):
         assert seen == {(255, 255, 255), (128, 64, 191)}
+
+
+@pytest.mark.parametrize("part", [RandAugment(), TrivialAugment(), AugMix()], ids=lambda part: type(part).__name__)
+def test_the_default_type_of_torch_changes_nothing(part: RandomOperations) -> None:
+    pixels = torch.stack([functional.pil_to_tensor(noise(24, 24, seed)) for seed in range(30)])
+    usual = in_memory(pixels, INPUT, together(part), seed=5, epoch=2, index=np.arange(30))
+    _magnitudes.cache_clear()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert torch.equal(in_memory(pixels, INPUT, together(part), seed=5, epoch=2, index=np.arange(30)), usual)
+    finally:
+        torch.set_default_dtype(torch.float32)

@@ -41,6 +41,7 @@ class Move:
     matrix: Callable[[Any, int, int], Matrix]
 
     def on_picture(self, image: Image.Image, magnitude: float, look: Look) -> Image.Image:
+        """A picture of mode L or RGB at this magnitude, whose meaning is the operation's own."""
         from PIL import Image
 
         way = Image.Resampling[look.interpolation.upper()]
@@ -50,6 +51,7 @@ class Move:
 
     @staticmethod
     def on_rows(pixels: torch.Tensor, tasks: Tasks, look: Look) -> torch.Tensor:
+        """The pixels, uint8 (n, C, H, W), each row by its own operation of this kind."""
         import numpy as np
 
         height, width = pixels.shape[2:]
@@ -68,10 +70,12 @@ class Levels:
     table: Callable[[torch.Tensor, Uniforms], torch.Tensor]
 
     def on_picture(self, image: Image.Image, magnitude: float, look: Look) -> Image.Image:
+        """A picture of mode L or RGB at this magnitude, whose meaning is the operation's own."""
         return self.picture(image, magnitude)
 
     @staticmethod
     def on_rows(pixels: torch.Tensor, tasks: Tasks, look: Look) -> torch.Tensor:
+        """The pixels, uint8 (n, C, H, W), each row by its own operation of this kind."""
         tables = pixels.new_empty((*pixels.shape[:2], 256))
         for operation, rows, magnitudes in tasks:
             tables[rows] = operation.table(pixels[rows], magnitudes)
@@ -86,10 +90,12 @@ class Blend:
     other: Callable[[torch.Tensor], torch.Tensor]
 
     def on_picture(self, image: Image.Image, magnitude: float, look: Look) -> Image.Image:
+        """A picture of mode L or RGB at this magnitude, whose meaning is the operation's own."""
         return self.picture(image, magnitude)
 
     @staticmethod
     def on_rows(pixels: torch.Tensor, tasks: Tasks, look: Look) -> torch.Tensor:
+        """The pixels, uint8 (n, C, H, W), each row by its own operation of this kind."""
         import numpy as np
         import torch
 
