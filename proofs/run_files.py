@@ -36,9 +36,9 @@ def plain(document: Any) -> Any:
 
 
 def recorded(run: Path) -> dict[str, Any]:
-    """run.toml without its date and the command, which names the folders."""
+    """run.toml without its date, its launch and the command, which names the folders."""
     document = tomllib.loads((run / "run.toml").read_text())
-    return {key: value for key, value in document.items() if key not in ("created", "command")}
+    return {key: value for key, value in document.items() if key not in ("created", "command", "launch")}
 
 
 def differences(one: Path, other: Path) -> list[str]:

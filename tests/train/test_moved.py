@@ -73,6 +73,6 @@ def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path
         monkeypatch.setenv("WORLD_SIZE", alone)
         resolve(Request(settings=tuple({"length": "1 steps"}.items())), Listener())
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(RequestError, match="WORLD_SIZE = 2: this version trains in one process"):
+    with pytest.raises(RequestError, match="WORLD_SIZE = 2: this work runs in one process"):
         resolve(Request(out=tmp_path / "run"), Listener())
     assert not (tmp_path / "run").exists()

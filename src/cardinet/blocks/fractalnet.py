@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
 from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
+from cardinet.blocks.shared_draw import shared
 
 
 class Paths(nn.Module):
@@ -36,7 +37,7 @@ class Paths(nn.Module):
         if self.dropping:
             draws = 1 if self.per == "batch" else len(x)
             columns = torch.randint(self.columns, (draws,), device="cpu")
-            self.chosen = torch.where(torch.rand(draws, device="cpu") < self.global_share, columns, -1)
+            self.chosen = self._of_all(torch.where(torch.rand(draws, device="cpu") < self.global_share, columns, -1))
         return x
 
     def live(self, columns: Sequence[int]) -> Tensor:
@@ -50,7 +51,11 @@ class Paths(nn.Module):
         saved = torch.arange(inputs, device="cpu") == torch.randint(inputs, (draws, 1), device="cpu")
         kept |= saved & ~kept.any(1, keepdim=True)
         alone = self.chosen[:, None] == torch.tensor(columns, device="cpu")
-        return torch.where(alone.any(1, keepdim=True), alone, kept)
+        return self._of_all(torch.where(alone.any(1, keepdim=True), alone, kept))
+
+    def _of_all(self, draw: Tensor) -> Tensor:
+        """A draw for the batch is that of all its parts in several processes; one for a sample is its own."""
+        return shared(draw) if self.per == "batch" else draw
 
     def extra_repr(self) -> str:
         return f"drop_path={self.drop_path}, global_share={self.global_share}, per={self.per}"

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from cardinet.blocks.shared_draw import shared
+
 Branch = Callable[[], Tensor]
 """A branch as a function. It is computed only when it is called."""
 
@@ -73,12 +75,15 @@ class StochasticDepth(Drawn):
             return skip + (branch() * self.survival if self.rescale == "test" else branch())
         scale = 1 / self.survival if self.rescale == "train" else 1.0
         if self.per == "batch":
-            opened = torch.rand((), device="cpu").item() < self.survival if self.open is None else self.open
+            opened = self._opened() if self.open is None else self.open
             if not opened:
                 return skip
             return skip + (branch() * scale if scale != 1 else branch())
         open_ = skip.new_empty(skip.shape[0], 1, 1, 1).bernoulli_(self.survival) * scale
         return skip + branch() * open_
+
+    def _opened(self) -> bool:
+        return shared(torch.rand((), device="cpu")).item() < self.survival
 
     def expected(self) -> Weighted:
         return Weighted(branch=self.survival if self.rescale == "test" else 1.0)

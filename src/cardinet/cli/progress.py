@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from cardinet.base.terminal_text import visible
@@ -139,3 +141,16 @@ class Screen(Listener):
 
     def close(self) -> None:
         self.line.clear()
+
+
+@contextmanager
+def screen(speaks: bool) -> Iterator[Listener]:
+    """A screen until the end of a run, or a silent listener in a process that does not speak."""
+    if not speaks:
+        yield Listener()
+        return
+    shown = Screen()
+    try:
+        yield shown
+    finally:
+        shown.close()

@@ -99,29 +99,25 @@ def train(
 
 def _start(request: Request, *, dry_run: bool, as_json: bool, started: float) -> None:
     """Check the request, then train, or only show the run."""
-    from cardinet.cli.progress import Screen
-    from cardinet.train.job import start
-    from cardinet.train.request import resolve
+    from cardinet.cli.progress import screen
+    from cardinet.train.processes import connected_for, resolve_together, train
 
-    screen = Screen()
-    try:
-        resolved = resolve(request, screen)
-        for note in resolved.notes:
-            screen.said(note)
+    with connected_for(request.out) as ranks, screen(ranks.leads) as shown:
         if dry_run:
-            _show(resolved, as_json)
+            resolved = resolve_together(request, shown, ranks)
+            if ranks.leads:
+                _show(resolved, as_json)
             return
-        _announce(resolved)
-        folder = start(resolved, screen)
-    finally:
-        screen.close()
-    _finish(folder, as_json, started)
+        folder = train(request, shown, ranks, lambda resolved: shown.said(_announcement(resolved)))
+        if ranks.leads:
+            _finish(folder, as_json, started)
 
 
 def _resume(folder: Path, data: str | None, *, others: bool, as_json: bool, started: float) -> None:
     from cardinet.base.errors import RequestError
-    from cardinet.cli.progress import Screen
+    from cardinet.cli.progress import screen
     from cardinet.train.job import resume
+    from cardinet.train.processes import connected_for
 
     if others:
         weights = shlex.quote(f"{folder}/model.safetensors")
@@ -130,21 +126,20 @@ def _resume(folder: Path, data: str | None, *, others: bool, as_json: bool, star
             f"moved. To train on with other settings or for longer, start a new run from its weights: cardinet train "
             f"--weights {weights} ..."
         )
-    screen = Screen()
-    try:
-        run = resume(folder, screen, data)
-    finally:
-        screen.close()
-    _finish(run, as_json, started)
+    with connected_for(folder) as ranks, screen(ranks.leads) as shown:
+        run = resume(folder, shown, data, ranks=ranks)
+        if ranks.leads:
+            _finish(run, as_json, started)
 
 
-def _announce(resolved: Resolved) -> None:
+def _announcement(resolved: Resolved) -> str:
     task = resolved.task
     splits = ", ".join(f"{len(split):,} {name}" for name, split in task.source.splits.items())
-    say(
+    together = "" if task.ranks.alone else f", divided among {task.ranks.count} processes"
+    return (
         f"Training {task.recipe.network.id} on {task.source.text} ({splits}; {len(task.source.classes)} classes), "
         f"recipe {task.recipe.name}, {task.recipe.training.length}, batch {task.clock.batch_size}, "
-        f"{task.device} in {task.precision}."
+        f"{task.device} in {task.precision}{together}."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,11 +31,17 @@ class Batch:
     index: npt.NDArray[np.int64]
 
 
+def whole(count: int) -> slice:
+    """All samples of a batch."""
+    return slice(count)
+
+
 class TrainBatches:
     """The training batches of a split: a function of (split, preprocessing, augmentation, sampling).
 
     The last incomplete batch is dropped; a split smaller than
     a batch is one batch. The number of workers changes only the speed; for pictures in memory it has no effect.
+    `part` gives the part of a batch of so many samples that this process trains on.
     """
 
     def __init__(
@@ -47,6 +53,7 @@ class TrainBatches:
         sampling: Sampling,
         workers: int,
         device: torch.device | str,
+        part: Callable[[int], slice] = whole,
     ) -> None:
         self.split = split
         self.preprocessing = preprocessing
@@ -54,6 +61,7 @@ class TrainBatches:
         self.sampling = replace(sampling, batch_size=min(sampling.batch_size, len(split)))
         self.workers = workers
         self.device = torch.device(device)
+        self.part = part
         self.steps_per_epoch = len(split) // self.sampling.batch_size
         self._open: list[Iterator[torch.Tensor]] = []
 
@@ -63,7 +71,8 @@ class TrainBatches:
         while True:
             order = self.sampling.order(epoch, self.split.labels)
             for step in range(first, self.steps_per_epoch):
-                yield epoch, self.sampling.batch(order, step)
+                batch = self.sampling.batch(order, step)
+                yield epoch, batch[self.part(len(batch))]
             epoch, first = epoch + 1, 0
 
     def stream(self, start_step: int = 0) -> Iterator[Batch]:

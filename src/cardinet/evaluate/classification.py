@@ -15,13 +15,13 @@ from torch.nn import functional as F
 from cardinet.base.errors import WorkError
 from cardinet.blocks.merge import stochastic_inference
 from cardinet.blocks.training_mode import eval_mode
-from cardinet.data.batches import Batch
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Split
 from cardinet.evaluate.evaluation_settings import PLAIN, EvaluationSettings
 from cardinet.evaluate.scores import mean, pairs, scores
 from cardinet.evaluate.views import VIEWS
 from cardinet.runs.prediction import as_input, log_probabilities, top_classes
+from cardinet.runs.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True)
@@ -99,21 +99,26 @@ def evaluate(
     *,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Evaluation:
     """Evaluate a network on every picture of a split, once, in eval mode and in the precision of its parameters.
 
-    `classes` is the number of classes of the source. `progress(done, total)` is called after each batch. Raises
-    WorkError if a picture cannot be decoded or was not counted exactly once.
+    `classes` is the number of classes of the source. `progress(done, total)` is called after each batch. Several
+    processes (`ranks`) divide the pictures, and each of them gets the whole evaluation. Raises WorkError if a picture
+    cannot be decoded or was not counted exactly once.
     """
     tally = _Tally(split, classes, how.top)
-    view = VIEWS[how.crops]
-    with eval_mode(network):
+    view, part = VIEWS[how.crops], ranks.share(len(split))
+    own = split if ranks.alone else split.chosen(np.arange(len(split))[part])
+    with eval_mode(network), ranks.together():
         shown = view.network(network, preprocessing).eval()
-        for batch in view.batches(split, preprocessing, how, device):
+        for batch in view.batches(own, preprocessing, how, device):
             pixels = as_input(network, batch.pixels)
-            tally.add(batch, view.combined(_averaged(shown, pixels, classes, how.passes, tally.done)))
+            logs = view.combined(_averaged(shown, pixels, classes, how.passes, tally.done))
+            tally.add(part.start + batch.index, batch.labels, logs)
             if progress is not None:
-                progress(tally.done, len(split))
+                progress(tally.done, len(own))
+    tally.join(ranks)
     return tally.evaluation()
 
 
@@ -127,16 +132,25 @@ class _Tally:
         self.top, self.chances = np.zeros((n, kept), np.int64), np.zeros((n, kept))
         self.loss, self.top5_right, self.done = 0.0, 0, 0
 
-    def add(self, batch: Batch, logs: Tensor) -> None:
-        """Add the logarithms of the probabilities of one batch, float64 (B, classes)."""
-        labels, kept = batch.labels, self.top.shape[1]
+    def add(self, rows: npt.NDArray[np.int64], labels: Tensor, logs: Tensor) -> None:
+        """Add the logarithms of the probabilities of the pictures at some rows, float64 (B, classes)."""
+        kept = self.top.shape[1]
         order, probabilities = top_classes(logs, max(kept, 5))
-        self.seen[batch.index] += 1
-        self.top[batch.index], self.chances[batch.index] = order[:, :kept].numpy(), probabilities[:, :kept].numpy()
-        self.of_truth[batch.index] = logs.gather(1, labels[:, None])[:, 0].exp().cpu().numpy()
+        self.seen[rows] += 1
+        self.top[rows], self.chances[rows] = order[:, :kept].numpy(), probabilities[:, :kept].numpy()
+        self.of_truth[rows] = logs.gather(1, labels[:, None])[:, 0].exp().cpu().numpy()
         self.loss += F.nll_loss(logs, labels, reduction="sum").item()
         self.top5_right += int((order[:, :5] == labels[:, None].cpu()).any(1).sum())
-        self.done += len(batch.index)
+        self.done += len(rows)
+
+    def join(self, ranks: Ranks) -> None:
+        """Add what the other processes collected. The rows of their pictures are zero here."""
+        if ranks.alone:
+            return
+        for rows in (self.seen, self.top, self.chances, self.of_truth):
+            ranks.sum(torch.from_numpy(rows))  # it shares the memory
+        self.loss, right = ranks.sum(torch.tensor([self.loss, self.top5_right], dtype=torch.float64)).tolist()
+        self.top5_right = round(right)
 
     def evaluation(self) -> Evaluation:
         """The evaluation. Raises WorkError if a picture was not counted exactly once."""

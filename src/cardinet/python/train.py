@@ -48,17 +48,20 @@ def train(
     """
     from cardinet.data.kinds.datasets import source_text
     from cardinet.report.finished_run import finished
-    from cardinet.train import job
+    from cardinet.train import job, processes
+    from cardinet.train.listener import Listener
     from cardinet.train.plain_options import SETS, as_settings
-    from cardinet.train.request import Request, resolve
+    from cardinet.train.request import Request
 
     source = None if data is None else source_text(data)
     plain = {**options, "data": source}
-    with _shown(listener) as shown:
+    folder = resume if resume is not None else out
+    place = None if folder is None else Path(folder)
+    with processes.connected_for(place) as ranks, _shown(listener if ranks.leads else Listener()) as shown:
         if resume is not None:
             others = {"network": network, "recipe": recipe, "out": out, "weights": weights, "settings": settings}
             _require_alone({**others, **options})
-            return finished(job.resume(Path(resume), shown, source, callbacks))
+            return finished(job.resume(Path(resume), shown, source, callbacks, ranks), ranks)
         given = as_settings(**{name: value for name, value in plain.items() if name in SETS})
         given |= {name: value for name, value in options.items() if name not in SETS}
         request = Request(
@@ -70,10 +73,7 @@ def train(
             command="cardinet.train(...)",
             callbacks=tuple(callbacks),
         )
-        resolved = resolve(request, shown)
-        for note in resolved.notes:
-            shown.said(note)
-        return finished(job.start(resolved, shown))
+        return finished(processes.train(request, shown, ranks, lambda resolved: None), ranks)
 
 
 def _require_alone(others: Mapping[str, Any]) -> None:
@@ -91,10 +91,7 @@ def _shown(listener: Listener | None) -> Iterator[Listener]:
     if listener is not None:
         yield listener
         return
-    from cardinet.cli.progress import Screen
+    from cardinet.cli.progress import screen
 
-    screen = Screen()
-    try:
-        yield screen
-    finally:
-        screen.close()
+    with screen(True) as shown:
+        yield shown

@@ -10,6 +10,7 @@ from typing import Any
 from cardinet.report.run_report import write_report
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model, load_model
+from cardinet.runs.ranks import ALONE, Ranks
 from cardinet.runs.results import final_results
 
 
@@ -33,7 +34,16 @@ class FinishedRun:
         return load_model(self.model_file, device)
 
 
-def finished(folder: RunFolder) -> FinishedRun:
-    """Write the report of a finished run and collect its results. Raises WorkError if the run has none."""
-    report, found = write_report(folder), final_results(folder.evaluation)
-    return FinishedRun(folder.path, folder.record().network, found.figures(), int(found.step), folder.model, report)
+def finished(folder: RunFolder, ranks: Ranks = ALONE) -> FinishedRun:
+    """Write the report of a finished run, and collect its results. Raises WorkError if the run has none.
+
+    Of several processes the leader does so and tells the others.
+    """
+    told: dict[str, Any] | None = None
+    if ranks.leads:
+        report, found = write_report(folder), final_results(folder.evaluation)
+        told = {"network": folder.record().network, "results": found.figures(), "step": int(found.step)}
+        told["report"] = str(report)
+    told = ranks.from_leader(told)
+    assert told is not None
+    return FinishedRun(folder.path, told["network"], told["results"], told["step"], folder.model, Path(told["report"]))

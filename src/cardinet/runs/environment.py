@@ -14,6 +14,7 @@ import torch
 
 from cardinet.base.errors import RequestError
 from cardinet.base.version import __version__
+from cardinet.runs.ranks import ALONE, Ranks, launched
 
 EXACT = ("cardinet", "torch", "torchvision", "numpy", "pillow")
 """The packages whose versions must not change, or a resumed run may give other bits."""
@@ -80,14 +81,18 @@ def precision_of(name: str, device: str) -> str:
     return name
 
 
-def require_one_process() -> None:
-    """Raise RequestError if torchrun, or another launcher, has started several processes for one run."""
-    count = os.environ.get("WORLD_SIZE", "1")
-    if count not in ("", "1"):
+def require_one_process(ranks: Ranks = ALONE) -> None:
+    """Raise RequestError if a launcher has started several processes that are not connected."""
+    if launched() and ranks.alone:
         raise RequestError(
-            f"WORLD_SIZE = {count}: this version trains in one process, and several would each train the same model. "
-            "Start it without torchrun."
+            f"WORLD_SIZE = {os.environ['WORLD_SIZE']}: this work runs in one process, and several would each do all of "
+            "it. Start it without torchrun."
         )
+
+
+def device_on(device: str, ranks: Ranks) -> str:
+    """The device of a process: of several on one machine each has a GPU of its own."""
+    return device if ranks.alone or device == "cpu" else f"cuda:{ranks.local}"
 
 
 def keep_freed_memory() -> None:

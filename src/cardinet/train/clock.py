@@ -36,6 +36,11 @@ class TrainingSettings(Settings):
     copies; false: every picture once.
     """
 
+    sync_norm: bool = True
+    """Whether several processes compute the statistics of BN over the whole batch; false: each over its own part, which
+    is faster.
+    """
+
     clip: Annotated[float, Field(gt=0)] | None = None
     """The largest norm of all gradients together; longer ones are scaled down to it. None: they stay as they are."""
 

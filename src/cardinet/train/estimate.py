@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -20,6 +21,7 @@ from cardinet.measure.memory import Memory, training_memory
 from cardinet.rewrite.steps import apply
 from cardinet.runs.memory_checks import batch_memory, memory_bound
 from cardinet.runs.prediction import BATCH_SIZE
+from cardinet.runs.ranks import ALONE
 from cardinet.train.recipe import Recipe
 from cardinet.train.task import Task
 from cardinet.train.trainee import trainee
@@ -54,6 +56,8 @@ def step_memory(network: nn.Module, recipe: Recipe, side: int, batch: int, preci
     """The memory of a training step of a network on the meta device, with the momenta of SGD and without methods."""
     spec: Any = network.spec
     parts = min(recipe.training.accumulate, batch)
+    if precision == "float64":
+        network = copy.deepcopy(network).double()
     return training_memory(network, side, spec.in_channels, batch, parts=parts, bfloat16=precision == "bfloat16")
 
 
@@ -114,6 +118,11 @@ def estimate(task: Task, memory: Memory) -> Estimate:
     return Estimate(memory.of(batch) / 1e9, task.clock.length * step, batch / step)
 
 
+def part_of_step(task: Task) -> int:
+    """The pictures of a step in this process."""
+    return task.clock.batch_size // task.ranks.count
+
+
 def part_of_batch(task: Task) -> int:
     """The most pictures that pass through the network at once."""
     batch = task.clock.batch_size
@@ -125,12 +134,14 @@ def made_up_step(task: Task) -> Callable[[int], None]:
 
     The step raises WorkError if the loss is not finite.
     """
+    task = replace(task, ranks=ALONE)
     subject = trainee(task, build(task.spec, init=task.recipe.network.init))
+    dtype = next(subject.network.parameters()).dtype
     side, recipe = task.preprocessing.crop, task.recipe
 
     @functools.cache
     def batch(pictures: int) -> tuple[Tensor, Tensor]:
-        pixels = torch.randn(pictures, task.preprocessing.channels, side, side, device=task.device)
+        pixels = torch.randn(pictures, task.preprocessing.channels, side, side, device=task.device, dtype=dtype)
         labels = torch.zeros(pictures, dtype=torch.int64, device=task.device)
         return pixels.to(memory_format=torch.channels_last), labels
 

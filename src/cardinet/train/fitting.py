@@ -19,7 +19,8 @@ from cardinet.measure.memory import Memory
 from cardinet.measure.picture_fit import is_too_deep, networks_that_fit
 from cardinet.networks.registry import find
 from cardinet.rewrite.steps import norms_are_folded
-from cardinet.runs.environment import device_of, precision_of
+from cardinet.runs.environment import device_of, device_on, precision_of
+from cardinet.runs.ranks import ALONE, Ranks
 from cardinet.train.clock import Clock, make_clock
 from cardinet.train.draft import Draft, check_rewritten, draft
 from cardinet.train.estimate import require_step
@@ -56,9 +57,10 @@ class Fit:
     precision: str
     clock: Clock
     memory: Memory
+    ranks: Ranks = ALONE
 
 
-def check(recipe: Recipe, source: Source, given: Draft | None = None) -> Fit:
+def check(recipe: Recipe, source: Source, given: Draft | None = None, ranks: Ranks = ALONE) -> Fit:
     """Choose the network, device, precision and steps. `given` is the network if there is a draft already.
 
     Raises RequestError with everything that does not fit, all at once: the recipe, the network and its size, the
@@ -86,7 +88,9 @@ def check(recipe: Recipe, source: Source, given: Draft | None = None) -> Fit:
             raise RequestError(_too_deep(name, given.spec.stride, size))
         _check_step(name, given, size, batch_size, min(recipe.training.accumulate, batch_size))
     with findings:
-        device = device_of(recipe.machine.device)
+        _check_parts(batch_size, ranks)
+    with findings:
+        device = device_on(device_of(recipe.machine.device), ranks)
         precision = precision_of(recipe.machine.precision, device)
     with findings:
         times = make_clock(recipe.training, train)
@@ -99,8 +103,8 @@ def check(recipe: Recipe, source: Source, given: Draft | None = None) -> Fit:
     findings.raise_if_any()
     assert given is not None
     assert times is not None
-    memory = require_step(given.network, recipe, size, batch_size, device, precision)
-    return Fit(name, given, size, device, precision, times, memory)
+    memory = require_step(given.network, recipe, size, batch_size // ranks.count, device, precision)
+    return Fit(name, given, size, device, precision, times, memory, ranks)
 
 
 def fit(recipe: Recipe, source: Source, found: Fit, asked: Collection[str] = ()) -> tuple[Task, list[str]]:
@@ -135,7 +139,7 @@ def fit(recipe: Recipe, source: Source, found: Fit, asked: Collection[str] = ())
     recipe = recipe.but("network", id=found.network).but("data", source=source.text)
     rewrites = (*recipe.network.steps(), *(step for method in recipe.methods.values() for step in method.rewrites()))
     spec = found.draft.spec
-    task = Task(recipe, found.clock, spec, source, preprocessing, found.device, found.precision, rewrites)
+    task = Task(recipe, found.clock, spec, source, preprocessing, found.device, found.precision, rewrites, found.ranks)
     notes += [note for method in recipe.methods.values() for note in method.notes(task.conditions)]
     return task, notes
 
@@ -162,6 +166,17 @@ def _check_sampling(recipe: Recipe, batch_size: int) -> None:
                 "class_weights = balanced and training.balanced would balance the classes twice; remove one of them."
             )
     findings.raise_if_any()
+
+
+def _check_parts(batch_size: int, ranks: Ranks) -> None:
+    """Raise RequestError if the processes cannot divide a batch into equal parts."""
+    rest = batch_size % ranks.count
+    if rest:
+        near = [size for size in (batch_size - rest, batch_size - rest + ranks.count) if size]
+        raise RequestError(
+            f"batch_size = {batch_size}: {ranks.count} processes cannot divide it into equal parts; give "
+            f"{' or '.join(map(str, near))}."
+        )
 
 
 def _check_step(name: str, found: Draft, size: int, batch_size: int, parts: int) -> None:

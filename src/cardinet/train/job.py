@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 import torch
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.files import write_atomic
+from cardinet.base.randomness import uniforms
 from cardinet.build.builder import build
 from cardinet.data.kinds import absolute
 from cardinet.data.loading import WorkerLost
 from cardinet.runs.environment import keep_freed_memory
 from cardinet.runs.folder import RunFolder, RunRecord, new_run, publish
 from cardinet.runs.metrics import Metrics
+from cardinet.runs.ranks import ALONE, Ranks, heard
 from cardinet.runs.run_pictures import open_pictures
 from cardinet.train.callbacks import require_same
 from cardinet.train.describe_data import make_data_sheet
-from cardinet.train.estimate import meta_network, require_step
+from cardinet.train.estimate import meta_network, part_of_step, require_step
 from cardinet.train.finish import finish
 from cardinet.train.initial_weights import initial_network
 from cardinet.train.interrupt import Interrupt, Interrupted
@@ -30,14 +34,17 @@ from cardinet.train.methods import Method
 from cardinet.train.missing_files import folder_gone, keep_model, keep_rest
 from cardinet.train.record import make_record, other_hardware, task_of
 from cardinet.train.request import Resolved
-from cardinet.train.state import Progress, read_state, restore, save_state
+from cardinet.train.state import Progress, capture, random_of_all, read_state, restore, save_state
 from cardinet.train.task import Task
 from cardinet.train.threads import with_threads
 from cardinet.train.trainee import Trainee, trainee
 
 
 def start(resolved: Resolved, listener: Listener) -> RunFolder:
-    """Run a resolved request to its end. Returns the run folder; its last checkpoint exists from the first moment."""
+    """Run a resolved request to its end. Returns the run folder; its last checkpoint exists from the first moment.
+
+    Of several processes only the leader writes into the folder.
+    """
     resolved = replace(resolved, task=with_threads(resolved.task, listener.said))
     task = resolved.task
     prepare_machine(task)
@@ -45,59 +52,120 @@ def start(resolved: Resolved, listener: Listener) -> RunFolder:
     for sentence in sentences:
         listener.said(sentence)
     subject = trainee(task, built, len(task.recipe.network.steps()), resolved.callbacks)
-    data = Path(task.source.text.rpartition(":")[2]).name.split(".")[0] or "data"
-    out = resolved.request.out
-    with new_run(out, f"{task.recipe.network.id}-{data}") as (making, target):
-        record = make_record(resolved)
-        making.write_record(record)
-        write_atomic(making.data, make_data_sheet(task, resolved.findings).model_dump_json())
-        save_state(making.last, subject, Progress())
-        folder = publish(making, target, numbered=out is None)
+    make_alike(task, subject)
+    with _new_folder(resolved, subject) as (folder, record):
         listener.said(f"Run folder: {folder.path}")
         train_and_finish(task, subject, Progress(), folder, record, listener)
     return folder
 
 
-def resume(path: Path, listener: Listener, data: str | None = None, callbacks: Sequence[Method] = ()) -> RunFolder:
+@contextmanager
+def _new_folder(resolved: Resolved, subject: Trainee) -> Iterator[tuple[RunFolder, RunRecord]]:
+    """The new run folder, locked, with its first checkpoint. The leader makes it, the others only know its place."""
+    task, out, ranks = resolved.task, resolved.request.out, resolved.task.ranks
+    record = make_record(resolved)
+    tensors = {**capture(subject), **random_of_all(subject, ranks)}
+    if not ranks.leads:
+        yield RunFolder(Path(ranks.from_leader(None))), record
+        return
+    data = Path(task.source.text.rpartition(":")[2]).name.split(".")[0] or "data"
+    with new_run(out, f"{task.recipe.network.id}-{data}") as (making, target):
+        making.write_record(record)
+        write_atomic(making.data, make_data_sheet(task, resolved.findings).model_dump_json())
+        save_state(making.last, tensors, Progress())
+        folder = publish(making, target, numbered=out is None)
+        ranks.from_leader(str(folder.path))
+        yield folder, record
+
+
+def make_alike(task: Task, subject: Trainee) -> None:
+    """Give every process the leader's weights, and draws of its own from here on."""
+    if task.ranks.alone:
+        return
+    for tensor in subject.network.state_dict().values():
+        task.ranks.spread(tensor)
+    if task.ranks.rank:
+        torch.manual_seed(int(uniforms(task.recipe.machine.seed, 0, "ranks", task.ranks.rank)[0, 0] * 2**53))
+
+
+def resume(
+    path: Path,
+    listener: Listener,
+    data: str | None = None,
+    callbacks: Sequence[Method] = (),
+    ranks: Ranks = ALONE,
+) -> RunFolder:
     """Continue a run from its last checkpoint, bit for bit. `data` is the new place of its pictures, if they moved.
 
-    `callbacks` are the methods of the program that began it, if it has any.
-
-    run.toml then records the new place. A finished run stays as it is, whatever has changed since. Raises RequestError
-    or WorkError, with all findings at once, if versions, device, precision or data differ from those of the run.
-    Another processor only gives a notice.
+    `callbacks` are the methods of the program that began it, if it has any. Of several processes only the leader needs
+    the folder. run.toml then records the new place. A finished run stays as it is, whatever has changed since. Raises
+    RequestError or WorkError, with all findings at once, if versions, device, precision or data differ from those of
+    the run. Another processor only gives a notice.
     """
     folder = RunFolder(path)
-    record = folder.record()
-    if not folder.last.exists():
-        raise RequestError(f"{path} has no checkpoint, so there is nothing to resume; start it again.")
-    with folder.locked():
+    with ranks.together():
+        record = _record(folder, ranks)
+    with _locked(folder, ranks):
         moved = record if data is None else record.moved(absolute(data))
-        if is_finished(folder, record):
-            if moved != record:
+        if ranks.from_leader(is_finished(folder, record) if ranks.leads else None):
+            if moved != record and ranks.leads:
                 open_pictures(moved)
                 keep_place(folder, moved, listener)
             model = quote(str(folder.model))
             listener.said(f"{path} is finished ({_steps(folder, record)}). To train on: --weights {model}.")
             return folder
-        require_same(record.callbacks, callbacks)
-        task = task_of(moved, folder)
-        batch, side = task.clock.batch_size, task.preprocessing.crop
-        require_step(meta_network(task), task.recipe, side, batch, task.device, task.precision)
-        if moved != record:
+        with ranks.together():
+            require_same(record.callbacks, callbacks)
+            task = task_of(moved, folder, ranks)
+            batch, side = part_of_step(task), task.preprocessing.crop
+            require_step(meta_network(task), task.recipe, side, batch, task.device, task.precision)
+        if moved != record and ranks.leads:
             keep_place(folder, moved, listener)
         for sentence in other_hardware(record):
             listener.said(sentence)
         prepare_machine(task)
         subject = trainee(task, build(task.spec, init=task.recipe.network.init), callbacks=callbacks)
-        tensors, progress, metrics_bytes = read_state(folder.last)
-        if progress.step > task.clock.length:
-            raise WorkError(f"{folder.last} is damaged: it is of step {progress.step:,} of {task.clock.length:,}.")
-        restore(subject, tensors)
-        Metrics(folder.metrics).cut(metrics_bytes)
+        with ranks.together():
+            progress = _restored(folder, subject, task)
         listener.said(f"Resuming {path} after step {progress.step} of {task.clock.length}.")
         train_and_finish(task, subject, progress, folder, moved, listener)
     return folder
+
+
+def _record(folder: RunFolder, ranks: Ranks) -> RunRecord:
+    """run.toml as the leader reads it."""
+    told: dict[str, Any] | None = None
+    with ranks.together():
+        if ranks.leads:
+            told = folder.record().model_dump(mode="json")
+            if not folder.last.exists():
+                raise RequestError(f"{folder.path} has no checkpoint, so there is nothing to resume; start it again.")
+    return RunRecord.model_validate(ranks.from_leader(told))
+
+
+@contextmanager
+def _locked(folder: RunFolder, ranks: Ranks) -> Iterator[None]:
+    """The lock of a run folder, which the leader holds."""
+    with ExitStack() as stack:
+        with ranks.together():
+            if ranks.leads:
+                stack.enter_context(folder.locked())
+        yield
+
+
+def _restored(folder: RunFolder, subject: Trainee, task: Task) -> Progress:
+    """Restore the leader's last checkpoint in every process, and cut metrics.jsonl back to it."""
+    ranks, tensors, told = task.ranks, None, None
+    with ranks.together():
+        if ranks.leads:
+            tensors, progress, metrics_bytes = read_state(folder.last)
+            if progress.step > task.clock.length:
+                raise WorkError(f"{folder.last} is damaged: it is of step {progress.step:,} of {task.clock.length:,}.")
+            Metrics(folder.metrics).cut(metrics_bytes)
+            told = progress.to_document()
+    progress = Progress.of_document(ranks.from_leader(told))
+    restore(subject, ranks.spread_all(tensors), ranks.rank)
+    return progress
 
 
 def is_finished(folder: RunFolder, record: RunRecord) -> bool:
@@ -137,12 +205,14 @@ def train_and_finish(
     again = f"cardinet train --resume {quote(str(folder.path))}"
     sheet = folder.data.read_bytes() if folder.data.is_file() else None
     try:
-        with Interrupt(listener.said) as interrupt:
+        with nullcontext() if task.ranks.alone else heard(), Interrupt(listener.said) as interrupt:
             loop = Loop(task, subject, progress, folder, listener)
             loop.run(interrupt)
-        keep_model(loop)
-        finish(task, folder, listener)
-        keep_rest(loop, record, sheet)
+        if task.ranks.leads:
+            keep_model(loop)
+            finish(task, folder, listener)
+            keep_rest(loop, record, sheet)
+        task.ranks.any(False)  # the others wait, as a process that ends early ends the run
     except WorkError as error:
         if gone := folder_gone(folder):
             raise gone from error

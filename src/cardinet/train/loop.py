@@ -19,9 +19,10 @@ from cardinet.runs.folder import RunFolder
 from cardinet.runs.metrics import Metrics
 from cardinet.runs.model_file import Model, save_model
 from cardinet.train.estimate import evaluation_batch
+from cardinet.train.gradient_sum import average_gradients
 from cardinet.train.interrupt import Interrupt
 from cardinet.train.listener import Listener, Tick
-from cardinet.train.state import Progress, Window, capture, save_state
+from cardinet.train.state import Progress, Window, capture, random_of_all, save_state
 from cardinet.train.task import Task
 from cardinet.train.trainee import Trainee
 from cardinet.train.training_step import NonFinite, forward_backward, update
@@ -53,6 +54,7 @@ class Loop:
         self.listener = listener
         self.at_once = evaluation_batch(task, subject.network)
         self.unread: list[tuple[Tensor, Tensor, int]] = []
+        self.random: dict[str, Tensor] = {}
         self.shown = self.saved = time.monotonic()
         self.counted = time.perf_counter()
 
@@ -79,17 +81,22 @@ class Loop:
             sampling=task.sampling,
             workers=machine.workers,
             device=task.device,
+            part=task.ranks.share,
         )
         try:
             stream = batches.stream(self.progress.step)
             while not self.over:
                 start = time.perf_counter()
-                batch = interrupt.awaited(stream)
+                batch = interrupt.awaited(stream) if task.ranks.alone else next(stream)
                 if batch is not None:
                     self._step(batch, time.perf_counter() - start)
-                    self._after_step()
-                if interrupt.asked and not self.over:
+                asked, due = task.ranks.any(interrupt.asked, self._due())
+                if batch is not None:
+                    self._after_step(due)
+                asked |= task.ranks.alone and interrupt.asked  # several processes leave after one step
+                if asked and not self.over:
                     self._check_finite()
+                    self._share_random()
                     self.save()
                     interrupt.leave(self.folder.path, self.progress.step, task.clock.length)
         finally:
@@ -102,16 +109,20 @@ class Loop:
         hooks = self.subject.hooks.values()
         for method in hooks:
             batch = method.see(batch, progress.step)
+        pixels = batch.pixels.double() if task.precision == "float64" else batch.pixels
         try:
             loss, wrong = forward_backward(
                 network,
-                batch.pixels,
+                pixels,
                 batch.labels,
                 task.recipe.objective,
                 hooks=hooks,
                 parts=training.accumulate,
                 autocast=autocast,
+                checked=task.ranks.alone,
             )
+            if not task.ranks.alone:
+                loss, wrong = self._together(loss, wrong)
             for method in hooks:
                 method.before_update(progress.step)
             update(network, self.subject.optimizer, task.learning_rate(progress.step), training.clip)
@@ -120,11 +131,20 @@ class Loop:
         except NonFinite as error:
             raise self._not_finite(error.what, progress.step + 1, batch) from None
         progress.step += 1
-        self.unread.append((loss, wrong, len(batch.labels)))
+        self.unread.append((loss, wrong, len(batch.labels) * task.ranks.count))
         progress.window.waiting += waited
         if self.task.device == "cpu":
             self._read_losses()
         self._count_time()
+
+    def _together(self, loss: Tensor, wrong: Tensor) -> tuple[Tensor, Tensor]:
+        """Average the gradients over all processes; return the mean loss and the sum of the wrong answers."""
+        ranks = self.task.ranks
+        average_gradients(self.subject.network, ranks)
+        loss, wrong = ranks.sum(torch.stack([loss / ranks.count, wrong.to(loss.dtype)]))
+        if loss.device.type == "cpu" and not loss.isfinite():
+            raise NonFinite(f"the loss is {loss.item()}")
+        return loss, wrong
 
     def _count_time(self) -> None:
         """Add the time since the last call to the time of training."""
@@ -171,17 +191,28 @@ class Loop:
             more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
             raise self._not_finite(f"{wrong[0]}{more} overflowed", self.progress.step, None)
 
-    def _after_step(self) -> None:
+    def _due(self) -> bool:
+        """Whether the leader's time for a checkpoint has come."""
+        waited = time.monotonic() - self.saved
+        return self.task.ranks.leads and waited >= self.task.recipe.training.checkpoint_seconds
+
+    def _share_random(self) -> None:
+        """Collect the random states of the other processes for a checkpoint."""
+        self.random = random_of_all(self.subject, self.task.ranks)
+
+    def _after_step(self, due: bool) -> None:
+        """What follows a step; `due`: the time for a checkpoint has come."""
         clock, progress = self.task.clock, self.progress
         logs, evaluates = clock.logs(progress.step), clock.evaluates(progress.step)
         now = time.monotonic()
-        saves = evaluates or now - self.saved >= self.task.recipe.training.checkpoint_seconds
+        saves = evaluates or due
         shows = evaluates or now - self.shown >= SECONDS_TO_SHOW[self.task.device.partition(":")[0]]
         if logs or saves or shows:
             self._read_losses()
             self._count_time()
         if saves:
             self._check_finite()
+            self._share_random()
         if shows:
             self.shown = now
             self._show()
@@ -221,14 +252,15 @@ class Loop:
         self.progress.window = Window()
 
     def _write(self, row: dict[str, Any]) -> None:
-        self.metrics.append(row)
+        if self.task.ranks.leads:
+            self.metrics.append(row)
         self.listener.logged(row)
 
     def _evaluate(self) -> None:
         """Evaluate, write the line, and keep the model: the best on validation data, else the latest."""
         name = self.task.judge
         if name is None:
-            save_model(self.folder.model, self.model())
+            self._keep_model()
             return
         started = time.perf_counter()
         row = self._judge(name, self.subject.judged())
@@ -245,10 +277,15 @@ class Loop:
             self.progress.best = row
             self._save_state(self.folder.best)
         if best or not self.task.selects:
-            save_model(self.folder.model, self.model())
+            self._keep_model()
+
         if self.progress.stopped:
             step, length = self.progress.step, self.task.clock.length
             self.listener.said(f"The run ends early, after step {step:,} of {length:,}: {'; '.join(reasons)}.")
+
+    def _keep_model(self) -> None:
+        if self.task.ranks.leads:
+            save_model(self.folder.model, self.model())
 
     def _judge(self, name: str, network: Classifier) -> dict[str, Any]:
         """The line of metrics.jsonl on a network and a split."""
@@ -261,6 +298,7 @@ class Loop:
             EvaluationSettings(batch_size=self.at_once, workers=task.recipe.machine.workers),
             device=task.device,
             progress=lambda done, total: self.listener.progress("evaluating", done, total),
+            ranks=task.ranks,
         )
         step = self.progress.step
         return {"kind": "evaluation", "step": step, "epoch": task.clock.epoch(step), **result.summary()}
@@ -306,4 +344,5 @@ class Loop:
         self.saved = time.monotonic()
 
     def _save_state(self, path: Path) -> None:
-        save_state(path, self.subject, self.progress, self.metrics.length())
+        if self.task.ranks.leads:
+            save_state(path, {**capture(self.subject), **self.random}, self.progress, self.metrics.length())

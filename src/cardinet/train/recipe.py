@@ -122,8 +122,10 @@ class MachineSettings(Settings):
     threads: Annotated[int, Field(ge=0, le=THREADS)] = 0
     """The number of threads of the processor; 0: the fastest in a short measurement."""
 
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """The numbers in which the network computes; auto: bfloat16 if the device has it in hardware, else float32."""
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
+    """The numbers in which the network computes; auto: bfloat16 if the device has it in hardware, else float32. float64
+    is slow, and for comparisons.
+    """
 
     workers: Annotated[int, Field(ge=0, le=WORKERS)] = 2
     """The number of processes that decode pictures; 0: the process that trains decodes them."""

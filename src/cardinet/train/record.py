@@ -11,8 +11,9 @@ from cardinet.data.draws import DRAWS_VERSION
 from cardinet.networks.document import from_document, to_document
 from cardinet.networks.spec import NetworkSpec
 from cardinet.rewrite.steps import steps_from_document
-from cardinet.runs.environment import EXACT, device_of, hardware, precision_of, require_one_process, versions
+from cardinet.runs.environment import EXACT, device_of, device_on, hardware, precision_of, require_one_process, versions
 from cardinet.runs.folder import RunFolder, RunRecord
+from cardinet.runs.ranks import ALONE, Ranks, launch_id
 from cardinet.runs.run_pictures import open_pictures
 from cardinet.train.callbacks import names_of
 from cardinet.train.clock import make_clock
@@ -40,19 +41,21 @@ def make_record(resolved: Resolved) -> RunRecord:
         preprocessing=task.preprocessing,
         steps=task.clock.length,
         steps_per_epoch=task.clock.steps_per_epoch,
-        device=task.device,
+        device=task.device if task.ranks.alone else task.device.partition(":")[0],
         precision=task.precision,
         threads=task.recipe.machine.threads,
         notes=resolved.notes,
         rewrites=tuple(step.to_document() for step in task.rewrites),
         draws=DRAWS_VERSION,
         callbacks=names_of(resolved.callbacks),
+        ranks=task.ranks.count,
+        launch=launch_id(),
         versions=versions(),
         hardware=hardware(task.device),
     )
 
 
-def task_of(record: RunRecord, folder: RunFolder) -> Task:
+def task_of(record: RunRecord, folder: RunFolder, ranks: Ranks = ALONE) -> Task:
     """The task of a run.toml, on the present data. Raises an error with everything that would change the run."""
     try:
         recipe = make_recipe(record.recipe)
@@ -79,7 +82,12 @@ def task_of(record: RunRecord, folder: RunFolder) -> Task:
         device_of(record.device)
         precision_of(record.precision, record.device)
     with findings:
-        require_one_process()
+        require_one_process(ranks)
+    if record.ranks != ranks.count:
+        were = f"{record.ranks} processes" if record.ranks > 1 else "one process"
+        findings.errors.append(
+            RequestError(f"The run began with {were}, and this is {ranks.count}: it would get other bits; use as many.")
+        )
     with findings:
         source = open_pictures(record)
     for method in recipe.methods.values():
@@ -100,7 +108,17 @@ def task_of(record: RunRecord, folder: RunFolder) -> Task:
             f"The run's run.toml is damaged: its recipe comes to {times.length:,} steps, {times.steps_per_epoch:,} an "
             f"epoch, and it says {record.steps:,} and {record.steps_per_epoch:,}."
         )
-    return Task(recipe, times, spec, source, record.preprocessing, record.device, record.precision, steps)
+    return Task(
+        recipe,
+        times,
+        spec,
+        source,
+        record.preprocessing,
+        device_on(record.device, ranks),
+        record.precision,
+        steps,
+        ranks,
+    )
 
 
 def other_hardware(record: RunRecord) -> list[str]:

@@ -19,6 +19,7 @@ from cardinet.data.findings import Finding
 from cardinet.data.source import Source, open_source, settings_for
 from cardinet.measure.memory import Memory
 from cardinet.runs.environment import device_of, require_one_process
+from cardinet.runs.ranks import ALONE, Ranks
 from cardinet.train.callbacks import check_callbacks
 from cardinet.train.draft import Draft
 from cardinet.train.fitting import check, fit, picture_kind
@@ -96,25 +97,26 @@ class Stated:
     weights: Weights | None
 
 
-def resolve(request: Request, listener: Listener, opener: Opener = open_source) -> Resolved:
+def resolve(request: Request, listener: Listener, opener: Opener = open_source, ranks: Ranks = ALONE) -> Resolved:
     """Check everything and choose all open settings. Raises CardinetError with all findings at once.
 
-    `opener` opens the source, for callers that check many requests of the same pictures.
+    `opener` opens the source, for callers that check many requests of the same pictures. `ranks` are the processes
+    that train together.
     """
-    stated = _state(request, opener)
+    stated = _state(request, opener, ranks)
     recipe, source, weights = stated.recipe, stated.source, stated.weights
     network: Draft | None = None
     said: tuple[str, ...] = ()
     if weights is not None:
         recipe = with_network(recipe, stated.delta.get("network", {}), weights)
         recipe, network, said = with_weights(recipe, stated.preprocessing, source, weights)
-    found = check(recipe, source, network)
+    found = check(recipe, source, network, ranks)
     findings = findings_on_pictures(
         source, recipe.data, lambda done, total: listener.progress("checking pictures", done, total)
     )
     source, left_out = admit(source, recipe.data, findings)
     if left_out:
-        found = check(recipe, source, found.draft)
+        found = check(recipe, source, found.draft, ranks)
     task, notes = fit(recipe, source, found, asked=named_augmentations(stated.delta.get("augmentation", {})))
     check_callbacks(request.callbacks, tuple(recipe.methods), found.draft.network, task.conditions)
     notes += [note for callback in request.callbacks for note in callback.notes(task.conditions)]
@@ -133,7 +135,7 @@ def resolve(request: Request, listener: Listener, opener: Opener = open_source) 
     )
 
 
-def _state(request: Request, opener: Opener) -> Stated:
+def _state(request: Request, opener: Opener, ranks: Ranks) -> Stated:
     """The contents of a request, before weights and pictures are combined.
 
     Raises CardinetError with all faults of its recipe, settings, source, weights and output folder.
@@ -166,7 +168,7 @@ def _state(request: Request, opener: Opener) -> Stated:
         _check_network(document.get("network"))
     findings.errors += of_source.errors
     with findings:
-        require_one_process()
+        require_one_process(ranks)
     with findings:
         check_out(request.out)
     weights = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from cardinet.base.errors import WorkError
 from cardinet.base.schemas import Count, Document, Seconds, conform
 from cardinet.runs.checkpoint import load_checkpoint, save_checkpoint
 from cardinet.runs.metrics import EvaluationRow
+from cardinet.runs.ranks import Ranks
 from cardinet.train.trainee import Trainee
 from cardinet.weights.printable import printable
 
@@ -46,6 +48,11 @@ class Progress:
 
     def to_document(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any]) -> Progress:
+        """The progress that `to_document` gave."""
+        return cls(**{**document, "window": Window(**document["window"])})
 
 
 class _SavedWindow(Document):
@@ -89,17 +96,14 @@ def capture(subject: Trainee) -> dict[str, Tensor]:
             tensors[f"optimizer.{name}.{key}"] = value
     for method, hooks in subject.hooks.items():
         tensors |= {f"method.{method}.{name}": tensor for name, tensor in hooks.state().items()}
-    tensors["random.cpu"] = torch.get_rng_state()
-    device = next(network.parameters()).device
-    if device.type == "cuda":
-        tensors["random.cuda"] = torch.cuda.get_rng_state(device)
-    return tensors
+    return tensors | _random(network)
 
 
-def restore(subject: Trainee, tensors: dict[str, Tensor]) -> None:
-    """Restore the result of `capture`. A tensor with the shape of a parameter gets the parameter's memory layout.
+def restore(subject: Trainee, tensors: dict[str, Tensor], rank: int = 0) -> None:
+    """Restore the result of `capture`, in the process `rank`.
 
-    Raises WorkError if the tensors do not belong to this network.
+    A tensor with the shape of a parameter gets the parameter's memory layout. Raises WorkError if the tensors do not
+    belong to this network.
     """
     network = subject.network
     put_weights(network, tensors)
@@ -113,10 +117,11 @@ def restore(subject: Trainee, tensors: dict[str, Tensor]) -> None:
     for method, hooks in subject.hooks.items():
         prefix = f"method.{method}."
         hooks.restore({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+    ending = f".{rank}" if rank else ""
     try:
-        torch.set_rng_state(tensors["random.cpu"])
-        if "random.cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random.cuda"], next(network.parameters()).device)
+        torch.set_rng_state(tensors[f"random.cpu{ending}"])
+        if f"random.cuda{ending}" in tensors:
+            torch.cuda.set_rng_state(tensors[f"random.cuda{ending}"], next(network.parameters()).device)
     except (KeyError, TypeError, RuntimeError) as error:
         raise WorkError("The checkpoint lacks the state of torch's random generators.") from error
 
@@ -144,9 +149,31 @@ def put_weights(network: nn.Module, tensors: dict[str, Tensor]) -> None:
             tensor.copy_(saved[name])
 
 
-def save_state(path: Path, subject: Trainee, progress: Progress, metrics_bytes: int = 0) -> None:
+def random_of_all(subject: Trainee, ranks: Ranks) -> dict[str, Tensor]:
+    """The states of torch's random generators in all processes, for a checkpoint; empty if there is only one process.
+
+    Those of the first process have the names of `capture`, the others a number behind them.
+    """
+    if ranks.alone:
+        return {}
+    rows = {name: ranks.rows(state) for name, state in _random(subject.network).items()}
+    return {
+        f"{name}.{rank}" if rank else name: state.clone()
+        for name, row in rows.items()
+        for rank, state in enumerate(row)
+    }
+
+
+def _random(network: nn.Module) -> dict[str, Tensor]:
+    """The states of torch's random generators in this process."""
+    device = next(network.parameters()).device
+    states = {"random.cpu": torch.get_rng_state()}
+    return states | ({"random.cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
+
+
+def save_state(path: Path, tensors: dict[str, Tensor], progress: Progress, metrics_bytes: int = 0) -> None:
     """Write a checkpoint of a run, with the length of metrics.jsonl, to `path`. Raises WorkError if that fails."""
-    save_checkpoint(path, capture(subject), {**progress.to_document(), "metrics_bytes": metrics_bytes})
+    save_checkpoint(path, tensors, {**progress.to_document(), "metrics_bytes": metrics_bytes})
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], Progress, int]:

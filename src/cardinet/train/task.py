@@ -9,6 +9,7 @@ from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.sampling import Sampling
 from cardinet.data.source import Source
 from cardinet.rewrite.steps import Step
+from cardinet.runs.ranks import ALONE, Ranks
 from cardinet.train.clock import Clock
 from cardinet.train.methods import Conditions
 from cardinet.train.recipe import Recipe
@@ -18,7 +19,7 @@ from cardinet.train.recipe import Recipe
 class Task:
     """Everything that stays the same during a run.
 
-    `rewrites` are applied to the network of `spec` before training.
+    `rewrites` are applied to the network of `spec` before training. `ranks` are the processes that train together.
     """
 
     recipe: Recipe
@@ -29,6 +30,7 @@ class Task:
     device: str
     precision: str
     rewrites: tuple[Step, ...] = ()
+    ranks: Ranks = ALONE
 
     @property
     def in_use(self) -> Recipe:

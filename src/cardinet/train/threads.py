@@ -66,6 +66,8 @@ def with_threads(task: Task, said: Callable[[str], None]) -> Task:
         return task
     if task.device != "cpu":
         return _with(task, torch.get_num_threads())
+    if not task.ranks.alone:  # the processes of a machine share its cores, and would disturb each other's measurement
+        return _with(task, max(1, candidates()[-1] // task.ranks.here))
     file = _file(task)
     choice = None if file is None else _read(file, task)
     if choice is None:

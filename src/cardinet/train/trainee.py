@@ -9,6 +9,7 @@ from typing import cast
 import torch
 
 from cardinet.blocks.classifier import Classifier
+from cardinet.blocks.synced_batch_norm import synced
 from cardinet.rewrite.steps import apply
 from cardinet.train.callbacks import names_of
 from cardinet.train.methods import Hooks, Method
@@ -43,6 +44,10 @@ def trainee(task: Task, built: Classifier, done: int = 0, callbacks: Sequence[Me
     """
     methods, conditions = task.recipe.methods, task.conditions
     network = cast(Classifier, apply(built, task.rewrites[done:])).to(task.device)
+    if task.precision == "float64":
+        network = network.double()
+    if not task.ranks.alone and task.recipe.training.sync_norm:
+        synced(network)
     apart = [group for method in methods.values() for group in method.groups(network)]
     optimizer = make_optimizer(network, task.recipe.optimizer, apart)
     every = {**methods, **dict(zip(names_of(callbacks), callbacks, strict=True))}

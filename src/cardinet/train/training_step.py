@@ -84,12 +84,14 @@ def forward_backward(
     hooks: Collection[Hooks] = (),
     parts: int = 1,
     autocast: bool = False,
+    checked: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Add the gradient of the mean loss over a batch to the parameters; return (mean loss, wrong predictions).
 
     Labels are classes (B,) or probabilities (B, classes); the class is the most probable one. The `hooks` of methods
     may change the loss. The batch passes in `parts` whose gradients add up to the whole batch's (up to what BN sees).
-    On the CPU a non-finite loss raises NonFinite before its backward pass.
+    On the CPU a non-finite loss raises NonFinite before its backward pass. It is not `checked` where several processes
+    must all go on to the place at which they exchange their sums.
     """
     total = pixels.new_zeros(())
     wrong = torch.zeros((), dtype=torch.int64, device=pixels.device)
@@ -101,7 +103,7 @@ def forward_backward(
         loss = objective.loss(logits, y)
         for method in hooks:
             loss = method.loss(loss, logits, x)
-        if pixels.device.type == "cpu" and not loss.isfinite():
+        if checked and pixels.device.type == "cpu" and not loss.isfinite():
             raise NonFinite(f"the loss is {loss.item()}")
         share = loss * (len(y) / len(labels))
         if share.requires_grad:  # else everything that is trained is in units that stochastic depth closed

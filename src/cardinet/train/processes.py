@@ -1,0 +1,88 @@
+"""A training by several processes, as torchrun starts them: what they must agree on before they begin."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cardinet.base.errors import CardinetError, RequestError
+from cardinet.runs.environment import versions
+from cardinet.runs.folder import RunFolder
+from cardinet.runs.ranks import Ranks, connected, launch_id
+from cardinet.train.job import resume, start
+from cardinet.train.listener import Listener
+from cardinet.train.request import Request, Resolved, resolve
+
+
+@contextmanager
+def connected_for(folder: Path | None) -> Iterator[Ranks]:
+    """The connected processes of a run, led by the first that has the run folder, if it is there already.
+
+    They are `again` there if the same launch has made the folder: it has started them again.
+    """
+    with connected() as ranks:
+        there = again = False
+        if folder is not None:
+            there = (folder / "run.toml").is_file()
+            with suppress(CardinetError):
+                again = bool(launch_id()) and RunFolder(folder).record().launch == launch_id()
+        any_again, *_ = ranks.any(again)
+        yield replace(ranks.led_by(again if any_again else there), again=any_again)
+
+
+def train(request: Request, listener: Listener, ranks: Ranks, begins: Callable[[Resolved], None]) -> RunFolder:
+    """Run a request to its end in this process and the others of its run; `begins` is called when it is resolved.
+
+    If the launcher has started the processes again, after one of them was lost, the run goes on from its checkpoint.
+    """
+    if ranks.again and request.out is not None:
+        return resume(request.out, listener, callbacks=request.callbacks, ranks=ranks)
+    return start(resolve_together(request, listener, ranks, begins), listener)
+
+
+def resolve_together(
+    request: Request, listener: Listener, ranks: Ranks, begins: Callable[[Resolved], None] = lambda resolved: None
+) -> Resolved:
+    """Check a request in all processes. Raises CardinetError with the findings of all, and what they differ in."""
+    with ranks.together():
+        if not ranks.alone and request.out is None:
+            raise RequestError(
+                f"{ranks.count} processes train one run: name its folder with --out, so that they find it if they are "
+                "started again."
+            )
+        resolved = resolve(request, listener, ranks=ranks)
+    with ranks.together():
+        _require_same(resolved, ranks)
+    for note in resolved.notes:
+        listener.said(note)
+    begins(resolved)
+    return resolved
+
+
+def _require_same(resolved: Resolved, ranks: Ranks) -> None:
+    """Raise RequestError with everything in which the processes differ and would not train one network."""
+    task = resolved.task
+    about: dict[str, Any] = {f"version of {name}": text for name, text in versions().items()}
+    about |= {"code of cardinet": code(), "pictures": task.source.fingerprint, "precision": task.precision}
+    about["settings"] = hashlib.sha256(task.recipe.model_dump_json(exclude={"machine"}).encode()).hexdigest()
+    every = ranks.tell(about)
+    differing = [
+        f"The {name} of process {rank} ({other[name]:.12}) is not that of process 0 ({value:.12}); use the same."
+        for rank, other in enumerate(every)
+        for name, value in every[0].items()
+        if other[name] != value
+    ]
+    if differing:
+        raise RequestError(*differing)
+
+
+def code() -> str:
+    """The sha256 of the package's own code."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
