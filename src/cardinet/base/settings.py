@@ -213,7 +213,7 @@ def to_request_error(error: ValidationError, known: list[str], where: str = "", 
         if item["type"] == "too_short" and item["loc"] in wrong:
             continue
         name = ".".join(str(word) for word in item["loc"] if not is_tag(word))
-        place = f"{where}{name}"
+        place = f"{where}{name}" if name else where.rstrip(".")  # an error of a whole group has no name
         if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             hint = setting_hint(name, known)
             pointer = EVERY_SETTING if noun == "setting" else ""

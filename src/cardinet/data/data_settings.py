@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from cardinet.base.recipe_parts import SomeOf, Table
 from cardinet.base.settings import Settings
@@ -46,6 +46,12 @@ class DataSettings(Settings):
     test: Share = 0.1
     """The share that becomes the test split of a class folder without any split; it has no effect elsewhere."""
 
+    folds: int | None = Field(default=None, ge=2, le=1000)
+    """The number of folds, alike in their classes, into which the training pictures are divided; none: no folds."""
+
+    fold: int | None = Field(default=None, ge=0)
+    """The fold that is the validation split, from 0 to folds - 1; the others are trained on."""
+
     split_seed: int = Field(default=0, ge=0, lt=2**63)
     """The seed that decides which picture goes into which split."""
 
@@ -54,6 +60,25 @@ class DataSettings(Settings):
 
     pixel_limit: int = Field(default=100_000_000, gt=0)
     """The most pixels of one picture; it is checked before the picture is decoded."""
+
+    @model_validator(mode="after")
+    def _check_folds(self) -> DataSettings:
+        if (self.folds is None) != (self.fold is None):
+            given, missing = ("folds", "fold") if self.fold is None else ("fold", "folds")
+            raise ValueError(f"{given} needs {missing}: set data.folds=5 and data.fold=0, then 1, 2, 3 and 4")
+        if self.folds is not None and self.fold is not None:
+            if self.fold >= self.folds:
+                raise ValueError(f"fold = {self.fold}: the {self.folds} folds are 0 to {self.folds - 1}")
+            if self.validation is not None:
+                raise ValueError(
+                    f"validation = {self.validation:g} and folds = {self.folds} both choose the validation split; "
+                    "omit one of them"
+                )
+        return self
+
+
+DIVIDING = ("validation", "test", "folds", "fold", "split_seed")
+"""The settings that divide a source into splits."""
 
 
 AUGMENTATIONS = Table(Augmentation, "cardinet.data.augmentations", "augmentation")

@@ -121,13 +121,13 @@ def open_source(
 ) -> Source:
     """Open `digits`, a folder of class folders, KIND:PATH or a named set (`kinds`).
 
-    A source without splits is divided by `settings`, or by the settings that `division` returns for its listing; if it
-    returns None, the source stays undivided as the one split "all". Small pictures are decoded into memory. If one
+    A source is divided by `settings`, or by the settings that `division` returns for its listing; if it returns None
+    for one without splits, that stays undivided as the one split "all". Small pictures are decoded into memory. If one
     cannot be decoded, all stay encoded although the source is `small`, so that `bad_pictures` can name it. Raises
     RequestError for an unknown kind and a missing path, WorkError with every reason for data that cannot be used.
     """
     listing = list_source(text, settings)
-    shares = settings if division is None or not listing.unsplit else division(listing)
+    shares = settings if division is None else division(listing)
     whole = {WHOLE: listing.parts["train"]} if shares is None else divided(listing, shares)
     harmless = () if shares is not None else ONLY_IN_TRAINING
     if reasons := [problem.sentence() for problem in listing.problems if problem.bad and problem.kind not in harmless]:

@@ -135,6 +135,45 @@ class ChosenEncoded:
         return self.base.read(int(self.rows[index]))
 
 
+@dataclass(frozen=True)
+class JoinedNames(Names):
+    """The names of two splits, one after the other."""
+
+    first: Names
+    second: Names
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def at(self, index: int) -> str:
+        names, row = self._find(index)
+        return names.at(row)
+
+    def inside(self, index: int) -> str:
+        names, row = self._find(index)
+        return names.inside(row)
+
+    def place(self, index: int) -> tuple[str, int]:
+        names, row = self._find(index)
+        return names.place(row)
+
+    def _find(self, index: int) -> tuple[Names, int]:
+        count = len(self.first)
+        return (self.first, index) if index < count else (self.second, index - count)
+
+
+@dataclass(frozen=True)
+class JoinedEncoded:
+    """The encoded pictures of two splits, one after the other; the first has `count`."""
+
+    first: Encoded
+    second: Encoded
+    count: int
+
+    def read(self, index: int) -> bytes:
+        return self.first.read(index) if index < self.count else self.second.read(index - self.count)
+
+
 @dataclass(frozen=True, eq=False)
 class SplitPictures:
     """The pictures of one split: either `encoded`, or decoded as `pixels` (uint8, (N, C, H, W))."""
@@ -156,6 +195,17 @@ class SplitPictures:
             encoded=None if self.encoded is None else ChosenEncoded(self.encoded, rows),
             pixels=None if self.pixels is None else self.pixels[rows],
         )
+
+    def joined(self, other: SplitPictures) -> SplitPictures:
+        """These pictures and then those of another split of the same source."""
+        encoded = None
+        if self.encoded is not None and other.encoded is not None:
+            encoded = JoinedEncoded(self.encoded, other.encoded, len(self))
+        pixels = None
+        if self.pixels is not None and other.pixels is not None:
+            pixels = np.concatenate([self.pixels, other.pixels])
+        names = JoinedNames(self.names, other.names)
+        return SplitPictures(names, np.concatenate([self.labels, other.labels]), encoded, pixels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from cardinet.base.errors import WorkError
 from cardinet.base.randomness import permutation
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source_listing import Labels, Listing, Rows, SplitPictures
@@ -14,6 +15,7 @@ UNSPLIT_VALIDATION = 0.1
 WHOLE = "all"
 """The only split of a source that has no splits and is not divided."""
 _LIMIT_STREAM = 1_000_003  # differs from the class numbers, which are the streams of the splits
+_FOLD_STREAM = 2_000_003  # and of the folds, from this number on
 
 
 def pictures_of(split: str, count: int | None = None) -> str:
@@ -25,8 +27,10 @@ def pictures_of(split: str, count: int | None = None) -> str:
 def divided(listing: Listing, settings: DataSettings) -> dict[str, SplitPictures]:
     """The parts train, validation and test by the settings, before the limit.
 
-    A part that would be empty (very few pictures) is omitted.
+    A part that would be empty (very few pictures) is omitted. Raises WorkError for folds of too few pictures.
     """
+    if settings.folds is not None and settings.fold is not None:
+        return _folded(listing, settings, settings.folds, settings.fold)
     parts = dict(listing.parts)
     if listing.unsplit:
         validation = UNSPLIT_VALIDATION if settings.validation is None else settings.validation
@@ -41,6 +45,49 @@ def divided(listing: Listing, settings: DataSettings) -> dict[str, SplitPictures
     if len(held[-1]) < len(train):
         parts["train"] = train.take(held[-1])
     return {name: parts[name] for name in ("train", "validation", "test") if name in parts}
+
+
+def _folded(listing: Listing, settings: DataSettings, folds: int, fold: int) -> dict[str, SplitPictures]:
+    """The parts with one of the folds as validation split.
+
+    The folds divide the train pictures, together with a source's own validation pictures: every picture is in one fold.
+    The test split is the source's own; of a source without any split it is taken first, the same one for all folds.
+    """
+    parts = dict(listing.parts)
+    pictures = parts["train"]
+    if "validation" in parts:
+        pictures = pictures.joined(parts["validation"])
+    if listing.unsplit:
+        test, rest = hold_out(pictures.labels, [settings.test], settings.split_seed)
+        parts["test"], pictures = pictures.take(test), pictures.take(rest)
+    if len(pictures) < folds:
+        raise WorkError(f"data.folds = {folds}: there are only {len(pictures):,} training pictures.")
+    found, counts = np.unique(pictures.labels[pictures.labels >= 0], return_counts=True)
+    if single := [listing.classes[i] for i in found[counts < 2] if i < len(listing.classes)]:
+        raise WorkError(
+            f"{single[0]} has only one training picture, so one of the folds could not learn it "
+            f"({len(single):,} such classes); data.folds needs two or more of each class."
+        )
+    numbers = fold_numbers(pictures.labels, folds, settings.split_seed)
+    parts["train"] = pictures.take(np.flatnonzero(numbers != fold))
+    parts["validation"] = pictures.take(np.flatnonzero(numbers == fold))
+    return {name: parts[name] for name in ("train", "validation", "test") if name in parts and len(parts[name])}
+
+
+def fold_numbers(labels: Labels, folds: int, seed: int) -> Rows:
+    """The fold of each picture, (N,) from 0 to folds - 1.
+
+    The pictures of each class are dealt in turn, in an order by seed, and each class goes on where the one before has
+    ended: two folds differ by at most one picture of a class, and by at most one picture in all.
+    """
+    numbers = np.empty(len(labels), dtype=np.int64)
+    dealt = 0
+    for number in np.unique(labels):
+        rows = np.flatnonzero(labels == number)
+        order = rows[permutation(seed, _FOLD_STREAM + int(number), len(rows))]
+        numbers[order] = (dealt + np.arange(len(rows))) % folds
+        dealt += len(rows)
+    return numbers
 
 
 def hold_out(labels: Labels, shares: list[float], seed: int) -> list[Rows]:

@@ -10,7 +10,7 @@ from cardinet.base.errors import Findings, RequestError
 from cardinet.base.settings import validate
 from cardinet.data.admission import admitted
 from cardinet.data.check import Progress
-from cardinet.data.data_settings import DataSettings
+from cardinet.data.data_settings import DIVIDING, DataSettings
 from cardinet.data.loose_pictures import loose_source
 from cardinet.data.source import Source, Split, open_source, settings_for
 from cardinet.data.source_listing import Listing
@@ -22,9 +22,6 @@ from cardinet.runs.run_pictures import open_pictures as pictures_of_run
 
 HOW_READ = ("on_bad_image", "pixel_limit")
 """Settings that do not change the choice of a run's pictures."""
-
-DIVIDING = ("validation", "test", "split_seed")
-"""Settings that divide a source into splits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,17 +149,17 @@ def _divides(settings: Mapping[str, Any]) -> bool:
 def _division(
     listing: Listing, asked: DataSettings, settings: Mapping[str, Any], trained: Mapping[str, Any], split: str | None
 ) -> DataSettings | None:
-    """The settings that divide a source without splits; None to measure all of it.
+    """The settings that divide a source; None to measure all of one without splits.
 
     The data of a training is divided as in that training, for any requested split.
     """
-    if split == WHOLE:
+    if split == WHOLE and listing.unsplit:
         return None
     if _divides(settings):
         return asked
-    if listing.fingerprint == trained.get("fingerprint"):
+    if listing.fingerprint == trained.get("fingerprint") and (listing.unsplit or trained.get("folds") is not None):
         return validate(DataSettings, {key: trained.get(key) for key in DIVIDING if trained.get(key) is not None})
-    return asked if split is not None else None
+    return asked if split is not None or not listing.unsplit else None
 
 
 def _notes_on(source: Source, chosen: str, trained: Mapping[str, Any], *, divided: bool) -> list[str]:
@@ -175,6 +172,11 @@ def _notes_on(source: Source, chosen: str, trained: Mapping[str, Any], *, divide
     if chosen == WHOLE:
         seen = " The model was trained on a part of them." if own else ""
         said.append(f"{source.text} is not divided into splits, so all its {count} pictures are measured.{seen}")
+    elif own and not divided and chosen == "validation" and trained.get("folds") is not None:
+        said.append(
+            f"The model was trained on the other folds of {source.text}: the {count} pictures of its fold "
+            f"{trained.get('fold')} of {trained['folds']} are measured."
+        )
     elif source.unsplit and own and divided:
         said.append(
             f"The model was trained on {source.text}, which is now divided in another way, as requested: training "

@@ -36,13 +36,15 @@ class DataSheet(Document):
     """The number of pictures by split and class (in the order of the classes), the findings, and some pictures.
 
     `examined` counts the pictures that were inspected one by one; it is 0 for small pictures, which are decoded at
-    once.
+    once. `fold` is the fold of `folds` that is the validation split, if there are folds.
     """
 
     counts: dict[str, tuple[Count, ...]]
     examined: Count
     findings: tuple[FindingGroup, ...]
     shown: tuple[ShownPicture, ...]
+    folds: Count | None = None
+    fold: Count | None = None
 
 
 def read_data_sheet(path: Path) -> DataSheet | None:

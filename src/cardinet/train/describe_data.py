@@ -29,6 +29,8 @@ def make_data_sheet(task: Task, findings: Sequence[Finding]) -> DataSheet:
         examined=encoded + left_out if encoded or findings else 0,
         findings=tuple(_group([f for f in findings if (f.kind, f.bad) == kind]) for kind in kinds),
         shown=_shown(task),
+        folds=task.recipe.data.folds,
+        fold=task.recipe.data.fold,
     )
 
 

@@ -113,6 +113,8 @@ def fit(recipe: Recipe, source: Source, found: Fit, asked: Collection[str] = ())
     `asked` are the augmentations that the user has named; they stay.
     """
     notes = _notes(source)
+    if recipe.data.folds is not None:
+        notes.append(f"The validation split is fold {recipe.data.fold} of {recipe.data.folds} (0 is the first).")
     source = replace(source, text=absolute(source.text))  # what is stored must not depend on the working folder
     preprocessing = choose_preprocessing(recipe.preprocessing, source, found.draft.network.spec.in_channels)
     if found.clock.batch_size < recipe.training.batch_size:

@@ -13,6 +13,7 @@ from torch import Tensor
 from cardinet.base.errors import WorkError
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.batches import Batch, TrainBatches
+from cardinet.data.data_settings import DIVIDING
 from cardinet.evaluate.classification import evaluate
 from cardinet.evaluate.evaluation_settings import EvaluationSettings
 from cardinet.runs.folder import RunFolder
@@ -321,7 +322,7 @@ class Loop:
             "data": task.source.text,
             "pictures": {
                 "fingerprint": task.source.fingerprint,
-                **task.recipe.data.model_dump(include={"validation", "test", "split_seed"}),
+                **task.recipe.data.model_dump(include=set(DIVIDING)),
             },
             "step": step,
             "steps": task.clock.length,
