@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.build.builder import build
@@ -148,6 +149,32 @@ def test_the_average_by_its_formula() -> None:
         else:
             assert torch.equal(tensor, network.state_dict()[name])
     assert all(not parameter.requires_grad for parameter in hooks.average.parameters())
+
+
+def test_the_average_is_that_of_torch_and_timm() -> None:
+    """In float64, with a decay that acts from the first step: theirs have no warm-up, or another one."""
+    from timm.utils.model_ema import ModelEmaV3
+
+    torch.manual_seed(0)
+    network = build(task_with("WeightAverage(decay=0.15)").spec).double()
+    hooks, timms = Averaging(0.15, network), ModelEmaV3(network, decay=0.15)
+    torchs = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.15), use_buffers=True)
+    torchs.update_parameters(network)  # the first one copies
+    for step in range(5):
+        network(torch.randn(4, 1, 8, 8, dtype=torch.float64))
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        hooks.after_update(step)
+        torchs.update_parameters(network)
+        timms.update(network)
+    compared = 0
+    for name, tensor in hooks.average.state_dict().items():
+        if tensor.is_floating_point():
+            for theirs in (torchs.module, timms.module):
+                torch.testing.assert_close(tensor, theirs.state_dict()[name], rtol=1e-12, atol=1e-14)
+                compared += 1
+    assert compared == 2 * 37
 
 
 def test_the_model_file_has_the_average(tmp_path: Path) -> None:
