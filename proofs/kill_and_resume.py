@@ -3,6 +3,7 @@
 command   python proofs/kill_and_resume.py --kills 25                             digits, in memory
           python proofs/kill_and_resume.py --kills 25 --photographs --workers 0   decoded by the process itself
           python proofs/kill_and_resume.py --kills 25 --photographs --workers 2   decoded by two processes
+          python proofs/kill_and_resume.py --kills 25 --set "methods=Mixup, WeightAverage" --set accumulate=3
 expected  "the same bits" and exit code 0; 1 where anything differs
 time      3 to 8 minutes each on 2 CPU cores
 
@@ -46,6 +47,8 @@ class Run:
 
     workers: int
     photographs: Path | None
+    more: tuple[str, ...] = ()
+    """Further settings, KEY=VALUE."""
 
     def words(self, folder: Path) -> list[str]:
         """The words after `cardinet train` in a working folder, without --out."""
@@ -56,6 +59,9 @@ class Run:
         else:
             words += ["resnet20_cifar", "--data", os.path.relpath(self.photographs, folder), "--batch-size", "16"]
             settings |= {"length": "500 steps", "data.limit": "160", "size": "48", "threads": "1"}
+        for setting in self.more:
+            key, _, value = setting.partition("=")
+            settings[key] = value
         return words + [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
 
 
@@ -135,7 +141,8 @@ def summary(stress: Stress, arguments: argparse.Namespace, started: float) -> st
         f"{'together':24s} {sum(stress.aims.values()):8d} {sum(stress.hits.values()):5d}",
         "",
         f"command   python proofs/kill_and_resume.py --kills {arguments.kills} --workers {arguments.workers} "
-        f"--seed {arguments.seed}{' --photographs' if arguments.photographs else ''}",
+        f"--seed {arguments.seed}{' --photographs' if arguments.photographs else ''}"
+        f"{''.join(f' --set {shlex.quote(setting)}' for setting in stress.what.more)}",
         f"run       {shlex.join(['cardinet', 'train', *stress.what.words(stress.folder)])}",
         f"versions  {about}",
         f"hardware  {machine['cpu']}, {machine['cores']} cores, {machine['system']}",
@@ -150,6 +157,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, choices=(0, 2), default=0)
     parser.add_argument("--photographs", action="store_true", help="train on photographs, by a relative path")
     parser.add_argument("--seed", type=int, default=0, help="seed of the moments of the kills")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a further setting of the runs")
     parser.add_argument("--keep", action="store_true", help="keep the run folders")
     arguments = parser.parse_args()
     started, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix="kill-and-resume-"))
@@ -157,7 +165,7 @@ def main() -> int:
         photographs = FLOWERS if FLOWERS.is_dir() else folder / "photographs"
         if arguments.photographs and not photographs.is_dir():
             make_photographs(photographs)
-        what = Run(arguments.workers, photographs if arguments.photographs else None)
+        what = Run(arguments.workers, photographs if arguments.photographs else None, tuple(arguments.set))
         reference = folder / "reference"
         finish(["train", *what.words(folder), "--out", str(reference)], folder)
         length = last_row(reference)["step"]

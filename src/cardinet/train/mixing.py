@@ -2,7 +2,7 @@
 
 They have the meaning of torchvision's v2 transforms: one lambda for a batch, from Beta(alpha, alpha), and each picture
 is mixed with the one before it in the batch (which is in random order). timm mixes the first picture with the last, the
-second with the last but one, and so on.
+second with the last but one, and so on. Of several processes each mixes its own part of a batch.
 """
 
 from __future__ import annotations
