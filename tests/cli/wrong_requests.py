@@ -162,6 +162,10 @@ WRONG: list[tuple[str, int, list[str]]] = [
     ("train --set limit=5 --set data.limit=6", 2, ["twice; give"]),
     ("train --set lr", 2, ['--set "lr": write it as key=value']),
     ("train resnet50", 2, ['"resnet50" is too deep for pictures of 8 x 8 pixels']),
+    ("train --freeze stme,layer9", 2, ['no layer "stme" with parameters (nearest: stem)', 'no layer "layer9"']),
+    ("train --freeze body,head", 2, ["Freeze.layers = body, head: nothing would be left to train"]),
+    ("train --freeze stem --set Freeze.layers=layer1", 2, ["methods.Freeze.layers is given twice"]),
+    ("train --freeze stem --set 'Freeze.until=90 epochs'", 2, ["is step 3,510 of 1,560: give a time within the run"]),
     # Training: recipes
     ("train --recipe quik", 2, ['no recipe "quik" (nearest: quick)']),
     ("train --recipe paper-imagenet", 2, ['The recipe "paper-imagenet" is made for photographs']),

@@ -36,7 +36,8 @@ from cardinet.train.plain_options import as_settings
 from cardinet.train.request import Request, Resolved, resolve
 from cardinet.train.training_step import forward_backward, make_optimizer, update
 from networks.small_networks import SMALL
-from train.runs_to_compare import DIGITS, train
+from train.runs_to_compare import DIGITS, differences, train
+from train.test_exact_resume import stop_and_resume
 
 TINY = DIGITS | {"network.id": "resnet20_cifar", "depths": [1, 1, 1], "widths": [4, 8, 16], "stem.width": 4}
 TINY |= {"threads": 1}
@@ -262,3 +263,15 @@ def test_the_files_of_a_run_that_freezes(tmp_path: Path) -> None:
     kept = load_model(folder.model).network.state_dict()
     assert all(torch.equal(before.state_dict()[n], kept[n]) for n in body)
     assert not torch.equal(before.state_dict()["fc.weight"], kept["fc.weight"])
+
+
+@pytest.mark.parametrize("optimizer", ["SGD(layer_decay=0.5)", "LAMB"])
+def test_a_run_resumes_before_and_after_the_switch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
+    """With an average of the weights: it resumes from steps 18, 30 and 36, and the layers join after step 30."""
+    monkeypatch.setattr("cardinet.train.loop.SECONDS_TO_SHOW", {"cpu": -1.0})
+    settings = TINY | {"methods": 'Freeze(until="30 steps"), WeightAverage(decay=0.9)', "optimizer": optimizer}
+    whole = train(tmp_path / "whole", settings).path
+    again = stop_and_resume(tmp_path / "run", settings, [(25, "crash"), (30, "signal"), (40, "crash")])
+    assert differences(again, whole) == []
