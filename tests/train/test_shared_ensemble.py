@@ -14,6 +14,7 @@ from cardinet.data.batches import Batch
 from cardinet.networks.families.deeply_fused import fuse
 from cardinet.networks.registry import find
 from cardinet.train.methods.shared_ensemble import Members, base_paths
+from train.test_methods import task_with
 
 SPEC = fuse(8, 3).but(widths=(4, 4, 8), in_channels=1)
 
@@ -55,3 +56,14 @@ def test_a_network_with_very_many_base_networks_is_refused() -> None:
     network = build(find("fusenet_resnet110").spec, device="meta")
     with pytest.raises(RequestError, match="base networks; at most 256"):
         base_paths(network)
+
+
+@pytest.mark.parametrize("objective", ["Focal", "CrossEntropy(class_weights=balanced)"])
+def test_it_is_refused_with_everything_that_it_would_ignore(objective: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        task_with("SharedEnsemble, Mixup", objective=objective)
+    assert [finding.partition(";")[0] for finding in caught.value.findings] == [
+        "SharedEnsemble trains with the plain cross-entropy",
+        "SharedEnsemble cannot be combined with Mixup, which changes the fused network.",
+        "methods.SharedEnsemble: only a deeply-fused network has base networks",
+    ]

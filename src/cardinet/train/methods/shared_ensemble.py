@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cardinet.base.errors import RequestError
+from cardinet.base.errors import Findings, RequestError
 from cardinet.train.methods import Conditions, Hooks, Method
 from cardinet.train.objectives.cross_entropy import CrossEntropy
 
@@ -41,13 +41,20 @@ class SharedEnsemble(Method):
     SELECTS = False  # the errors of the log are not those of the ensemble
 
     def check(self, network: Classifier, conditions: Conditions) -> None:
-        if not isinstance(conditions.objective, CrossEntropy) or conditions.objective.class_weights is not None:
-            raise RequestError(
-                "SharedEnsemble trains with the plain cross-entropy; remove the objective and its class_weights."
-            )
-        if others := [type(method).__name__ for method in conditions.methods if method is not self]:
-            raise RequestError(f"SharedEnsemble cannot be combined with {others[0]}, which changes the fused network.")
-        base_paths(network, without_deepest=self.without_deepest)
+        findings = Findings()
+        with findings:
+            if not isinstance(conditions.objective, CrossEntropy) or conditions.objective.class_weights is not None:
+                raise RequestError(
+                    "SharedEnsemble trains with the plain cross-entropy; remove the objective and its class_weights."
+                )
+        with findings:
+            if others := [type(method).__name__ for method in conditions.methods if method is not self]:
+                raise RequestError(
+                    f"SharedEnsemble cannot be combined with {others[0]}, which changes the fused network."
+                )
+        with findings:
+            base_paths(network, without_deepest=self.without_deepest)
+        findings.raise_if_any()
 
     def notes(self, conditions: Conditions) -> Sequence[str]:
         return (
