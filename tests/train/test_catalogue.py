@@ -269,7 +269,7 @@ def test_a_name_answers_at_a_glance(groups: tuple[Group, ...]) -> None:
 
 def test_words_and_patterns_look_in_sentences_too(groups: tuple[Group, ...]) -> None:
     assert [group.name for group in matching(groups, "looks ahead")] == ["SGD"]
-    assert [s.key for group in matching(groups, "warmup*") for s in group.settings[:2]] == ["warmup", "warmup_from"] * 5
+    assert [s.key for group in matching(groups, "warmup*") for s in group.settings[:2]] == ["warmup", "warmup_from"] * 6
     assert len(matching(groups, "*gate*")) > len(matching(groups, "gate"))
     assert matching(groups, "*") == groups
     assert matching(groups, "flipp") == ()

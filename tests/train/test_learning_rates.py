@@ -138,6 +138,20 @@ def test_a_run_that_ends_within_a_cosine_is_told() -> None:
         assert recipe.schedule.notes(replace(times, length=length)) == ()
 
 
+@pytest.mark.parametrize(("every", "steps"), [("2 epochs", 20), ("7 steps", 7), ("10 %", 15)])
+def test_drops_by_the_same_factor_as_torch_has_them(every: str, steps: int) -> None:
+    recipe, times = made(schedule="Exponential", length="150 steps", lr=0.045, every=every, factor=0.94)
+    expected = torchs(lambda o: torch.optim.lr_scheduler.StepLR(o, step_size=steps, gamma=0.94), 0.045, 150)
+    assert rates(recipe, times) == pytest.approx(expected, rel=1e-12)
+    assert len({round(rate, 12) for rate in expected}) == -(-150 // steps)
+
+
+def test_drops_are_counted_from_the_start_also_with_a_warmup() -> None:
+    own: dict[str, Any] = {"every": "2 steps", "factor": 0.5, "warmup": "3 steps", "warmup_from": 0.0}
+    found = rates(*made(schedule="Exponential", length="7 steps", lr=1.0, **own))
+    assert found == pytest.approx([1 / 3, 2 / 3, 1.0, 0.5, 0.25, 0.25, 0.125], rel=1e-12)
+
+
 @pytest.mark.parametrize("steps", [20, 39, 200])
 @pytest.mark.parametrize("shape", ["cosine", "linear"])
 @pytest.mark.parametrize(
@@ -322,6 +336,8 @@ def test_the_last_step_is_always_logged_and_evaluated() -> None:
             "is 90 steps, and 90 are left for cosines",
         ),
         ({"schedule": "CosineRestarts", "restart_after": "0.01 epochs"}, "is less than one step"),
+        ({"schedule": "Exponential", "every": "0.01 epochs"}, "is less than one step"),
+        ({"schedule": "Exponential", "every": "10 epochs"}, "is 100 steps, and the run ends after 100"),
     ],
 )
 def test_durations_without_meaning_are_refused(settings: dict[str, Any], message: str) -> None:
