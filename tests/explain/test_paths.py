@@ -335,6 +335,20 @@ def test_the_units_of_a_plain_network_are_no_branches(id: str, layers: int | Non
     assert (single, found.document["by"] == "layers", not drawn) == (layers is not None,) * 3
 
 
+@pytest.mark.parametrize(
+    ("id", "said", "range"),
+    [
+        ("dfn_il1_side", "All of them have 56 layers.", "56"),
+        ("fusenet_fuse3_26", "All of them have 2 to 26 layers; a single path has the most, 26.", "2 to 26"),
+        ("resnet20_cifar", "96.09 % of them have 6 to 16 layers", "6 to 16"),
+    ],
+)
+def test_a_range_of_one_length_or_of_all_paths_is_said_as_such(id: str, said: str, range: str) -> None:
+    found = explain_model("paths", id, by="layers")
+    assert said in found.lead[0]
+    assert found.strip["at least 95 % of the paths"] == range
+
+
 def test_settings_of_every_question() -> None:
     for name in QUESTIONS:
         group = settings_of(name)

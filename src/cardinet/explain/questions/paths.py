@@ -71,7 +71,7 @@ class Paths(Question):
             "paths": _large(counts.total),
             f"mean length, {noun}": f"{counts.mean:.2f} \u00b1 {counts.deviation:.2f}",
             "shortest, longest": f"{counts.shortest}, {counts.longest}",
-            f"{100 * MIDDLE:g} % of the paths": f"{low} to {high}",
+            f"at least {100 * MIDDLE:g} % of the paths": _range(low, high),
         }
         limits = [
             "A network with non-linear layers is not a sum of paths: the layers of a path see the sums of all ways "
@@ -112,12 +112,19 @@ class Paths(Question):
 def _lead(counts: PathCounts, noun: str, low: int, high: int) -> str:
     if counts.total == 1:
         return f"The network is one path of {counts.longest} {noun}: it has no shortcuts and no branches."
+    if counts.shortest == counts.longest:
+        return f"The network has {_large(counts.total)} paths. All of them have {counts.longest} {noun}."
     share, longest = counts.share(low, high), counts.by_length[counts.longest]
+    some = "All" if (low, high) == (counts.shortest, counts.longest) else f"{100 * share:.2f} %"
     these = "a single path has" if longest == 1 else f"{_large(longest)} paths have"
     return (
-        f"The network has {_large(counts.total)} paths. {100 * share:.2f} % of them have {low} to {high} {noun}; "
-        f"{these} the most, {counts.longest}."
+        f"The network has {_large(counts.total)} paths. {some} of them have {_range(low, high)} {noun}; {these} the "
+        f"most, {counts.longest}."
     )
+
+
+def _range(low: int, high: int) -> str:
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _carried(gradients: Sequence[GradientAtLength]) -> str:
@@ -126,7 +133,7 @@ def _carried(gradients: Sequence[GradientAtLength]) -> str:
     paths = sum(one.paths for one in gradients)
     there = sum(one.paths for one in gradients if low <= one.length <= high)
     return (
-        f"Paths of {low} to {high} branches carry {100 * share:.1f} % of the gradient at the picture; they are "
+        f"Paths of {_range(low, high)} branches carry {100 * share:.1f} % of the gradient at the picture; they are "
         f"{100 * there / paths:.3g} % of the paths."
     )
 
