@@ -136,9 +136,9 @@ def digits() -> Source:
 
 def test_an_answer_has_all_members_and_ensembles(digits: Source, tmp_path: Path) -> None:
     model = classifier(FUSE3)
-    other = tmp_path / "seven.safetensors"
+    other = tmp_path / "without_deepest.safetensors"
     save_model(other, model)
-    found = explain_model("fusion", model, digits, estimate=50, seven=str(other))
+    found = explain_model("fusion", model, digits, estimate=50, without_deepest=str(other))
     document = json.loads(json.dumps(found.document))
     assert [row["lines"] for row in document["members"]] == ["LLL", *ONE_DEEP, *TWO_DEEP, "RRR"]
     assert [row["members"] for row in document["lengths"]] == [1, 3, 3, 1]
@@ -204,9 +204,9 @@ def test_base_networks_that_were_trained_alone_stand_beside_their_member(digits:
 def test_models_beside_the_network_are_asked_with_their_own_preprocessing(digits: Source, tmp_path: Path) -> None:
     path = ("deep1", "shallow", "shallow")
     alone, seven = classifier(FUSE3.but(path=path), seed=3, side=12), classifier(FUSE3, seed=4, side=12)
-    for name, model in (("alone", alone), ("seven", seven)):
+    for name, model in (("alone", alone), ("without_deepest", seven)):
         save_model(tmp_path / f"{name}.safetensors", model)
-    beside: dict[str, Any] = {name: str(tmp_path / f"{name}.safetensors") for name in ("alone", "seven")}
+    beside: dict[str, Any] = {name: str(tmp_path / f"{name}.safetensors") for name in ("alone", "without_deepest")}
     document = explain_model("fusion", classifier(FUSE3), digits, estimate=50, **beside).document
     own = evaluate(alone.network, digits.splits["test"], alone.preprocessing, 10)
     assert {row["lines"]: row["alone_error"] for row in document["members"]}["RLL"] == pytest.approx(own.error)
@@ -224,18 +224,23 @@ def test_models_that_do_not_fit_are_all_named_before_any_pass(digits: Source, tm
     for name, model in others.items():
         save_model(tmp_path / f"{name}.safetensors", model)
     files = {name: str(tmp_path / f"{name}.safetensors") for name in others}
-    words = (f"alone={files['longer']}, {files['good']}", f"seven={files['classes']}")
+    words = (f"alone={files['longer']}, {files['good']}", f"without_deepest={files['classes']}")
     asked = resolve(Request(question="fusion", model=classifier(FUSE3), data=digits, words=words))
     passed: list[str] = []
     with pytest.raises(RequestError) as raised:
         job.answer(asked, lambda what, done, total: passed.append(what))
     assert raised.value.findings == (
         f"alone: {files['longer']} is no base network of the network that is asked about.",
-        f"seven: {files['classes']} has other classes than the network that is asked about.",
+        f"without_deepest: {files['classes']} has other classes than the network that is asked about.",
     )
     assert passed == []
     with pytest.raises(RequestError) as raised:
         resolve(
-            Request(question="fusion", model=classifier(FUSE3), data=digits, words=("alone=no, never", "seven=not"))
+            Request(
+                question="fusion",
+                model=classifier(FUSE3),
+                data=digits,
+                words=("alone=no, never", "without_deepest=not"),
+            )
         )
     assert [finding.partition(" ")[0] for finding in raised.value.findings] == ['"no"', '"never"', '"not"']

@@ -128,7 +128,7 @@ def test_one_mistake_is_said_as_one(model: Model, digits: Source) -> None:
     wrong, right = (np.flatnonzero(found.predicted != found.truth)[:1], np.flatnonzero(found.predicted == found.truth))
     few = replace(digits, splits={"all": replace(test.chosen(np.sort([*wrong, *right[:3]])), name="all")})
     answer = explain_model("mistakes", model, few, label_errors=False, duplicates=False)
-    assert re.match(r"1 of 4 pictures are wrong; for [01] of them .* \(once\)\.", answer.lead[0])
+    assert re.match(r"1 of 4 pictures is taken for a wrong class; for [01] of them .* \(once\)\.", answer.lead[0])
     assert answer.sections[0].text == ["1 answer is wrong."]
 
 

@@ -142,6 +142,11 @@ def _trained(model: Model | None) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
+def was_trained_on(model: Model, source: Source) -> bool:
+    """Whether a model was trained on pictures of this source, by its fingerprint."""
+    return source.fingerprint == _trained(model).get("fingerprint")
+
+
 def _divides(settings: Mapping[str, Any]) -> bool:
     return any(key in settings for key in DIVIDING)
 

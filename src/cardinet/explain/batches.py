@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from cardinet.data.batches import Batch, evaluation_batches
@@ -60,12 +61,14 @@ class KeptBatches:
             yield batch.pixels, batch.labels
 
 
-def drawn(split: Split, count: int, seed: int) -> Split:
+def drawn_pictures(split: Split, count: int, seed: int) -> Split:
     """Some pictures of a split, drawn by the seed, in their order; all of them if there are not more."""
-    if count >= len(split):
-        return split
-    rows = np.random.default_rng(seed).permutation(len(split))[:count]
-    return split.chosen(np.sort(rows).astype(np.int64))
+    return split if count >= len(split) else split.chosen(drawn_rows(len(split), count, seed))
+
+
+def drawn_rows(pictures: int, count: int, seed: int) -> npt.NDArray[np.int64]:
+    """The places of `count` of so many pictures, drawn by the seed, in order."""
+    return np.sort(np.random.default_rng(seed).permutation(pictures)[:count]).astype(np.int64)
 
 
 def sample(subject: Subject, count: int) -> Batch:
@@ -73,7 +76,8 @@ def sample(subject: Subject, count: int) -> Batch:
 
     Raises WorkError that names a picture that cannot be decoded, RequestError if they do not fit into the memory.
     """
-    few, preprocessing = drawn(subject.opened.measured.pictures, count, subject.seed), subject.model.preprocessing
+    few = drawn_pictures(subject.opened.measured.pictures, count, subject.seed)
+    preprocessing = subject.model.preprocessing
     size = 4 * preprocessing.channels * preprocessing.crop**2
     require_bytes(3 * len(few) * size, str(subject.device), f"A sample of {len(few):,} pictures")
     batches = evaluation_batches(few, preprocessing, batch_size=len(few), workers=0, device=subject.device)

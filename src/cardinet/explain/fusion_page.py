@@ -152,7 +152,7 @@ def sections(result: Result) -> list[Section]:
     return [Section("The base networks", text, figures), _together(result)]
 
 
-def _bars(title: str, keys: Sequence[str], few: bool, result: Result, y: str = "error", note: str = "") -> Bars:
+def _bars(title: str, keys: Sequence[str], few: bool, result: Result, y: str = "error") -> Bars:
     """A bar for each base network, or for each length, and each of some figures that is known."""
     known = [key for key in keys if any(row[key] is not None for row in result.members)]
     bars = []
@@ -166,7 +166,7 @@ def _bars(title: str, keys: Sequence[str], few: bool, result: Result, y: str = "
                 spread = (found["lowest"], found["highest"]) if row["members"] > 1 else None
                 bars.append(Bar(label, found["mean"], spread, series))
     names = [LABELS[key] for key in known] if len(known) > 1 else ()
-    return Bars(title, "lines, layers" if few else "layers", y, bars, names, note, "percent")
+    return Bars(title, "lines, layers" if few else "layers", y, bars, names, format="percent")
 
 
 def _lengths(result: Result) -> Table:

@@ -51,8 +51,10 @@ class MistakesFound:
     def lead(self) -> list[str]:
         n, wrong = len(self.split), len(self.wrong)
         sure = int((np.exp(self.found.logs.max(1)[self.wrong]) > 0.9).sum())
-        of = pictures_of(self.split.name, n)
-        said = [f"{wrong:,} of {of} are wrong; for {sure:,} of them the network is over 90 % sure."]
+        of, taken = pictures_of(self.split.name, n), "is" if wrong == 1 else "are"
+        said = [
+            f"{wrong:,} of {of} {taken} taken for a wrong class; for {sure:,} of them the network is over 90 % sure."
+        ]
         if worst := pairs(self.confusion, self.classes, 1):
             times = "once" if worst[0].count == 1 else f"{worst[0].count:,} times"
             said[0] += f" Most often it takes {worst[0].truth} for {worst[0].predicted} ({times})."

@@ -17,7 +17,7 @@ from cardinet.data.batches import evaluation_pixels
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import NO_CLASS, Split
 from cardinet.evaluate.outputs import outputs
-from cardinet.explain.batches import at_once
+from cardinet.explain.batches import at_once, drawn_rows
 from cardinet.explain.question import Subject
 from cardinet.measure.available_memory import require_bytes
 
@@ -103,7 +103,7 @@ def choose(subject: Subject, which: Which, count: int) -> tuple[Rows, str]:
         return np.arange(len(split)), f"All {len(split):,} pictures." if len(split) > 1 else "The only picture."
     if which == "first":
         return np.arange(count), f"The first {count:,} of {len(split):,} pictures."
-    rows = np.sort(np.random.default_rng(subject.seed).permutation(len(split))[:count])
+    rows = drawn_rows(len(split), count, subject.seed)
     return rows, f"{count:,} of {len(split):,} pictures, drawn by the seed {subject.seed}."
 
 

@@ -30,7 +30,7 @@ class State:
     network: Classifier
 
 
-def drawn(spec: NetworkSpec, seed: int, pixels: Tensor, init: str = "torchvision") -> Classifier:
+def new_network(spec: NetworkSpec, seed: int, pixels: Tensor, init: str = "torchvision") -> Classifier:
     """The network of a description with new weights and the BN statistics of a batch, on the device of the batch."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -53,7 +53,7 @@ def training_states(subject: Subject, pixels: Tensor) -> tuple[list[State], list
         said.append("The model was rewritten after its training began, so its first weights are not drawn again.")
     else:
         seed, init = (subject.seed, "torchvision") if run is None else _start_of(run.record().recipe)
-        states.append(State(START, drawn(model.spec, seed, pixels, init)))
+        states.append(State(START, new_network(model.spec, seed, pixels, init)))
         of = "the run" if run is not None else "this answer"
         said.append(f"The new weights are drawn from the seed of {of}, which is {seed}. {_statistics()}")
     states.append(State(MODEL if run is None else _named("best", model.training), subject.network))

@@ -14,7 +14,7 @@ from cardinet.report.curves import LETTER
 SLANT = 60
 """The angle of slanted names, in degrees."""
 LEAST_SLOT = 11
-"""The least width of a column whose name is slanted; of narrower ones only some have names."""
+"""The least width of a column whose name is slanted. Of narrower columns only some have names, which are level."""
 FEWEST_LETTERS = 4
 """A name needs at least this room, in letters."""
 LONGEST = 20
@@ -25,7 +25,7 @@ LEVEL = 17
 
 @dataclass(frozen=True)
 class NamesBelow:
-    """The names of columns of one width, `slot`. `every` n-th of them is drawn, slanted or level."""
+    """The names of columns of one width, `slot`: all of them slanted, or every n-th (`every`) level."""
 
     names: Sequence[str]
     slot: float

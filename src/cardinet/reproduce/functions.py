@@ -26,10 +26,10 @@ def small_resnext() -> Classifier:
     from cardinet.networks.registry import find
 
     spec = find("resnext50_32x4d").spec
-    return drawn(spec.but(depths=(1, 1, 1, 1), cardinality=4, widths=(16, 32, 64, 128), num_classes=10))
+    return drawn_network(spec.but(depths=(1, 1, 1, 1), cardinality=4, widths=(16, 32, 64, 128), num_classes=10))
 
 
-def drawn(spec: NetworkSpec) -> Classifier:
+def drawn_network(spec: NetworkSpec) -> Classifier:
     """A network in eval mode whose weights, BN parameters and BN statistics are drawn from a fixed seed."""
     import torch
     from torch import nn

@@ -22,7 +22,7 @@ from cardinet.data.batches import evaluation_batches
 from cardinet.data.splitting import WHOLE, pictures_of
 from cardinet.evaluate.calibration import Calibration, calibration, changes
 from cardinet.evaluate.outputs import Outputs, outputs
-from cardinet.evaluate.pictures import OpenedPictures
+from cardinet.evaluate.pictures import OpenedPictures, was_trained_on
 from cardinet.evaluate.temperature import fit_temperature, tempered
 from cardinet.explain.answer import Answer
 from cardinet.explain.question import Question, Subject
@@ -103,7 +103,7 @@ class CalibrationQuestion(Question):
             fit=fit,
             fitted_on=held_out,
             halves=self.fit == "half",
-            known=_is_own(subject.model, pictures),
+            known=was_trained_on(subject.model, pictures.source),
             after=self._measured(logs, measured, subject.seed),
             change=changes(
                 measured.logs, logs, measured.truth, bins=self.bins, resamples=self.resamples, seed=subject.seed
@@ -116,7 +116,7 @@ class CalibrationQuestion(Question):
 
     def _held_out(self, model: Model, pictures: OpenedPictures) -> str:
         """The split that the temperature is fitted to. Raises RequestError if the training did not hold it out."""
-        source, own = pictures.source, _is_own(model, pictures)
+        source, own = pictures.source, was_trained_on(model, pictures.source)
         split = pictures.split if self.fit == "half" or pictures.split == WHOLE else "validation"
         if split not in source.splits:
             raise RequestError(
@@ -138,12 +138,6 @@ def _counts(subject: Subject, measured: Outputs) -> dict[str, int]:
     """The number of pictures by class."""
     classes = subject.model.classes
     return dict(zip(classes, np.bincount(measured.truth, minlength=len(classes)).tolist(), strict=True))
-
-
-def _is_own(model: Model, pictures: OpenedPictures) -> bool:
-    """Whether the model was trained on the source of the pictures."""
-    trained = model.training.get("pictures")
-    return isinstance(trained, Mapping) and trained.get("fingerprint") == pictures.source.fingerprint
 
 
 def _outputs(subject: Subject, split: str) -> Outputs:

@@ -50,7 +50,7 @@ class Cam(Question):
     """Whether the figures of all methods are computed; occlusion passes each picture about 225 times."""
 
     def problems(self, network: Classifier) -> list[str]:
-        return ["It has only one class, so there is nothing to decide."] if network.num_classes < 2 else []
+        return ["it has only one class, so there is nothing to decide."] if network.num_classes < 2 else []
 
     def check(self) -> None:
         method, idle = METHODS[self.method], []

@@ -21,7 +21,7 @@ from cardinet.base.errors import RequestError
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.source import Split
 from cardinet.explain.answer import Answer, Section
-from cardinet.explain.batches import drawn, require_pass, sample
+from cardinet.explain.batches import drawn_pictures, require_pass, sample
 from cardinet.explain.contributions import Answers, Contributions, contributions
 from cardinet.explain.figures import Format, HeatMap, Table
 from cardinet.explain.pictures import names_and_labels
@@ -86,7 +86,7 @@ class Cardinality(Question):
         }
         lead = [_lead(units, count, clear), _alike(units)]
         sections = [_contribution(units, n), _redundancy(units, found), _table(units, n)]
-        few = drawn(subject.opened.measured.pictures, self.pictures, subject.seed)
+        few = drawn_pictures(subject.opened.measured.pictures, self.pictures, subject.seed)
         arrays = _arrays(few, subject.model.classes, whole, found)
         return Answer("Cardinality", lead, sections, document, strip, _limits(n), arrays)
 

@@ -20,10 +20,11 @@ from cardinet.blocks.classifier import Classifier
 from cardinet.blocks.deeply_fused import DeeplyFusedNet
 from cardinet.evaluate.opening import read_model
 from cardinet.explain.answer import Answer
-from cardinet.explain.batches import KeptBatches, drawn
+from cardinet.explain.batches import KeptBatches, drawn_pictures
 from cardinet.explain.fusion_page import Result, lead, sections, strip
 from cardinet.explain.members import Members, Path, members
 from cardinet.explain.question import Question, Subject
+from cardinet.measure.paths import depth_of
 from cardinet.networks.families.deeply_fused import DeeplyFused
 from cardinet.runs.model_file import Model
 
@@ -42,7 +43,7 @@ class Fusion(Question):
     alone: str | None = None
     """Models of base networks that were trained alone, with commas (network.path names their lines)."""
 
-    seven: str | None = None
+    without_deepest: str | None = None
     """A model of the same network whose base networks were trained without the deepest one
     (methods=SharedEnsemble(without_deepest=true)).
     """
@@ -60,7 +61,7 @@ class Fusion(Question):
     def others(self) -> list[tuple[str, str]]:
         """The names of the other models, each with its setting."""
         alone = [("alone", word.strip()) for word in self.alone.split(",")] if self.alone else []
-        return [*alone, *([("seven", self.seven)] if self.seven else [])]
+        return [*alone, *([("without_deepest", self.without_deepest)] if self.without_deepest else [])]
 
     def check(self) -> None:
         findings = Findings()
@@ -77,9 +78,9 @@ class Fusion(Question):
             raise RequestError(
                 "The base networks need training pictures for their BN statistics; name a source with them."
             )
-        given, seven = self._given(subject)
+        alone, retrained = self._given(subject)
         test = KeptBatches(subject, subject.opened.measured.pictures)
-        train = KeptBatches(subject, drawn(source.splits["train"], self.estimate, subject.seed))
+        train = KeptBatches(subject, drawn_pictures(source.splits["train"], self.estimate, subject.seed))
         paths = paths_of(network)
         as_is, own = (self._members(subject, network, paths, test, stats) for stats in (None, train))
         result = Result(
@@ -88,8 +89,8 @@ class Fusion(Question):
             fused=_error(network, test),
             as_is=as_is,
             own=own,
-            alone={path: _error(_network(model), _for_model(model, test)) for path, model in given.items()},
-            retrained=self._retrained(subject, seven, test, train),
+            alone={path: _error(_network(model), _for_model(model, test)) for path, model in alone.items()},
+            retrained=self._retrained(subject, retrained, test, train),
             count=test.count,
         )
         limits = [
@@ -121,23 +122,23 @@ class Fusion(Question):
 
         Raises RequestError with all that do not fit.
         """
-        findings, alone, seven = Findings(), dict[Path, Model](), None
+        findings, alone, retrained = Findings(), dict[Path, Model](), None
         for setting, name in self.others:
             with findings:
                 model = read_model(name, str(subject.device))
                 if model.classes != subject.model.classes:
                     raise RequestError(f"{setting}: {name} has other classes than the network that is asked about.")
                 path = tuple(getattr(model.spec, "path", ()))
-                if setting == "seven":
+                if setting == "without_deepest":
                     if model.spec != subject.network.spec or not isinstance(model.network, DeeplyFusedNet):
-                        raise RequestError(f"seven: {name} is another network than the one that is asked about.")
-                    seven = model
+                        raise RequestError(f"{setting}: {name} is another network than the one that is asked about.")
+                    retrained = model
                 elif path not in paths_of(subject.network) or subject.network.spec.but(path=path) != model.spec:
                     raise RequestError(f"alone: {name} is no base network of the network that is asked about.")
                 else:
                     alone[path] = model
         findings.raise_if_any()
-        return alone, seven
+        return alone, retrained
 
     def _retrained(self, subject: Subject, model: Model | None, test: KeptBatches, train: KeptBatches) -> float | None:
         """The error of the ensemble that was trained without the deepest member."""
@@ -171,8 +172,7 @@ def paths_of(network: Classifier) -> list[Path]:
 
 def length(network: Classifier, path: Path) -> int:
     """The layers of a base network: stem, convolutions and classifier."""
-    graph = network.spec.but(path=path, merge="Add()").path_graph()
-    return sum(ways[0].layers for ways in graph.maps)
+    return depth_of(network.spec.but(path=path, merge="Add()").path_graph())
 
 
 @torch.inference_mode()

@@ -27,9 +27,9 @@ from cardinet.explain.figures import Chart, Line, Table
 from cardinet.explain.layer_gradients import LayerGradient, gradient_by_layer
 from cardinet.explain.question import Question, Subject
 from cardinet.explain.shattering import autocorrelation, half_length, input_gradients, line, noise
-from cardinet.explain.training_states import START, State, drawn, training_states
+from cardinet.explain.training_states import START, State, new_network, training_states
 from cardinet.measure.available_memory import require_bytes
-from cardinet.measure.paths import count_paths
+from cardinet.measure.paths import depth_of
 from cardinet.networks.spec import NetworkSpec
 
 WITH, WITHOUT, AS_IT_IS = "with shortcuts", "without shortcuts", "as described"
@@ -138,10 +138,10 @@ class Gradients(Question):
         found = []
         for name, specs in series.items():
             for one in specs:
-                layers = count_paths(one.path_graph(), "all layers").longest
+                layers = depth_of(one.path_graph())
 
                 def new(place: int, spec: NetworkSpec = one) -> Classifier:
-                    return drawn(spec, (subject.seed + place) % (SEED + 1), batch.pixels)
+                    return new_network(spec, (subject.seed + place) % (SEED + 1), batch.pixels)
 
                 values, norm = self._correlations(new, subject, batch, f"{layers} layers {name}")
                 found.append(AtDepth(name, layers, values, norm))

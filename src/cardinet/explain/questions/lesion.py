@@ -19,7 +19,7 @@ from cardinet.evaluate.matching import check_classes
 from cardinet.evaluate.opening import read_model
 from cardinet.explain.answer import Answer
 from cardinet.explain.batch_norm import even_size, norms_in
-from cardinet.explain.batches import KeptBatches, drawn
+from cardinet.explain.batches import KeptBatches, drawn_pictures
 from cardinet.explain.lesion_page import Drawn, EachUnit, Lesions, document, lead, limits, sections, strip
 from cardinet.explain.lesions import Variation, measure
 from cardinet.explain.question import Question, Subject
@@ -98,7 +98,7 @@ class Lesion(Question):
         test, train = KeptBatches(subject, subject.opened.measured.pictures), self._training_pictures(subject, found)
         each = [found.deleted(()), *(found.deleted([i]) for i in range(len(found.units)))]
         whole, *without = _measured(subject, found, each, test, train, f"{whose}deleting each unit")
-        few = KeptBatches(subject, drawn(test.split, _number(self.pictures, 1000, 100, subject), subject.seed))
+        few = KeptBatches(subject, drawn_pictures(test.split, _number(self.pictures, 1000, 100, subject), subject.seed))
         chooser = random.Random(f"{subject.seed}, lesions")
         deleted = deletions(found, chooser, self.counts, self.draws)
         moved = exchanges(found, chooser, self.counts, self.draws)
@@ -121,7 +121,7 @@ class Lesion(Question):
         has_norms = bool(norms_in(step.module for step in found.chain.steps))
         if source is None or "train" not in source.splits or self.estimate == 0 or not has_norms:
             return None
-        few = drawn(source.splits["train"], _number(self.estimate, 512, 64, subject), subject.seed)
+        few = drawn_pictures(source.splits["train"], _number(self.estimate, 512, 64, subject), subject.seed)
         return KeptBatches(replace(subject, batch_size=even_size(len(few), subject.batch_size)), few)
 
 

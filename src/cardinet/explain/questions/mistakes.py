@@ -5,7 +5,6 @@ The data are never changed: what a user decides goes into a file of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -17,6 +16,7 @@ from cardinet.base.errors import Findings
 from cardinet.data.near_duplicates import near_duplicates, thumbnails
 from cardinet.data.splitting import WHOLE
 from cardinet.evaluate.outputs import Outputs, outputs
+from cardinet.evaluate.pictures import was_trained_on
 from cardinet.explain.answer import Answer
 from cardinet.explain.decisions import check_decisions, write_decisions
 from cardinet.explain.extras import require_library
@@ -129,6 +129,5 @@ class Mistakes(Question):
 
 def _trained_on_all(subject: Subject) -> bool:
     """Whether the pictures are a whole source that has training pictures of the model in it."""
-    trained, pictures = subject.model.training.get("pictures"), subject.opened.measured
-    own = isinstance(trained, Mapping) and trained.get("fingerprint") == pictures.source.fingerprint
-    return own and pictures.split == WHOLE
+    pictures = subject.opened.measured
+    return pictures.split == WHOLE and was_trained_on(subject.model, pictures.source)

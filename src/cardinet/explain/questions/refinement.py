@@ -6,13 +6,13 @@ Greff, Srivastava and Schmidhuber 2016 (arXiv 1612.07771).
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from cardinet.blocks.classifier import Classifier
 from cardinet.explain.answer import Answer, Section
-from cardinet.explain.batches import KeptBatches, drawn
+from cardinet.explain.batches import KeptBatches, drawn_pictures
 from cardinet.explain.estimates import Distance, distances, stages_of
 from cardinet.explain.figures import Chart, Line, Table
 from cardinet.explain.question import Question, Subject
@@ -21,8 +21,6 @@ from cardinet.explain.question import Question, Subject
 class Refinement(Question):
     """Do the units of a stage refine one estimate?"""
 
-    PICTURES: ClassVar[Literal["none", "optional", "needed"]] = "needed"
-
     pictures: Annotated[int, Field(ge=1)] = 500
     """The pictures that are looked at, drawn from the split."""
 
@@ -30,7 +28,7 @@ class Refinement(Question):
         return [] if stages_of(network) else ["no stage has two units whose outputs have one shape."]
 
     def answer(self, subject: Subject) -> Answer:
-        test = KeptBatches(subject, drawn(subject.opened.measured.pictures, self.pictures, subject.seed))
+        test = KeptBatches(subject, drawn_pictures(subject.opened.measured.pictures, self.pictures, subject.seed))
         found = distances(subject.network, (pixels for pixels, _ in test()))
         stages = list(dict.fromkeys(one.stage for one in found))
         charts = [

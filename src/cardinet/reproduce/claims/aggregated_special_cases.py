@@ -53,11 +53,11 @@ def measure(lab: Lab) -> Samples:
 
     from cardinet.blocks.branches import ConcatenatedUnit
     from cardinet.networks.registry import find
-    from cardinet.reproduce.functions import drawn
+    from cardinet.reproduce.functions import drawn_network
     from cardinet.rewrite.forms import to_form
 
     spec = find("resnext29_1x64d").spec.but(depths=(2, 1, 1), widths=(16, 32, 64), cardinality=4, base_width=16)
-    network = drawn(spec).double()
+    network = drawn_network(spec).double()
     summed, concatenated = (to_form(network, form).get_submodule(UNIT) for form in "ab")
     assert isinstance(concatenated, ConcatenatedUnit)
     pixels = torch.randn(4, 64, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cardinet.reproduce.claim import Claim, Lab
-from cardinet.reproduce.functions import drawn, largest_difference
+from cardinet.reproduce.functions import drawn_network, largest_difference
 from cardinet.reproduce.rules import Samples, Within
 
 NAME = "merged form against training form"
@@ -13,7 +13,7 @@ def measure(lab: Lab) -> Samples:
     from cardinet.networks.registry import find
     from cardinet.rewrite.merge_branches import merge_branches
 
-    network = drawn(find("repvgg_a0").spec.but(widths=(8, 16, 16, 32), num_classes=10)).double()
+    network = drawn_network(find("repvgg_a0").spec.but(widths=(8, 16, 16, 32), num_classes=10)).double()
     return {NAME: [largest_difference(network, merge_branches(network), side=64)]}
 
 
