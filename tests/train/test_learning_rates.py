@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,15 +127,26 @@ def test_restarts_begin_after_the_warmup() -> None:
     assert recipe.schedule.notes(times) == ()
 
 
-def test_a_run_that_ends_within_a_cosine_is_told() -> None:
-    """Cosines of 10, 20 and 40 steps end after 10, 30 and 70 steps; after 40 steps the third is at a quarter."""
-    recipe, times = made(schedule="CosineRestarts", length="40 steps", restart_after="10 steps", factor=2)
-    assert recipe.schedule.notes(times) == (
-        "The run ends in the middle of a cosine, at 88% of the learning rate. It would end with a cosine after 30 or "
-        "70 steps (3 or 7 epochs).",
-    )
-    for length in (30, 70):
-        assert recipe.schedule.notes(replace(times, length=length)) == ()
+@pytest.mark.parametrize(
+    ("length", "factor", "said"),
+    [
+        (3000, 2, None),  # cosines of 1,000, 2,000 and 4,000 steps
+        (4000, 2, '85 % of the learning rate; with schedule.restart_after = "1334 steps" (2 cosines) or "572 steps"'),
+        (6900, 2, None),
+        (1500, 1, '50 % of the learning rate; with schedule.restart_after = "750 steps" (2 cosines) it'),
+        (4500, 1, '50 % of the learning rate; with schedule.restart_after = "1125 steps" (4 cosines) or "900 steps"'),
+    ],
+)
+def test_a_run_that_ends_within_a_cosine_is_told(length: int, factor: int, said: str | None) -> None:
+    """And what it proposes ends near the end of a cosine, so that nothing is left to say."""
+    own: dict[str, Any] = {"schedule": "CosineRestarts", "length": f"{length} steps", "factor": factor}
+    recipe, times = made(**own, restart_after="1000 steps")
+    notes = recipe.schedule.notes(times)
+    assert (len(notes) == 1 and said in notes[0]) if said else notes == ()
+    for steps in re.findall('"([0-9]+ steps)"', "".join(notes)):
+        recipe, times = made(**own, restart_after=steps)
+        assert recipe.schedule.notes(times) == ()
+        assert rates(recipe, times)[-1] < 1e-4 * 0.1
 
 
 @pytest.mark.parametrize(("every", "steps"), [("2 epochs", 20), ("7 steps", 7), ("10 %", 15)])

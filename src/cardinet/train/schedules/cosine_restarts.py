@@ -12,6 +12,9 @@ from cardinet.base.durations import Duration
 from cardinet.train.clock import Clock
 from cardinet.train.schedules import Schedule
 
+NEAR = 0.05
+"""The part of a cosine that may be missing at the end of a run: the rate is then below 1 % of its full value."""
+
 
 class CosineRestarts(Schedule):
     """After the warm-up, half a period of the cosine from lr to `final` times lr, again and again.
@@ -29,17 +32,18 @@ class CosineRestarts(Schedule):
     """The share of the learning rate that is left at the end of each cosine."""
 
     def after_warmup(self, step: int, warmup: int, clock: Clock) -> float:
-        done, length = self._place(step - warmup, clock)
+        _, done, length = self._place(step - warmup, clock)
         return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * done / length))
 
-    def _place(self, step: int, clock: Clock) -> tuple[int, int]:
-        """The steps done in the current cosine and its length, after `step` steps since the warm-up."""
+    def _place(self, step: int, clock: Clock) -> tuple[int, int, int]:
+        """After `step` steps since the warm-up: the cosines that are over, the steps of the next, and its length."""
         length = max(1, clock.steps(self.restart_after))
         if self.factor == 1:
-            return step % length, length
+            return step // length, step % length, length
+        over = 0
         while step >= length:
-            step, length = step - length, self.factor * length
-        return step, length
+            over, step, length = over + 1, step - length, self.factor * length
+        return over, step, length
 
     def problems(self, clock: Clock) -> Iterator[str]:
         yield from super().problems(clock)
@@ -54,13 +58,13 @@ class CosineRestarts(Schedule):
 
     def notes(self, clock: Clock) -> Sequence[str]:
         """A sentence if the run ends before the end of a cosine, where the learning rate is still high."""
-        warmup = clock.steps(self.warmup)
-        done, length = self._place(clock.length - warmup, clock)
-        if done in (0, length - 1):  # at the end of a cosine; its length may be rounded
+        left = clock.length - clock.steps(self.warmup)
+        over, done, length = self._place(left, clock)
+        if done == 0 or length - done <= NEAR * length:
             return ()
-        start = clock.length - done
+        fitting = {n: -(-left // sum(self.factor**i for i in range(n))) for n in {max(2, over), over + 1}}
+        ways = " or ".join(f'"{steps} steps" ({n} cosines)' for n, steps in sorted(fitting.items()))
         return (
-            f"The run ends in the middle of a cosine, at {self.share(clock.length - 1, clock):.0%} of the learning "
-            f"rate. It would end with a cosine after {start:,} or {start + length:,} steps "
-            f"({clock.epoch(start):g} or {clock.epoch(start + length):g} epochs).",
+            f"The run ends in the middle of a cosine, at {100 * self.share(clock.length - 1, clock):.0f} % of the "
+            f"learning rate; with schedule.restart_after = {ways} it ends at the end of one.",
         )
