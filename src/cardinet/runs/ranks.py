@@ -24,6 +24,9 @@ from cardinet.base.errors import Findings, RequestError, WorkError
 PATIENCE = timedelta(hours=6)
 """The longest time that processes wait for each other: one may evaluate, or write, while the others wait."""
 
+CONNECTS, TRIES = timedelta(seconds=30), 5
+"""The longest time of a connection between processes that are all there, and how often it is tried."""
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -188,11 +191,37 @@ def connected() -> Iterator[Ranks]:
         yield ranks
         return
     with heard():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+        _connect(ranks)
     try:
         yield ranks
     finally:
         dist.destroy_process_group()
+
+
+def _connect(ranks: Ranks) -> None:
+    """Connect all processes, once all are there.
+
+    On a busy machine gloo's first connection sometimes waits for ever (torch 2.14, seen once in ten starts). So the
+    connection has a short time, and is tried again with addresses that were not used before.
+    """
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    store, _, _ = next(iter(rendezvous("env://", ranks.rank, ranks.count, timeout=PATIENCE)))
+    for attempt in range(TRIES):
+        own = PrefixStore(f"{os.environ.get('TORCHELASTIC_RESTART_COUNT', '')}/{attempt}", store)
+        if own.add("arrived", 1) == ranks.count:
+            own.set("all", "there")
+        own.wait(["all"], PATIENCE)
+        try:
+            dist.init_process_group(backend, store=own, rank=ranks.rank, world_size=ranks.count, timeout=CONNECTS)
+            break
+        except RuntimeError:
+            if attempt == TRIES - 1:
+                raise
+    longer = getattr(dist, "set_timeout", None) or dist.distributed_c10d._set_pg_timeout  # torch 2.11 has the second
+    longer(PATIENCE)
 
 
 SIGNS = (
