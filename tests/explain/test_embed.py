@@ -169,6 +169,7 @@ def test_the_arrays_have_a_row_for_each_picture(model: Model, digits: Source) ->
     assert np.isnan(arrays["cosines"][others]).all()
     assert np.isnan(arrays["map"][others]).all()
     without = explain_model("embed", model, digits, map="none", shown=5, mapped=5)
+    assert [sentence for sentence in without.limits if "map" in sentence] == []
     assert set(without.arrays) == set(arrays) - {"map"}
     assert {one["picture"] for one in without.document["shown"]} == set(without.document["map_pictures"])
 

@@ -70,16 +70,18 @@ def sentences(front: Front) -> list[str]:
     found = [
         f"{len(front.on)} of {within} networks with {limits} are on the front; {front.compared} were compared, for "
         f"pictures of {front.input_size} x {front.input_size} pixels, equal ones as one.",
-        f"On the front none costs at most as much and has at least the {capacities}. This is capacity, not accuracy.",
+        f"A network is on the front if no other one costs at most as much and has at least its {capacities}. This is "
+        "capacity, not accuracy.",
     ]
     if front.left_out:
         found.append(f"Left out for pictures of another size: {front.left_out}; see --input-size.")
     times = [one.times for one in (*front.on, *front.off) if one.times]
     if times:
         spreads = sorted((high - low) / middle for low, middle, high in (statistics.quantiles(t, n=4) for t in times))
+        threads = f"{front.threads} thread{'s' * (front.threads > 1)}"
         found.append(
             f"Latency is the median of {min(map(len, times))} passes on a batch of {front.batch}, all networks in "
-            f"turn, on this processor with {front.threads} threads. The typical distance between the quartiles is "
+            f"turn, on this processor with {threads}. The typical distance between the quartiles is "
             f"{100 * statistics.median(spreads):.0f} % of the median."
         )
     if "memory" in front.limits:

@@ -1,4 +1,4 @@
-"""The three scales of an experiment: minutes on a laptop, an hour on a workstation, and a GPU."""
+"""The three scales of an experiment: minutes on a laptop, hours on a workstation, and a GPU."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SCALES: dict[ScaleName, Scale] = {
             "cifar10",
             3,
             {"recipe": "quick", "training.length": "10 epochs", "data.limit": 20_000, "machine.precision": "float32"},
-            "20,000 pictures of CIFAR-10, 10 epochs; about an hour a claim on a workstation.",
+            "20,000 pictures of CIFAR-10, 10 epochs; one to four hours a claim that trains, on a workstation.",
         ),
         Scale(
             "gpu",

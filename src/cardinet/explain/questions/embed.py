@@ -85,7 +85,8 @@ class Embed(Question):
             "classes": by_class,
             "shown": of_sheet,
         }
-        return Answer("Embedding", [_lead(document)], sections, document, _strip(document), LIMITS, arrays)
+        limits = [*([OF_MAP] if maps else []), OF_TRAINING]
+        return Answer("Embedding", [_lead(document)], sections, document, _strip(document), limits, arrays)
 
     def _sheet(
         self, split: Split, found: Outputs, near: Neighbours, queries: Rows, classes: tuple[str, ...]
@@ -112,11 +113,11 @@ class Embed(Question):
         return Section("Neighbours", [text], [sheet] if rows else []), document
 
 
-LIMITS = (
+OF_MAP = (
     "A map shows who is near whom. The distances between groups, their sizes and the axes have no meaning, and another "
-    "seed gives another map.",
-    "Pictures that the network was trained on lie closer to their class than new ones.",
+    "seed gives another map."
 )
+OF_TRAINING = "Pictures that the network was trained on lie closer to their class than new ones."
 
 
 def _arrays(split: Split, found: Outputs, near: Neighbours, queries: Rows, classes: tuple[str, ...]) -> dict[str, Any]:
