@@ -56,8 +56,9 @@ def test_when_it_ends(patience: int, improvement: float, errors: list[float], en
         reason = hooks.evaluated({"error": error})
         if reason is not None:
             found = number
-            assert reason.startswith(f"{patience} evaluations in a row have not improved the validation error of ")
-            assert reason.endswith(f" {100 * hooks.lowest.item():.2f} %")
+            who = "the last evaluation has" if patience == 1 else f"the last {patience} evaluations have"
+            by = f" by {100 * improvement:g} percentage points" if improvement else ""
+            assert reason == f"{who} not improved the validation error of {100 * hooks.lowest.item():.2f} %{by}"
             assert hooks.lowest.item() in errors
             break
         if broken:
@@ -76,8 +77,8 @@ def test_a_run_that_ends_early_is_finished(tmp_path: Path, monkeypatch: pytest.M
     assert rows[-1]["step"] == 27
     (sentence,) = [text for text in heard.sentences if "ends early" in text]
     assert re.fullmatch(
-        r"The run ends early, after step 27 of 50: 2 evaluations in a row have not improved the validation error of "
-        r"\d+\.\d\d %\.",
+        r"The run ends early, after step 27 of 50: the last 2 evaluations have not improved the validation error of "
+        r"\d+\.\d\d % by 50 percentage points\.",
         sentence,
     )
     (note,) = [note for note in folder.record().notes if "EarlyStopping" in note]

@@ -39,9 +39,9 @@ def whole(count: int) -> slice:
 class TrainBatches:
     """The training batches of a split: a function of (split, preprocessing, augmentation, sampling).
 
-    The last incomplete batch is dropped; a split smaller than
-    a batch is one batch. The number of workers changes only the speed; for pictures in memory it has no effect.
-    `part` gives the part of a batch of so many samples that this process trains on.
+    The last incomplete batch is dropped; a split smaller than a batch is one batch. The number of workers changes only
+    the speed; for pictures in memory it has no effect. `part` gives the part of a batch of so many samples that this
+    process trains on.
     """
 
     def __init__(

@@ -85,10 +85,10 @@ class Waiting(Hooks):
             self.waited += 1
         if self.waited.item() < self.method.patience:
             return None
-        return (
-            f"{self.method.patience} evaluations in a row have not improved the validation error of "
-            f"{100 * self.lowest.item():.2f} %"
-        )
+        count, least = self.method.patience, self.method.improvement
+        who = "the last evaluation has" if count == 1 else f"the last {count} evaluations have"
+        by = f" by {100 * least:g} percentage points" if least else ""
+        return f"{who} not improved the validation error of {100 * self.lowest.item():.2f} %{by}"
 
     def state(self) -> Mapping[str, Tensor]:
         return {"lowest": self.lowest, "waited": self.waited}
