@@ -23,6 +23,16 @@ def in_order(augmentation: Mapping[str, Augmentation]) -> list[Augmentation]:
     )
 
 
+def reduction(
+    size: tuple[int, int], preprocessing: Preprocessing, augmentation: Mapping[str, Augmentation], draws: Draws
+) -> int:
+    """The largest factor by which a picture of this (width, height) may be smaller for the draws of one sample."""
+    parts = in_order(augmentation)
+    if parts and isinstance(parts[0], Framing):
+        return parts[0].reduction(size, preprocessing, draws)
+    return preprocessing.reduction(size)
+
+
 def augmented_picture(
     image: Image.Image, preprocessing: Preprocessing, augmentation: Mapping[str, Augmentation], draws: Draws
 ) -> Image.Image:

@@ -87,7 +87,7 @@ class TrainBatches:
                 pixels = augmented_batch(pictures.batch(index), self.augmentation, draws)
                 yield _batch(pixels, self.split, index, self.preprocessing, self.device)
             return
-        work = Work(self.split, self.preprocessing, self.augmentation, self.sampling.seed)
+        work = Work(self.split, self.preprocessing, self.augmentation, self.sampling.seed, self.split.draft)
         photographs = decoded(work, lambda: self.requests(start_step), workers=self.workers, device=self.device)
         self._open.append(photographs)
         # The loader keeps the order of its requests, so the same requests say which batch has come.
@@ -106,7 +106,7 @@ class TrainBatches:
             few = ArrayPictures(self.split.images[index], self.preprocessing, torch.device("cpu"))
             batch = few.batch(np.arange(len(index)))
             return augmented_batch(batch, self.augmentation, Draws(self.sampling.seed, epoch, samples)), index
-        work = Work(self.split, self.preprocessing, self.augmentation, self.sampling.seed)
+        work = Work(self.split, self.preprocessing, self.augmentation, self.sampling.seed, self.split.draft)
         return work.batch((epoch, samples)), index
 
     def close(self) -> None:

@@ -58,6 +58,11 @@ class DataSettings(Settings):
     on_bad_image: Literal["fail", "skip"] = "fail"
     """What happens at a picture that cannot be read: fail ends the run, skip leaves the picture out."""
 
+    draft: bool = False
+    """Whether training decodes large JPEG pictures at 1/2, 1/4 or 1/8 of their size, down to what it needs of them;
+    faster, with slightly other pixels. All else decodes in full.
+    """
+
     pixel_limit: int = Field(default=100_000_000, gt=0)
     """The most pixels of one picture; it is checked before the picture is decoded."""
 

@@ -7,7 +7,7 @@ import io
 import logging
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from PIL import Image, UnidentifiedImageError, _imaging
@@ -29,6 +29,9 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Python prints
 # switched off once for all threads, which is not possible if libtiff is built into Pillow itself.
 with suppress(AttributeError, OSError):
     ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
+
+Reduction = Callable[[tuple[int, int]], int]
+"""The largest factor by which a picture of a (width, height) may be decoded smaller; 1 for not at all."""
 
 _pillow = threading.Lock()
 
@@ -63,9 +66,19 @@ def open_picture(data: bytes, pixel_limit: int) -> Image.Image:
     return image
 
 
-def load_picture(data: bytes, pixel_limit: int) -> Image.Image:
-    """Decode a picture fully; of an animation only the first frame. Raises PictureError as `open_picture` does."""
+def load_picture(data: bytes, pixel_limit: int, reduction: Reduction | None = None) -> Image.Image:
+    """Decode a picture fully; of an animation only the first frame. Raises PictureError as `open_picture` does.
+
+    With `reduction` the decoder may leave out the finest detail of a JPEG: it gives 1/2, 1/4 or 1/8 of the (width,
+    height), the smallest that the function allows for the upright picture's size.
+    """
     image = open_picture(data, pixel_limit)
+    if reduction is not None and image.format in ("JPEG", "MPO"):
+        width, height = image.size
+        allowed = reduction((height, width) if orientation(image) >= 5 else (width, height))
+        factor = max(one for one in (1, 2, 4, 8) if one <= max(1, allowed))
+        if factor > 1:  # Pillow then chooses this very factor, as side // (side // factor) is below 2 * factor
+            image.draft(None, (max(1, width // factor), max(1, height // factor)))
     decode(image)
     return image
 

@@ -26,7 +26,7 @@ from torch.utils.data._utils.signal_handling import _error_if_any_worker_fails  
 
 from cardinet.base.errors import WorkError
 from cardinet.data.augmentations import Augmentation
-from cardinet.data.augmenting import augmented_picture
+from cardinet.data.augmenting import augmented_picture, reduction
 from cardinet.data.decode import PictureError
 from cardinet.data.draws import Draws
 from cardinet.data.preprocessing import Preprocessing
@@ -56,12 +56,16 @@ class WorkerLost(WorkError):
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """The work of a worker: decode each picture, then augment it (without augmentations: resize and crop it)."""
+    """The work of a worker: decode each picture, then augment it (without augmentations: resize and crop it).
+
+    With `draft` a JPEG is decoded at the reduced scale that suffices for the draws of its sample.
+    """
 
     split: Split
     preprocessing: Preprocessing
     augmentation: Mapping[str, Augmentation]
     seed: int
+    draft: bool = False
 
     def pixels(self, request: Request, stopped: Callable[[], bool] = lambda: False) -> Pixels:
         """uint8 (B, crop, crop, C). Raises WorkError that names the picture.
@@ -87,12 +91,15 @@ class Work:
 
     def _picture(self, epoch: int, sample: int) -> Pixels:
         index = sample % len(self.split)
-        image = self.split.picture(index)
+        draws = Draws(self.seed, epoch, sample)
+        image = self.split.picture(index, partial(self._reduction, draws) if self.draft else None)
         try:
-            draws = Draws(self.seed, epoch, sample)
             return np.asarray(augmented_picture(image, self.preprocessing, self.augmentation, draws))
         except PictureError as error:
             raise WorkError(f"{self.split.names[index]}: {error.kind}: {error.detail}.") from error
+
+    def _reduction(self, draws: Draws, size: tuple[int, int]) -> int:
+        return reduction(size, self.preprocessing, self.augmentation, draws)
 
 
 def channels_first(pixels: torch.Tensor) -> torch.Tensor:

@@ -100,6 +100,15 @@ class Preprocessing(Settings):
         new_long = int(self.resize * long / short)
         return (self.resize, new_long) if width <= height else (new_long, self.resize)
 
+    @property
+    def is_filtered(self) -> bool:
+        """Whether reducing a picture averages its pixels, and does not pick some of them."""
+        return self.antialias and self.interpolation != "nearest"
+
+    def reduction(self, size: tuple[int, int]) -> int:
+        """The largest factor by which a picture of this size may be smaller, so that resizing does not enlarge it."""
+        return max(1, min(size) // self.resize) if self.resize is not None and self.is_filtered else 1
+
     def resized(self, image: Image.Image) -> Image.Image:
         """The picture, resized so that its shorter side is `resize`."""
         size = self.resized_size(image.size)

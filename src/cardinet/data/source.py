@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.base.settings import validate
 from cardinet.data.data_settings import DataSettings
-from cardinet.data.decode import PictureError, load_picture
+from cardinet.data.decode import PictureError, Reduction, load_picture
 from cardinet.data.findings import Finding
 from cardinet.data.kinds import list_source
 from cardinet.data.small_pictures import decode_small
@@ -37,7 +37,7 @@ class Split:
     """The pictures of one split: decoded in memory (`images`) or `encoded`, never both.
 
     `labels` int64 (N,); `images` uint8 (N, C, H, W); `names` holds the place of each picture; `total` counts the
-    pictures before the limit.
+    pictures before the limit. `draft` says that training may decode its pictures at reduced scale.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Split:
     encoded: Encoded | None
     total: int
     pixel_limit: int
+    draft: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -56,8 +57,11 @@ class Split:
         """Whether the classes of the pictures are known."""
         return not (self.labels == NO_CLASS).any()
 
-    def picture(self, index: int) -> Image.Image:
-        """One picture, fully decoded, in its own size and mode. Raises WorkError with its name and the reason."""
+    def picture(self, index: int, reduction: Reduction | None = None) -> Image.Image:
+        """One picture, in its own size and mode, fully decoded except for a `reduction` (`decode.load_picture`).
+
+        Raises WorkError with its name and the reason.
+        """
         if self.images is not None:
             from PIL import Image
 
@@ -65,7 +69,7 @@ class Split:
             return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
         assert self.encoded is not None
         try:
-            return load_picture(self.encoded.read(index), self.pixel_limit)
+            return load_picture(self.encoded.read(index), self.pixel_limit, reduction)
         except PictureError as error:
             raise WorkError(f"{self.names[index]}: {error.kind}: {error.detail}.") from error
 
@@ -136,7 +140,8 @@ def open_source(
     for name, part in whole.items():
         kept = limited(part, settings.limit, settings.split_seed)
         images = None if kept.pixels is None else _tensor(kept.pixels)
-        splits[name] = Split(name, kept.labels, kept.names, images, kept.encoded, len(part), settings.pixel_limit)
+        how = settings.pixel_limit, settings.draft
+        splits[name] = Split(name, kept.labels, kept.names, images, kept.encoded, len(part), *how)
     source = Source(
         text=text,
         classes=listing.classes,

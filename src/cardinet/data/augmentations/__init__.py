@@ -62,3 +62,7 @@ class Framing(Augmentation):
     """
 
     PLACE = Place.FRAME
+
+    def reduction(self, size: tuple[int, int], preprocessing: Preprocessing, draws: Draws) -> int:
+        """The largest factor by which a picture of this (width, height) may be smaller, so that none is enlarged."""
+        return preprocessing.reduction(size)

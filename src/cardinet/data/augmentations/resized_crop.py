@@ -45,6 +45,10 @@ class ResizedCrop(Framing):
         part = image.crop((left, top, left + width, top + height))
         return preprocessing.scale(part, (preprocessing.crop, preprocessing.crop))
 
+    def reduction(self, size: tuple[int, int], preprocessing: Preprocessing, draws: Draws) -> int:
+        ((_, _, height, width),) = self.boxes(draws, size[1], size[0])
+        return max(1, min(height, width) // preprocessing.crop) if preprocessing.is_filtered else 1
+
     def on_batch(self, batch: ArrayBatch, draws: Draws) -> None:
         import torch
         from torchvision.transforms import InterpolationMode, functional
