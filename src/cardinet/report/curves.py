@@ -38,6 +38,20 @@ EPOCHS = Across("epoch")
 
 
 @dataclass(frozen=True)
+class Room:
+    """The height of a chart, and the letters that are kept free at its right at least.
+
+    With the same letters, charts one below another have the same axis.
+    """
+
+    height: int = 300
+    letters: int = 0
+
+
+USUAL = Room()
+
+
+@dataclass(frozen=True)
 class Frame:
     """The plot area in SVG units and its two axes. `whole` says that x counts, such as units: its ticks are whole."""
 
@@ -65,15 +79,13 @@ def chart(
     describe: str,
     tick_text: Callable[[float], str] = number_text.number,
     mark: Mark | None = None,
-    height: int = 300,
-    room: int = 0,
+    room: Room = USUAL,
     across: Across = EPOCHS,
     named: bool = True,
 ) -> Markup:
     """A chart of lines; several lines have names at their ends, if they are `named`. Without any point it is empty.
 
-    `describe` is the text alternative. `room` letters are kept free at the right, so that charts one below
-    another have the same axis.
+    `describe` is the text alternative.
     """
     lines = [line for line in lines if line.points]
     if not lines:
@@ -83,10 +95,10 @@ def chart(
     low = 0.0 if across.from_zero else min(ends)
     x_scale = Scale("linear", low, max(ends) if max(ends) > low else low + 1.0)
     named = named and len(lines) > 1
-    longest = max([room, *(len(_clipped(line.label)) for line in lines if named)])
+    longest = max([room.letters, *(len(_clipped(line.label)) for line in lines if named)])
     right = 14 + LETTER * longest
     whole = all(x == int(x) for x in ends)
-    frame = Frame(x_scale, y, WIDTH - LEFT - right, height - TOP - BOTTOM, whole)
+    frame = Frame(x_scale, y, WIDTH - LEFT - right, room.height - TOP - BOTTOM, whole)
     parts = [*_axes(frame, tick_text, across.name), *_mark_line(frame, mark)]
     if across.level is not None:
         parts.extend(_level(frame, across.level))
@@ -96,7 +108,7 @@ def chart(
     if named:
         parts.extend(_labels(frame, lines))
     return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        WIDTH, height, describe, Markup("").join(parts)
+        WIDTH, room.height, describe, Markup("").join(parts)
     )
 
 

@@ -103,7 +103,8 @@ def _figures(content: ReportContent) -> list[dict[str, Any]]:
     rows = content.history
     chosen = history.best(rows)
     figures: list[dict[str, Any]] = []
-    room = max((len(line.label) for line in history.evaluations(rows, "loss")), default=0)
+    letters = max((len(line.label) for line in history.evaluations(rows, "loss")), default=0)
+    large, small = curves.Room(letters=letters), curves.Room(150, letters)
     for key, title, scale, ticks in (
         ("loss", "Loss", scales.for_loss, number_text.number),
         ("error", "Error", scales.for_error, _tick_percent),
@@ -117,7 +118,7 @@ def _figures(content: ReportContent) -> list[dict[str, Any]]:
             text = f"best, epoch {number_text.number(round(chosen.epoch, 2))}"
             mark = curves.Mark(chosen.epoch, text if value is None else f"{text}: {shown}", value)
         describe = f"{title} against epochs. " + " ".join(_end(line, ticks) for line in lines)
-        drawing = curves.chart(lines, scale, describe=describe, tick_text=ticks, mark=mark, room=room)
+        drawing = curves.chart(lines, scale, describe=describe, tick_text=ticks, mark=mark, room=large)
         figures.append({"title": title, "note": _scale_note(lines, scale), "svg": drawing, "small": False})
     for key, title, scale in (
         ("lr", "Learning rate", scales.for_rate),
@@ -125,7 +126,7 @@ def _figures(content: ReportContent) -> list[dict[str, Any]]:
     ):
         line = history.training(rows, key)
         describe = f"{title} against epochs. {_end(line, number_text.number)}" if line.points else ""
-        drawing = curves.chart([line], scale, describe=describe, height=150, room=room)
+        drawing = curves.chart([line], scale, describe=describe, room=small)
         figures.append({"title": title, "note": _scale_note([line], scale), "svg": drawing, "small": True})
     return [figure for figure in figures if figure["svg"]]
 

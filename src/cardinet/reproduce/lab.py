@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,11 +102,3 @@ def described_network(arm: Arm) -> NetworkSpec:
     """The description of an arm's network, before it has the channels and classes of the pictures."""
     spec = find(arm.network).spec if isinstance(arm.network, str) else arm.network
     return spec.but(**arm.delta) if arm.delta else spec
-
-
-def macs_and_parameters(arms: Mapping[str, Arm], side: int) -> dict[str, tuple[int, int]]:
-    """The exact MACs and parameters of each arm, for pictures with this side."""
-    from cardinet.measure.counts import count_spec
-
-    counted = {name: count_spec(described_network(arm), side) for name, arm in arms.items()}
-    return {name: (counts.macs, counts.params) for name, counts in counted.items()}

@@ -53,8 +53,3 @@ def integrated(network: Classifier, pixels: Tensor, classes: Tensor, steps: int 
 def logit_change(network: Classifier, pixels: Tensor, classes: Tensor) -> Tensor:
     """The change of each picture's logit of its class from the baseline to the picture, (B,)."""
     return score(network(pixels), classes) - score(network(torch.zeros_like(pixels)), classes)
-
-
-def completeness_gap(network: Classifier, pixels: Tensor, classes: Tensor, found: Tensor) -> Tensor:
-    """The sum of a picture's contributions less the change of its logit from the baseline to the picture, (B,)."""
-    return found.flatten(1).sum(1) - logit_change(network, pixels, classes)
