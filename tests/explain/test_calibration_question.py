@@ -97,7 +97,7 @@ def test_a_stored_model_is_calibrated(model: Model, digits: Source, tmp_path: Pa
     assert str(path) in found.lead[-1]
     again = explain_model("calibration", warm, digits, resamples=0)
     assert again.document["temperature"]["value"] == pytest.approx(1.0, abs=1e-3)
-    assert again.lead[1] == "Of all temperatures 1 is the best for the 180 validation pictures."
+    assert again.lead[1] == "The best temperature for the 180 validation pictures is 1."
     assert again.document["temperature"]["stored"] == pytest.approx(value, rel=1e-3)
 
 

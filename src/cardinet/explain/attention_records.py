@@ -46,7 +46,7 @@ class SiteRecord:
         return evenness(weights).mean(1)
 
     def differences(self, most: int) -> dict[int, list[float]]:
-        """By channel the mean weight of each class less that of all pictures, for those with the largest F ratio."""
+        """The mean weight of each class less that of all pictures, for the channels with the largest F ratio."""
         best = self.spread.ratios.nan_to_num(0.0).argsort(descending=True, stable=True)[:most].tolist()
         differences = self.spread.means - self.spread.mean
         return {int(channel): differences[:, channel].tolist() for channel in best}

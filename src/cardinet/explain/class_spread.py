@@ -74,6 +74,6 @@ class ClassSpread:
 
     @property
     def _freedom(self) -> float:
-        """The degrees of freedom within the classes for each one between them; NaN if there are none."""
+        """The degrees of freedom within the classes, divided by those between them; NaN if there are none."""
         seen, pictures = int((self.counts > 0).sum()), int(self.counts.sum())
         return (pictures - seen) / (seen - 1) if pictures > seen > 1 else torch.nan

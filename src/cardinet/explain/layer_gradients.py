@@ -23,7 +23,7 @@ class LayerGradient:
 
     @property
     def relative(self) -> float:
-        """The norm of the gradient for each unit of the norm of the weights."""
+        """The norm of the gradient, divided by the norm of the weights."""
         return self.gradient / self.weight if self.weight else 0.0
 
 

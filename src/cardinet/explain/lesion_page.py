@@ -104,8 +104,8 @@ def limits(estimates: bool, folded: bool) -> list[str]:
     found = [
         "A network with non-linear units has no single path that could be cut out: a kept branch sees the sum of all "
         "that was kept before it.",
-        "Without a unit the later units see maps that they were not trained on; the estimated statistics mend only the "
-        "means and variances behind the first change.",
+        "The units behind a deleted unit see maps that they were not trained on. The estimated statistics mend only "
+        "the means and variances there.",
     ]
     if not estimates:
         found.append("No BN statistics were estimated again: there are no training pictures, no BN, or estimate = 0.")

@@ -128,7 +128,7 @@ class MistakesFound:
             said.append("A probable label error is a picture to look at. Not every one is an error.")
         if self.twins:
             said.append(
-                "Mirrored, turned and cropped copies are not found, and pictures without a pattern not compared."
+                "Mirrored, turned and cropped copies are not found, and pictures without a pattern are not compared."
             )
         return said
 

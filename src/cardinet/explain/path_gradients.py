@@ -56,7 +56,7 @@ def gradient_by_length(
     batch_size: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[GradientAtLength]:
-    """For each k from 0 to the number of units: the norm of the gradient of the loss at the picture, by `draws` draws.
+    """The norm of the gradient of the loss at the picture, for each k from 0 to the number of units, by `draws` draws.
 
     `pixels` are normalised pictures (B, C, H, W), `labels` their classes (B,); they pass in batches. The network has
     path gradients (`has_path_gradients`). Raises WorkError if a gradient is not a finite number.

@@ -93,7 +93,7 @@ def _lead(found: Found) -> list[str]:
     if fit is None or after is None or found.change is None:
         return said
     if f"{fit.value:.4g}" == "1":
-        said.append(f"Of all temperatures 1 is the best for the {pictures_of(found.fitted_on, fit.count)}.")
+        said.append(f"The best temperature for the {pictures_of(found.fitted_on, fit.count)} is 1.")
     else:
         said.append(
             f"At the temperature {fit.value:.4g}, fitted to {pictures_of(found.fitted_on, fit.count)}, the ECE is "
@@ -192,7 +192,7 @@ def _figures(found: Found) -> Section:
     of_classes = [_percent(one.ece_classes) for _, one in _series(found)]
     rows.append(("ECE, mean over the classes", *of_classes, *([""] if found.change is not None else [])))
     columns = ("measure", *(name for name, _ in _series(found)), *(["change"] if found.change is not None else []))
-    note = "In brackets the range of 95 % of the bootstrap samples. All samples are the same before and after."
+    note = "The brackets have the range of 95 % of the bootstrap samples. All samples are the same before and after."
     if found.before.ece.low is None:
         note = "Without bootstrap samples there are no intervals."
     title = f"On {pictures_of(found.split, found.before.count)}"

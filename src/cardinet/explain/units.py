@@ -30,8 +30,8 @@ SIDE, PIXELS = 64, 6
 class Deletion(StrEnum):
     """What is left of a deleted unit, by its kind, as a sentence."""
 
-    SHORTCUT = "Of a deleted unit only its shortcut passes, the identity or a projection."  # Veit et al. 2016, 4.1
-    SHALLOW = "Of a deleted merge-and-run block only the mean of its two shallow lines passes, in both streams."
+    SHORTCUT = "Only the shortcut of a deleted unit passes: the identity or a projection."  # Veit et al. 2016, 4.1
+    SHALLOW = "Only the mean of the two shallow lines of a deleted merge-and-run block passes, in both streams."
     INPUT = "The input of a deleted layer passes unchanged: it has no shortcut, and input and output have one shape."
     ZERO = "The maps of a deleted dense layer are zero."
     LEFT_OUT = "A deleted column is left out of the joins of its block; the shortest stays if all are to go."

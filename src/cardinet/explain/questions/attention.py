@@ -174,7 +174,7 @@ class Attention(Question):
             "Which units tell classes apart",
             [
                 "The share of the variation of the weights, over pictures and channels, that the class explains. The F "
-                "ratio is the variance between classes for each unit of that within them; by chance it is about 1.",
+                "ratio is the variance between the classes, divided by that within them; by chance it is about 1.",
                 f"The map has those channels of {most.site.unit} that tell classes apart best: the mean weight of a "
                 "class less that of all pictures.",
             ],
@@ -214,8 +214,8 @@ def _lead(found: Sequence[SiteRecord], most: SiteRecord, sizes: Sequence[BySize]
         grows = sum(one.change[0] > 2 * one.change[1] for one in sizes)
         falls = sum(one.change[0] < -2 * one.change[1] for one in sizes)
         lead.append(
-            f"Enlarged {sizes[0].zooms[-1]:g} times, the pictures get more weight of the largest kernel in {grows} of "
-            f"{len(sizes)} units and less in {falls} (by more than two standard errors)."
+            f"In pictures that are enlarged {sizes[0].zooms[-1]:g} times the largest kernel has more weight in {grows} "
+            f"of {len(sizes)} units, and less in {falls} (by more than two standard errors)."
         )
     return lead
 

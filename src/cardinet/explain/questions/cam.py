@@ -136,7 +136,7 @@ class _Work:
         return joined(parts)
 
     def redrawn(self, method: Method, trained: Tensor, seed: int) -> list[tuple[str, list[float]]]:
-        """By the child that was drawn anew last: the rank correlation of each picture's map with the trained one."""
+        """The rank correlation of each picture's map with the trained one, by the child that was drawn anew last."""
         return [
             (name, [rank_correlation(a, b) for a, b in zip(trained, again, strict=True)])
             for name, made in randomised(self.network, seed)

@@ -164,8 +164,8 @@ def _spread(values: Tensor) -> Tensor:
 def _lead(units: Sequence[UnitResult], count: int, clear: int) -> str:
     largest, unit, index = max((change, unit.unit, i) for unit in units for i, change in enumerate(unit.loss, 1))
     said = (
-        f"Without one of its transforms the network's loss clearly rises in {clear:,} of {count:,} cases; by chance it "
-        f"would in about {BY_CHANCE * count:.0f}."
+        f"The loss clearly rises without {clear:,} of the {count:,} transforms, left out one at a time; by chance it "
+        f"would without about {BY_CHANCE * count:.0f}."
     )
     return f"{said} The largest rise, {largest:.3g}, is that of transform {index} of {unit}."
 
