@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from cardinet.base.errors import WorkError
+from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source, open_source
 from cardinet.explain.answer import Answer
@@ -118,6 +121,23 @@ def test_a_damaged_model_has_no_answer(question: str, value: float, digits: Sour
         model.network.get_parameter("fc.weight")[0, 0] = value
     with pytest.raises(WorkError, match=r"^fc\.weight has values that are not finite: the model is damaged\."):
         explain_model(question, model, digits)
+
+
+REFUSED_ALONE = {"cardinality", "gradients", "embed"}
+"""The questions that need at least two pictures."""
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_one_picture_has_an_answer_or_a_reason(question: str, digits: Source) -> None:
+    """No warning, no error of a library, no NaN in a sentence."""
+    alone = replace(digits, splits={**digits.splits, "test": digits.splits["test"].chosen(np.arange(1))})
+    spec, settings = ASKED[question]
+    if question in REFUSED_ALONE:
+        with pytest.raises(RequestError, match=r"only one.*; give more"):
+            explain_model(question, classifier(spec), alone, **settings)
+        return
+    found = explain_model(question, classifier(spec), alone, **settings)
+    assert not re.search(r"\b(nan|inf)\b", " ".join((*found.lead, *found.strip.values(), *found.limits)))
 
 
 def test_number_of_questions() -> None:

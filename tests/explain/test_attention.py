@@ -231,6 +231,8 @@ def pictures_of(digits: Source, rows: Sequence[int]) -> Source:
 
 def test_what_cannot_be_compared_is_said() -> None:
     model, digits = classifier(NETWORKS["selective kernels"].but(num_classes=10)), open_source("digits", DataSettings())
+    alone = explain_model("attention", model, pictures_of(digits, [0])).document["sizes"]
+    assert {one["standard_error"] for one in alone} == {None}
     labels = digits.splits["test"].labels
     one_each = [int((labels == k).argmax()) for k in range(10)]
     one_class = np.flatnonzero(labels == 3)[:12].tolist()

@@ -201,3 +201,15 @@ def test_what_is_refused(model: Model, digits: Source, tmp_path: Path, monkeypat
     found = explain_model("mistakes", model, digits, label_errors=False, duplicates=False, shown=0)
     assert found.document["label_errors"] is None
     assert (tmp_path / "there.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize("probabilities", ["model", "folds"])
+def test_pictures_of_one_class_have_no_label_errors_to_look_for(
+    probabilities: str, model: Model, digits: Source
+) -> None:
+    test = digits.splits["test"]
+    threes = replace(digits, splits={"test": test.chosen(np.flatnonzero(test.labels == 3))})
+    answer = explain_model("mistakes", model, threes, probabilities=probabilities, duplicates=False)
+    assert answer.limits[0] == "All pictures have one class, so label errors were not looked for."
+    assert answer.document["label_errors"] is None
+    assert [section.title for section in answer.sections] == ["Confident mistakes", "Confused classes"]

@@ -76,14 +76,18 @@ class BySize:
 
     @property
     def change(self) -> tuple[float, float]:
-        """The mean change from the smallest to the largest zoom over the pictures, and its standard error."""
+        """The mean change from the smallest to the largest zoom over the pictures, and its standard error.
+
+        The standard error of one picture is NaN.
+        """
         change = self.shares[-1] - self.shares[0]
-        return float(change.mean()), float(change.std() / math.sqrt(len(change)))
+        error = float(change.std()) / math.sqrt(len(change)) if len(change) > 1 else math.nan
+        return float(change.mean()), error
 
     def document(self) -> dict[str, Any]:
         change, error = self.change
         means = {f"{zoom:g}": float(share.mean()) for zoom, share in zip(self.zooms, self.shares, strict=True)}
-        return {"unit": self.unit, "share_by_zoom": means, "change": change, "standard_error": error}
+        return {"unit": self.unit, "share_by_zoom": means, "change": change, "standard_error": or_none(error)}
 
 
 def enlarge(pixels: Tensor, zoom: float) -> Tensor:

@@ -226,8 +226,8 @@ def _size_section(sizes: Sequence[BySize]) -> Section:
         Line(f"{zoom:g} times", [(i, float(one.shares[place].mean())) for i, one in enumerate(sizes, 1)], dots=True)
         for place, zoom in enumerate(zooms)
     ]
-    rows: list[list[str | float]] = [
-        [one.unit, *(float(share.mean()) for share in one.shares), *one.change] for one in sizes
+    rows: list[list[str | float | None]] = [
+        [one.unit, *(float(share.mean()) for share in one.shares), *map(or_none, one.change)] for one in sizes
     ]
     columns = ("unit", *(f"{zoom:g} times" for zoom in zooms), "change", "standard error")
     return Section(

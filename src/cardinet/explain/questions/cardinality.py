@@ -57,6 +57,8 @@ class Cardinality(Question):
 
     def answer(self, subject: Subject) -> Answer:
         batch = sample(subject, self.pictures)
+        if len(batch.labels) < 2:
+            raise RequestError("cardinality: one picture gives no standard error, and there is only one; give more.")
         require_pass(subject, len(batch.labels))
         network = _unpacked(subject.network)
         whole, found = contributions(

@@ -26,6 +26,8 @@ from cardinet.explain.mistakes_page import confident_section, confused_section, 
 from cardinet.explain.out_of_sample import fold_probabilities
 from cardinet.explain.question import Question, Subject
 
+ONE_CLASS = "All pictures have one class, so label errors were not looked for."
+
 
 class Mistakes(Question):
     """Where does the network err, and which labels are probably wrong?"""
@@ -87,7 +89,8 @@ class Mistakes(Question):
             confident_section(split, found, wrong, classes, self.shown),
             confused_section(confusion, classes),
         ]
-        errors, source = self._label_errors(subject, found) if self.label_errors else (None, "")
+        one_class = len(np.unique(found.truth)) < 2
+        errors, source = self._label_errors(subject, found) if self.label_errors and not one_class else (None, "")
         if errors is not None:
             sections.append(labels_section(split, errors, classes, source, self.shown))
         twins = self._duplicates(subject) if self.duplicates else []
@@ -96,7 +99,8 @@ class Mistakes(Question):
         if self.decisions is not None:
             write_decisions(self.decisions, decisions(split, errors or [], twins, classes))
         result = MistakesFound(split, found, wrong, confusion, classes, errors, source, twins, self.decisions)
-        return Answer("Mistakes", result.lead(), sections, result.to_document(), result.strip(), result.limits())
+        limits = [*([ONE_CLASS] if self.label_errors and one_class else []), *result.limits()]
+        return Answer("Mistakes", result.lead(), sections, result.to_document(), result.strip(), limits)
 
     def _label_errors(self, subject: Subject, found: Outputs) -> tuple[list[LabelError], str]:
         """The probable label errors, and where their probabilities come from."""
