@@ -33,6 +33,10 @@ from run_files import differences, last_row
 
 ONE, MANY = [sys.executable], [sys.executable, "-m", "torch.distributed.run"]
 STEPS = 400
+NOTICED = 20
+"""Seconds after which torch's agents know that one of them is lost. If one comes back earlier, they wait for the lost
+one in vain and end.
+"""
 SETTINGS: dict[str, object] = {
     "length": f"{STEPS} steps",
     "log_every": "10 steps",
@@ -142,6 +146,7 @@ def agents(folder: Path, kills: int) -> bool:
             for number in [*workers(started[1].pid), started[1].pid]:
                 os.kill(number, signal.SIGKILL)
             started[1].wait()
+            time.sleep(NOTICED)
             started[1] = start(words, places[1])
         for process, place in zip(started, places, strict=True):
             finish(process, place)
