@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ from cardinet.data.source import Split
 from cardinet.explain.question import Subject
 from cardinet.measure.available_memory import available_memory, require_bytes
 from cardinet.runs.memory_checks import require_batch
+
+Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
+"""Gives the batches anew: normalised pictures (B, C, H, W) and their classes (B,)."""
 
 PIXELS_AT_ONCE = 2**19
 """The pixels that pass a network forward and back at once: ten pictures of 224 pixels, 512 of 32."""

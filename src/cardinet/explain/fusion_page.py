@@ -12,6 +12,7 @@ from typing import Any
 from cardinet.explain.answer import Section
 from cardinet.explain.figures import Bar, Bars, Figure, Format, Table
 from cardinet.explain.members import Members, Path
+from cardinet.explain.percent import percent
 
 PERCENT: Format = "percent"
 FEW = 16
@@ -108,19 +109,19 @@ def lead(result: Result) -> list[str]:
     best = min(result.members, key=lambda row: float(row["estimated_error"]))
     _, uncoupled, without = (float(row["error"]) for row in result.ensembles[:3])
     return [
-        f"The fused network errs on {_percent(result.fused)}, the mean answer of its {len(result.paths)} base networks "
-        f"on {_percent(uncoupled)}. The best base network, {best['lines']}, errs on "
-        f"{_percent(best['estimated_error'])}.",
+        f"The fused network errs on {percent(result.fused)}, the mean answer of its {len(result.paths)} base networks "
+        f"on {percent(uncoupled)}. The best base network, {best['lines']}, errs on "
+        f"{percent(best['estimated_error'])}.",
         f"Without the deepest base network ({result.lengths[result.deepest]} layers) the mean answer errs on "
-        f"{_percent(without)}.",
+        f"{percent(without)}.",
     ]
 
 
 def strip(result: Result) -> dict[str, str]:
     """The numbers that stand above all."""
     return {
-        "fused network": _percent(result.fused),
-        "mean of base networks": _percent(result.own.error()),
+        "fused network": percent(result.fused),
+        "mean of base networks": percent(result.own.error()),
         "base networks": str(len(result.paths)),
         "pictures": f"{result.count:,}",
     }
@@ -206,7 +207,3 @@ def _together(result: Result) -> Section:
     table = Table("Ensembles", ("ensemble", "error", "standard error"), rows, formats)
     text = ["The mean answer averages the probabilities. Its members have BN statistics of their own."]
     return Section("Together", text, [table])
-
-
-def _percent(error: float) -> str:
-    return f"{100 * error:.2f} %"

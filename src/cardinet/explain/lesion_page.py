@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from cardinet.explain.answer import Section
 from cardinet.explain.figures import Bar, Bars, Chart, Figure, Format, Line, Table
 from cardinet.explain.lesions import Score, Variation
+from cardinet.explain.percent import percent
 from cardinet.explain.units import Unit
 
 AS_IS, ESTIMATED = "file's statistics", "estimated again"
@@ -75,14 +76,14 @@ def lead(own: Lesions, other: Lesions | None) -> list[str]:
     kept, which = each.compared
     mean = statistics.fmean(each.errors())
     found = [
-        f"The whole network errs on {_percent(each.whole.as_is.error)} of the pictures. Without {which} it errs on "
-        f"{_percent(mean)}{' on average' * (len(kept) > 1)}.",
-        f"The error is highest without {name}: {_percent(worst.error)}.",
+        f"The whole network errs on {percent(each.whole.as_is.error)} of the pictures. Without {which} it errs on "
+        f"{percent(mean)}{' on average' * (len(kept) > 1)}.",
+        f"The error is highest without {name}: {percent(worst.error)}.",
     ]
     if other is not None:
         theirs = statistics.fmean(other.each.errors())
         whole = other.each.whole.as_is.error
-        found.append(f"The contrast errs on {_percent(whole)}, and without one unit on {_percent(theirs)} on average.")
+        found.append(f"The contrast errs on {percent(whole)}, and without one unit on {percent(theirs)} on average.")
     return found
 
 
@@ -90,12 +91,12 @@ def strip(own: Lesions, other: Lesions | None) -> dict[str, str]:
     """The few numbers that stand above all."""
     errors = own.each.errors()
     found = {
-        "error of the whole": _percent(own.each.whole.as_is.error),
-        "without one unit, mean": _percent(statistics.fmean(errors)),
-        "without one unit, worst": _percent(max(one.as_is.error for one in own.each.deleted)),
+        "error of the whole": percent(own.each.whole.as_is.error),
+        "without one unit, mean": percent(statistics.fmean(errors)),
+        "without one unit, worst": percent(max(one.as_is.error for one in own.each.deleted)),
     }
     if other is not None:
-        found["contrast, without one unit"] = _percent(statistics.fmean(other.each.errors()))
+        found["contrast, without one unit"] = percent(statistics.fmean(other.each.errors()))
     return found
 
 
@@ -292,7 +293,3 @@ def _figures(as_is: Score, estimated: Score | None) -> dict[str, object]:
     if estimated is not None:
         found |= {"estimated_error": estimated.error, "estimated_loss": estimated.loss}
     return found
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"

@@ -6,7 +6,7 @@ training pictures the BN statistics behind the first change are estimated again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -14,11 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cardinet.explain.batch_norm import Estimates, norms_in
+from cardinet.explain.batches import Batches
 from cardinet.explain.chain import State
 from cardinet.explain.units import Changed, Editable
-
-Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
-"""Gives the batches anew: normalised pictures (B, C, H, W) and their classes (B,)."""
 
 
 @dataclass

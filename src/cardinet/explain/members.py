@@ -14,12 +14,10 @@ from torch import Tensor
 
 from cardinet.blocks.deeply_fused import DeeplyFusedNet
 from cardinet.explain.batch_norm import reestimated
+from cardinet.explain.batches import Batches
 
 Path = tuple[str, ...]
 """The name of a line for every block."""
-
-Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
-"""Gives the batches anew: normalised pictures (B, C, H, W) and their classes (B,)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from cardinet.evaluate.calibration import Bin, Calibration, Spread
 from cardinet.evaluate.temperature import Temperature
 from cardinet.explain.answer import Answer, Section
 from cardinet.explain.figures import Bar, Bars, Chart, Line, Table
+from cardinet.explain.percent import percent
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,11 @@ def calibration_answer(found: Found, temperature: float) -> Answer:
     """The answer; `temperature` is that of the model as it is."""
     before, after, fit = found.before, found.after, found.fit
     sections = [_diagram(found), _figures(found), _by_class(found)]
-    strip = {"error": _percent(before.error), "ECE": _percent(before.ece.value), "log loss": f"{before.nll.value:.4g}"}
+    strip = {"error": percent(before.error), "ECE": percent(before.ece.value), "log loss": f"{before.nll.value:.4g}"}
     if fit is not None and after is not None:
         strip |= {
             "temperature": f"{fit.value:.4g} \u00b1 {fit.error:.2g}",
-            "ECE at it": _percent(after.ece.value),
+            "ECE at it": percent(after.ece.value),
             "log loss at it": f"{after.nll.value:.4g}",
         }
     return Answer("Calibration", _lead(found), sections, found.to_document(temperature), strip, _limits(found))
@@ -84,9 +85,9 @@ def _lead(found: Found) -> list[str]:
     if abs(sure - right) < 0.01:
         gap = "about as sure as it is right"
     said = [
-        f"The network is right for {_percent(right)} of the {pictures_of(found.split, before.count)}, and gives its "
-        f"answers {_percent(sure)} on average: it is {gap}. Its expected calibration error (ECE) is "
-        f"{_spread(before.ece, _percent)}."
+        f"The network is right for {percent(right)} of the {pictures_of(found.split, before.count)}, and gives its "
+        f"answers a probability of {percent(sure)} on average: it is {gap}. Its expected calibration error (ECE) is "
+        f"{_spread(before.ece, percent)}."
     ]
     if found.refused:
         said.append(f"It is measured without a temperature. {found.refused}")
@@ -97,7 +98,7 @@ def _lead(found: Found) -> list[str]:
     else:
         said.append(
             f"At the temperature {fit.value:.4g}, fitted to {pictures_of(found.fitted_on, fit.count)}, the ECE is "
-            f"{_spread(after.ece, _percent)} and the log loss {after.nll.value:.4g} instead of {before.nll.value:.4g} "
+            f"{_spread(after.ece, percent)} and the log loss {after.nll.value:.4g} instead of {before.nll.value:.4g} "
             f"(change {_spread(found.change['nll'], _signed)}). No answer changes."
         )
     if found.stored is not None:
@@ -178,8 +179,8 @@ def _bins(title: str, bins: Sequence[Bin]) -> Table:
 def _figures(found: Found) -> Section:
     """Every figure before and after, with its spread."""
     names = {
-        "ece": ("ECE, bins of equal width", _percent),
-        "ece_mass": ("ECE, bins of equal mass", _percent),
+        "ece": ("ECE, bins of equal width", percent),
+        "ece_mass": ("ECE, bins of equal mass", percent),
         "brier": ("Brier score", _short_number),
         "nll": ("log loss", _short_number),
     }
@@ -189,7 +190,7 @@ def _figures(found: Found) -> Section:
         if found.change is not None:
             cells.append(_spread(found.change[key], _signed) if key in found.change else "")
         rows.append((name, *cells))
-    of_classes = [_percent(one.ece_classes) for _, one in _series(found)]
+    of_classes = [percent(one.ece_classes) for _, one in _series(found)]
     rows.append(("ECE, mean over the classes", *of_classes, *([""] if found.change is not None else [])))
     columns = ("measure", *(name for name, _ in _series(found)), *(["change"] if found.change is not None else []))
     note = "The brackets have the range of 95 % of the bootstrap samples. All samples are the same before and after."
@@ -197,10 +198,6 @@ def _figures(found: Found) -> Section:
         note = "Without bootstrap samples there are no intervals."
     title = f"On {pictures_of(found.split, found.before.count)}"
     return Section("Figures", [], [Table(title, columns, rows, note=note)])
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
 
 
 def _short_number(value: float) -> str:
