@@ -27,6 +27,7 @@ READING = (
     "other pictures and longer trainings.",
     f"Each comparison errs by chance in up to {100 * SIDE:.0f} % of its runs, so a few verdicts of a whole book can be "
     "wrong.",
+    "Claims share trainings: the time of a training counts for the claim that ran first.",
 )
 """How a book of verdicts is to be read."""
 
