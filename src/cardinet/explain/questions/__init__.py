@@ -32,10 +32,16 @@ class Row:
 
 
 _ROWS = (
-    Row("paths", "paths:Paths", "How many paths has the network, how long are they, which carry the gradient?"),
+    Row(
+        "paths", "paths:Paths", "How many paths does the network have, how long are they, and which carry the gradient?"
+    ),
     Row("lesion", "lesion:Lesion", "What is lost when units are deleted, exchanged, or kept alone?"),
     Row("fusion", "fusion:Fusion", "What are the base networks of a fused network worth, alone and together?"),
-    Row("cardinality", "cardinality:Cardinality", "What does each transform of a unit contribute, how alike are they?"),
+    Row(
+        "cardinality",
+        "cardinality:Cardinality",
+        "What does each transform of a unit contribute, and how alike are they?",
+    ),
     Row("refinement", "refinement:Refinement", "Do the units of a stage refine one estimate?"),
     Row(
         "attention",

@@ -51,13 +51,13 @@ class Attention(Question):
     """For selective kernels: how many times the middle of each picture is enlarged."""
 
     enlarged: Annotated[int, Field(ge=2, le=100_000)] = 256
-    """The pictures that are enlarged, drawn from all."""
+    """The number of pictures that are enlarged, drawn from all."""
 
     shown: Annotated[int, Field(ge=2, le=100)] = 24
-    """The classes in the figures; of more classes those that differ most from the mean. The document has all."""
+    """The number of classes in the figures: those that differ most from the mean. The document has all classes."""
 
     channels: Annotated[int, Field(ge=1, le=256)] = 48
-    """The channels in the map of the unit that tells classes apart best: those that do it best."""
+    """The number of channels in the map of the unit that tells classes apart best: the channels that do it best."""
 
     def problems(self, network: Classifier) -> list[str]:
         if recorded(network)[1]:

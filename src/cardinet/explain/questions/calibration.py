@@ -48,7 +48,8 @@ class CalibrationQuestion(Question):
 
     fit: Literal["validation", "half", "none"] = "validation"
     """The pictures to which a temperature is fitted: those of the validation split, or half of those that are looked
-    at; the other half is then measured. none: no temperature."""
+    at; the other half is then measured. none: no temperature.
+    """
 
     store: Path | None = None
     """A new model file with the temperature in its logits."""

@@ -33,7 +33,7 @@ class Cam(Question):
     """The method of attribution."""
 
     layer: str | None = None
-    """The stage whose maps are shown, for the methods of Grad-CAM; none: the last one."""
+    """The stage whose maps are shown, for the methods of Grad-CAM; none: the last one with more than one place."""
 
     pictures: Annotated[int, Field(ge=1, le=1000)] | None = None
     """The number of pictures; none: 16, and up to 100 of pictures without classes."""

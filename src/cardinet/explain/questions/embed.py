@@ -36,7 +36,7 @@ class Embed(Question):
     """The method of the map. umap needs the extra explain."""
 
     mapped: Annotated[int, Field(ge=5, le=100_000)] = 2000
-    """At most so many pictures are in the map and get neighbours, evenly spread over the split."""
+    """The largest number of pictures that are in the map and get neighbours, evenly spread over the split."""
 
     perplexity: Annotated[float, Field(gt=0, le=1000)] = 30.0
     """The perplexity of t-SNE, or the number of neighbours of UMAP."""

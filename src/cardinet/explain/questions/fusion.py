@@ -41,7 +41,7 @@ class Fusion(Question):
     """The training pictures from which the BN statistics of each base network are estimated."""
 
     alone: str | None = None
-    """Models of base networks that were trained alone, with commas (network.path names their lines)."""
+    """Models of base networks that were trained alone, separated by commas (network.path names their lines)."""
 
     without_deepest: str | None = None
     """A model of the same network whose base networks were trained without the deepest one

@@ -41,7 +41,7 @@ class Gradients(Question):
     TRAINED: ClassVar[bool] = False
 
     pictures: Annotated[int, Field(ge=2, le=4096)] = 64
-    """The pictures whose loss is differentiated, and whose statistics BN gets in new networks."""
+    """The number of pictures whose loss is differentiated, and whose statistics BN gets in new networks."""
 
     lines: Annotated[int, Field(ge=1, le=1000)] = 4
     """The lines, each between two of the pictures; for new networks each has weights of its own."""

@@ -35,8 +35,8 @@ class Lesion(Question):
     ALSO: ClassVar[tuple[str, ...]] = ("train",)
 
     estimate: Annotated[int, Field(ge=0)] | None = None
-    """The training pictures from which the BN statistics of a changed network are estimated; 0: they are not. none:
-    512 of 32 pixels, fewer of larger ones, at least 64.
+    """The training pictures from which the BN statistics of a changed network are estimated again; 0: they are not.
+    none: 512 of 32 pixels, fewer of larger ones, at least 64.
     """
 
     draws: Annotated[int, Field(ge=1, le=1000)] = 5

@@ -35,7 +35,7 @@ class Mistakes(Question):
     ALSO: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
 
     shown: Annotated[int, Field(ge=0, le=500)] = 24
-    """At most so many pictures are shown of each kind."""
+    """The largest number of pictures of each kind that are shown."""
 
     label_errors: bool = True
     """Whether probable label errors are looked for, by cleanlab (the extra explain)."""
@@ -48,11 +48,11 @@ class Mistakes(Question):
     """The number of folds."""
 
     duplicates: bool = True
-    """Whether pictures of other splits are looked at for near-duplicates."""
+    """Whether near-duplicates are looked for in the other splits."""
 
     # Looked at, from 0.98 on: all 10 pairs of flowers were true; of about half of 44 pairs of CIFAR-10 one was false.
     alike: Annotated[float, Field(gt=0.5, le=1.0)] = 0.98
-    """The correlation of the small grey pictures from which on two pictures are near-duplicates."""
+    """Two pictures are near-duplicates if their small grey pictures have at least this correlation."""
 
     decisions: Path | None = None
     """A new CSV file with a row for each probable label error and near-duplicate, to decide about."""

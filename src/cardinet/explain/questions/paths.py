@@ -32,13 +32,13 @@ NAMES: Mapping[Measure, str] = {"units": "branches", "layers": "layers", "all la
 
 
 class Paths(Question):
-    """How many paths has the network, how long are they, which carry the gradient?"""
+    """How many paths does the network have, how long are they, and which carry the gradient?"""
 
     PICTURES: ClassVar[Literal["none", "optional", "needed"]] = "optional"
     TRAINED: ClassVar[bool] = False
 
     by: Measure = "units"
-    """How a path is measured: by the branches of units on it, or by its layers."""
+    """How a path is measured: by the branches of units on it, by its layers without projections, or by all layers."""
 
     each_transform: bool = False
     """Whether the aggregated transforms of a branch (the cardinality) are counted as paths of their own."""
