@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from cardinet.blocks.classifier import Classifier
 from cardinet.runs.environment import device_of
@@ -13,11 +12,10 @@ from cardinet.runs.model_file import Model, load_model
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training: its folder, its test error (a share), and its test loss."""
+    """A finished training: its folder and its test error, a share."""
 
     folder: RunFolder
     error: float
-    loss: float
 
     @property
     def device(self) -> str:
@@ -33,7 +31,3 @@ class Trained:
         network = self.model().network.to(self.device).eval()
         assert isinstance(network, Classifier)
         return network
-
-    def rows(self) -> list[dict[str, Any]]:
-        """The metrics of the run, as in metrics.jsonl."""
-        return self.folder.rows()

@@ -64,5 +64,4 @@ class Training:
     def trained(self) -> Trained:
         """The finished run. Raises WorkError if a file of it is damaged."""
         run = RunFolder(self.folder)
-        figures = final_results(run.evaluation).figures()["test"]
-        return Trained(run, float(figures["error"]), float(figures["loss"]))
+        return Trained(run, float(final_results(run.evaluation).figures()["test"]["error"]))
