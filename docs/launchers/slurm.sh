@@ -14,6 +14,9 @@ set -euo pipefail
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 trap 'kill -TERM "$step"; wait "$step"' TERM  # two minutes before the end every process saves its step
 
+# Else a machine that comes back waits for an address that torch 2.14 tells only once.
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+
 srun torchrun --nnodes "$SLURM_NNODES" --nproc-per-node 4 --max-restarts 3 \
     --rdzv-backend c10d --rdzv-endpoint "$first:29400" --rdzv-id "$SLURM_JOB_ID" --no-python \
     cardinet train resnext50_32x4d --data flowers --recipe paper-imagenet --batch-size 1024 --out runs/flowers &
