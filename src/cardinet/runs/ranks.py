@@ -209,8 +209,11 @@ def _connect(ranks: Ranks) -> None:
 
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     store, _, _ = next(iter(rendezvous("env://", ranks.rank, ranks.count, timeout=PATIENCE)))
+    # A store that an agent keeps has the addresses of former starts. Where it is new, agents count their starts apart.
+    kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "") if kept else ""
     for attempt in range(TRIES):
-        own = PrefixStore(f"{os.environ.get('TORCHELASTIC_RESTART_COUNT', '')}/{attempt}", store)
+        own = PrefixStore(f"{start}/{attempt}", store)
         if own.add("arrived", 1) == ranks.count:
             own.set("all", "there")
         own.wait(["all"], PATIENCE)
