@@ -57,6 +57,7 @@ def compare(one: Path, other: Path) -> None:
         assert a["count"] % 2
 
 
+@pytest.mark.long
 def test_two_processes_train_as_one(folder: Path) -> None:
     compare(folder / "of1", folder / "of2")
     assert RunFolder(folder / "of2").record().ranks == 2
