@@ -46,6 +46,7 @@ def test_no_small_network_leaves_such_a_gradient_to_torch() -> None:
     assert (seen, ours) == (42, 22)
 
 
+@pytest.mark.long
 def test_every_strided_1x1_of_the_named_networks_is_ours() -> None:
     found = 0
     for row in NETWORKS.values():
