@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
@@ -116,8 +116,8 @@ def load_model(path: Path, device: str = "cpu", *, compare: bool = True) -> Mode
     than the device has, before such memory is allocated. Raises WorkError for a damaged file.
     """
     header = read_header(path)
-    about = _about(path, header)
-    empty, rewrites = structure(path, about.spec, about.rewrites)
+    model = _without_tensors(path, header)
+    empty = model.network
     size, work = network_bytes(empty), f"The network of {path}"
     require_bytes(size, device, work)
     require_mapping(path.stat().st_size + size, work)
@@ -126,20 +126,15 @@ def load_model(path: Path, device: str = "cpu", *, compare: bool = True) -> Mode
     if own.keys() != tensors.keys() or any(own[n].shape != tensors[n].shape for n in own):
         raise WorkError(f"{path} is inconsistent: its tensors are not those of the network that it describes.")
     outputs = cast(Classifier, empty).spec.num_classes
-    if len(about.classes) > outputs:
-        raise WorkError(f"{path} is inconsistent: it names {len(about.classes):,} classes for {outputs:,} outputs.")
+    if len(model.classes) > outputs:
+        raise WorkError(f"{path} is inconsistent: it names {len(model.classes):,} classes for {outputs:,} outputs.")
     network = empty.to_empty(device=device).to(memory_format=torch.channels_last)
     with torch.no_grad():
         for name, tensor in network.state_dict().items():
             tensor.copy_(tensors[name])
-    return Model(
+    return replace(
+        model,
         network=network.eval(),
-        spec=from_document(about.spec),
-        classes=about.classes,
-        preprocessing=about.preprocessing,
-        rewrites=rewrites,
-        training=about.training,
-        version=about.version,
         checksums=("match" if compare else "not compared") if checksums.KEY in header else "absent",
     )
 
@@ -151,7 +146,11 @@ def empty_network(path: Path) -> nn.Module:
 
 def empty_model(path: Path) -> Model:
     """The classifier of a model file with its network on the meta device, without tensors. Raises as `load_model`."""
-    about = _about(path, read_header(path))
+    return _without_tensors(path, read_header(path))
+
+
+def _without_tensors(path: Path, header: Mapping[str, str]) -> Model:
+    about = _about(path, header)
     network, rewrites = structure(path, about.spec, about.rewrites)
     return Model(
         network=network,

@@ -66,6 +66,8 @@ class Ranks:
 
     def any(self, *flags: bool) -> list[bool]:
         """For each flag whether it is set in any of the processes."""
+        if self.alone:
+            return list(flags)
         return [bool(number) for number in self.sum(torch.tensor(flags, dtype=torch.int64)).tolist()]
 
     def tell(self, document: Any) -> list[Any]:

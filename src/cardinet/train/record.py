@@ -61,33 +61,7 @@ def task_of(record: RunRecord, folder: RunFolder, ranks: Ranks = ALONE) -> Task:
         recipe = make_recipe(record.recipe)
     except RequestError as error:
         raise WorkError(f"The run's run.toml is damaged: {' '.join(error.findings)}") from None
-    findings = Findings()
-    if record.draws != DRAWS_VERSION and in_order(record.augmentation):
-        weights = (
-            f" from its weights: cardinet train --weights {quote(str(folder.model))}" if folder.model.is_file() else ""
-        )
-        findings.errors.append(
-            RequestError(
-                "The augmentation of this version draws other numbers than that of the run, so the run cannot continue "
-                f"with the same bits; start a new run{weights}."
-            )
-        )
-    for name, version in versions().items():
-        if name in EXACT and record.versions.get(name) != version:
-            was = record.versions.get(name)
-            findings.errors.append(
-                RequestError(f"The run was made with {name} {was}, this is {version}; install the same to resume.")
-            )
-    with findings:
-        device_of(record.device)
-        precision_of(record.precision, record.device)
-    with findings:
-        require_one_process(ranks)
-    if record.ranks != ranks.count:
-        were = f"{record.ranks} processes" if record.ranks > 1 else "one process"
-        findings.errors.append(
-            RequestError(f"The run began with {were}, and this is {ranks.count}: it would get other bits; use as many.")
-        )
+    findings = _changes(record, folder, ranks)
     with findings:
         source = open_pictures(record)
     for method in recipe.methods.values():
@@ -119,6 +93,38 @@ def task_of(record: RunRecord, folder: RunFolder, ranks: Ranks = ALONE) -> Task:
         steps,
         ranks,
     )
+
+
+def _changes(record: RunRecord, folder: RunFolder, ranks: Ranks) -> Findings:
+    """Everything but the pictures that has changed since the run began and would change its bits."""
+    findings = Findings()
+    if record.draws != DRAWS_VERSION and in_order(record.augmentation):
+        weights = (
+            f" from its weights: cardinet train --weights {quote(str(folder.model))}" if folder.model.is_file() else ""
+        )
+        findings.errors.append(
+            RequestError(
+                "The augmentation of this version draws other numbers than that of the run, so the run cannot continue "
+                f"with the same bits; start a new run{weights}."
+            )
+        )
+    for name, version in versions().items():
+        if name in EXACT and record.versions.get(name) != version:
+            was = record.versions.get(name)
+            findings.errors.append(
+                RequestError(f"The run was made with {name} {was}, this is {version}; install the same to resume.")
+            )
+    with findings:
+        device_of(record.device)
+        precision_of(record.precision, record.device)
+    with findings:
+        require_one_process(ranks)
+    if record.ranks != ranks.count:
+        were = f"{record.ranks} processes" if record.ranks > 1 else "one process"
+        findings.errors.append(
+            RequestError(f"The run began with {were}, and this is {ranks.count}: it would get other bits; use as many.")
+        )
+    return findings
 
 
 def other_hardware(record: RunRecord) -> list[str]:
