@@ -20,13 +20,13 @@ from cardinet.runs.folder import RunFolder
 from cardinet.runs.metrics import Metrics
 from cardinet.runs.model_file import Model, save_model
 from cardinet.train.estimate import evaluation_batch
-from cardinet.train.gradient_sum import average_gradients
 from cardinet.train.interrupt import Interrupt
 from cardinet.train.listener import Listener, Tick
 from cardinet.train.state import Progress, Window, capture, random_of_all, save_state
 from cardinet.train.task import Task
 from cardinet.train.trainee import Trainee
-from cardinet.train.training_step import NonFinite, forward_backward, update
+from cardinet.train.training_step import NonFinite
+from cardinet.train.whole_step import whole_step
 
 SECONDS_TO_SHOW = {"cpu": 0.1, "cuda": 1.0}
 """The seconds between two updates of the display. On a GPU each update waits for the device."""
@@ -105,30 +105,9 @@ class Loop:
 
     def _step(self, batch: Batch, waited: float) -> None:
         """Train on a batch, after a wait of `waited` seconds for it."""
-        task, progress, network = self.task, self.progress, self.subject.network
-        training, autocast = task.recipe.training, task.precision == "bfloat16"
-        hooks = self.subject.hooks.values()
-        for method in hooks:
-            batch = method.see(batch, progress.step)
-        pixels = batch.pixels.double() if task.precision == "float64" else batch.pixels
+        task, progress = self.task, self.progress
         try:
-            loss, wrong = forward_backward(
-                network,
-                pixels,
-                batch.labels,
-                task.recipe.objective,
-                hooks=hooks,
-                parts=training.accumulate,
-                autocast=autocast,
-                checked=task.ranks.alone,
-            )
-            if not task.ranks.alone:
-                loss, wrong = self._together(loss, wrong)
-            for method in hooks:
-                method.before_update(progress.step)
-            update(network, self.subject.optimizer, task.learning_rate(progress.step), training.clip)
-            for method in hooks:
-                method.after_update(progress.step)
+            loss, wrong = whole_step(task, self.subject, batch, progress.step, task.learning_rate(progress.step))
         except NonFinite as error:
             raise self._not_finite(error.what, progress.step + 1, batch) from None
         progress.step += 1
@@ -137,15 +116,6 @@ class Loop:
         if self.task.device == "cpu":
             self._read_losses()
         self._count_time()
-
-    def _together(self, loss: Tensor, wrong: Tensor) -> tuple[Tensor, Tensor]:
-        """Average the gradients over all processes; return the mean loss and the sum of the wrong answers."""
-        ranks = self.task.ranks
-        average_gradients(self.subject.network, ranks)
-        loss, wrong = ranks.sum(torch.stack([loss / ranks.count, wrong.to(loss.dtype)]))
-        if loss.device.type == "cpu" and not loss.isfinite():
-            raise NonFinite(f"the loss is {loss.item()}")
-        return loss, wrong
 
     def _count_time(self) -> None:
         """Add the time since the last call to the time of training."""

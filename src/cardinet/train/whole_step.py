@@ -1,0 +1,51 @@
+"""A whole step of a run: what the methods do to a batch, its gradient in all processes, and the update."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cardinet.data.batches import Batch
+from cardinet.train.gradient_sum import average_gradients
+from cardinet.train.task import Task
+from cardinet.train.trainee import Trainee
+from cardinet.train.training_step import NonFinite, forward_backward, update
+
+
+def whole_step(task: Task, subject: Trainee, batch: Batch, done: int, lr: float) -> tuple[Tensor, Tensor]:
+    """Train on a batch at a learning rate, after `done` steps; return (mean loss, wrong answers) of all processes.
+
+    Raises NonFinite, before the parameters change, if the loss or the gradient is NaN or infinite. On a GPU a loss that
+    is not finite is not noticed here, as that would wait for the device.
+    """
+    training, hooks = task.recipe.training, subject.hooks.values()
+    for method in hooks:
+        batch = method.see(batch, done)
+    loss, wrong = forward_backward(
+        subject.network,
+        batch.pixels.double() if task.precision == "float64" else batch.pixels,
+        batch.labels,
+        task.recipe.objective,
+        hooks=hooks,
+        parts=training.accumulate,
+        autocast=task.precision == "bfloat16",
+        checked=task.ranks.alone,
+    )
+    if not task.ranks.alone:
+        loss, wrong = _together(task, subject, loss, wrong)
+    for method in hooks:
+        method.before_update(done)
+    update(subject.network, subject.optimizer, lr, training.clip)
+    for method in hooks:
+        method.after_update(done)
+    return loss, wrong
+
+
+def _together(task: Task, subject: Trainee, loss: Tensor, wrong: Tensor) -> tuple[Tensor, Tensor]:
+    """Average the gradients over all processes; return the mean loss and the sum of the wrong answers."""
+    ranks = task.ranks
+    average_gradients(subject.network, ranks)
+    loss, wrong = ranks.sum(torch.stack([loss / ranks.count, wrong.to(loss.dtype)]))
+    if loss.device.type == "cpu" and not loss.isfinite():
+        raise NonFinite(f"the loss is {loss.item()}")
+    return loss, wrong
