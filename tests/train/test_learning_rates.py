@@ -22,7 +22,7 @@ from cardinet.build.builder import build
 from cardinet.networks.registry import find
 from cardinet.train.clock import Clock, make_clock
 from cardinet.train.listener import Listener
-from cardinet.train.recipe import Recipe, make_recipe
+from cardinet.train.recipe import OPTIMIZERS, Recipe, make_recipe
 from cardinet.train.request import Request, resolve
 from cardinet.train.schedules.step import Step
 from cardinet.train.training_step import rates_of_parameters
@@ -210,8 +210,25 @@ def test_the_rate_follows_the_batch_in_one_place(for_batch: int | None, batch: i
     else:
         assert said == [
             f"The learning rate is {rate:g}: 0.1 is meant for a batch of {for_batch}, and it is scaled linearly to the "
-            f"batch of {batch}."
+            f"batch of {batch} (Goyal et al. 2017, arXiv 1706.02677)."
         ]
+
+
+POWERS = {"SGD": 1.0, "AdamW": 0.5, "LAMB": 0.5, "RMSProp": 0.5}
+"""By optimizer the power of the batch with which its rate grows."""
+
+
+def test_every_optimizer_has_the_rule_of_its_kind() -> None:
+    """Four times the batch: four times the rate of SGD, twice that of the others."""
+    assert POWERS.keys() == OPTIMIZERS.rows.keys()
+    for name, power in POWERS.items():
+        made = OPTIMIZERS.rows[name](lr=0.3, lr_for_batch=64)
+        assert made.rate(256) == pytest.approx(0.3 * 4**power, rel=1e-12)
+        assert made.rate(64) == OPTIMIZERS.rows[name](lr=0.3).rate(256) == pytest.approx(0.3, rel=1e-12)
+        settings = (("batch_size", 8), ("optimizer", f"{name}(lr=0.1, lr_for_batch=32)"))
+        (said,) = (note for note in resolve(Request(settings=settings), Listener()).notes if "is meant for" in note)
+        assert said.startswith(f"The learning rate is {0.1 / 4**power:g}: 0.1 is meant for a batch of 32, ")
+        assert said.endswith(f"({made.BATCH_RULE.source}).")
 
 
 def test_a_rate_that_is_given_is_meant_for_the_batch_of_the_run(tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ def rate_notes(recipe: Recipe, clock: Clock, network: Classifier) -> list[str]:
 
 
 def _scaling(recipe: Recipe, clock: Clock) -> Iterator[str]:
-    optimizer, batch = recipe.optimizer, clock.batch_size
+    optimizer, batch, rule = recipe.optimizer, clock.batch_size, recipe.optimizer.BATCH_RULE
     if optimizer.lr_for_batch is not None and optimizer.lr_for_batch != batch:
         yield (
             f"The learning rate is {optimizer.rate(batch):g}: {optimizer.lr:g} is meant for a batch of "
-            f"{optimizer.lr_for_batch:,}, and it is scaled linearly to the batch of {batch:,}."
+            f"{optimizer.lr_for_batch:,}, and it is scaled {rule.words} to the batch of {batch:,} ({rule.source})."
         )
 
 

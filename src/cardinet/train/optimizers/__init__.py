@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -18,6 +19,26 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Decay = Annotated[float, Field(ge=0)]
 
 
+@dataclass(frozen=True)
+class BatchRule:
+    """How the learning rate follows the size of the batch: it is multiplied by (batch / lr_for_batch) ** power."""
+
+    power: float
+    words: str
+    """How it is scaled, in a sentence."""
+
+    source: str
+
+
+LINEAR = BatchRule(1.0, "linearly", "Goyal et al. 2017, arXiv 1706.02677")
+"""For a sum of gradients: k batches at one rate move as far as one batch that is k times as large at k times it."""
+
+SQUARE_ROOT = BatchRule(
+    0.5, "by the square root of the ratio", "You et al. 2019, arXiv 1904.00962; Malladi et al. 2022, arXiv 2205.10287"
+)
+"""For steps that are divided by the root of the squared gradients, whose noise falls by the root of the batch."""
+
+
 class Optimizer(RecipePart):
     """An optimizer with its settings: a torch optimizer (`make`), or an update rule for one parameter (`move`).
 
@@ -27,12 +48,15 @@ class Optimizer(RecipePart):
     STATES: ClassVar[int] = 1
     """The most tensors of a parameter's shape in its state. The memory of a step counts them."""
 
+    BATCH_RULE: ClassVar[BatchRule] = LINEAR
+    """How the learning rate is scaled to another batch than `lr_for_batch`."""
+
     lr: Positive = 0.1
     """The highest learning rate, which the schedule moves."""
 
     lr_for_batch: Annotated[int, Field(ge=1)] | None = None
-    """The batch size for which lr is meant: another one multiplies lr by its ratio to this one. None: lr is used as it
-    is.
+    """The batch size for which lr is meant: another one scales lr by its ratio to this one, by the root of it for
+    AdamW, LAMB and RMSProp. None: lr is used as it is.
     """
 
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -47,11 +71,11 @@ class Optimizer(RecipePart):
     """Whether norms and biases (every parameter of one dimension) decay too."""
 
     def rate(self, batch_size: int) -> float:
-        """The highest learning rate for a batch: lr, scaled linearly from the batch for which it is meant.
-
-        This is the rule of Goyal et al. 2017, Section 2.1 (arXiv 1706.02677).
-        """
-        return self.lr if self.lr_for_batch is None else self.lr * batch_size / self.lr_for_batch
+        """The highest learning rate for a batch: lr, scaled by `BATCH_RULE` from the batch for which it is meant."""
+        if self.lr_for_batch is None:
+            return self.lr
+        power = self.BATCH_RULE.power
+        return float(self.lr * batch_size**power / self.lr_for_batch**power)
 
     def make(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
         """The optimizer of groups of parameters, each with its own "weight_decay" and perhaps more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cardinet.train.optimizers import Decay, Optimizer, Positive, Share
+from cardinet.train.optimizers import SQUARE_ROOT, BatchRule, Decay, Optimizer, Positive, Share
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +18,7 @@ class AdamW(Optimizer):
     """
 
     STATES: ClassVar[int] = 2
+    BATCH_RULE: ClassVar[BatchRule] = SQUARE_ROOT
     lr: Positive = 1e-3
     weight_decay: Decay = 0.05
     decay_norms_and_biases: bool = False

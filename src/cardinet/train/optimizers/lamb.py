@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cardinet.train.optimizers import Decay, Optimizer, Positive, Share
+from cardinet.train.optimizers import SQUARE_ROOT, BatchRule, Decay, Optimizer, Positive, Share
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +22,7 @@ class LAMB(Optimizer):
     """
 
     STATES: ClassVar[int] = 2
+    BATCH_RULE: ClassVar[BatchRule] = SQUARE_ROOT
     lr: Positive = 5e-3
     weight_decay: Decay = 0.02
     decay_norms_and_biases: bool = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from cardinet.train.optimizers import Decay, Optimizer, Positive, Share
+from cardinet.train.optimizers import SQUARE_ROOT, BatchRule, Decay, Optimizer, Positive, Share
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +22,7 @@ class RMSProp(Optimizer):
     """
 
     STATES: ClassVar[int] = 2
+    BATCH_RULE: ClassVar[BatchRule] = SQUARE_ROOT
     lr: Positive = 0.045
     weight_decay: Decay = 4e-5
     decay_norms_and_biases: bool = False
