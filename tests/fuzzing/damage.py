@@ -138,7 +138,7 @@ def of_metadata(sealed_again: bool) -> Damage:
         metadata[name] = json_damaged(json.loads(metadata[name]), draw)
         if sealed_again:
             del metadata[KEY]
-            return with_checksums(safetensors.torch.load(data), metadata)
+            return b"".join(with_checksums(safetensors.torch.load(data), metadata))
         text = json.dumps(header).encode()
         return len(text).to_bytes(8, "little") + text + data[8 + length :]
 

@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,16 +25,18 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_atomic(path: Path, content: bytes | str) -> None:
+def write_atomic(path: Path, content: bytes | str | Iterable[bytes | memoryview]) -> None:
     """Write `path` atomically: readers see the old file or the new one, never a part, also after a kill.
 
-    The content is written to a file beside, flushed to disk and renamed. The rest of a failed try is removed.
+    The content, whole or in pieces, is written to a file beside, flushed to disk and renamed. The rest of a failed try
+    is removed.
     Raises WorkError if the file cannot be written (disk full, folder read-only); the old file is then intact.
     """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with open(beside, "xb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            whole = content.encode() if isinstance(content, str) else content
+            file.writelines((whole,) if isinstance(whole, bytes) else whole)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)

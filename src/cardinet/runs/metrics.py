@@ -100,16 +100,19 @@ class Metrics:
         self.text += line
 
     def length(self) -> int:
-        """Flush the file to disk, and return its length in bytes, which a checkpoint records."""
+        """The length of the file in bytes, which a checkpoint records after `flush`."""
         self.keep()
-        if not self.text:
-            return 0
+        return len(self.text)
+
+    def flush(self) -> None:
+        """Flush the file to disk. Another thread may do so while lines are added."""
         try:
             with open(self.path, "r+b") as file:
                 os.fsync(file.fileno())
+        except FileNotFoundError:
+            return  # `keep` writes it again
         except OSError as error:
             raise self._failed(error) from error
-        return len(self.text)
 
     def keep(self) -> None:
         """Write the file again if its length is not that of the written text."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cardinet.base.documents import to_json
 from cardinet.base.errors import CardinetError, RequestError, WorkError
@@ -96,7 +96,12 @@ def save_model(path: Path, model: Model) -> None:
     if not isinstance(model, Model):
         raise RequestError(f"{type(model).__name__} is not a model; give what cardinet.load(FILE) gives.")
     check_model_name(path)
-    tensors = {name: t.detach().to("cpu").contiguous() for name, t in model.network.state_dict().items()}
+    write_model(path, model, model.network.state_dict())
+
+
+def write_model(path: Path, model: Model, state: Mapping[str, Tensor]) -> None:
+    """Write a model file with these tensors in place of those of the model's network. Raises as `save_model`."""
+    tensors = {name: tensor.detach().to("cpu").contiguous() for name, tensor in state.items()}
     about = {
         "schema": SCHEMA,
         "spec": to_document(model.spec),

@@ -17,7 +17,7 @@ from cardinet.base.errors import WorkError
 from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.measure.available_memory import available_memory, require_confusion, require_memory
-from cardinet.measure.memory import Memory, training_memory
+from cardinet.measure.memory import Memory, network_bytes, training_memory
 from cardinet.rewrite.steps import apply
 from cardinet.runs.memory_checks import batch_memory, memory_bound
 from cardinet.runs.prediction import BATCH_SIZE
@@ -62,9 +62,10 @@ def step_memory(network: nn.Module, recipe: Recipe, side: int, batch: int, preci
 
 
 def with_additions(found: Memory, network: nn.Module, recipe: Recipe, side: int, batch: int) -> Memory:
-    """The memory of a step, and what the optimizer and the methods of the recipe need in addition."""
+    """The memory of a step, and what the optimizer, the methods of the recipe and a checkpoint need in addition."""
     momenta = sum(p.numel() * p.element_size() for p in network.parameters())  # they are counted once already
-    found = Memory(found.fixed + (recipe.optimizer.STATES - 1) * momenta, found.per_picture)
+    held = network_bytes(network) + recipe.optimizer.STATES * momenta  # the copy that is written beside the steps
+    found = Memory(found.fixed + (recipe.optimizer.STATES - 1) * momenta + held, found.per_picture)
     parts = min(recipe.training.accumulate, batch)
     part = -(-batch // parts)
     for method in recipe.methods.values():

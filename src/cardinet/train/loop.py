@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,16 +12,15 @@ from torch import Tensor
 from cardinet.base.errors import WorkError
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.batches import Batch, TrainBatches
-from cardinet.data.data_settings import DIVIDING
 from cardinet.evaluate.classification import evaluate
 from cardinet.evaluate.evaluation_settings import EvaluationSettings
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.metrics import Metrics
-from cardinet.runs.model_file import Model, save_model
 from cardinet.train.estimate import evaluation_batch
 from cardinet.train.interrupt import Interrupt
 from cardinet.train.listener import Listener, Tick
-from cardinet.train.state import Progress, Window, capture, random_of_all, save_state
+from cardinet.train.saving import Saving
+from cardinet.train.state import Progress, Window, capture
 from cardinet.train.task import Task
 from cardinet.train.trainee import Trainee
 from cardinet.train.training_step import NonFinite
@@ -52,10 +50,10 @@ class Loop:
         self.progress = progress
         self.folder = folder
         self.metrics = Metrics(folder.metrics, listener.said)
+        self.saving = Saving(task, subject, folder, self.metrics)
         self.listener = listener
         self.at_once = evaluation_batch(task, subject.network)
         self.unread: list[tuple[Tensor, Tensor, int]] = []
-        self.random: dict[str, Tensor] = {}
         self.shown = self.saved = time.monotonic()
         self.counted = time.perf_counter()
 
@@ -97,11 +95,12 @@ class Loop:
                 asked |= task.ranks.alone and interrupt.asked  # several processes leave after one step
                 if asked and not self.over:
                     self._check_finite()
-                    self._share_random()
                     self.save()
                     interrupt.leave(self.folder.path, self.progress.step, task.clock.length)
+            self.saving.writes.wait()
         finally:
             batches.close()
+            self.saving.writes.end()
 
     def _step(self, batch: Batch, waited: float) -> None:
         """Train on a batch, after a wait of `waited` seconds for it."""
@@ -156,8 +155,9 @@ class Loop:
     def _check_finite(self) -> None:
         """Raise WorkError if parameters, statistics or momenta are NaN or infinite although the loss is finite."""
         tensors = {n: t for n, t in capture(self.subject).items() if t.is_floating_point()}
-        finite = torch.stack([tensor.isfinite().all() for tensor in tensors.values()]).tolist()
-        wrong = [name for name, good in zip(tensors, finite, strict=True) if not good]
+        sums = torch.stack([tensor.sum() for tensor in tensors.values()]).isfinite().tolist()  # reads each value once
+        # The sum of finite values may overflow, so the sums only say where to look.
+        wrong = [name for name, good in zip(tensors, sums, strict=True) if not (good or tensors[name].isfinite().all())]
         if wrong:
             more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
             raise self._not_finite(f"{wrong[0]}{more} overflowed", self.progress.step, None)
@@ -165,14 +165,12 @@ class Loop:
     def _due(self) -> bool:
         """Whether the leader's time for a checkpoint has come."""
         waited = time.monotonic() - self.saved
-        return self.task.ranks.leads and waited >= self.task.recipe.training.checkpoint_seconds
-
-    def _share_random(self) -> None:
-        """Collect the random states of the other processes for a checkpoint."""
-        self.random = random_of_all(self.subject, self.task.ranks)
+        due = self.task.ranks.leads and waited >= self.task.recipe.training.checkpoint_seconds
+        return due and not self.saving.writes.busy
 
     def _after_step(self, due: bool) -> None:
         """What follows a step; `due`: the time for a checkpoint has come."""
+        self.saving.writes.check()
         clock, progress = self.task.clock, self.progress
         logs, evaluates = clock.logs(progress.step), clock.evaluates(progress.step)
         now = time.monotonic()
@@ -183,16 +181,15 @@ class Loop:
             self._count_time()
         if saves:
             self._check_finite()
-            self._share_random()
         if shows:
             self.shown = now
             self._show()
         if logs:
             self._log()
-        if evaluates:
-            self._evaluate()
+        best, model = self._evaluate() if evaluates else (False, False)
         if saves:
-            self.save()
+            self.saving.save(progress, best=best, model=model)
+            self.saved = time.monotonic()
             self.counted = time.perf_counter()  # evaluations and checkpoints are not training
 
     def _show(self) -> None:
@@ -227,12 +224,15 @@ class Loop:
             self.metrics.append(row)
         self.listener.logged(row)
 
-    def _evaluate(self) -> None:
-        """Evaluate, write the line, and keep the model: the best on validation data, else the latest."""
+    def _evaluate(self) -> tuple[bool, bool]:
+        """Evaluate and write the line. Whether this is the best checkpoint, and whether its model is to be kept.
+
+        The model that is kept is the best on validation data, else the latest.
+        """
+        self.saving.writes.wait()  # the workers of an evaluation are forked, and a fork has no other thread
         name = self.task.judge
         if name is None:
-            self._keep_model()
-            return
+            return False, True
         started = time.perf_counter()
         row = self._judge(name, self.subject.judged())
         seconds = time.perf_counter() - started
@@ -246,17 +246,10 @@ class Loop:
         self._write({**row, "best": best, "seconds": seconds, **ends})
         if best:
             self.progress.best = row
-            self._save_state(self.folder.best)
-        if best or not self.task.selects:
-            self._keep_model()
-
         if self.progress.stopped:
             step, length = self.progress.step, self.task.clock.length
             self.listener.said(f"The run ends early, after step {step:,} of {length:,}: {'; '.join(reasons)}.")
-
-    def _keep_model(self) -> None:
-        if self.task.ranks.leads:
-            save_model(self.folder.model, self.model())
+        return best, best or not self.task.selects
 
     def _judge(self, name: str, network: Classifier) -> dict[str, Any]:
         """The line of metrics.jsonl on a network and a split."""
@@ -282,38 +275,8 @@ class Loop:
         before = self.progress.best
         return before is None or row["error"] <= before["error"]
 
-    def model(self, progress: Progress | None = None) -> Model:
-        """The present classifier, at some `progress`."""
-        task, progress = self.task, progress or self.progress
-        step = progress.step
-        training = {
-            "network": task.recipe.network.id,
-            "recipe": task.recipe.name,
-            "data": task.source.text,
-            "pictures": {
-                "fingerprint": task.source.fingerprint,
-                **task.recipe.data.model_dump(include=set(DIVIDING)),
-            },
-            "step": step,
-            "steps": task.clock.length,
-            "epoch": task.clock.epoch(step),
-            "validation": progress.best,
-        }
-        return Model(
-            self.subject.judged(),
-            task.spec,
-            task.source.classes,
-            task.preprocessing,
-            rewrites=task.rewrites,
-            training=training,
-        )
-
     def save(self) -> None:
-        """Write the last checkpoint."""
+        """Write the last checkpoint, and wait until it is written."""
         self._read_losses()
-        self._save_state(self.folder.last)
-        self.saved = time.monotonic()
-
-    def _save_state(self, path: Path) -> None:
-        if self.task.ranks.leads:
-            save_state(path, {**capture(self.subject), **self.random}, self.progress, self.metrics.length())
+        self.saving.save(self.progress)
+        self.saving.writes.wait()

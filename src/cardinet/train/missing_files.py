@@ -31,10 +31,10 @@ def keep_model(loop: Loop) -> None:
         tensors, progress, _ = read_state(folder.best)
         as_it_is = {name: tensor.clone() for name, tensor in capture(loop.subject).items()}
         restore(loop.subject, tensors)
-        save_model(folder.model, loop.model(progress))
+        save_model(folder.model, loop.saving.model(progress))
         restore(loop.subject, as_it_is)
     else:
-        save_model(folder.model, loop.model())
+        save_model(folder.model, loop.saving.model(progress))
     loop.listener.said(_again(folder.model))
 
 

@@ -6,11 +6,12 @@ instructions for it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import safetensors.torch
 import torch
@@ -43,23 +44,37 @@ class Checksums(Document):
     tensors: dict[str, Digest]
 
 
-def with_checksums(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
-    """The bytes of a safetensors file of contiguous tensors and metadata, with checksums.
+def with_checksums(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> list[bytes | memoryview]:
+    """The pieces of a safetensors file of contiguous tensors and metadata, with checksums, in the order of the file.
 
-    The same contents give the same bytes.
+    The tensors are not copied: their pieces are their memory. The same contents give the same bytes.
     """
     sums = Checksums(
         algorithm="sha256",
         document=_document_digest(metadata),
         tensors={name: _tensor_digest(name, tensor) for name, tensor in tensors.items()},
     )
-    data = memoryview(safetensors.torch.save(dict(tensors)))
-    start = 8 + int.from_bytes(data[:8], "little")
-    # The library writes entries of metadata in an order that changes from call to call.
-    header = {"__metadata__": {**metadata, KEY: to_json(sums.model_dump())}, **json.loads(bytes(data[8:start]))}
+    header: dict[str, Any] = {"__metadata__": {**metadata, KEY: to_json(sums.model_dump())}}
+    # The largest types first, so that each tensor begins at a multiple of its type's size.
+    order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), str(tensors[name].dtype), name))
+    pieces, end = [], 0
+    for name in order:
+        piece = _memory(tensors[name])
+        start, end = end, end + len(piece)
+        about = {"dtype": _type_name(tensors[name].dtype), "shape": list(tensors[name].shape)}
+        header[name] = {**about, "data_offsets": [start, end]}
+        pieces.append(piece)
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % ALIGNMENT)
-    return b"".join((len(text).to_bytes(8, "little"), text, data[start:]))
+    return [len(text).to_bytes(8, "little"), text, *pieces]
+
+
+@functools.cache
+def _type_name(dtype: torch.dtype) -> str:
+    """The name of a type in safetensors files, as the library writes it."""
+    data = safetensors.torch.save({"one": torch.empty(0, dtype=dtype)})
+    name: str = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["one"]["dtype"]
+    return name
 
 
 def check_document(path: Path, metadata: Mapping[str, str]) -> None:
@@ -116,7 +131,11 @@ def _document_digest(metadata: Mapping[str, str]) -> str:
 def _tensor_digest(name: str, tensor: Tensor) -> str:
     """The digest of a tensor's name, type, shape and bytes in the file."""
     digest = hashlib.sha256(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-    flat = tensor.detach().contiguous().reshape(-1)
-    if flat.numel():
-        digest.update(flat.view(torch.uint8).numpy().data)
+    digest.update(_memory(tensor))
     return digest.hexdigest()
+
+
+def _memory(tensor: Tensor) -> memoryview:
+    """The bytes of a tensor, without a copy if it is contiguous."""
+    flat = tensor.detach().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().data if flat.numel() else memoryview(b"")
