@@ -89,7 +89,7 @@ def test_an_evaluation_has_their_loss_and_the_same_error(
         expected = torch.nn.functional.cross_entropy(logits(model, split) / T, truth)
         assert warm.loss == pytest.approx(expected.item(), rel=1e-6)
     assert warm.loss < cool.loss
-    rows = answer_table(warm, split, model.classes).text.getvalue().splitlines()
+    rows = answer_table(warm, split, model.classes).rows.content().decode().splitlines()
     assert rows[1].split(",")[2] == repr(float(warm.confidence_of_truth[0]))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,19 +12,34 @@ from cardinet.cli.options import BatchSize, Compare, Device, Json, NoBounds, Set
 from cardinet.cli.talk import errors, print_json, say, show
 
 if TYPE_CHECKING:
+    from cardinet.evaluate.prediction_request import Prepared
     from cardinet.runs.prediction import Prediction, Unusable
 
 
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or model file.")],
     pictures: Annotated[
-        list[Path],
-        typer.Argument(metavar="IMAGE|FOLDER ...", help="Picture files, folders, csv:FILE, or patterns in quotes."),
+        list[str],
+        typer.Argument(
+            metavar="IMAGE|FOLDER ...",
+            help="Picture files, folders, csv:FILE, patterns in quotes, or another source: parquet:PATH, cifar10, ...",
+        ),
     ],
     top: Annotated[int, typer.Option("--top", min=1, metavar="K", help="The number of classes to name.")] = 5,
     out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FILE.csv", help="A table with a row for each picture. It must not exist."),
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="FILE.csv|parquet:DIR|csv:DIR",
+            help="A table with a row for each picture: a new file, or a folder of shards for any number of pictures. "
+            "The same command goes on with a folder where it was stopped.",
+        ),
+    ] = None,
+    shard_rows: Annotated[
+        int | None, typer.Option("--shard-rows", min=1, metavar="N", help="The rows of a shard. Default: 5,000.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", metavar="NAME", help="Only this split of a source. Default: all pictures.")
     ] = None,
     device: Device = "auto",
     batch_size: BatchSize = 128,
@@ -35,24 +49,43 @@ def predict(
     no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> int:
-    """Name the most probable classes of each picture. For a folder it prints one JSON line per picture.
+    """Name the most probable classes of each picture. For a folder or a source it prints one JSON line per picture.
 
     If a picture cannot be used, it is named, the others are predicted, and the exit code is 1.
     """
-    from cardinet.evaluate.prediction_request import resolve
+    from cardinet.data.ordered_pictures import is_source, whole
+    from cardinet.evaluate.prediction_request import Request, resolve
     from cardinet.runs.prediction import predictions
 
-    found = resolve(model, pictures, words=settings or (), out=out, device=device, compare=compare)
+    request = Request(
+        model=model,
+        pictures=tuple(pictures),
+        words=tuple(settings or ()),
+        split=split,
+        out=out,
+        shard_rows=shard_rows,
+        top=top,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+        compare=compare,
+    )
+    found = resolve(request)
     say(*found.opened.notes)
-    classifier, total = found.opened.model, len(found.pictures)
+    if found.folder is not None:
+        return _write_shards(found, as_json=as_json)
+    total = len(found.pictures)
     answers = predictions(
-        classifier, found.pictures, top, batch_size=batch_size, workers=workers, pixel_limit=found.pixel_limit
+        found.model,
+        whole(found.pictures),
+        top,
+        batch_size=batch_size,
+        workers=workers,
+        pixel_limit=found.pixel_limit,
     )
     if out is not None:
-        only = pictures[0] if len(pictures) == 1 and pictures[0].is_dir() else None
-        columns = min(top, len(classifier.classes))
-        return _write(answers, total, columns, out, below=only, as_json=as_json)
-    lines = as_json or any(path.is_dir() for path in pictures)
+        return _write(answers, found, Path(out), as_json=as_json)
+    lines = as_json or any(Path(path).is_dir() or is_source(path) for path in pictures)
     failed = sum(not _print(answer, lines=lines, named=total > 1) for answer in answers)
     return _failed(failed, total)
 
@@ -75,18 +108,16 @@ def _print(answer: Prediction | Unusable, *, lines: bool, named: bool) -> bool:
     return True
 
 
-def _write(
-    answers: Iterator[Prediction | Unusable], total: int, columns: int, out: Path, *, below: Path | None, as_json: bool
-) -> int:
-    """Write the table. The paths are relative to the folder if only one folder is given, else they are as given."""
+def _write(answers: Iterator[Prediction | Unusable], found: Prepared, out: Path, *, as_json: bool) -> int:
+    """Write the table."""
     from cardinet.cli.progress import Bar
     from cardinet.runs.answer_table import AnswerTable
     from cardinet.runs.prediction import Unusable
 
-    table, failed = AnswerTable(columns, truth=False), 0
+    table, failed, total = AnswerTable(found.columns, truth=False), 0, len(found.pictures)
     with Bar("predicting") as bar:
         for done, answer in enumerate(answers, 1):
-            path = answer.path if below is None else os.path.relpath(answer.path, below)
+            path = found.shown(answer.path)
             if isinstance(answer, Unusable):
                 failed += 1
                 bar.line.clear()
@@ -96,10 +127,36 @@ def _write(
                 table.add(path, answer.classes, answer.probabilities)
             bar(done, total)
     table.write(out)
+    return _written(str(out), total, failed, as_json=as_json)
+
+
+def _write_shards(found: Prepared, *, as_json: bool) -> int:
+    """Write the missing shards of a folder."""
+    from cardinet.cli.progress import Bar
+    from cardinet.evaluate.bulk import Watcher, predict_in_shards
+
+    class Shown(Watcher):
+        def progress(self, done: int, total: int) -> None:
+            bar(done, total)
+
+        def refused(self, reason: str) -> None:
+            bar.line.clear()
+            errors([reason])
+
+    assert found.folder is not None
+    with Bar("predicting") as bar:
+        result = predict_in_shards(found, Shown())
+    if result.kept:
+        say(f"{result.kept:,} of the {result.pictures:,} rows were there already.")
+    return _written(str(found.folder.path), result.pictures, result.unusable, as_json=as_json)
+
+
+def _written(out: str, total: int, failed: int, *, as_json: bool) -> int:
+    """Say where the table is. Return the exit code."""
     if as_json:
-        print_json({"out": str(out), "pictures": total, "unusable": failed})
+        print_json({"out": out, "pictures": total, "unusable": failed})
     else:
-        show(str(out))
+        show(out)
     return _failed(failed, total)
 
 

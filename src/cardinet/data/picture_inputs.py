@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -32,10 +32,13 @@ _PATTERN = frozenset("*?[")
 
 @dataclass(frozen=True, eq=False)
 class PictureInput:
-    """One picture and its name: the path as it was given, else the position ("picture 3")."""
+    """One picture and its name: the path as it was given, else the position ("picture 3").
+
+    A function as `content` gives the bytes when they are needed.
+    """
 
     name: str
-    content: Path | bytes | Image.Image | npt.NDArray[Any]
+    content: Path | bytes | Image.Image | npt.NDArray[Any] | Callable[[], bytes]
 
     def image(self, pixel_limit: int) -> Image.Image:
         """The decoded picture. Raises PictureError if it cannot be decoded."""
@@ -47,6 +50,8 @@ class PictureInput:
             note_opened(self.content)
             decode(self.content)
             return self.content
+        if callable(self.content):
+            return load_picture(self.content(), pixel_limit)
         return Image.fromarray(self.content)
 
 
@@ -76,9 +81,7 @@ def picture_inputs(
     for one in _each(pictures):
         with findings:
             if isinstance(one, str | Path):
-                table = _table(one)
-                paths = pictures_in_csv(table, picture_column, root) if table else _paths(one)
-                found += [PictureInput(str(path), path) for path in paths]
+                found += [PictureInput(str(path), path) for path in picture_paths(one, picture_column, root)]
             else:
                 found += [
                     PictureInput(f"picture {len(found) + i}", content) for i, content in enumerate(_contents(one), 1)
@@ -115,9 +118,14 @@ def _table(path: str | Path) -> str:
     return "" if prefix or os.path.lexists(path) else file
 
 
-def _paths(path: str | Path) -> Iterator[Path]:
-    """The file, the pictures (by name) in the folder, or the pictures that match the pattern."""
-    if is_pattern(path):
+def picture_paths(path: str | Path, picture_column: str | None, root: str | None) -> Iterator[Path]:
+    """The file, the pictures (by name) in the folder, those that match the pattern, or those of the table.
+
+    Raises RequestError if there are none.
+    """
+    if table := _table(path):
+        yield from pictures_in_csv(table, picture_column, root)
+    elif is_pattern(path):
         matches = sorted(glob.glob(str(path), recursive=True))
         found = [file for match in matches for file in ([match] if os.path.isfile(match) else _below(match))]
         files = dict.fromkeys(file for file in found if file.lower().endswith(EXTENSIONS))

@@ -2,66 +2,109 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from cardinet.base.errors import Findings, RequestError
 from cardinet.base.settings import parse_group, validate
+from cardinet.base.whole_numbers import require_whole
 from cardinet.data.data_settings import DataSettings
-from cardinet.data.picture_inputs import PictureInput, picture_inputs
-from cardinet.evaluate.opening import AskedModel, Opened, OpenedSoFar, opened
+from cardinet.data.ordered_pictures import OrderedPictures, identity, ordered_pictures
+from cardinet.evaluate.opening import AskedModel, Opened, OpenedSoFar, model_path, opened
 from cardinet.runs.answer_table import check_table
-
-if TYPE_CHECKING:
-    from cardinet.data.picture_inputs import Pictures
-
+from cardinet.runs.model_file import Model
+from cardinet.runs.shard_folder import Manifest, ShardFolder
+from cardinet.runs.table_forms import FORMS
 
 READ = ("pixel_limit", "picture_column", "root")
-"""The settings of a prediction: the largest picture, and how a table (csv:FILE) is read."""
+"""The settings of a prediction: the largest picture, and how a table (csv:FILE, parquet:PATH) is read."""
+
+SHARD_ROWS = 5000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A prediction of a model (a run folder, a model file or hub:REPO) for the pictures that `pictures` name.
+
+    `words` are settings (`READ`) as a user writes them. `split` is the only split of a source that is predicted. `out`
+    is a new file FILE.csv, or FORM:DIR, a folder of shards of `shard_rows` rows, which may be there from a request that
+    was stopped. `top` classes are named. The other fields do not change the answers.
+    """
+
+    model: str | os.PathLike[str]
+    pictures: tuple[str, ...]
+    words: tuple[str, ...] = ()
+    split: str | None = None
+    out: str | None = None
+    shard_rows: int | None = None
+    top: int = 5
+    batch_size: int = 128
+    workers: int = 2
+    device: str = "cpu"
+    compare: bool = True
+
+    @property
+    def target(self) -> tuple[str, Path] | None:
+        """The form and the folder of shards, if `out` is one."""
+        form, colon, folder = (self.out or "").partition(":")
+        return (form, Path(folder)) if colon and form in FORMS else None
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A model, the pictures to classify, and the largest allowed number of pixels of a picture."""
+    """A request with its opened model, its pictures, and its folder of shards, if it has one."""
 
+    request: Request
     opened: Opened
-    pictures: list[PictureInput]
+    pictures: OrderedPictures
     pixel_limit: int
+    folder: ShardFolder | None
+
+    @property
+    def model(self) -> Model:
+        return self.opened.model
+
+    @property
+    def columns(self) -> int:
+        """The number of classes in a row of a table."""
+        return min(self.request.top, len(self.model.classes))
+
+    def shown(self, path: str) -> str:
+        """The path in a table: relative to the folder if only one folder is given, else as it is given."""
+        only = self.request.pictures[0]
+        return os.path.relpath(path, only) if len(self.request.pictures) == 1 and os.path.isdir(only) else path
 
 
-def resolve(
-    model: str | os.PathLike[str],
-    pictures: Pictures,
-    *,
-    words: Sequence[str] = (),
-    out: Path | None = None,
-    device: str = "cpu",
-    compare: bool = True,
-) -> Prepared:
-    """The model and the pictures, opened; `words` are settings (`READ`) as a user writes them, `out` a table of the
-    answers. Raises RequestError or WorkError with everything that is wrong.
-    """
+def resolve(request: Request) -> Prepared:
+    """Open the model and the pictures. Raises RequestError or WorkError with everything that is wrong."""
     read = DataSettings()
-    found: list[PictureInput] = []
+    pictures: OrderedPictures | None = None
+    folder: ShardFolder | None = None
 
     def check_settings() -> None:
         nonlocal read
-        read = _settings(words)
-
-    def check_places(parts: OpenedSoFar) -> None:
         findings = Findings()
         with findings:
-            found.extend(picture_inputs(pictures, picture_column=read.picture_column, root=read.root))
+            read = _settings(request.words)
         with findings:
-            if out is not None:
-                check_table(out)
+            _check_out(request)
         findings.raise_if_any()
 
-    asked = AskedModel(model=model, device=device, compare=compare)
-    return Prepared(opened(asked, check=check_settings, check_all=check_places), found, read.pixel_limit)
+    def check_places(parts: OpenedSoFar) -> None:
+        nonlocal pictures, folder
+        pictures = ordered_pictures(request.pictures, read, request.split)
+        if request.target is not None and parts.model is not None:
+            folder = _folder(request, parts.model, pictures, read)
+            folder.check()
+
+    asked = AskedModel(model=request.model, device=request.device, compare=request.compare)
+    found = opened(asked, check=check_settings, check_all=check_places)
+    assert pictures is not None
+    return Prepared(request, found, pictures, read.pixel_limit, folder)
 
 
 def _settings(words: Sequence[str]) -> DataSettings:
@@ -72,3 +115,50 @@ def _settings(words: Sequence[str]) -> DataSettings:
             f"--set {', '.join(others)}: predict has only the settings {', '.join(READ)}; omit the others."
         )
     return validate(DataSettings, asked)
+
+
+def _check_out(request: Request) -> None:
+    """Raise RequestError for an output that cannot be."""
+    if request.target is not None:
+        if not str(request.target[1]) or request.out in {f"{form}:" for form in FORMS}:
+            raise RequestError(f"--out {request.out}: name a folder, such as --out {request.out}answers.")
+        if request.shard_rows is not None:
+            require_whole(1, shard_rows=request.shard_rows)
+        return
+    if request.shard_rows is not None:
+        raise RequestError("--shard-rows is for a folder of shards: --out parquet:DIR or --out csv:DIR.")
+    if request.out is None:
+        return
+    if ":" in request.out and not request.out.lower().endswith(".csv"):
+        raise RequestError(
+            f"--out {request.out}: give a file that ends in .csv, or a folder of shards: "
+            f"{' or '.join(f'{form}:DIR' for form in FORMS)}."
+        )
+    check_table(Path(request.out))
+
+
+def _folder(request: Request, model: Model, pictures: OrderedPictures, read: DataSettings) -> ShardFolder:
+    """The folder of shards of a request."""
+    assert request.target is not None
+    form, path = request.target
+    chosen: dict[str, Any] = {name: getattr(read, name) for name in READ}
+    manifest = Manifest(
+        form=form,
+        model=os.fspath(request.model),
+        model_sha256=_sha256(request.model),
+        pictures=request.pictures,
+        pictures_sha256=identity(pictures),
+        count=len(pictures),
+        shard_rows=request.shard_rows or SHARD_ROWS,
+        top=min(request.top, len(model.classes)),
+        settings={**chosen, "split": request.split},
+    )
+    return ShardFolder(path, manifest)
+
+
+def _sha256(model: str | os.PathLike[str]) -> str:
+    """The sha256 of a model's file."""
+    path = model_path(os.fspath(model))
+    assert path is not None  # it was opened
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

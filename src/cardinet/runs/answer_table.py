@@ -1,9 +1,7 @@
-"""Predictions as a CSV file, one row for each picture."""
+"""Predictions as a table, one row for each picture."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from cardinet.base.errors import RequestError
 from cardinet.base.files import write_atomic
 from cardinet.base.output_paths import check_new_file
 from cardinet.base.terminal_text import visible
+from cardinet.runs.table_forms import CSV, PROBLEM, Cell, Form
 
 
 def check_table(path: Path) -> None:
@@ -29,14 +28,9 @@ class AnswerTable:
     tables by them; only bytes that are not UTF-8 are written as \\udcff.
     """
 
-    def __init__(self, top: int, *, truth: bool) -> None:
-        self.truth = truth
-        known = ["truth", "probability_of_truth"] if truth else []
-        further = [name for place in range(2, top + 1) for name in (f"class_{place}", f"probability_{place}")]
-        self.columns = ["path", *known, "predicted", "probability", *further, *([] if truth else ["problem"])]
-        self.text = _Lines()
-        self.writer = csv.DictWriter(self.text, self.columns, lineterminator=_Lines.END)
-        self.writer.writeheader()
+    def __init__(self, top: int, *, truth: bool, form: Form = CSV) -> None:
+        self.columns = columns(top, truth=truth)
+        self.rows = form.rows(self.columns)
 
     def add(self, path: str, classes: Sequence[str], probabilities: Sequence[float]) -> None:
         """Add a picture of unknown class."""
@@ -46,35 +40,29 @@ class AnswerTable:
         self, path: str, classes: Sequence[str], probabilities: Sequence[float], truth: str, of_truth: float
     ) -> None:
         """Add a picture of the class `truth`, to which the model gave the probability `of_truth`."""
-        self._row(path, classes, probabilities, {"truth": _encodable(truth), "probability_of_truth": repr(of_truth)})
+        self._row(path, classes, probabilities, {"truth": _encodable(truth), "probability_of_truth": of_truth})
 
     def refuse(self, path: str, problem: str) -> None:
         """Add a picture that could not be used."""
-        self.writer.writerow({"path": _encodable(path), "problem": visible(problem)})
+        self.rows.add({"path": _encodable(path), PROBLEM: visible(problem)})
 
-    def _row(self, path: str, classes: Sequence[str], probabilities: Sequence[float], more: dict[str, str]) -> None:
-        row = {"path": _encodable(path), **more}
+    def _row(self, path: str, classes: Sequence[str], probabilities: Sequence[float], more: dict[str, Cell]) -> None:
+        row: dict[str, Cell] = {"path": _encodable(path), **more}
         for place, (name, probability) in enumerate(zip(classes, probabilities, strict=True), 1):
-            columns = ("predicted", "probability") if place == 1 else (f"class_{place}", f"probability_{place}")
-            row |= zip(columns, (_encodable(name), repr(float(probability))), strict=True)
-        self.writer.writerow(row)
+            answer, chance = ("predicted", "probability") if place == 1 else (f"class_{place}", f"probability_{place}")
+            row |= {answer: _encodable(name), chance: float(probability)}
+        self.rows.add(row)
 
     def write(self, path: Path) -> None:
         """Write the file atomically. Raises WorkError if it cannot be written."""
-        write_atomic(path, self.text.getvalue())
+        write_atomic(path, self.rows.content())
 
 
-class _Lines(io.StringIO):
-    """Rows that end in a line feed.
-
-    The writer itself ends them with both characters, as before Python 3.13 it quotes a cell only if the cell has a
-    character of its line ending.
-    """
-
-    END = "\r\n"
-
-    def write(self, row: str) -> int:
-        return super().write(row.removesuffix(self.END) + "\n")
+def columns(top: int, *, truth: bool) -> list[str]:
+    """The names of the columns of a table with the `top` most probable classes of each picture."""
+    known = ["truth", "probability_of_truth"] if truth else []
+    further = [name for place in range(2, top + 1) for name in (f"class_{place}", f"probability_{place}")]
+    return ["path", *known, "predicted", "probability", *further, *([] if truth else [PROBLEM])]
 
 
 def _encodable(name: str) -> str:

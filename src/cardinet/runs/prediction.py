@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import torch
@@ -29,6 +30,13 @@ OnBad = Literal["fail", "skip"]
 BATCH_SIZE = 128
 AHEAD = 2
 """The number of batches that are decoded in advance."""
+
+
+class Given(Protocol):
+    """Pictures in order, and how many they are."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[PictureInput]: ...
 
 
 class Predictor(Protocol):
@@ -110,7 +118,7 @@ def predict(
 
 def predictions(
     model: Predictor,
-    pictures: Sequence[PictureInput],
+    pictures: Given,
     top: int,
     *,
     batch_size: int = BATCH_SIZE,
@@ -178,20 +186,24 @@ def top_classes(logs: Tensor, top: int) -> tuple[Tensor, Tensor]:
 
 
 def _ahead(
-    pictures: Sequence[PictureInput], decoded: Any, batch_size: int, workers: int | None
+    pictures: Given, decoded: Any, batch_size: int, workers: int | None
 ) -> Iterator[tuple[Sequence[PictureInput], list[Tensor | Unusable]]]:
     """Batches of pictures with their pixels, in order. The next batches are decoded in the meantime."""
     threads = min(8, os.cpu_count() or 1) if workers is None else max(1, workers)
     pending: deque[tuple[Sequence[PictureInput], list[Future[Tensor | Unusable]]]] = deque()
-    pool = ThreadPoolExecutor(min(threads, max(1, len(pictures))))
+    pool, given = ThreadPoolExecutor(min(threads, max(1, len(pictures)))), iter(pictures)
     try:
-        for start in range(0, len(pictures), batch_size):
-            chunk = pictures[start : start + batch_size]
+        while chunk := list(islice(given, batch_size)):
             pending.append((chunk, [pool.submit(decoded, picture) for picture in chunk]))
             if len(pending) >= AHEAD:
-                chunk, futures = pending.popleft()
-                yield chunk, [future.result() for future in futures]
-        for chunk, futures in pending:
-            yield chunk, [future.result() for future in futures]
+                yield _awaited(*pending.popleft())
+        for batch in pending:
+            yield _awaited(*batch)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _awaited(
+    chunk: Sequence[PictureInput], futures: Sequence[Future[Tensor | Unusable]]
+) -> tuple[Sequence[PictureInput], list[Tensor | Unusable]]:
+    return chunk, [future.result() for future in futures]

@@ -37,7 +37,7 @@ def list_rows(
     published test pictures, is left out with a note. Raises RequestError for given columns that the files lack,
     WorkError for files that lack the columns with usual names, and for numbers without known class names.
     """
-    picture = _picture_column(files["train"][0], picture_column)
+    picture = picture_column_of(files["train"][0], picture_column)
     read = {s: [read_labels(f, needed=s == "train", column=label_column) for f in some] for s, some in files.items()}
     problems = [_without_labels(split, files[split]) for split, some in read.items() if _unlabelled(split, some)]
     read = {split: some for split, some in read.items() if not _unlabelled(split, some)}
@@ -58,7 +58,7 @@ def list_rows(
     return Listing(classes, parts, identity, problems=tuple(problems), unsplit=len(parts) == 1)
 
 
-def _picture_column(file: RowFile, asked: str | None) -> str:
+def picture_column_of(file: RowFile, asked: str | None) -> str:
     """The column of pictures. Raises RequestError or WorkError if it is missing or has another type."""
     names = file.schema.names
     if asked is not None and asked not in names:
