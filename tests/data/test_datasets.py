@@ -169,7 +169,7 @@ P = noise(12, 10)
         (Pictures([{"image": P, "label": 1}]), ["item 0 of Pictures: damaged: it is a dict, and not (picture, label)"]),
         (Pictures([(P, 0, 1)]), ["it is a tuple of 3, and not (picture, label)"]),
         (Pictures([(P, "ant")] * 5), ["item 0 of", "its label is 'ant'", "item 1", "item 2", "... and 2 more."]),
-        (Pictures([(P, torch.ones(3)), (P, -1)]), ["its label is a Tensor", "its label is -1; labels begin at 0"]),
+        (Pictures([(P, 0), (P, torch.ones(3)), (P, -1)]), ["its label is a Tensor", "its label is -1; labels beg"]),
         (Pictures([(P, 0), (P, 0.5), (P, None)]), ["its label is 0.5", "its label is None"]),
         (Pictures([(P, 0), ValueError("bad\nday")]), ["item 1 of", "the data set raises ValueError (bad)"]),
         (Pictures([(torch.randn(3, 5, 5), 0)]), ["before it is normalised"]),

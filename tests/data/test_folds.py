@@ -14,8 +14,8 @@ from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.base.settings import validate
 from cardinet.cli.main import outcome
 from cardinet.data.data_settings import DataSettings
+from cardinet.data.labelling import ONE
 from cardinet.data.source import Source, open_source
-from cardinet.data.splitting import fold_numbers
 from cardinet.evaluate.pictures import open_pictures
 from cardinet.runs.data_sheet import read_data_sheet
 from cardinet.runs.folder import RunFolder
@@ -26,14 +26,14 @@ from data.pictures import MakePicture
 @pytest.mark.parametrize("folds", [2, 3, 5, 10])
 def test_folds_are_alike_in_classes_and_in_size(folds: int) -> None:
     labels = np.random.default_rng(0).permutation(np.repeat(np.arange(7), [23, 50, 2, 11, 99, 17, 3]))
-    numbers = fold_numbers(labels, folds, seed=3)
+    numbers = ONE.folds(labels, folds, seed=3)
     sizes = np.bincount(numbers, minlength=folds)
     assert sizes.max() - sizes.min() <= 1
     for number in range(7):
         counts = np.bincount(numbers[labels == number], minlength=folds)
         assert counts.max() - counts.min() <= 1
-    assert not np.array_equal(numbers, fold_numbers(labels, folds, seed=4))
-    assert np.array_equal(numbers, fold_numbers(labels, folds, seed=3))
+    assert not np.array_equal(numbers, ONE.folds(labels, folds, seed=4))
+    assert np.array_equal(numbers, ONE.folds(labels, folds, seed=3))
 
 
 def contents(source: Source, split: str) -> Counter[tuple[str, str, bytes]]:

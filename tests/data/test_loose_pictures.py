@@ -10,8 +10,9 @@ import pytest
 
 from cardinet.base.errors import RequestError
 from cardinet.data.data_settings import DataSettings
+from cardinet.data.labelling.one import NO_CLASS
 from cardinet.data.loose_pictures import are_loose, loose_source
-from cardinet.data.source import NO_CLASS, open_source
+from cardinet.data.source import open_source
 from data.pictures import MakePicture
 
 

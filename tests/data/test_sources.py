@@ -15,8 +15,8 @@ from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.settings import Settings, validate
 from cardinet.data.data_settings import Augmentations, DataSettings
 from cardinet.data.kinds import KINDS
+from cardinet.data.labelling import ONE
 from cardinet.data.source import open_source
-from cardinet.data.splitting import hold_out
 from cardinet.data.statistics import channel_statistics
 from data.pictures import MakePicture
 
@@ -62,7 +62,7 @@ def test_the_limit_is_of_each_split_and_by_seed() -> None:
 
 def test_hold_out_divides_each_class_alike() -> None:
     labels = np.repeat([0, 1, 2], [100, 10, 1])
-    test, validation, train = hold_out(labels, [0.1, 0.2], seed=3)
+    test, validation, train = ONE.held_out(labels, [0.1, 0.2], seed=3)
     assert np.bincount(labels[test], minlength=3).tolist() == [10, 1, 0]
     assert np.bincount(labels[validation], minlength=3).tolist() == [20, 2, 0]
     assert sorted([*test, *validation, *train]) == list(range(111))

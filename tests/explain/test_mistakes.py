@@ -58,7 +58,7 @@ def test_folds_are_equal_and_have_every_class() -> None:
 
 def test_each_picture_gets_the_answer_of_a_fit_on_the_other_folds(digits: Source) -> None:
     split = digits.splits["validation"]
-    features, labels = pixels(split), split.labels
+    features, labels = pixels(split), split.single_labels
     found = fold_probabilities(features, labels, 10, folds=3, seed=1)
     place = folds_of(labels, 3, 1)
     for fold in range(3):
@@ -86,7 +86,7 @@ def test_swapped_labels_are_found(digits: Source) -> None:
     split = digits.splits["train"]
     generator = np.random.default_rng(0)
     swapped = generator.choice(len(split), 30, replace=False)
-    labels = split.labels.copy()
+    labels = split.single_labels.copy()
     labels[swapped] = (labels[swapped] + generator.integers(1, 10, 30)) % 10
     probabilities = fold_probabilities(pixels(split), labels, 10)
     found = probable_label_errors(labels, probabilities)
@@ -95,7 +95,7 @@ def test_swapped_labels_are_found(digits: Source) -> None:
     assert len(set(rows) - set(swapped.tolist())) <= 20
     assert [one.score for one in found] == sorted(one.score for one in found)
     right = [one for one in found if one.row in swapped]
-    assert sum(one.suggested == split.labels[one.row] for one in right) >= 0.9 * len(right)
+    assert sum(one.suggested == split.single_labels[one.row] for one in right) >= 0.9 * len(right)
     for one in found:
         assert one.given == labels[one.row] != one.suggested
         assert one.score == probabilities[one.row, one.given]
@@ -153,9 +153,9 @@ def test_decisions_are_written_and_the_data_stay(model: Model, digits: Source, t
     test = digits.splits["test"]
     both = replace(digits, splits={"train": replace(test.chosen(np.arange(5)), name="train"), "test": test})
     path = tmp_path / "decisions.csv"
-    before = test.labels.copy()
+    before = test.single_labels.copy()
     found = explain_model("mistakes", model, both, split="test", decisions=path, alike=1.0, shown=4)
-    assert np.array_equal(test.labels, before)
+    assert np.array_equal(test.single_labels, before)
     rows = list(csv.DictReader(path.read_text().splitlines()))
     twins = [row for row in rows if row["finding"] == "duplicate"]
     assert {row["path"] for row in twins} >= {test.names.key(i) for i in range(5)}
@@ -208,7 +208,7 @@ def test_pictures_of_one_class_have_no_label_errors_to_look_for(
     probabilities: str, model: Model, digits: Source
 ) -> None:
     test = digits.splits["test"]
-    threes = replace(digits, splits={"test": test.chosen(np.flatnonzero(test.labels == 3))})
+    threes = replace(digits, splits={"test": test.chosen(np.flatnonzero(test.single_labels == 3))})
     answer = explain_model("mistakes", model, threes, probabilities=probabilities, duplicates=False)
     assert answer.limits[0] == "All pictures have one class, so label errors were not looked for."
     assert answer.document["label_errors"] is None

@@ -52,8 +52,9 @@ def without_pictures(source: Source, identities: Set[str], settings: DataSetting
         known = {f"{name}:{split.names.key(i)}" for name, split in source.splits.items() for i in range(len(split))}
         raise WorkError(f"{min(identities - known)} should be skipped, but {source.text} holds no such picture.")
     if "train" in splits:
-        counts = np.bincount(splits["train"].labels, minlength=len(source.classes))
-        before = np.bincount(source.splits["train"].labels, minlength=len(source.classes))
+        labels, classes = source.splits["train"].labels, len(source.classes)
+        counts = source.labelling.counts(splits["train"].labels, classes)
+        before = source.labelling.counts(labels, classes)
         lost = [source.classes[i] for i in np.flatnonzero((counts == 0) & (before > 0))]
         if lost:
             raise WorkError(f"Without its bad pictures {', '.join(lost)} has no training picture left.")

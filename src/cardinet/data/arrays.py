@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from cardinet.data.labelling import Rows
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.source_listing import Rows
 
 Chosen = npt.NDArray[np.bool_]
 """A mask of the samples of a batch, (N,)."""

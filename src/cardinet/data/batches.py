@@ -21,8 +21,9 @@ from cardinet.data.source import Split
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """`pixels` float32 (B, C, crop, crop) in channels_last and `labels` int64 (B,), both on the device.
+    """`pixels` float32 (B, C, crop, crop) in channels_last and `labels`, both on the device.
 
+    Labels are classes, int64 (B,), or where a picture may have several 0 and 1 for each class, float32 (B, classes).
     `index` int64 (B,) holds the positions of the samples in the split.
     """
 
@@ -154,5 +155,5 @@ def _batch(
     preprocessing: Preprocessing,
     device: torch.device,
 ) -> Batch:
-    labels = torch.from_numpy(split.labels[index]).to(device, non_blocking=True)
+    labels = split.labelling.tensor(split.labels[index]).to(device, non_blocking=True)
     return Batch(preprocessing.normalise(pixels.to(device, non_blocking=True)), labels, index)

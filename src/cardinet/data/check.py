@@ -9,14 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from cardinet.data.check_cache import CheckCache
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.decode import PictureError
 from cardinet.data.findings import Finding
 from cardinet.data.inspection import Inspection, Remark, inspect
 from cardinet.data.kinds import absolute, list_source
+from cardinet.data.labelling import Labels, labelling_of
 from cardinet.data.source import Source
-from cardinet.data.source_listing import Encoded, Labels, Names
+from cardinet.data.source_listing import Encoded, Names
 from cardinet.data.splitting import divided
 
 Progress = Callable[[int, int], None]
@@ -213,8 +216,9 @@ def _duplicates(
         detail = f"the same bytes as {twin.names.key(twin.index)}"
         if twin.split != picture.split:
             detail += f", which is in the {twin.split} split, so it would measure memorised pictures"
-        label, other = (int(labels[p.split][p.index]) for p in (picture, twin))
-        if label != other:
-            detail += f", and the two are of different classes ({classes[label]} and {classes[other]})"
+        label, other = (labels[p.split][p.index] for p in (picture, twin))
+        if not np.array_equal(label, other):
+            names = labelling_of(labels[picture.split]).words
+            detail += f", and the two are of different classes ({names(label, classes)} and {names(other, classes)})"
         found.append(picture.finding("duplicate", detail, bad=False))
     return found

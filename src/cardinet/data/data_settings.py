@@ -27,7 +27,17 @@ class DataSettings(Settings):
     """The column with the pictures of a table, or with their files; none: the one with a usual name, such as file."""
 
     label_column: str | None = None
-    """The column of a table that holds the labels; none: the one with a usual name, such as label or class."""
+    """The column of a table that holds the labels; none: the one with a usual name, such as label or class. With labels
+    = columns or marks the columns, with commas; none: for marks all others.
+    """
+
+    labels: Literal["one", "list", "columns", "marks"] = "one"
+    """How the labels of a picture are written: one label; list: several in one cell; columns: several, each in its own
+    column; marks: a column of 0 and 1 for each class.
+    """
+
+    label_separator: str | None = None
+    """The text between the labels in a cell of a csv table (labels = list), such as | or the word space."""
 
     split_column: str | None = None
     """The column of a table that says train, validation or test; none: a column called split, if there is one."""
@@ -65,6 +75,12 @@ class DataSettings(Settings):
 
     pixel_limit: int = Field(default=100_000_000, gt=0)
     """The most pixels of one picture; it is checked before the picture is decoded."""
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> DataSettings:
+        if self.label_separator is not None and self.labels != "list":
+            raise ValueError(f"label_separator is for labels = list, and labels is {self.labels}")
+        return self
 
     @model_validator(mode="after")
     def _check_folds(self) -> DataSettings:

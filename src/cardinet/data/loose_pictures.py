@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from cardinet.data.kinds.class_folders import holds_classes
+from cardinet.data.labelling.one import NO_CLASS
 from cardinet.data.picture_formats import EXTENSIONS
 from cardinet.data.picture_inputs import is_pattern, picture_inputs
-from cardinet.data.source import NO_CLASS, Source, Split
+from cardinet.data.source import Source, Split
 from cardinet.data.source_listing import Paths, fingerprint
 from cardinet.data.splitting import WHOLE
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cardinet.base.randomness import permutation, uniforms
+from cardinet.data.labelling import Labels
 
 Samples = npt.NDArray[np.int64]
 
@@ -33,8 +34,11 @@ class Sampling:
     repeats: int = 1
     balanced: bool = False
 
-    def order(self, epoch: int, labels: Samples) -> Samples:
-        """The samples of an epoch in their order, before they are repeated: as many as there are labels."""
+    def order(self, epoch: int, labels: Labels) -> Samples:
+        """The samples of an epoch in their order, before they are repeated: as many as there are labels.
+
+        Only pictures of one class each can be `balanced`.
+        """
         count = len(labels)
         order = permutation(self.seed, epoch, count)
         if not self.balanced:

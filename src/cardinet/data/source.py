@@ -15,9 +15,10 @@ from cardinet.data.data_settings import DataSettings
 from cardinet.data.decode import PictureError, Reduction, load_picture
 from cardinet.data.findings import Finding
 from cardinet.data.kinds import list_source
+from cardinet.data.labelling import ONE, Labelling, Labels, Rows, labelling_of
 from cardinet.data.small_pictures import decode_small
-from cardinet.data.source_listing import ChosenEncoded, ChosenNames, Encoded, Labels, Listing, Names
-from cardinet.data.splitting import WHOLE, divided, limited
+from cardinet.data.source_listing import ChosenEncoded, ChosenNames, Encoded, Listing, Names
+from cardinet.data.splitting import WHOLE, divided, limited, pictures_of
 
 if TYPE_CHECKING:
     import torch
@@ -28,16 +29,13 @@ ONLY_IN_TRAINING = ("one-class", "empty-class")
 """Findings that make training impossible, but not the evaluation of all pictures."""
 
 
-NO_CLASS = -1
-"""The label of a picture whose class is not known (`loose_pictures`)."""
-
-
 @dataclass(frozen=True, eq=False)
 class Split:
     """The pictures of one split: decoded in memory (`images`) or `encoded`, never both.
 
-    `labels` int64 (N,); `images` uint8 (N, C, H, W); `names` holds the place of each picture; `total` counts the
-    pictures before the limit. `draft` says that training may decode its pictures at reduced scale.
+    `labels` are one class for each picture, int64 (N,), or several, uint8 (N, classes) (`labelling`); `images` uint8
+    (N, C, H, W); `names` holds the place of each picture; `total` counts the pictures before the limit. `draft` says
+    that training may decode its pictures at reduced scale.
     """
 
     name: str
@@ -55,7 +53,19 @@ class Split:
     @property
     def labelled(self) -> bool:
         """Whether the classes of the pictures are known."""
-        return not (self.labels == NO_CLASS).any()
+        return self.labelling.known(self.labels)
+
+    @property
+    def labelling(self) -> Labelling:
+        """How many labels a picture has."""
+        return labelling_of(self.labels)
+
+    @property
+    def single_labels(self) -> Rows:
+        """The class of each picture, int64 (N,). Raises RequestError if a picture may have several labels."""
+        if self.labelling is not ONE:
+            raise RequestError(f"The {pictures_of(self.name)} may have several labels, and this needs one for each.")
+        return self.labels.astype(np.int64, copy=False)
 
     def picture(self, index: int, reduction: Reduction | None = None) -> Image.Image:
         """One picture, in its own size and mode, fully decoded except for a `reduction` (`decode.load_picture`).
@@ -119,6 +129,11 @@ class Source:
     notes: tuple[Finding, ...] = ()
     unsplit: bool = False
 
+    @property
+    def labelling(self) -> Labelling:
+        """How many labels a picture has; all splits have the same."""
+        return next((split.labelling for split in self.splits.values()), ONE)
+
 
 def open_source(
     text: str, settings: DataSettings, division: Callable[[Listing], DataSettings | None] | None = None
@@ -131,6 +146,8 @@ def open_source(
     RequestError for an unknown kind and a missing path, WorkError with every reason for data that cannot be used.
     """
     listing = list_source(text, settings)
+    if listing.labelling is not ONE:
+        raise RequestError(f"{text}: pictures with several labels can be checked (check-data), but not yet be used.")
     shares = settings if division is None else division(listing)
     whole = {WHOLE: listing.parts["train"]} if shares is None else divided(listing, shares)
     harmless = () if shares is not None else ONLY_IN_TRAINING

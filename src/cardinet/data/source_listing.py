@@ -16,9 +16,7 @@ import numpy.typing as npt
 
 from cardinet.data.decode import PictureError
 from cardinet.data.findings import Finding
-
-Labels = npt.NDArray[np.int64]
-Rows = npt.NDArray[np.int64]
+from cardinet.data.labelling import Labelling, Labels, Rows, labelling_of
 
 
 class Encoded(Protocol):
@@ -176,7 +174,10 @@ class JoinedEncoded:
 
 @dataclass(frozen=True, eq=False)
 class SplitPictures:
-    """The pictures of one split: either `encoded`, or decoded as `pixels` (uint8, (N, C, H, W))."""
+    """The pictures of one split: either `encoded`, or decoded as `pixels` (uint8, (N, C, H, W)).
+
+    `labels` have one class for each picture, or several (`labelling`).
+    """
 
     names: Names
     labels: Labels
@@ -224,6 +225,11 @@ class Listing:
     unsplit: bool = False
     flips: bool = True
     ignored: int = 0
+
+    @property
+    def labelling(self) -> Labelling:
+        """How many labels a picture has; all splits have the same."""
+        return labelling_of(self.parts["train"].labels)
 
 
 def writable(name: str) -> str:

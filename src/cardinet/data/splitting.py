@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from cardinet.base.errors import WorkError
 from cardinet.base.randomness import permutation
 from cardinet.data.data_settings import DataSettings
-from cardinet.data.source_listing import Labels, Listing, Rows, SplitPictures
+from cardinet.data.labelling import Rows
+from cardinet.data.source_listing import Listing, SplitPictures
 
 UNSPLIT_VALIDATION = 0.1
 WHOLE = "all"
 """The only split of a source that has no splits and is not divided."""
 _LIMIT_STREAM = 1_000_003  # differs from the class numbers, which are the streams of the splits
-_FOLD_STREAM = 2_000_003  # and of the folds, from this number on
 
 
 def pictures_of(split: str, count: int | None = None) -> str:
@@ -37,7 +35,7 @@ def divided(listing: Listing, settings: DataSettings) -> dict[str, SplitPictures
         shares = {"test": settings.test, "validation": validation}
     else:
         shares = {} if "validation" in parts else {"validation": settings.validation or 0.0}
-    held = hold_out(parts["train"].labels, list(shares.values()), settings.split_seed)
+    held = listing.labelling.held_out(parts["train"].labels, list(shares.values()), settings.split_seed)
     train = parts["train"]
     for name, rows in zip(shares, held[:-1], strict=True):
         if len(rows):
@@ -58,54 +56,20 @@ def _folded(listing: Listing, settings: DataSettings, folds: int, fold: int) -> 
     if "validation" in parts:
         pictures = pictures.joined(parts["validation"])
     if listing.unsplit:
-        test, rest = hold_out(pictures.labels, [settings.test], settings.split_seed)
+        test, rest = listing.labelling.held_out(pictures.labels, [settings.test], settings.split_seed)
         parts["test"], pictures = pictures.take(test), pictures.take(rest)
     if len(pictures) < folds:
         raise WorkError(f"data.folds = {folds}: there are only {len(pictures):,} training pictures.")
-    found, counts = np.unique(pictures.labels[pictures.labels >= 0], return_counts=True)
-    if single := [listing.classes[i] for i in found[counts < 2] if i < len(listing.classes)]:
+    counts = listing.labelling.counts(pictures.labels, len(listing.classes))
+    if single := [name for name, count in zip(listing.classes, counts, strict=True) if count == 1]:
         raise WorkError(
             f"{single[0]} has only one training picture, so one of the folds could not learn it "
             f"({len(single):,} such classes); data.folds needs two or more of each class."
         )
-    numbers = fold_numbers(pictures.labels, folds, settings.split_seed)
+    numbers = listing.labelling.folds(pictures.labels, folds, settings.split_seed)
     parts["train"] = pictures.take(np.flatnonzero(numbers != fold))
     parts["validation"] = pictures.take(np.flatnonzero(numbers == fold))
     return {name: parts[name] for name in ("train", "validation", "test") if name in parts and len(parts[name])}
-
-
-def fold_numbers(labels: Labels, folds: int, seed: int) -> Rows:
-    """The fold of each picture, (N,) from 0 to folds - 1.
-
-    The pictures of each class are dealt in turn, in an order by seed, and each class goes on where the one before has
-    ended: two folds differ by at most one picture of a class, and by at most one picture in all.
-    """
-    numbers = np.empty(len(labels), dtype=np.int64)
-    dealt = 0
-    for number in np.unique(labels):
-        rows = np.flatnonzero(labels == number)
-        order = rows[permutation(seed, _FOLD_STREAM + int(number), len(rows))]
-        numbers[order] = (dealt + np.arange(len(rows))) % folds
-        dealt += len(rows)
-    return numbers
-
-
-def hold_out(labels: Labels, shares: list[float], seed: int) -> list[Rows]:
-    """The rows for each share and, last, the remaining rows. Each class is divided in the same way; rows stay in order.
-
-    Of a class with n pictures a share s takes n * s, rounded to the nearest.
-    """
-    taken: list[list[Rows]] = [[] for _ in (*shares, None)]
-    for number in np.unique(labels):
-        rows = np.flatnonzero(labels == number)
-        drawn = rows[permutation(seed, int(number), len(rows))]
-        start = 0
-        for place, share in enumerate(shares):
-            stop = min(start + math.floor(share * len(rows) + 0.5), len(rows) - 1)
-            taken[place].append(drawn[start:stop])
-            start = max(start, stop)
-        taken[-1].append(drawn[start:])
-    return [np.sort(np.concatenate([*pieces, np.empty(0, np.int64)])).astype(np.int64) for pieces in taken]
 
 
 def limited(part: SplitPictures, limit: int | None, seed: int) -> SplitPictures:

@@ -164,7 +164,7 @@ class _Tally:
             loss=self.loss / n,
             confusion=confusion.reshape(classes, classes),
             top5_wrong=n - self.top5_right if classes > 5 else None,
-            truth=split.labels,
+            truth=split.single_labels,
             top=self.top,
             top_probabilities=self.chances,
             confidence_of_truth=self.of_truth,

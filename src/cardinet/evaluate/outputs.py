@@ -75,4 +75,4 @@ def outputs(
             logs[batch.index] = log_softmax(network.fc(pooled), classes).cpu().numpy()
             if progress is not None:
                 progress(int(batch.index[-1]) + 1, n)
-    return Outputs(logs, features, split.labels)
+    return Outputs(logs, features, split.single_labels)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cardinet.data.source import NO_CLASS, Split
+from cardinet.data.labelling.one import NO_CLASS
+from cardinet.data.source import Split
 from cardinet.data.thumbnail import thumbnail
 from cardinet.explain.figures import Picture
 

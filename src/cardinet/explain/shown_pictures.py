@@ -14,8 +14,9 @@ from torch import Tensor
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.batches import evaluation_pixels
+from cardinet.data.labelling.one import NO_CLASS
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.data.source import NO_CLASS, Split
+from cardinet.data.source import Split
 from cardinet.evaluate.outputs import outputs
 from cardinet.explain.batches import at_once, drawn_rows
 from cardinet.explain.question import Subject

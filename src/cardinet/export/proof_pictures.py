@@ -46,7 +46,7 @@ class Pictures:
 
     @property
     def labels(self) -> Labels | None:
-        return None if self.split is None else self.split.labels
+        return None if self.split is None else self.split.single_labels
 
     def name(self, index: int) -> str:
         """The name of a picture."""

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from cardinet.data.arrays import ArrayBatch
     from cardinet.data.draws import Draws, Uniforms
+    from cardinet.data.labelling import Rows
     from cardinet.data.preprocessing import Preprocessing
-    from cardinet.data.source_listing import Rows
 
 
 class PadCrop(Framing):

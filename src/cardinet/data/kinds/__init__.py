@@ -27,7 +27,7 @@ class Row:
     reads: tuple[str, ...] = ()
 
 
-COLUMNS = ("picture_column", "label_column")
+COLUMNS = ("picture_column", "label_column", "labels")
 
 KINDS = {
     "digits": Row("digits:list_digits"),
@@ -39,7 +39,7 @@ KINDS = {
     "csv": Row(
         "csv_files:list_csv",
         "FILE",
-        (*COLUMNS, "split_column", "root", "on_bad_image"),
+        (*COLUMNS, "label_separator", "split_column", "root", "on_bad_image"),
     ),
     "cifar10": Row("named_sets:list_named"),
     "cifar100": Row("named_sets:list_named"),
@@ -54,7 +54,7 @@ KINDS = {
 FOLDER = Row("class_folders:list_folder")
 """A path without a kind."""
 
-OF_SOME_KINDS = ("picture_column", "label_column", "split_column", "root")
+OF_SOME_KINDS = ("picture_column", "label_column", "labels", "label_separator", "split_column", "root")
 """The settings that only some kinds read."""
 
 
@@ -99,7 +99,8 @@ def _kind_of(text: str) -> tuple[Row, str]:
 
 def _check_read(text: str, row: Row, settings: DataSettings) -> None:
     """Raise RequestError with every setting that this kind does not read."""
-    unread = [name for name in OF_SOME_KINDS if name not in row.reads and getattr(settings, name) is not None]
+    usual = {name: DataSettings.model_fields[name].default for name in OF_SOME_KINDS}
+    unread = [name for name, value in usual.items() if name not in row.reads and getattr(settings, name) != value]
     readers = {name: [f"{kind}:{row.follows}" for kind, row in KINDS.items() if name in row.reads] for name in unread}
     if unread:
         raise RequestError(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cardinet.data.findings import Finding
+from cardinet.data.labelling import labelling_of
 from cardinet.data.source_listing import SplitPictures
 
 
@@ -17,16 +18,16 @@ def class_problems(
 
     `what` are the things that hold the labels, in the plural.
     """
-    labels = part.labels
+    labels, labelling = part.labels, labelling_of(part.labels)
     if unknown:
         some = ", ".join(unknown[:5]) + (f", ... ({len(unknown):,})" if len(unknown) > 5 else "")
         detail = f"the train {what} do not have the classes {some}, so they cannot be learnt"
         return [Finding(f"the {split} {what}", split, "unknown-class", detail, bad=True)]
-    wrong = np.flatnonzero((labels < 0) | (labels >= len(classes)))
+    wrong = labelling.wrong(labels, len(classes))
     if len(wrong):
         detail = f"{len(wrong)} rows have a label outside 0 to {len(classes) - 1}, the first one {labels[wrong[0]]}"
         return [Finding(part.names[int(wrong[0])], split, "wrong-label", detail, bad=True)]
-    empty = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
+    empty = np.flatnonzero(labelling.counts(labels, len(classes)) == 0)
     if not len(empty) or not len(labels):
         return []
     some = ", ".join(classes[i] for i in empty[:5]) + (f", ... ({len(empty):,})" if len(empty) > 5 else "")

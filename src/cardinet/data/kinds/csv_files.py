@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from cardinet.base.errors import Findings, RequestError, WorkError
+from cardinet.base.errors import Findings, RequestError
 from cardinet.data.findings import Finding
 from cardinet.data.kinds.class_problems import class_problems, count_problems
+from cardinet.data.kinds.csv_labels import Asked, LabelCells, label_cells, not_found
 from cardinet.data.kinds.csv_table import Table, read_table
 from cardinet.data.kinds.split_names import split_of
+from cardinet.data.labelling import Labels
+from cardinet.data.labelling.several import NO_LABEL, matrix
 from cardinet.data.picture_formats import EXTENSIONS
 from cardinet.data.source_listing import Listing, Paths, SplitPictures, fingerprint
 
@@ -24,7 +28,6 @@ PICTURES = (
     ("file", "files", "filename", "filepath", "path", "image", "imagefile", "imagepath", "imagename", "img", "picture"),
     ("id", "imageid", "imgid"),
 )
-LABELS = (("label", "labels", "class", "classname", "target", "category"),)
 SPLITS = (("split", "subset", "partition"),)
 
 SHOWN = 3
@@ -34,6 +37,8 @@ FAULTS = {
     "wrong-row": "the row does not have as many cells as the header; quote cells that hold the delimiter",
     "no-file": "the row names no file",
     "no-label": "the row has no label; write one, or remove the row",
+    "twice-named": "the row names a label twice; remove one of them",
+    "no-mark": "the cell is neither 0 nor 1; name the columns of the classes: --set data.label_column=A,B",
     "unknown-split": "the split is none of train, validation and test",
     "missing-file": "there is no such file; correct the path, or name the pictures' folder: --set data.root=FOLDER",
     "two-labels": "an earlier row gives the same file another label; keep one of them",
@@ -65,12 +70,12 @@ class _Faults:
 
 @dataclass(frozen=True)
 class _Row:
-    """A usable row: the path of its file below the root, the file's bytes (-1 if it is missing), label and split."""
+    """A usable row: the path of its file below the root, the file's bytes (-1 if it is missing), labels and split."""
 
     line: int
     path: str
     size: int
-    label: str
+    labels: tuple[str, ...]
     split: str
 
 
@@ -79,7 +84,7 @@ class _Columns:
     """The places of the columns in a row; without a split column every row is a train row."""
 
     picture: int
-    label: int
+    labels: LabelCells
     split: int | None
 
 
@@ -88,42 +93,59 @@ def list_csv(
     *,
     picture_column: str | None = None,
     label_column: str | None = None,
+    labels: str = "one",
+    label_separator: str | None = None,
     split_column: str | None = None,
     root: str | None = None,
     on_bad_image: str = "fail",
 ) -> Listing:
     """The pictures that a table (CSV, TSV; `read_table`) names, one a row, with their labels.
 
-    The columns are those with a usual name, or the given ones. Paths start at the table's folder, or at `root`; a file
-    without a picture's suffix may lack it (`id` columns). Classes are sorted: as numbers if all labels are whole
-    numbers, else as text. A table with splits keeps them; one without is divided like class folders. Faults of rows are
-    problems of the listing, one for each kind; missing files are left out with `on_bad_image` "skip". Raises
-    RequestError for a path that is no file and for columns that the table does not have, WorkError if it cannot be read
-    or its columns have no usual names.
+    The columns are those with a usual name, or the given ones. `labels` says how labels are written (`csv_labels`).
+    Paths start at the table's folder, or at `root`; a file without a picture's suffix may lack it (`id` columns).
+    Classes are those that the table states, or else sorted: as numbers if all labels are whole numbers, else as text. A
+    table with splits keeps them; one without is divided like class folders. Faults of rows are problems of the listing,
+    one for each kind; missing files are left out with `on_bad_image` "skip". Raises RequestError for a path that is no
+    file and for columns that the table does not have, WorkError if it cannot be read or its columns have no usual
+    names.
     """
     table, base = _opened(text), _base(text, root)
-    columns = _columns(table, picture_column, label_column, split_column)
+    columns = _columns(table, picture_column, split_column, partial(Asked, labels, label_column, label_separator))
     faults = _Faults(table.file)
     rows = _rows(table, columns, base, faults)
-    entries = [f"{row.split}\t{row.path}\t{row.size}\t{row.label}" for row in rows]
+    entries = [f"{row.split}\t{row.path}\t{row.size}\t{_written(row.labels, columns.labels)}" for row in rows]
     rows = [row for row in rows if row.size >= 0]
-    train = {row.label for row in rows if row.split == "train"}
-    classes = tuple(sorted(train, key=int) if all(map(_is_whole, train)) else sorted(train))
-    number = {name: place for place, name in enumerate(classes)}
+    classes = columns.labels.classes() or _sorted({name for row in rows if row.split == "train" for name in row.labels})
     problems = [*table.notes, *faults.findings(("missing-file",) if on_bad_image == "skip" else ())]
+    problems += columns.labels.findings(table)
     parts: dict[str, SplitPictures] = {}
     for split in ("train", "validation", "test"):
         own = [row for row in rows if row.split == split]
         if not own and split != "train":
             continue
         paths = Paths(base, [row.path for row in own])
-        labels = np.array([number.get(row.label, -1) for row in own], dtype=np.int64)
-        parts[split] = SplitPictures(paths, labels, encoded=paths)
-        unknown = tuple(dict.fromkeys(row.label for row in own if row.label not in number))
+        parts[split] = SplitPictures(paths, _numbers(own, classes, columns.labels), encoded=paths)
+        unknown = tuple(dict.fromkeys(name for row in own for name in row.labels if name not in classes))
         problems += class_problems(split, parts[split], classes, unknown, f"rows of {table.file}")
     if rows or not any(problem.bad for problem in problems):  # a table without a usable row has said why
         problems += count_problems(str(table.file), classes, parts)
     return Listing(classes, parts, fingerprint(classes, entries), tuple(problems), unsplit=len(parts) == 1)
+
+
+def _sorted(names: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(names, key=int) if all(map(_is_whole, names)) else sorted(names))
+
+
+def _written(names: tuple[str, ...], cells: LabelCells) -> str:
+    """The labels of a row in the fingerprint."""
+    return repr(sorted(names)) if cells.several else names[0]
+
+
+def _numbers(rows: Sequence[_Row], classes: tuple[str, ...], cells: LabelCells) -> Labels:
+    """The labels of rows; a name that is no class is -1, or is left out where a picture has several."""
+    number = {name: place for place, name in enumerate(classes)}
+    lists = [[number.get(name, -1) for name in row.labels] for row in rows]
+    return matrix(lists, len(classes)) if cells.several else np.array([one for (one,) in lists], dtype=np.int64)
 
 
 def pictures_in_csv(text: str, picture_column: str | None = None, root: str | None = None) -> list[Path]:
@@ -160,27 +182,26 @@ def _base(text: str, root: str | None) -> Path:
     return base
 
 
-def _columns(table: Table, picture: str | None, label: str | None, split: str | None) -> _Columns:
+def _columns(
+    table: Table, picture: str | None, split: str | None, labels: Callable[[frozenset[int]], Asked]
+) -> _Columns:
     """The columns by setting or usual name. Raises RequestError or WorkError with all that are missing."""
     findings = Findings()
-    places: dict[str, int | None] = {}
+    places: dict[str, int | None] = {"picture": None, "split": None}
+    cells: LabelCells | None = None
     with findings:
         places["picture"] = _picture_column(table, picture)
     with findings:
-        if label is not None:
-            places["label"] = table.column(label, "data.label_column")
-        else:
-            places["label"] = table.usual_column(LABELS, "data.label_column")
-            if places["label"] is None:
-                raise _not_found(table, "labels", LABELS, "label")
-    with findings:
         setting = "data.split_column"
         places["split"] = table.usual_column(SPLITS, setting) if split is None else table.column(split, setting)
+    with findings:
+        others = frozenset(place for place in places.values() if place is not None)
+        cells = label_cells(table, labels(others))
     findings.raise_if_any()
-    found, labels = places["picture"], places["label"]
+    found = places["picture"]
     assert found is not None
-    assert labels is not None
-    return _Columns(found, labels, places["split"])
+    assert cells is not None
+    return _Columns(found, cells, places["split"])
 
 
 def _picture_column(table: Table, name: str | None) -> int:
@@ -188,15 +209,8 @@ def _picture_column(table: Table, name: str | None) -> int:
         return table.column(name, "data.picture_column")
     place = table.usual_column(PICTURES, "data.picture_column")
     if place is None:
-        raise _not_found(table, "file names", PICTURES, "picture")
+        raise not_found(table, "file names", PICTURES, "picture")
     return place
-
-
-def _not_found(table: Table, what: str, usual: Sequence[Sequence[str]], kind: str) -> WorkError:
-    return WorkError(
-        f"{table.file} has no column of {what} with a usual name ({', '.join(usual[0][:5])}, ...); its columns: "
-        f"{', '.join(table.header)}. Name the column: --set data.{kind}_column=NAME."
-    )
 
 
 def _rows(table: Table, columns: _Columns, base: Path, faults: _Faults) -> list[_Row]:
@@ -208,20 +222,22 @@ def _rows(table: Table, columns: _Columns, base: Path, faults: _Faults) -> list[
         if len(cells) < len(table.header) or any(cell.strip() for cell in cells[len(table.header) :]):
             faults.add("wrong-row", line, f"{len(cells)} cells, the header has {len(table.header)}")
             continue
-        cell, label = cells[columns.picture].strip(), cells[columns.label].strip()
+        cell, labels = cells[columns.picture].strip(), columns.labels.read(cells)
         split = "train" if columns.split is None else split_of(cells[columns.split])
-        for kind, wrong in (("no-file", not cell), ("no-label", not label), ("unknown-split", split is None)):
-            if wrong:
-                named = cells[columns.split or 0].strip() if kind == "unknown-split" else cell
-                faults.add(kind, line, named)
-        if not cell or not label or split is None:
+        wrong = [("no-file", "")] if not cell else []
+        wrong += [(labels.fault, labels.shown or cell)] if labels.fault else []
+        wrong += [("unknown-split", cells[columns.split or 0].strip())] if split is None else []
+        for kind, named in wrong:
+            faults.add(kind, line, named)
+        if wrong or split is None:
             continue
-        row = _Row(line, *folder.file(cell), label, split)
+        row = _Row(line, *folder.file(cell), labels.names, split)
         if row.size < 0:
             faults.add("missing-file", line, cell)
         twin = first.setdefault(row.path, row)
-        if twin.label != label:
-            faults.add("two-labels", line, f"{cell} is {label}, and {twin.label} in line {twin.line:,}")
+        if set(twin.labels) != set(row.labels):
+            here, there = (", ".join(one.labels) or NO_LABEL for one in (row, twin))
+            faults.add("two-labels", line, f"{cell} is {here}, and {there} in line {twin.line:,}")
         elif twin is not row:
             faults.add("duplicate-row", line, f"{cell}, as line {twin.line:,}")
         else:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import operator
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,12 @@ from cardinet.base.errors import Findings, RequestError, WorkError, nearest
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.decode import PictureError, to_mode
 from cardinet.data.kinds.class_problems import class_problems, count_problems
+from cardinet.data.kinds.given_labels import GivenLabel, Value, kind, way_of
 from cardinet.data.kinds.split_names import split_of
+from cardinet.data.labelling import Rows
 from cardinet.data.modes import is_grey
 from cardinet.data.picture_inputs import picture_inputs
-from cardinet.data.source_listing import Labels, Listing, Numbered, Rows, SplitPictures, fingerprint
+from cardinet.data.source_listing import Listing, Numbered, SplitPictures, fingerprint
 from cardinet.data.splitting import spread_rows
 
 if TYPE_CHECKING:
@@ -41,7 +43,8 @@ def source_text(data: Given, classes: Iterable[str] | None = None) -> str:
     """The text of a source that a program gives: a text or path as it is, a data set as `dataset:NAME`.
 
     A data set has a length, and its items are (picture, label): a Pillow picture, an array (H, W) or (H, W, C) or a
-    tensor (C, H, W), of uint8 or floating-point numbers from 0 to 1, and a whole number. A mapping of data sets by
+    tensor (C, H, W), of uint8 or floating-point numbers from 0 to 1, and a label: a whole number, or for several labels
+    a list of whole numbers or an array of 0 and 1 for each class (`given_labels`). A mapping of data sets by
     split ("train", "test") is a source with splits. `classes` are the names of the labels, else the attribute
     `classes` of the (train) data set, else the numbers. The data set stays in memory as long as the program runs.
 
@@ -58,13 +61,16 @@ def source_text(data: Given, classes: Iterable[str] | None = None) -> str:
     if None in known or len(set(known)) < len(known) or "train" not in known:
         raise RequestError(f"{', '.join(map(str, parts))}: a mapping has data sets for train, validation and test.")
     findings = Findings()
-    read: dict[str, tuple[DatasetPictures, Labels, str]] = {}
+    read: dict[str, _Read] = {}
     for split, dataset in zip(map(str, known), parts.values(), strict=True):
         with findings:
             read[split] = _read(dataset)
     findings.raise_if_any()
+    if len({one.way for one in read.values()}) > 1:
+        ways = "; ".join(f"{split}: {one.way.WORDS}" for split, one in read.items())
+        raise RequestError(f"The splits give labels in different ways ({ways}); give all in one way.")
     listing = _listing(read, _classes(classes, read))
-    name = f"{read['train'][0].name}-{listing.fingerprint[:8]}"
+    name = f"{read['train'].pictures.name}-{listing.fingerprint[:8]}"
     _held[name] = listing
     return f"dataset:{name}"
 
@@ -100,7 +106,7 @@ class DatasetPictures:
             text = str(error).splitlines()[0] if str(error) else "no reason"
             raise PictureError("damaged", f"the data set raises {type(error).__name__} ({text})") from error
         if not isinstance(item, Sequence) or isinstance(item, str) or len(item) != 2:
-            raise PictureError("damaged", f"it is {_kind(item)}, and not (picture, label)")
+            raise PictureError("damaged", f"it is {kind(item)}, and not (picture, label)")
         return item[0], item[1]
 
     def read(self, index: int) -> bytes:
@@ -135,35 +141,49 @@ def _check_kind(dataset: Any) -> None:
         )
 
 
-def _read(dataset: Any) -> tuple[DatasetPictures, Labels, str]:
-    """The pictures of a data set, its labels and a digest of some pictures. Raises RequestError or WorkError."""
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """What was read of a data set: its pictures, its labels and the way of giving them, a digest of some pictures."""
+
+    pictures: DatasetPictures
+    way: GivenLabel
+    values: list[Value]
+    digest: str
+
+
+def _read(dataset: Any) -> _Read:
+    """A data set, with its labels read. Raises RequestError or WorkError."""
     name = type(dataset).__name__
     if not len(dataset):
         raise RequestError(f"{name} has no items.")
     pictures = DatasetPictures(dataset)
     some = spread_rows(len(dataset), LOOKED_AT)
-    stated = _stated(dataset)
     digest = hashlib.sha256()
+    way: GivenLabel | None = None
 
-    def look(place: int) -> int:
+    def look(place: int) -> Value:
+        nonlocal way
         picture, label = pictures.item(place)
+        way = way or way_of(label)
         digest.update(encoded(picture))
-        return _label(label)
+        return way.read(label)
 
-    labels = _collected(name, some, look)
+    values = _collected(name, some, look)
+    assert way is not None
+    known, stated = way, _stated(dataset, way)
     if _first_again(pictures, int(some[0])):
         raise RequestError(
             f"{name} gives another picture each time that it is asked for the same one (a random transform); remove it "
             "and use augmentations: `cardinet settings augmentation`."
         )
-    if stated is not None and stated[some].tolist() == labels:
-        return pictures, stated, digest.hexdigest()
+    if stated is not None and [stated[place] for place in some.tolist()] == values:
+        return _Read(pictures, known, stated, digest.hexdigest())
     if len(some) < len(dataset):
-        labels = _collected(name, np.arange(len(dataset)), lambda place: _label(pictures.item(place)[1]))
-    return pictures, np.array(labels, dtype=np.int64), digest.hexdigest()
+        values = _collected(name, np.arange(len(dataset)), lambda place: known.read(pictures.item(place)[1]))
+    return _Read(pictures, known, values, digest.hexdigest())
 
 
-def _collected(name: str, rows: Rows, look: Callable[[int], int]) -> list[int]:
+def _collected(name: str, rows: Rows, look: Callable[[int], Value]) -> list[Value]:
     """The labels of some items. Raises WorkError that names the first items without one, and counts the others."""
     labels, faults = [], []
     for place in rows.tolist():
@@ -181,66 +201,57 @@ def _first_again(pictures: DatasetPictures, place: int) -> bool:
     return len({pictures.read(place) for _ in range(3)}) > 1
 
 
-def _stated(dataset: Any) -> Labels | None:
+def _stated(dataset: Any, way: GivenLabel) -> list[Value] | None:
     """The labels in an attribute, also those of a `torch.utils.data.Subset`; None without one that fits."""
     if hasattr(dataset, "dataset") and hasattr(dataset, "indices"):
-        whole, rows = _stated(dataset.dataset), np.asarray(dataset.indices, dtype=np.int64)
-        return None if whole is None else whole[rows]
+        whole = _stated(dataset.dataset, way)
+        return None if whole is None else [whole[int(row)] for row in dataset.indices]
     for name in ("targets", "labels"):
-        values = np.asarray(getattr(dataset, name, ()))
-        if values.shape == (len(dataset),) and np.issubdtype(values.dtype, np.integer):
-            return values.astype(np.int64)
+        given = getattr(dataset, name, None)
+        try:
+            found = None if given is None else way.stated(given, len(dataset))
+        except (TypeError, ValueError):  # values of several lengths are no array
+            continue
+        if found is not None:
+            return found
     return None
 
 
-def _label(label: Any) -> int:
-    try:
-        if isinstance(label, bool | float):
-            raise TypeError
-        number = operator.index(label.item() if hasattr(label, "item") else label)
-    except (TypeError, ValueError, RuntimeError):
-        raise PictureError("wrong-label", f"its label is {_kind(label)}, and not a whole number") from None
-    if number < 0:
-        raise PictureError("wrong-label", f"its label is {number}; labels begin at 0")
-    return number
-
-
-def _kind(value: Any) -> str:
-    shown = f" of {len(value)}" if isinstance(value, Sequence) and not isinstance(value, str) else ""
-    return f"{value!r:.40}" if isinstance(value, str | float | bool | None) else f"a {type(value).__name__}{shown}"
-
-
-def _classes(given: Iterable[str] | None, read: Mapping[str, tuple[DatasetPictures, Labels, str]]) -> tuple[str, ...]:
+def _classes(given: Iterable[str] | None, read: Mapping[str, _Read]) -> tuple[str, ...]:
     """The names of the labels. Raises RequestError if two are the same or one is missing."""
-    pictures, labels, _ = read["train"]
-    whole = getattr(pictures.dataset, "dataset", pictures.dataset)  # a Subset has no classes of its own
-    names = given if given is not None else getattr(pictures.dataset, "classes", getattr(whole, "classes", None))
-    most = max(int(labels.max()) for _, labels, _ in read.values())
+    train = read["train"]
+    dataset = train.pictures.dataset
+    whole = getattr(dataset, "dataset", dataset)  # a Subset has no classes of its own
+    names = given if given is not None else getattr(dataset, "classes", getattr(whole, "classes", None))
+    most = max(one.way.classes(one.values) for one in read.values())
     if names is None or isinstance(names, str):
-        return tuple(map(str, range(int(labels.max()) + 1)))
+        return tuple(map(str, range(train.way.classes(train.values))))
     found = tuple(str(name) for name in names)
     if len(set(found)) < len(found):
         twice = next(name for name in found if found.count(name) > 1)
         raise RequestError(
-            f'Two classes of {pictures.name} are called "{twice}"; give each its own name: classes=[...].'
+            f'Two classes of {train.pictures.name} are called "{twice}"; give each its own name: classes=[...].'
         )
-    if most >= len(found):
+    if most > len(found):
         raise RequestError(
-            f"{pictures.name} has the label {most} and names {len(found)} classes; give as many names: classes=[...]."
+            f"{train.pictures.name} has the label {most - 1} and names {len(found)} classes; give as many names: "
+            "classes=[...]."
         )
     return found
 
 
-def _listing(read: Mapping[str, tuple[DatasetPictures, Labels, str]], classes: tuple[str, ...]) -> Listing:
+def _listing(read: Mapping[str, _Read], classes: tuple[str, ...]) -> Listing:
     parts: dict[str, SplitPictures] = {}
     problems = []
     for split in ("train", "validation", "test"):
         if split in read:
-            pictures, labels, _ = read[split]
+            one = read[split]
+            pictures, count = one.pictures, len(one.values)
             prefix = f"{pictures.name} item " if len(read) == 1 else f"{pictures.name} {split} item "
-            parts[split] = SplitPictures(Numbered(prefix, len(labels)), labels, encoded=pictures)
+            labels = one.way.labels(one.values, len(classes))
+            parts[split] = SplitPictures(Numbered(prefix, count), labels, encoded=pictures)
             problems += class_problems(split, parts[split], classes, (), "items")
-    problems += count_problems(read["train"][0].name, classes, parts)
-    entries = [f"{split}\t{len(labels)}\t{digest}" for split, (_, labels, digest) in read.items()]
-    identity = fingerprint(classes, entries, *(read[split][1].tobytes() for split in parts))
+    problems += count_problems(read["train"].pictures.name, classes, parts)
+    entries = [f"{split}\t{len(one.values)}\t{one.digest}" for split, one in read.items()]
+    identity = fingerprint(classes, entries, *(part.labels.tobytes() for part in parts.values()))
     return Listing(classes, parts, identity, tuple(problems), unsplit=len(parts) == 1)

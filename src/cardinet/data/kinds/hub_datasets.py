@@ -23,7 +23,9 @@ _NAME = re.compile(r"(?P<repo>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[^/]+))?(/(?P<pa
 _SHARD = re.compile(r"(?P<name>.+)-(?P<number>\d+)-of-(?P<count>\d+)\.parquet")
 
 
-def list_hub(name: str, *, picture_column: str | None = None, label_column: str | None = None) -> Listing:
+def list_hub(
+    name: str, *, picture_column: str | None = None, label_column: str | None = None, labels: str = "one"
+) -> Listing:
     """The parquet files of the data set `OWNER/NAME[@REVISION][/PART]`, downloaded once into the Hub's cache.
 
     They are those of the repository, else those into which the Hub has converted it. PART is one of the configurations
@@ -44,7 +46,7 @@ def list_hub(name: str, *, picture_column: str | None = None, label_column: str 
         else:
             folder, files = _fetched(library, source, repo, branches, part)
     place = str(folder / _part_of(files, part, source))
-    return list_parquet(place, picture_column=picture_column, label_column=label_column)
+    return list_parquet(place, picture_column=picture_column, label_column=label_column, labels=labels)
 
 
 def _fetched(

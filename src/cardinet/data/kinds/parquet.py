@@ -17,7 +17,9 @@ from cardinet.data.source_listing import Listing
 from cardinet.data.splitting import WHOLE
 
 
-def list_parquet(text: str, *, picture_column: str | None = None, label_column: str | None = None) -> Listing:
+def list_parquet(
+    text: str, *, picture_column: str | None = None, label_column: str | None = None, labels: str = "one"
+) -> Listing:
     """The rows of `PATH`, a parquet file or a folder of them (also in data/ or in one folder a split).
 
     A file belongs to the split at the beginning of its name, or in the name of its folder. A single file, and files
@@ -27,7 +29,9 @@ def list_parquet(text: str, *, picture_column: str | None = None, label_column: 
     root = _root(text)
     files = {split: [_opened(path) for path in paths] for split, paths in split_files(root).items()}
     base = root if root.is_dir() else root.parent
-    return list_rows(text, base, files, read_pictures, picture_column=picture_column, label_column=label_column)
+    return list_rows(
+        text, base, files, read_pictures, picture_column=picture_column, label_column=label_column, labels=labels
+    )
 
 
 def parquet_pictures(text: str, picture_column: str | None = None) -> dict[str, ParquetPictures]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -12,10 +13,17 @@ from cardinet.data.arrow import RowNames
 from cardinet.data.findings import Finding
 from cardinet.data.kinds.class_problems import class_problems, count_problems
 from cardinet.data.kinds.row_file import RowFile
-from cardinet.data.kinds.row_labels import FileLabels, in_common, read_labels
+from cardinet.data.kinds.row_label_lists import lists_in_common, read_lists
+from cardinet.data.kinds.row_labels import in_common, read_labels
 from cardinet.data.source_listing import Encoded, Listing, SplitPictures, fingerprint
 
 PICTURES = ("image", "img")
+
+FORMS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "one": (read_labels, in_common),
+    "list": (read_lists, lists_in_common),
+}
+"""How the labels of a file are read, and those of all files brought into one order, by the setting `labels`."""
 
 
 Encode = Callable[[Sequence[Path], str, str], Encoded]
@@ -30,26 +38,33 @@ def list_rows(
     *,
     picture_column: str | None = None,
     label_column: str | None = None,
+    labels: str = "one",
 ) -> Listing:
-    """The pictures of files of rows by split, "train" being one of them.
+    """The pictures of files of rows by split, "train" being one of them, with one label each or a list of them
+    (`labels`).
 
     Every file has its own class names; all are brought into one order (`in_common`). A split without labels, such as
     published test pictures, is left out with a note. Raises RequestError for given columns that the files lack,
     WorkError for files that lack the columns with usual names, and for numbers without known class names.
     """
+    if labels not in FORMS:
+        raise RequestError(f"data.labels = {labels} is for csv:FILE; rows with several labels have a list: list.")
+    read_file, joined = FORMS[labels]
     picture = picture_column_of(files["train"][0], picture_column)
-    read = {s: [read_labels(f, needed=s == "train", column=label_column) for f in some] for s, some in files.items()}
-    problems = [_without_labels(split, files[split]) for split, some in read.items() if _unlabelled(split, some)]
-    read = {split: some for split, some in read.items() if not _unlabelled(split, some)}
-    classes, labels, unknown = in_common(read)
+    read = {s: [read_file(f, needed=s == "train", column=label_column) for f in some] for s, some in files.items()}
+    problems = [
+        _without_labels(split, files[split]) for split, some in read.items() if _unlabelled(split, files[split], some)
+    ]
+    read = {split: some for split, some in read.items() if not _unlabelled(split, files[split], some)}
+    classes, found, unknown = joined(read)
     entries = [
         f"{split}\t{file.path.relative_to(base)}\t{file.path.stat().st_size}\t{file.rows}"
-        for split in labels
+        for split in found
         for file in files[split]
     ]
-    identity = fingerprint(classes, entries, *(labels[split].tobytes() for split in sorted(labels)))
+    identity = fingerprint(classes, entries, *(found[split].tobytes() for split in sorted(found)))
     parts = {}
-    for split, values in labels.items():
+    for split, values in found.items():
         paths = [file.path for file in files[split]]
         names = RowNames(base, paths, [file.rows for file in files[split]])
         parts[split] = SplitPictures(names, values, encoded=encode(paths, picture, f"{identity[:32]}-{split}"))
@@ -75,9 +90,9 @@ def picture_column_of(file: RowFile, asked: str | None) -> str:
     return picture
 
 
-def _unlabelled(split: str, read: Sequence[FileLabels]) -> bool:
+def _unlabelled(split: str, files: Sequence[RowFile], read: Sequence[Any]) -> bool:
     """Whether no row of a split other than train has a label."""
-    return split != "train" and any(len(one.labels) for one in read) and all((one.labels < 0).all() for one in read)
+    return split != "train" and any(file.rows for file in files) and all(one.unlabelled for one in read)
 
 
 def _without_labels(split: str, files: Sequence[RowFile]) -> Finding:

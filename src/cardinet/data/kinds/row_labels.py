@@ -13,7 +13,7 @@ from cardinet.base.documents import DocumentError, parse_json
 from cardinet.base.errors import RequestError, WorkError, nearest
 from cardinet.base.schemas import Document, conform
 from cardinet.data.kinds.row_file import RowFile
-from cardinet.data.source_listing import Labels
+from cardinet.data.labelling import Labels
 
 LABELS = ("label", "labels", "fine_label")
 
@@ -30,6 +30,11 @@ class FileLabels:
     labels: Labels
     names: tuple[str, ...] | None
     sorted_names: bool = False
+
+    @property
+    def unlabelled(self) -> bool:
+        """Whether no row has a label."""
+        return bool((self.labels < 0).all())
 
 
 def read_labels(file: RowFile, *, needed: bool, column: str | None = None) -> FileLabels:
@@ -55,11 +60,12 @@ def read_labels(file: RowFile, *, needed: bool, column: str | None = None) -> Fi
         if pa.types.is_string(value) or pa.types.is_large_string(value):
             return _named(path, values)
         if not (pa.types.is_integer(value) or pa.types.is_boolean(value) or pa.types.is_null(value)):
-            raise WorkError(f"{path}: the column {found} is {kind}, not labels (integers or names).")
+            several = "; for several labels of a picture: --set data.labels=list" if pa.types.is_nested(value) else ""
+            raise WorkError(f"{path}: the column {found} is {kind}, not labels (integers or names){several}.")
         numbers = np.asarray(values.cast(pa.int64()).fill_null(-1).to_numpy(), dtype=np.int64)
     except (pa.ArrowInvalid, OSError) as error:
         raise WorkError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-    return FileLabels(path, numbers, _stated_names(file.schema, found))
+    return FileLabels(path, numbers, stated_names(file.schema, found))
 
 
 def _named(file: Path, values: pa.ChunkedArray) -> FileLabels:
@@ -77,8 +83,8 @@ class _Feature(Document, extra="ignore"):
     feature: _Feature | None = None
 
 
-def _stated_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
-    """The names in the description that Hugging Face's library writes beside the schema."""
+def stated_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
+    """The class names in the description that Hugging Face's library writes beside the schema."""
     try:
         features = parse_json((schema.metadata or {})[b"huggingface"])["info"]["features"]
         feature: _Feature = conform(_Feature, features[column])
@@ -121,7 +127,13 @@ def in_common(
 def _classes(train: Sequence[FileLabels]) -> tuple[str, ...]:
     """The names that the files state: those of the first file, then names that only others use; values are sorted."""
     stated = [one.names for one in train if one.names is not None and not one.sorted_names]
-    used = [name for one in train for name in _used(one)]
+    return agreed_classes(stated, [name for one in train for name in _used(one)])
+
+
+def agreed_classes(stated: Sequence[tuple[str, ...]], used: Sequence[str]) -> tuple[str, ...]:
+    """The names that the train files state: those of the first file, then names that are used too; else the used ones,
+    sorted.
+    """
     return tuple(dict.fromkeys([*stated[0], *used]) if stated else sorted({*used}))
 
 

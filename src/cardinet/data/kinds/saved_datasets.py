@@ -34,7 +34,9 @@ class _State(Document, extra="ignore"):
     data_files: tuple[_File, ...]
 
 
-def list_saved(text: str, *, picture_column: str | None = None, label_column: str | None = None) -> Listing:
+def list_saved(
+    text: str, *, picture_column: str | None = None, label_column: str | None = None, labels: str = "one"
+) -> Listing:
     """The pictures of a saved `Dataset` (divided like class folders without splits) or `DatasetDict`.
 
     The Arrow files are mapped into memory, so that a set larger than the memory is read too. Raises RequestError for a
@@ -54,7 +56,7 @@ def list_saved(text: str, *, picture_column: str | None = None, label_column: st
     def encode(paths: Sequence[Path], column: str, key: str) -> MappedBytes:
         return MappedBytes(paths, column)
 
-    return list_rows(text, root, files, encode, picture_column=picture_column, label_column=label_column)
+    return list_rows(text, root, files, encode, picture_column=picture_column, label_column=label_column, labels=labels)
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
