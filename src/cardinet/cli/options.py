@@ -42,6 +42,21 @@ Workers = Annotated[
     int, typer.Option("--workers", min=0, max=WORKERS, metavar="N", help="How many pictures are decoded at once.")
 ]
 
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="local|ray",
+        help="What runs the work: this process, or processes of Ray on this machine or on the cluster of RAY_ADDRESS.",
+    ),
+]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        "--processes", min=1, metavar="N", help="The processes of --engine ray. Default: one for each processor or GPU."
+    ),
+]
+
 
 def _lift(context: typer.Context, asked: bool) -> None:
     """Lift the bounds for this command."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardinet.cli.options import BatchSize, Compare, Device, Json, NoBounds, Set, Workers
+from cardinet.cli.options import BatchSize, Compare, Device, Engine, Json, NoBounds, Processes, Set, Workers
 from cardinet.cli.talk import errors, print_json, say, show
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def predict(
     split: Annotated[
         str | None, typer.Option("--split", metavar="NAME", help="Only this split of a source. Default: all pictures.")
     ] = None,
+    engine: Engine = "local",
+    processes: Processes = None,
     device: Device = "auto",
     batch_size: BatchSize = 128,
     workers: Workers = 2,
@@ -64,6 +66,8 @@ def predict(
         split=split,
         out=out,
         shard_rows=shard_rows,
+        engine=engine,
+        processes=processes,
         top=top,
         batch_size=batch_size,
         workers=workers,
@@ -133,6 +137,7 @@ def _write(answers: Iterator[Prediction | Unusable], found: Prepared, out: Path,
 def _write_shards(found: Prepared, *, as_json: bool) -> int:
     """Write the missing shards of a folder."""
     from cardinet.cli.progress import Bar
+    from cardinet.engines.choice import engine_named
     from cardinet.evaluate.bulk import Watcher, predict_in_shards
 
     class Shown(Watcher):
@@ -144,8 +149,13 @@ def _write_shards(found: Prepared, *, as_json: bool) -> int:
             errors([reason])
 
     assert found.folder is not None
-    with Bar("predicting") as bar:
-        result = predict_in_shards(found, Shown())
+    request = found.request
+    try:
+        with Bar("predicting") as bar, engine_named(request.engine, request.processes, gpus=found.gpus) as engine:
+            result = predict_in_shards(found, Shown(), engine)
+    except KeyboardInterrupt:
+        say("The finished shards are kept; the same command goes on.")
+        raise
     if result.kept:
         say(f"{result.kept:,} of the {result.pictures:,} rows were there already.")
     return _written(str(found.folder.path), result.pictures, result.unusable, as_json=as_json)

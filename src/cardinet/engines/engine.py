@@ -20,7 +20,9 @@ Heard = Callable[[Item, Any], None]
 
 
 class Engine(Protocol):
-    """Does work for many items."""
+    """Does work for many items. `here` says that it does it in this process."""
+
+    here: bool
 
     def each(
         self, begin: Callable[[], Work[Item, Result]], items: Iterable[Item], heard: Heard[Item]
@@ -35,6 +37,8 @@ class Engine(Protocol):
 
 class OneProcess:
     """Does one item after the other in this process."""
+
+    here = True
 
     def each(
         self, begin: Callable[[], Work[Item, Result]], items: Iterable[Item], heard: Heard[Item]

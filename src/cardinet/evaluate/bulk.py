@@ -12,6 +12,7 @@ from cardinet.evaluate.prediction_request import Prepared, Request, resolve
 from cardinet.runs.answer_table import AnswerTable
 from cardinet.runs.prediction import Unusable, predictions
 
+HERE = OneProcess()
 TOLD = 64
 """The pictures after which a shard says how far it is."""
 
@@ -43,7 +44,7 @@ class Watcher:
         """A picture cannot be used."""
 
 
-def predict_in_shards(prepared: Prepared, watcher: Watcher, engine: Engine | None = None) -> BulkResult:
+def predict_in_shards(prepared: Prepared, watcher: Watcher, engine: Engine = HERE) -> BulkResult:
     """Make the missing shards of a folder. Raises WorkError if a file is damaged or cannot be written."""
     folder = prepared.folder
     assert folder is not None
@@ -64,8 +65,8 @@ def predict_in_shards(prepared: Prepared, watcher: Watcher, engine: Engine | Non
             parts[shard] = pictures
             watcher.progress(done + sum(parts.values()), total)
 
-        begin = partial(_work, prepared) if engine is None else partial(open_worker, prepared.request)
-        for shard, made in (engine or OneProcess()).each(begin, missing, heard):
+        begin = partial(_work, prepared) if engine.here else partial(open_worker, prepared.request)
+        for shard, made in engine.each(begin, missing, heard):
             parts.pop(shard, None)
             done, unusable = done + made.rows, unusable + len(made.reasons)
             for reason in made.reasons:

@@ -14,6 +14,7 @@ from cardinet.base.settings import parse_group, validate
 from cardinet.base.whole_numbers import require_whole
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.ordered_pictures import OrderedPictures, identity, ordered_pictures
+from cardinet.engines.choice import LOCAL, check_engine
 from cardinet.evaluate.opening import AskedModel, Opened, OpenedSoFar, model_path, opened
 from cardinet.runs.answer_table import check_table
 from cardinet.runs.model_file import Model
@@ -32,7 +33,8 @@ class Request:
 
     `words` are settings (`READ`) as a user writes them. `split` is the only split of a source that is predicted. `out`
     is a new file FILE.csv, or FORM:DIR, a folder of shards of `shard_rows` rows, which may be there from a request that
-    was stopped. `top` classes are named. The other fields do not change the answers.
+    was stopped. `top` classes are named. The other fields do not change the answers: `engine` and its `processes` make
+    the shards (`engines.choice`).
     """
 
     model: str | os.PathLike[str]
@@ -41,6 +43,8 @@ class Request:
     split: str | None = None
     out: str | None = None
     shard_rows: int | None = None
+    engine: str = "local"
+    processes: int | None = None
     top: int = 5
     batch_size: int = 128
     workers: int = 2
@@ -69,6 +73,12 @@ class Prepared:
         return self.opened.model
 
     @property
+    def gpus(self) -> int:
+        """The number of GPUs that a process with this model needs."""
+        first = next(self.model.network.parameters(), None)
+        return int(first is not None and first.is_cuda)
+
+    @property
     def columns(self) -> int:
         """The number of classes in a row of a table."""
         return min(self.request.top, len(self.model.classes))
@@ -90,6 +100,8 @@ def resolve(request: Request) -> Prepared:
         findings = Findings()
         with findings:
             read = _settings(request.words)
+        with findings:
+            check_engine(request.engine, request.processes, work="predict")
         with findings:
             _check_out(request)
         findings.raise_if_any()
@@ -125,6 +137,8 @@ def _check_out(request: Request) -> None:
         if request.shard_rows is not None:
             require_whole(1, shard_rows=request.shard_rows)
         return
+    if request.engine != LOCAL:
+        raise RequestError(f"--engine {request.engine} makes a folder of shards; name it: --out parquet:DIR.")
     if request.shard_rows is not None:
         raise RequestError("--shard-rows is for a folder of shards: --out parquet:DIR or --out csv:DIR.")
     if request.out is None:
