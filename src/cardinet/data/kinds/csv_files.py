@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from cardinet.base.errors import Findings, RequestError
-from cardinet.data.findings import Finding
 from cardinet.data.kinds.class_problems import class_problems, count_problems
 from cardinet.data.kinds.csv_labels import Asked, LabelCells, label_cells, not_found
 from cardinet.data.kinds.csv_table import Table, read_table
+from cardinet.data.kinds.faults import Faults
 from cardinet.data.kinds.split_names import split_of
 from cardinet.data.labelling import Labels
 from cardinet.data.labelling.several import NO_LABEL, matrix
@@ -29,9 +28,6 @@ PICTURES = (
     ("id", "imageid", "imgid"),
 )
 SPLITS = (("split", "subset", "partition"),)
-
-SHOWN = 3
-"""The rows of one kind of fault that are named; the others are counted."""
 
 FAULTS = {
     "wrong-row": "the row does not have as many cells as the header; quote cells that hold the delimiter",
@@ -46,26 +42,12 @@ FAULTS = {
 }
 
 
-@dataclass
-class _Faults:
-    """The faults of rows by kind: the place of each, such as `line 7 (ant/3.jpg)`."""
+class _Faults(Faults):
+    """The faults of rows by kind."""
 
-    file: Path
-    places: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, kind: str, line: int, what: str = "") -> None:
-        self.places[kind].append(f"line {line:,} ({what})" if what else f"line {line:,}")
-
-    def findings(self, harmless: Sequence[str]) -> list[Finding]:
-        """One finding for each kind. It names the first rows and counts the others."""
-        found = []
-        for kind, words in FAULTS.items():
-            if places := self.places.get(kind):
-                more = [f"and {len(places) - SHOWN:,} more"] if len(places) > SHOWN else []
-                end = "; left out (on_bad_image = skip)" if kind in harmless else ""
-                detail = f"{', '.join([*places[:SHOWN], *more])}: {words}{end}"
-                found.append(Finding(str(self.file), "", kind, detail, bad=kind not in harmless))
-        return found
+    def at(self, kind: str, line: int, what: str = "") -> None:
+        """Add a fault of the row that ends at a line."""
+        self.add(kind, f"line {line:,} ({what})" if what else f"line {line:,}")
 
 
 @dataclass(frozen=True)
@@ -111,7 +93,7 @@ def list_csv(
     """
     table, base = _opened(text), _base(text, root)
     columns = _columns(table, picture_column, split_column, partial(Asked, labels, label_column, label_separator))
-    faults = _Faults(table.file)
+    faults = _Faults(str(table.file), FAULTS)
     rows = _rows(table, columns, base, faults)
     entries = [f"{row.split}\t{row.path}\t{row.size}\t{_written(row.labels, columns.labels)}" for row in rows]
     rows = [row for row in rows if row.size >= 0]
@@ -152,13 +134,13 @@ def pictures_in_csv(text: str, picture_column: str | None = None, root: str | No
     """The files that a table names, for a prediction; it needs no labels. Raises as `list_csv` does."""
     table, base = _opened(text), _base(text, root)
     place = _picture_column(table, picture_column)
-    faults, folder = _Faults(table.file), _Folder(base)
+    faults, folder = _Faults(str(table.file), FAULTS), _Folder(base)
     found = []
     for line, cells in zip(table.lines, table.rows, strict=True):
         cell = cells[place].strip() if len(cells) > place else ""
         path, size = folder.file(cell)
         if not cell or size < 0:
-            faults.add("missing-file" if cell else "no-file", line, cell)
+            faults.at("missing-file" if cell else "no-file", line, cell)
         found.append(base / path)
     if problems := faults.findings(()):
         raise RequestError(*(problem.sentence() for problem in problems))
@@ -220,7 +202,7 @@ def _rows(table: Table, columns: _Columns, base: Path, faults: _Faults) -> list[
     folder = _Folder(base)
     for line, cells in zip(table.lines, table.rows, strict=True):
         if len(cells) < len(table.header) or any(cell.strip() for cell in cells[len(table.header) :]):
-            faults.add("wrong-row", line, f"{len(cells)} cells, the header has {len(table.header)}")
+            faults.at("wrong-row", line, f"{len(cells)} cells, the header has {len(table.header)}")
             continue
         cell, labels = cells[columns.picture].strip(), columns.labels.read(cells)
         split = "train" if columns.split is None else split_of(cells[columns.split])
@@ -228,18 +210,18 @@ def _rows(table: Table, columns: _Columns, base: Path, faults: _Faults) -> list[
         wrong += [(labels.fault, labels.shown or cell)] if labels.fault else []
         wrong += [("unknown-split", cells[columns.split or 0].strip())] if split is None else []
         for kind, named in wrong:
-            faults.add(kind, line, named)
+            faults.at(kind, line, named)
         if wrong or split is None:
             continue
         row = _Row(line, *folder.file(cell), labels.names, split)
         if row.size < 0:
-            faults.add("missing-file", line, cell)
+            faults.at("missing-file", line, cell)
         twin = first.setdefault(row.path, row)
         if set(twin.labels) != set(row.labels):
             here, there = (", ".join(one.labels) or NO_LABEL for one in (row, twin))
-            faults.add("two-labels", line, f"{cell} is {here}, and {there} in line {twin.line:,}")
+            faults.at("two-labels", line, f"{cell} is {here}, and {there} in line {twin.line:,}")
         elif twin is not row:
-            faults.add("duplicate-row", line, f"{cell}, as line {twin.line:,}")
+            faults.at("duplicate-row", line, f"{cell}, as line {twin.line:,}")
         else:
             found.append(row)
     return found

@@ -41,3 +41,25 @@ def beginning(name: str) -> str:
 def is_saved(folder: Path) -> bool:
     """Whether `save_to_disk` of Hugging Face's library wrote this folder."""
     return (folder / SPLIT_LIST).is_file() or (folder / FILE_LIST).is_file()
+
+
+def files_by_split(files: Sequence[PurePath]) -> tuple[dict[str, list[int]], list[int]]:
+    """The places of the files of each split, and those of files of no split.
+
+    A file belongs to the split at the beginning of its name, else to the one in the name of its folder, else to the one
+    split that a word of its name says (`imagenet1k-train-0000.tar`). Raises WorkError for two names of one split.
+    """
+    found: dict[str, list[int]] = {}
+    names: dict[str, str] = {}
+    without: list[int] = []
+    for place, file in enumerate(files):
+        by_file, by_folder = split_of_file(file.name), split_of(file.parent.name)
+        split = by_file or by_folder
+        if split is None:
+            without.append(place)
+            continue
+        name = (beginning(file.name) if by_file else file.parent.name).casefold()
+        if names.setdefault(split, name) != name:
+            raise WorkError(f"There are both {names[split]} and {name} files for {split}; keep one of them.")
+        found.setdefault(split, []).append(place)
+    return found, without
