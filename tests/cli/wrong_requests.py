@@ -194,7 +194,11 @@ WRONG: list[tuple[str, int, list[str]]] = [
     ("train --data two --set folds=50 --set fold=0", 1, ["data.folds = 50: there are only"]),
     ("train --data hf:", 2, ["names no name; write hf:NAME"]),
     ("train --data 'hf:a/b/c/d'", 2, ["write it as hf:OWNER/NAME"]),
-    ("train --data webdataset:x.tar", 2, ["this version does not read streams"]),
+    (
+        "train --data webdataset:two::x-{0..1}.tar::http://x/*.tar --lr 0",
+        2,
+        ["lr = 0", "two holds no .tar", "no shard x-0.tar", "no shard x-1.tar", "does not list its files"],
+    ),
     ("train --data datasets:two", 2, ["two has neither dataset_dict.json nor state.json"]),
     ("train --data dataset:Flowers-1", 2, ['"Flowers-1" was given by a Python program']),
     ("train --data csv:two", 2, ["two is a folder; give a CSV file: csv:two/labels.csv"]),

@@ -16,7 +16,11 @@ from cardinet.data.draws import Draws
 from cardinet.data.loading import Request, Work, decoded
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.sampling import Sampling
+from cardinet.data.shards import look_ahead, shard_of_each
 from cardinet.data.source import Split
+
+NEXT = 4
+"""The shards that an evaluation, which reads one after the other, prepares in advance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +67,7 @@ class TrainBatches:
         self.workers = workers
         self.device = torch.device(device)
         self.part = part
+        self.shards = shard_of_each(split.encoded)
         self.steps_per_epoch = len(split) // self.sampling.batch_size
         self._open: list[Iterator[torch.Tensor]] = []
 
@@ -70,7 +75,7 @@ class TrainBatches:
         """(epoch, samples) of each batch from `start_step` on, without end."""
         epoch, first = divmod(start_step, self.steps_per_epoch)
         while True:
-            order = self.sampling.order(epoch, self.split.labels)
+            order = self.sampling.order(epoch, self.split.labels, self.shards)
             for step in range(first, self.steps_per_epoch):
                 batch = self.sampling.batch(order, step)
                 yield epoch, batch[self.part(len(batch))]
@@ -89,7 +94,13 @@ class TrainBatches:
                 yield _batch(pixels, self.split, index, self.preprocessing, self.device)
             return
         work = Work(self.split, self.preprocessing, self.augmentation, self.sampling.seed, self.split.draft)
-        photographs = decoded(work, lambda: self.requests(start_step), workers=self.workers, device=self.device)
+        ahead = 2 * self.sampling.window
+        photographs = decoded(
+            work,
+            lambda: look_ahead(self.requests(start_step), self.split.encoded, ahead),
+            workers=self.workers,
+            device=self.device,
+        )
         self._open.append(photographs)
         # The loader keeps the order of its requests, so the same requests say which batch has come.
         for (_, samples), pixels in zip(self.requests(start_step), photographs, strict=False):
@@ -134,7 +145,8 @@ def evaluation_pixels(
             yield pictures.batch(np.arange(len(index))).pixels, index
         return
     work = Work(split, preprocessing, {}, 0)
-    loader = decoded(work, lambda: ((0, index) for index in chunks), workers=workers, device=device)
+    requests = [(0, index) for index in chunks]
+    loader = decoded(work, lambda: look_ahead(requests, split.encoded, NEXT), workers=workers, device=device)
     for index, pixels in zip(chunks, loader, strict=True):
         yield pixels, index
 

@@ -45,6 +45,19 @@ class DataSettings(Settings):
     root: str | None = None
     """The folder of a table's pictures, seen from the table's own folder; none: the table's folder."""
 
+    class_names: str | None = None
+    """The file with the names of the classes of tar shards, one in each line, seen from the shards' folder; none: the
+    labels name them.
+    """
+
+    shuffle_shards: int = Field(default=16, ge=1)
+    """The number of shards (tar, large parquet) whose pictures are shuffled together in training, in an order of shards
+    that is random too.
+    """
+
+    shard_cache: float = Field(default=16.0, gt=0.0, allow_inf_nan=False)
+    """The most GiB of shards that are kept on disk, of those that are fetched or converted."""
+
     limit: int | None = Field(default=None, gt=0)
     """The most pictures of each split, chosen by seed; none: all."""
 

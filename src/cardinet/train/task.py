@@ -50,8 +50,9 @@ class Task:
     @property
     def sampling(self) -> Sampling:
         """The choice of the samples of each batch."""
-        training = self.recipe.training
-        return Sampling(self.recipe.machine.seed, self.clock.batch_size, training.repeats, training.balanced)
+        recipe, training = self.recipe, self.recipe.training
+        size, window = self.clock.batch_size, recipe.data.shuffle_shards
+        return Sampling(recipe.machine.seed, size, training.repeats, training.balanced, window)
 
     def learning_rate(self, step: int) -> float:
         """The rate of the step after `step` done ones."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.findings import Finding
+from cardinet.data.kinds.shard_places import is_address
 from cardinet.data.source_listing import Listing
 
 
@@ -47,14 +48,18 @@ KINDS = {
     "fashion-mnist": Row("named_sets:list_named"),
     "svhn": Row("named_sets:list_named"),
     "dataset": Row("datasets:list_dataset", "NAME"),
-    "webdataset": Row("streams:refuse", "PATH"),
+    "webdataset": Row(
+        "webdataset:list_webdataset",
+        "SHARDS",
+        ("picture_column", "label_column", "class_names", "on_bad_image", "shuffle_shards", "shard_cache"),
+    ),
 }
 """By the word before the colon, or the whole text."""
 
 FOLDER = Row("class_folders:list_folder")
 """A path without a kind."""
 
-OF_SOME_KINDS = ("picture_column", "label_column", "labels", "label_separator", "split_column", "root")
+OF_SOME_KINDS = ("picture_column", "label_column", "labels", "label_separator", "split_column", "root", "class_names")
 """The settings that only some kinds read."""
 
 
@@ -122,7 +127,8 @@ def absolute(text: str) -> str:
     if colon and word in KINDS and KINDS[word].follows == "NAME":
         return text
     prefix, path = (f"{word}:", rest) if colon and word in KINDS else ("", text)
-    return prefix + os.path.abspath(os.path.expanduser(path))
+    places = path.split("::") if word == "webdataset" else [path]
+    return prefix + "::".join(one if is_address(one) else os.path.abspath(os.path.expanduser(one)) for one in places)
 
 
 def _hint(text: str, known: list[str]) -> str:

@@ -11,7 +11,7 @@ from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.arrow import read_pictures
 from cardinet.data.kinds.picture_rows import list_rows, picture_column_of
 from cardinet.data.kinds.row_file import RowFile
-from cardinet.data.kinds.split_names import beginning, split_of, split_of_file
+from cardinet.data.kinds.split_names import files_by_split
 from cardinet.data.parquet_pictures import ParquetPictures
 from cardinet.data.source_listing import Listing
 from cardinet.data.splitting import WHOLE
@@ -82,26 +82,14 @@ def split_files(root: Path) -> dict[str, list[Path]]:
     if root.is_file():
         return {"train": [root]}
     files = _files(root)
-    found: dict[str, list[Path]] = {}
-    names: dict[str, str] = {}
-    without: list[Path] = []
-    for file in files:
-        by_file = split_of_file(file.name)
-        split = by_file or split_of(file.parent.name)
-        if split is None:
-            without.append(file)
-            continue
-        name = (beginning(file.name) if by_file else file.parent.name).casefold()
-        if names.setdefault(split, name) != name:
-            raise WorkError(f"{root} holds both {names[split]} and {name} files for {split}; keep one of them.")
-        found.setdefault(split, []).append(file)
+    found, without = files_by_split(str(root), files)
     if not found:
-        return {"train": without}
+        return {"train": files}
     if without:
-        raise WorkError(f"{without[0]} belongs to no split; its name must begin with train, validation or test.")
+        raise WorkError(f"{files[without[0]]} belongs to no split; its name must begin with train, validation or test.")
     if "train" not in found:
         raise WorkError(f"{root} holds no train files (train-*.parquet).")
-    return {split: found[split] for split in ("train", "validation", "test") if split in found}
+    return {split: [files[i] for i in found[split]] for split in ("train", "validation", "test") if split in found}
 
 
 def _files(root: Path) -> list[Path]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from cardinet.base.errors import WorkError
 
 SPLIT_LIST = "dataset_dict.json"
 FILE_LIST = "state.json"
@@ -28,14 +31,18 @@ def split_of(name: str) -> str | None:
 
 
 def split_of_file(name: str) -> str | None:
-    """The split at the beginning of a file name such as train-00000-of-00004.parquet; None without one."""
-    return _SPLITS.get(beginning(name).casefold())
+    """The split at the beginning of a file name such as train-00000-of-00004.parquet; None without one.
+
+    Of a name that begins with another word it is the only split that a word says, as in imagenet1k-train-0000.tar.
+    """
+    return _SPLITS.get(_word(name).casefold())
 
 
-def beginning(name: str) -> str:
-    """The letters at the beginning of a name."""
-    found = re.match(r"[^\W\d_]+", name)
-    return found[0] if found else ""
+def _word(name: str) -> str:
+    """The word of a file name that says its split; empty without one."""
+    words = re.findall(r"[^\W\d_]+", name.rpartition(".")[0] or name)
+    said = [word for word in words if word.casefold() in _SPLITS]
+    return said[0] if said and (said[0] == words[0] or len(said) == 1) else ""
 
 
 def is_saved(folder: Path) -> bool:
@@ -43,23 +50,23 @@ def is_saved(folder: Path) -> bool:
     return (folder / SPLIT_LIST).is_file() or (folder / FILE_LIST).is_file()
 
 
-def files_by_split(files: Sequence[PurePath]) -> tuple[dict[str, list[int]], list[int]]:
+def files_by_split(root: str, files: Sequence[PurePath]) -> tuple[dict[str, list[int]], list[int]]:
     """The places of the files of each split, and those of files of no split.
 
-    A file belongs to the split at the beginning of its name, else to the one in the name of its folder, else to the one
-    split that a word of its name says (`imagenet1k-train-0000.tar`). Raises WorkError for two names of one split.
+    A file belongs to the split in its own name, else to the one in the name of its folder. Raises WorkError if the
+    files below `root` have two names of one split.
     """
     found: dict[str, list[int]] = {}
     names: dict[str, str] = {}
     without: list[int] = []
     for place, file in enumerate(files):
-        by_file, by_folder = split_of_file(file.name), split_of(file.parent.name)
-        split = by_file or by_folder
+        by_file = split_of_file(file.name)
+        split = by_file or split_of(file.parent.name)
         if split is None:
             without.append(place)
             continue
-        name = (beginning(file.name) if by_file else file.parent.name).casefold()
+        name = (_word(file.name) if by_file else file.parent.name).casefold()
         if names.setdefault(split, name) != name:
-            raise WorkError(f"There are both {names[split]} and {name} files for {split}; keep one of them.")
+            raise WorkError(f"{root} holds both {names[split]} and {name} files for {split}; keep one of them.")
         found.setdefault(split, []).append(place)
     return found, without
