@@ -197,7 +197,7 @@ WRONG: list[tuple[str, int, list[str]]] = [
     (
         "train --data webdataset:two::x-{0..1}.tar::http://x/*.tar --lr 0",
         2,
-        ["lr = 0", "two holds no .tar", "no shard x-0.tar", "no shard x-1.tar", "does not list its files"],
+        ["lr = 0", "two holds no .tar", "does not list its files", "no shard x-0.tar", "no shard x-1.tar"],
     ),
     ("train --data datasets:two", 2, ["two has neither dataset_dict.json nor state.json"]),
     ("train --data dataset:Flowers-1", 2, ['"Flowers-1" was given by a Python program']),
