@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from cardinet.base.errors import WorkError
 from cardinet.data.decode import PictureError
-from cardinet.data.source_listing import ChosenEncoded, Encoded, JoinedEncoded, Names, Rows, writable
+from cardinet.data.labelling import Rows
+from cardinet.data.source_listing import ChosenEncoded, Encoded, JoinedEncoded, Names, writable
 
 Numbers = npt.NDArray[np.int32]
 

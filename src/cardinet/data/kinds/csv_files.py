@@ -18,6 +18,7 @@ from cardinet.data.kinds.csv_labels import Asked, LabelCells, label_cells, not_f
 from cardinet.data.kinds.csv_table import Table, read_table
 from cardinet.data.kinds.faults import Faults
 from cardinet.data.kinds.split_names import split_of
+from cardinet.data.kinds.text_labels import is_whole
 from cardinet.data.labelling import Labels
 from cardinet.data.labelling.several import NO_LABEL, matrix
 from cardinet.data.picture_formats import EXTENSIONS
@@ -115,7 +116,7 @@ def list_csv(
 
 
 def _sorted(names: set[str]) -> tuple[str, ...]:
-    return tuple(sorted(names, key=int) if all(map(_is_whole, names)) else sorted(names))
+    return tuple(sorted(names, key=int) if all(map(is_whole, names)) else sorted(names))
 
 
 def _written(names: tuple[str, ...], cells: LabelCells) -> str:
@@ -269,7 +270,3 @@ def _size(path: Path) -> int:
     except (OSError, ValueError):
         return -1
     return status.st_size if stat.S_ISREG(status.st_mode) else -1
-
-
-def _is_whole(label: str) -> bool:
-    return label.isascii() and label.removeprefix("-").isdigit() and len(label) < 19

@@ -11,7 +11,7 @@ from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.arrow import read_pictures
 from cardinet.data.kinds.picture_rows import list_rows, picture_column_of
 from cardinet.data.kinds.row_file import RowFile
-from cardinet.data.kinds.split_names import files_by_split
+from cardinet.data.kinds.split_names import files_by_split, split_of, split_of_file
 from cardinet.data.parquet_pictures import ParquetPictures
 from cardinet.data.source_listing import Listing
 from cardinet.data.splitting import WHOLE

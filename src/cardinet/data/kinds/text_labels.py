@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from cardinet.data.source_listing import Labels
+from cardinet.data.labelling import Labels
 
 MOST_CLASSES = 1_000_000
 """A number from this one on is no label of a class."""

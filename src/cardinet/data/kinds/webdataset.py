@@ -18,8 +18,9 @@ from cardinet.data.kinds.shard_places import shard_places
 from cardinet.data.kinds.shard_sets import ShardSet, open_shards
 from cardinet.data.kinds.split_names import files_by_split
 from cardinet.data.kinds.text_labels import TextLabels, numbered
+from cardinet.data.labelling import Labels
 from cardinet.data.shards import ShardNames, ShardPictures
-from cardinet.data.source_listing import Labels, Listing, SplitPictures, fingerprint
+from cardinet.data.source_listing import Listing, SplitPictures, fingerprint
 from cardinet.data.tar_index import Columns, NoTar, ShardIndex, index_path, keep_index, kept_index, nothing, read_index
 
 FAULTS = {
