@@ -1,27 +1,18 @@
-"""DenseNet: counts of every row, the placing of dropout, and recomputation, which changes nothing but the memory."""
+"""DenseNet: counts of every row, and the placing of dropout."""
 
 from __future__ import annotations
 
-import copy
-import runpy
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn import functional as F
+from torch import nn
 from torchvision.models import densenet121
 
 from cardinet.base.errors import RequestError
-from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.measure.counts import count_spec
 from cardinet.networks.families.densenet import FAMILY, SMALL, DenseNet
 
 ROWS = {**FAMILY.rows, **SMALL.rows}
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "densenet_memory.py"
 
 # The parameters of densenet264 are printed nowhere; test_the_count_of_the_formula stands for it.
 COUNTS = {
@@ -106,88 +97,3 @@ def test_one_seed_gives_torchvisions_network() -> None:
     theirs = densenet121(weights=None).eval()
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-6, atol=0)
-
-
-def step(network: Classifier, pixels: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """What a training step leaves: gradients, also of the pixels, running statistics, and the generator's state."""
-    torch.manual_seed(7)
-    pixels = pixels.clone().requires_grad_()
-    F.cross_entropy(network.train()(pixels), labels).backward()
-    assert pixels.grad is not None
-    gradients = {f"{name}.grad": p.grad for name, p in network.named_parameters() if p.grad is not None}
-    assert len(gradients) == len(list(network.parameters()))
-    return {**gradients, **dict(network.named_buffers()), "pixels": pixels.grad, "generator": torch.get_rng_state()}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_step_with_recomputation_changes_exactly_the_same(kind: str) -> None:
-    torch.manual_seed(0)
-    plain = build(KINDS[kind])
-    again = build(KINDS[kind].but(recompute=True))
-    again.load_state_dict(plain.state_dict())
-    calls = {"plain": 0, "again": 0}
-
-    def counted(name: str) -> None:
-        calls[name] += 1
-
-    for name, network in (("plain", plain), ("again", again)):
-        first = next(m for m in network.get_submodule("layer1.1").modules() if isinstance(m, nn.BatchNorm2d))
-        first.register_forward_hook(lambda *_, name=name: counted(name))
-    pixels, labels = torch.randn(4, 2, 16, 16), torch.tensor([0, 1, 2, 3])
-    for _ in range(2):
-        expected, found = step(plain, pixels, labels), step(again, pixels, labels)
-        assert set(found) == set(expected)
-        assert all(torch.equal(found[name], expected[name]) for name in expected)
-    assert calls == {"plain": 2, "again": 4}  # it really was computed again
-    with torch.no_grad():
-        again(pixels)
-    again.eval()(pixels).sum().backward()
-    assert calls["again"] == 6
-
-
-def test_recomputation_uses_the_parameters_of_the_first_pass() -> None:
-    """`functional_call` puts parameters in only while the network runs, and the backward pass comes after."""
-    torch.manual_seed(0)
-    networks = [build(SMALLEST.but(recompute=recompute)).train() for recompute in (False, True)]
-    state = {name: torch.randn_like(p).requires_grad_() for name, p in networks[0].named_parameters()}
-    pixels = torch.randn(4, 2, 8, 8)
-    expected, found = (
-        torch.autograd.grad(functional_call(network, state, pixels).square().sum(), list(state.values()))
-        for network in networks
-    )
-    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
-
-
-@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
-def test_function_transforms_and_compilation_with_recomputation(training: bool) -> None:
-    torch.manual_seed(0)
-    plain = build(SMALLEST).train(training)
-    again = build(SMALLEST.but(recompute=True)).train(training)
-    again.load_state_dict(plain.state_dict())
-    pixels = torch.randn(4, 2, 8, 8)
-
-    def gradients(network: Classifier) -> dict[str, Tensor]:
-        state = {name: p.detach() for name, p in network.named_parameters()}
-        loss = torch.func.grad(lambda p, b: functional_call(network, p | b, pixels).square().sum())
-        found: dict[str, Tensor] = loss(state, dict(network.named_buffers()))
-        return found
-
-    expected, found = gradients(plain), gradients(again)
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
-    compiled = torch.compile(copy.deepcopy(again), fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(compiled(pixels), again(pixels))
-
-
-def test_the_peak_of_memory() -> None:
-    """As the benchmark measures it, at a small batch."""
-    peak_on_cpu: Callable[[Callable[[], None]], int] = runpy.run_path(str(BENCHMARK))["peak_on_cpu"]
-    pixels = torch.randn(4, 3, 32, 32)
-
-    def peak(recompute: bool) -> int:
-        network = build(ROWS["densenet_bc_100_12"].spec.but(recompute=recompute))
-        return peak_on_cpu(lambda: network(pixels).sum().backward())
-
-    plain, again = peak(False), peak(True)
-    # Plain, every layer of the first block keeps the concatenation, what BN and ReLU make of it, 48 channels twice.
-    assert plain > sum(2 * (24 + 12 * i) + 2 * 48 for i in range(16)) * 4 * 32 * 32 * 4
-    assert again <= 0.3 * plain

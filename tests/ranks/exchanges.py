@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from cardinet.base.errors import CardinetError, RequestError, WorkError
+from cardinet.blocks.recomputation import recomputing
 from cardinet.blocks.shared_draw import shared
 from cardinet.blocks.synced_batch_norm import synced
 from cardinet.build.builder import build
@@ -49,6 +51,26 @@ def normalised(network: nn.Sequential, x: torch.Tensor, weights: torch.Tensor) -
     return {"y": y, "x": x.grad, **gradients, **dict(network.named_buffers())}
 
 
+def changed_by_recomputation(rank: int) -> dict[str, Any]:
+    """The gradients and statistics, after two steps of a network that closes units, that recomputation changes."""
+    spec = find("sd110_cifar").spec.but(**{"depths": (3, 2, 2), "merge.last": 0.3})
+    torch.manual_seed(0)
+    network = build(spec).train()
+    networks = [network, copy.deepcopy(network)]
+    recomputing(networks[1])
+    results = []
+    for each in networks:
+        synced(each)
+        draw = torch.Generator().manual_seed(rank)
+        torch.manual_seed(100 + rank)
+        for _ in range(2):
+            each(torch.randn(3, 3, 8, 8, generator=draw)).square().sum().backward()
+        gradients = {f"{name}.grad": p.grad for name, p in each.named_parameters() if p.grad is not None}
+        results.append({**gradients, **dict(each.named_buffers())})
+    one, other = results
+    return {"compared": len(one), "changed": [n for n in one | other if not torch.equal(one[n], other[n])]}
+
+
 def plain(found: dict[str, Any]) -> dict[str, Any]:
     return {name: tensor.detach().tolist() for name, tensor in found.items()}
 
@@ -83,6 +105,7 @@ def main() -> None:
             network = norms(affine)
             assert synced(network) == 2
             found[f"norms {affine}"] = plain(normalised(network, x[mine], weights[mine]))
+        found["recomputation"] = changed_by_recomputation(ranks.rank)
         layer = nn.Linear(3, 2, bias=True)
         layer.weight.grad = torch.full((2, 3), float(ranks.rank)) if ranks.rank else None
         average_gradients(layer, ranks)

@@ -34,6 +34,12 @@ def test_norms_are_those_of_the_whole_batch(found: list[dict[str, Any]], affine:
     assert compared == (26 if affine else 24)
 
 
+def test_recomputed_units_exchange_the_same(found: list[dict[str, Any]]) -> None:
+    """The draws that close units are those of the first process, again, and so are the statistics of BN."""
+    assert all(each["recomputation"]["compared"] > 60 for each in found)
+    assert [each["recomputation"]["changed"] for each in found] == [[]] * 3
+
+
 def test_gradients_are_averaged_and_the_unreached_stay_without(found: list[dict[str, Any]]) -> None:
     assert [each["gradients"] for each in found] == [[[[1.0] * 3] * 2, True]] * 3
 

@@ -179,7 +179,7 @@ def test_one_setting_said_twice_is_refused() -> None:
 
 OWN_SETTINGS = [
     ("fractalnet20", "columns=2", {"columns": 2}),
-    ("densenet_40_12", "recompute=true", {"recompute": True}),
+    ("densenet_40_12", "compression=0.25", {"compression": 0.25}),
     ("googlenet", "naive=true", {"naive": True}),
     ("resnest14d", "radix=1", {"radix": 1}),
     ("se_resnet_110_cifar", "reduction=8", {"reduction": 8}),

@@ -45,6 +45,8 @@ CALLED = {
     "cardinality": "groups",
     "base_width": "width_per_group",
     "class_weights": "class_weight pos_weight",
+    "recompute": "gradient_checkpointing grad_checkpointing activation_checkpointing checkpoint_activations with_cp "
+    "use_checkpoint memory_efficient",
     "repeats": "aug_repeats repeated_aug ra_sampler ra_reps",
     "depths": "layers num_layers num_blocks blocks",
 }

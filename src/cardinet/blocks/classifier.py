@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
+from cardinet.blocks.recomputation import Recomputing
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,13 @@ class Tap:
     stride: int
 
 
-class Body(nn.Module):
+class Body(Recomputing):
     """Direct children that run in the order of `body_names`; `taps` are the feature maps among their outputs.
 
     `joins` maps a child to an earlier child, whose output it reads as a second input.
     """
 
+    OUTER = True
     spec: Any
 
     def __init__(
@@ -48,12 +51,24 @@ class Body(nn.Module):
         """The outputs of the named children of the body, in the order of the names. No other output is kept."""
         wanted = {*children, *self.joins.values()}
         kept: dict[str, Tensor] = {}
-        for name in self.body_names:
-            child = getattr(self, name)
-            x = child(x, kept[self.joins[name]]) if name in self.joins else child(x)
-            if name in wanted:
-                kept[name] = x
+        for names in self._chains(wanted):
+            modules = [getattr(self, name) for name in names]
+            second = (kept[self.joins[names[0]]],) if names[0] in self.joins else ()
+            x = modules[0](x) if isinstance(modules[0], Recomputing) else self.run(modules, x, *second)
+            if names[-1] in wanted:
+                kept[names[-1]] = x
         return [kept[name] for name in children]
+
+    def _chains(self, wanted: Collection[str]) -> Iterator[tuple[str, ...]]:
+        """The names of the children in chains: one that runs units is alone; the others end with a feature map."""
+        ends = {*wanted, *(tap.child for tap in self.taps)}
+        chain: tuple[str, ...] = ()
+        for name, after in itertools.zip_longest(self.body_names, self.body_names[1:]):
+            chain += (name,)
+            alone = any(isinstance(getattr(self, other or name), Recomputing) for other in (name, after))
+            if alone or name in ends or after is None or after in self.joins:
+                yield chain
+                chain = ()
 
 
 class ClassifierSpec(Protocol):

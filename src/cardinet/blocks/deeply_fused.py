@@ -17,6 +17,7 @@ from cardinet.base.errors import RequestError
 from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
 from cardinet.blocks.convolution import convolution
 from cardinet.blocks.merge import Add
+from cardinet.blocks.recomputation import Units
 
 EPS = 2e-5
 """The eps of every BN, as in the authors' MXNet code. Their momentum of 0.9 is 0.1 in torch."""
@@ -163,7 +164,7 @@ class DeeplyFusedNet(FusedClassifier):
             merges = [spec.merge(place=(next(place), sum(spec.depths))) for _ in group]
             pairs = zip(group, merges, strict=True)
             blocks = [FusedBlock(make, shape, spec.branches, merge) for shape, merge in pairs]
-            body[f"layer{i + 1}"] = nn.Sequential(*blocks)
+            body[f"layer{i + 1}"] = Units(*blocks)
             taps.append(Tap(f"layer{i + 1}", f"layer{i + 1}", spec.widths[i], stride * 2**i))
         super().__init__(body, spec.widths[-1], spec.num_classes, taps)
         self.keep(spec.path)

@@ -3,45 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import saved_tensors_hooks
-from torch.func import functional_call
-from torch.utils.checkpoint import checkpoint
 
 from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
-
-
-def recomputed(module: nn.Module, *inputs: Tensor) -> Tensor:
-    """module(*inputs). Only the inputs are kept; the backward pass computes the rest again.
-
-    The second pass draws the same dropout masks. It uses the parameters of the first pass, even if they were replaced
-    since. It writes running statistics to copies, so that they are updated only once.
-    """
-    parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
-
-    def run(*inputs: Tensor) -> Tensor:
-        out: Tensor = functional_call(module, parameters | buffers, inputs)
-        return out
-
-    out: Tensor = checkpoint(run, *inputs, use_reentrant=False)
-    buffers |= {name: buffer.clone() for name, buffer in buffers.items()}
-    return out
-
-
-def can_recompute() -> bool:
-    """Whether torch records a graph, outside of torch.func and torch.compile, where a checkpoint does not work."""
-    if torch.compiler.is_compiling() or not torch.is_grad_enabled():
-        return False
-    try:  # torch.func refuses the hooks that a checkpoint needs
-        with saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor):
-            return True
-    except RuntimeError:
-        return False
+from cardinet.blocks.recomputation import Recomputing
 
 
 class DenseLayer(nn.Sequential):
@@ -73,23 +43,18 @@ def dense_layer(w_in: int, growth: int, bottleneck: bool, dropout: float) -> Den
     return DenseLayer(OrderedDict(layers))
 
 
-class DenseBlock(nn.ModuleList):
+class DenseBlock(nn.ModuleList, Recomputing):
     """x_i = H_i(x_0, ..., x_(i-1)) for its layers H_1 to H_n; the output is x_0 to x_n, concatenated.
 
     With `recompute` training keeps only x_0 to x_n. The backward pass computes the layers again, up to their last
     convolution, and with dropout this one too. Pleiss et al. 2017 (arXiv 1707.06990) also keep the output of the
-    first convolution. The result of a step is the same with and without `recompute`.
+    first convolution.
     """
 
-    def __init__(self, layers: Iterable[nn.Module], recompute: bool) -> None:
-        super().__init__(layers)
-        self.recompute = recompute
-
     def forward(self, x: Tensor) -> Tensor:
-        again = self.recompute and self.training and can_recompute()
         maps = [x]
         for layer in self:
-            maps.append(recomputed(layer, *maps) if again else layer(*maps))
+            maps.append(self.run([layer], *maps))
         return torch.cat(maps, 1)
 
 
@@ -120,7 +85,6 @@ class DenseNetSpec(ClassifierSpec, Protocol):
     stem: str
     stem_width: int
     dropout: float
-    recompute: bool
 
 
 class DenseNet(Classifier):
@@ -135,7 +99,7 @@ class DenseNet(Classifier):
         for i, depth in enumerate(spec.depths, 1):
             inputs = range(width, width + depth * spec.growth, spec.growth)
             layers = [dense_layer(w_in, spec.growth, spec.bottleneck, spec.dropout) for w_in in inputs]
-            body[f"layer{i}"] = DenseBlock(layers, spec.recompute)
+            body[f"layer{i}"] = DenseBlock(layers)
             width += depth * spec.growth
             taps.append(Tap(f"layer{i}", f"layer{i}", width, stride * 2 ** (i - 1)))
             if i < len(spec.depths):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cardinet.base.errors import RequestError
 from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
+from cardinet.blocks.recomputation import Recomputing
 from cardinet.blocks.shared_draw import shared
 
 
@@ -87,7 +88,7 @@ def column_units(w_in: int, w_out: int, length: int, dropout: float) -> nn.Modul
     )
 
 
-class FractalBlock(nn.Module):
+class FractalBlock(Recomputing):
     """f_1 = unit, f_(c+1)(x) = join( f_c(f_c(x)), unit(x) ), nested joins are one; columns are pooled before the last.
 
     The block has levels 1 to 2^(C-1). Column c (0 to C-1) has a unit at every level that its step 2^(C-1-c) divides.
@@ -137,7 +138,7 @@ class FractalBlock(nn.Module):
         step = self.steps[c]
         column = self.columns[c]
         assert isinstance(column, nn.ModuleList)
-        y: Tensor = column[level // step - 1](maps[level - step])
+        y: Tensor = self.run([column[level // step - 1]], maps[level - step])
         return self.pool(y) if level == self.levels else y
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
+from cardinet.blocks.recomputation import Units
 
 
 class HighwayLayer(nn.Module):
@@ -77,7 +78,7 @@ class Highway(Classifier):
         for i, (depth, width, pool) in enumerate(zip(spec.depths, spec.widths, spec.pools, strict=True), 1):
             if width != w_in:
                 body |= {f"conv{i}": nn.Conv2d(w_in, width, 3, padding=1), f"relu{i}": nn.ReLU(inplace=True)}
-            body[f"layer{i}"] = nn.Sequential(*(HighwayLayer(width, spec.transform_bias) for _ in range(depth)))
+            body[f"layer{i}"] = Units(*(HighwayLayer(width, spec.transform_bias) for _ in range(depth)))
             taps.append(Tap(f"layer{i}", f"layer{i}", width, stride))
             if pool:
                 body[f"pool{i}"] = nn.MaxPool2d(pool, 2, ceil_mode=True)

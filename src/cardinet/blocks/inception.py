@@ -13,6 +13,7 @@ from cardinet.blocks.branches import Concatenated
 from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
 from cardinet.blocks.convolution import convolution
 from cardinet.blocks.merge import Add
+from cardinet.blocks.recomputation import Units
 
 
 class Piece(nn.Module):
@@ -79,7 +80,7 @@ class Pool(Piece):
         return y
 
 
-class Chain(nn.Sequential):
+class Chain(Units):
     """Pieces one after another; each takes the output channels of the one before it."""
 
     def __init__(self, w_in: int, pieces: Sequence[Make]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from cardinet.blocks.recomputation import Recomputing
 from cardinet.blocks.shortcut import projection
 
 
@@ -25,8 +26,10 @@ class Level(nn.Module):
         return y
 
 
-class LevelStage(nn.Module):
+class LevelStage(Recomputing):
     """A stage with its own shortcut: [max pool], then level( units(x), x )."""
+
+    OUTER = True
 
     def __init__(self, units: nn.Module, level: Level | None, *, pool: bool) -> None:
         super().__init__()
@@ -38,4 +41,4 @@ class LevelStage(nn.Module):
         if self.maxpool is not None:
             x = self.maxpool(x)
         y: Tensor = self.units(x)
-        return y if self.level is None else self.level(y, x)
+        return y if self.level is None else self.run([self.level], y, x)

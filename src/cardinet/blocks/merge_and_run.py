@@ -14,6 +14,7 @@ from torch.nn.functional import relu
 from cardinet.blocks.classifier import ClassifierSpec
 from cardinet.blocks.deeply_fused import FusedClassifier, FusedLines, Shape, fused_stem, groups
 from cardinet.blocks.merge import Add
+from cardinet.blocks.recomputation import Units
 
 Streams = tuple[Tensor, Tensor]
 
@@ -85,7 +86,7 @@ class MergeAndRunNet(FusedClassifier):
                 MergeAndRunBlock(make, shape, ends=False, merge=merge)
                 for shape, merge in zip(group, merges, strict=True)
             ]
-            body[f"layer{i + 1}"] = nn.Sequential(*layer)
+            body[f"layer{i + 1}"] = Units(*layer)
         if spec.join == "concatenate":
             body["join"] = Concatenate()
         else:

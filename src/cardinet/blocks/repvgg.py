@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from cardinet.blocks.classifier import Classifier, ClassifierSpec, Tap
 from cardinet.blocks.convolution import convolution
+from cardinet.blocks.recomputation import Units
 
 Gate = Callable[[int], nn.Module]
 
@@ -93,6 +94,6 @@ class RepVGG(Classifier):
                 groups = 1 if number % 2 else spec.cardinality
                 blocks.append(block(w_in, width, 2 if i == 0 else 1, groups, spec.gate))
                 w_in = width
-            body[f"layer{stage}"] = nn.Sequential(*blocks)
+            body[f"layer{stage}"] = Units(*blocks)
             taps.append(Tap(f"layer{stage}", f"layer{stage}", width, 2 ** (stage + 1)))
         super().__init__(body, {"avgpool": nn.AdaptiveAvgPool2d(1), "fc": nn.Linear(w_in, spec.num_classes)}, taps)

@@ -6,6 +6,7 @@ from torch import nn
 
 from cardinet.blocks.classifier import Classifier, Tap
 from cardinet.blocks.levels import Level, LevelStage
+from cardinet.blocks.recomputation import Units
 from cardinet.blocks.residual_unit import Layer, Surroundings
 from cardinet.blocks.shortcut import Absent
 from cardinet.build.binding import bind, resolve
@@ -44,7 +45,7 @@ def _stage(spec: Residual, stage: int) -> nn.Module:
     """The units of a stage and the shortcut of its level. The first unit has stride 2, except in stage 1."""
     pooled = stage > 0 and spec.pooled
     w_in, w_out, stride = entry_of(spec, stage, 0)
-    units = nn.Sequential(*(_unit(spec, stage, i) for i in range(spec.depths[stage])))
+    units = Units(*(_unit(spec, stage, i) for i in range(spec.depths[stage])))
     if spec.levels is None:
         return units
     level = None

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from cardinet.blocks.classifier import Classifier
 from cardinet.blocks.densenet import DenseBlock
 from cardinet.blocks.levels import LevelStage
+from cardinet.blocks.recomputation import Units
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _steps_of(name: str, child: nn.Module) -> Iterator[Step]:
         yield Step(
             f"{name}.end", name, nn.Identity(), lambda state: replace(state, x=torch.cat(state.x, 1)), unit=False
         )
-    elif type(child).forward is nn.Sequential.forward:
+    elif type(child).forward in (nn.Sequential.forward, Units.forward):
         for inner, unit in child.named_children():
             yield Step(f"{name}.{inner}", name, unit, _through(unit))
     else:

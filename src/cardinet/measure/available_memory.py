@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,19 +31,23 @@ def available_memory(device: str) -> int | None:
     return min([*_machine_memory(), *_control_groups_memory(), *_process_memory()], default=None)
 
 
-def require_memory(memory: Memory, pictures: int, device: str, work: str, size: str) -> None:
+def require_memory(
+    memory: Memory, pictures: int, device: str, work: str, size: str, other_ways: Callable[[], str] = str
+) -> None:
     """Raise RequestError if work on a batch needs more memory than is available. It names the largest batch that fits.
 
-    `work` names the work ("A training step"), `size` the pictures and their pixels ("batches of 512 ...").
+    `work` names the work ("A training step"), `size` the pictures and their pixels ("batches of 512 ..."). `other_ways`
+    gives sentences on other ways to need less; it is called only if they are needed.
     """
     available = available_memory(device) if bounded() else None
     if available is None or memory.of(pictures) <= available:
         return
     most = memory.largest_batch(available)
     fix = f"a batch size of {most} is the largest power of two that fits" if most else "not even one picture fits"
+    others = other_ways()
     raise RequestError(
-        f"{work} needs about {_gigabytes(memory.of(pictures))} for {size}, and {_gigabytes(available)} of memory are "
-        f"available on {device}; {fix}. {LIFT}."
+        f"{work} needs about {gigabytes(memory.of(pictures))} for {size}, and {gigabytes(available)} of memory are "
+        f"available on {device}; {fix}. {others}{' ' if others else ''}{LIFT}."
     )
 
 
@@ -71,12 +75,13 @@ def require_confusion(classes: int) -> None:
 
 def _refused(work: str, needed: int, available: int, device: str) -> RequestError:
     return RequestError(
-        f"{work} needs about {_gigabytes(needed)}, and {_gigabytes(available)} of memory are available on {device}. "
+        f"{work} needs about {gigabytes(needed)}, and {gigabytes(available)} of memory are available on {device}. "
         f"{LIFT}."
     )
 
 
-def _gigabytes(count: int) -> str:
+def gigabytes(count: int) -> str:
+    """Bytes in words."""
     return f"{count / 1e9:,.1f} GB"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,14 +52,15 @@ def training_memory(
 ) -> Memory:
     """The memory of a step of SGD with momentum. The network is on the meta device, the pictures are `side` x `side`.
 
-    It is the sum of parameters, momenta, and the peak of activations, gradients and other tensors of the passes.
+    It is the sum of parameters, momenta of those that are trained, and the peak of activations, gradients and other
+    tensors of the passes. A network that recomputes its units is measured as such.
 
     With `parts` the batch passes in so many parts, and only one part is in memory at a time. `bfloat16` means autocast:
     activations have 2 bytes, and so has a copy of the parameters.
     """
     tensors = sum(p.numel() for p in network.parameters())
     state = sum(b.numel() for b in network.buffers())
-    once = STEP + FLOAT * (2 * tensors + state)
+    once = STEP + FLOAT * (tensors + state + sum(p.numel() for p in trained(network)))
     if bfloat16:  # the copies, and gradients of 4 bytes where the measured pass has 2
         once += 4 * tensors
 
@@ -86,6 +87,11 @@ def evaluation_memory(network: nn.Module, side: int, channels: int, batch: int) 
 
     with eval_mode(network):
         return _linear(step, batch, once, size * channels * side * side).with_room(FORWARD_ROOM)
+
+
+def trained(network: nn.Module) -> Iterator[nn.Parameter]:
+    """The parameters that have gradients."""
+    return (parameter for parameter in network.parameters() if parameter.requires_grad)
 
 
 def network_bytes(network: nn.Module) -> int:

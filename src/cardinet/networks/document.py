@@ -25,15 +25,16 @@ def from_document(document: Any) -> Any:
         return document
     name = document.get("part")
     known, found = known_parts(), Findings()
+    former = known[name].FORMER if isinstance(name, str) and name in known else ()
     values: dict[str, Any] = {}
     for key, value in document.items():
-        if key != "part":
+        if key != "part" and key not in former:
             with found:
                 values[key] = from_document(value)
     node = None
     with found:
         if not isinstance(name, str) or name not in known:
             raise RequestError(f'This version has no network part "{name}" ({nearest(str(name), known)}).')
-        node = make_part(known[name], values, known[name], f"{name}.") if len(values) == len(document) - 1 else None
+        node = None if found else make_part(known[name], values, known[name], f"{name}.")
     found.raise_if_any()
     return node

@@ -41,6 +41,9 @@ class Part(Protocol):
     TRAINING: ClassVar[frozenset[str]] = frozenset()
     """The fields that act only in initialisation or training, not on what the trained network computes."""
 
+    FORMER: ClassVar[frozenset[str]] = frozenset()
+    """Fields of earlier versions, without effect on what is computed; a document may still have them."""
+
     WITHOUT: ClassVar[Mapping[str, str]] = {}
     """Settings that other parts of its role have and it cannot have, each with the reason."""
 

@@ -26,6 +26,11 @@ class TrainingSettings(Settings):
     needed.
     """
 
+    recompute: bool = False
+    """Whether the backward pass computes each unit of the network again, so that only what goes into it is kept
+    (gradient checkpointing): less memory, more time, the same result.
+    """
+
     repeats: Annotated[int, Field(ge=1)] = 1
     """How many times each picture of a batch is in it, augmented anew each time (repeated augmentation); an epoch then
     has as many batches and so many times fewer pictures.

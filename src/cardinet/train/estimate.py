@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from cardinet.base.errors import WorkError
 from cardinet.blocks.classifier import Classifier
+from cardinet.blocks.recomputation import recomputing
 from cardinet.build.builder import build
-from cardinet.measure.available_memory import available_memory, require_confusion, require_memory
-from cardinet.measure.memory import Memory, network_bytes, training_memory
+from cardinet.measure.available_memory import available_memory, gigabytes, require_confusion, require_memory
+from cardinet.measure.memory import Memory, network_bytes, trained, training_memory
 from cardinet.rewrite.steps import apply
 from cardinet.runs.memory_checks import batch_memory, memory_bound
 from cardinet.runs.prediction import BATCH_SIZE
@@ -35,6 +36,9 @@ FEW = 2
 
 ALWAYS = 1_000_000_000
 """Bytes that an evaluation may always take, even if a training step takes less."""
+
+WORTH_IT = 0.9
+"""Recomputation is proposed if it needs at most this share of the memory."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,26 @@ def step_memory(network: nn.Module, recipe: Recipe, side: int, batch: int, preci
     """The memory of a training step of a network on the meta device, with the momenta of SGD and without methods."""
     spec: Any = network.spec
     parts = min(recipe.training.accumulate, batch)
+    network = as_trained(network, recipe)
     if precision == "float64":
-        network = copy.deepcopy(network).double()
+        network.double()
     return training_memory(network, side, spec.in_channels, batch, parts=parts, bfloat16=precision == "bfloat16")
+
+
+def as_trained(network: nn.Module, recipe: Recipe) -> Classifier:
+    """A copy of a network on the meta device with what makes its steps cheaper: recomputation, frozen parameters."""
+    empty = cast(Classifier, copy.deepcopy(network))
+    recomputing(empty, recipe.training.recompute)
+    for method in recipe.methods.values():
+        for parameter in method.untrained(empty):
+            parameter.requires_grad_(False)
+    return empty
 
 
 def with_additions(found: Memory, network: nn.Module, recipe: Recipe, side: int, batch: int) -> Memory:
     """The memory of a step, and what the optimizer, the methods of the recipe and a checkpoint need in addition."""
-    momenta = sum(p.numel() * p.element_size() for p in network.parameters())  # they are counted once already
+    learning = trained(as_trained(network, recipe))
+    momenta = sum(p.numel() * p.element_size() for p in learning)  # they are counted once already
     held = network_bytes(network) + recipe.optimizer.STATES * momenta  # the copy that is written beside the steps
     found = Memory(found.fixed + (recipe.optimizer.STATES - 1) * momenta + held, found.per_picture)
     parts = min(recipe.training.accumulate, batch)
@@ -81,9 +97,19 @@ def require_step(network: nn.Module, recipe: Recipe, side: int, batch: int, devi
     """
     spec: Any = network.spec
     require_confusion(spec.num_classes)
-    memory = with_additions(step_memory(network, recipe, side, batch, precision), network, recipe, side, batch)
+
+    def needed(recipe: Recipe) -> Memory:
+        return with_additions(step_memory(network, recipe, side, batch, precision), network, recipe, side, batch)
+
+    def by_recomputation() -> str:
+        less = needed(recipe.but("training", recompute=True)).of(batch)
+        if less > WORTH_IT * memory.of(batch):
+            return ""
+        return f"With --set recompute=true it needs about {gigabytes(less)} and more time."
+
+    memory = needed(recipe)
     size = f"batches of {batch:,} pictures of {side} x {side} pixels"
-    require_memory(memory, batch, device, "A training step", size)
+    require_memory(memory, batch, device, "A training step", size, by_recomputation)
     return memory
 
 

@@ -9,6 +9,7 @@ from typing import cast
 import torch
 
 from cardinet.blocks.classifier import Classifier
+from cardinet.blocks.recomputation import recomputing
 from cardinet.blocks.synced_batch_norm import synced
 from cardinet.rewrite.steps import apply
 from cardinet.train.callbacks import names_of
@@ -48,6 +49,7 @@ def trainee(task: Task, built: Classifier, done: int = 0, callbacks: Sequence[Me
         network = network.double()
     if not task.ranks.alone and task.recipe.training.sync_norm:
         synced(network)
+    recomputing(network, task.recipe.training.recompute)
     apart = [group for method in methods.values() for group in method.groups(network)]
     optimizer = make_optimizer(network, task.recipe.optimizer, apart)
     every = {**methods, **dict(zip(names_of(callbacks), callbacks, strict=True))}

@@ -48,16 +48,12 @@ class DenseNet(NetworkSpec):
     dropout: Rate = 0
     """The rate of the dropout after every convolution except the first."""
 
-    recompute: bool = False
-    """Whether the inside of each layer is computed again in the backward pass (Pleiss et al. 2017, arXiv 1707.06990):
-    less memory, more time, the same step.
-    """
-
     num_classes: Count = 1000
     in_channels: Count = 3
 
     MODULE: ClassVar[str] = "densenet:DenseNet"
-    TRAINING: ClassVar[frozenset[str]] = frozenset({"dropout", "recompute"})
+    TRAINING: ClassVar[frozenset[str]] = frozenset({"dropout"})
+    FORMER: ClassVar[frozenset[str]] = frozenset({"recompute"})
     WITHOUT: ClassVar[Mapping[str, str]] = {
         "merge": "its layers are concatenated with their inputs; there is no sum for a merge to act on."
     }

@@ -6,7 +6,7 @@ two classes and no method.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -18,7 +18,7 @@ from cardinet.train.schedules import Schedule
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from cardinet.blocks.classifier import Classifier
     from cardinet.data.batches import Batch
@@ -128,6 +128,10 @@ class Method(RecipePart):
         from cardinet.measure.memory import Memory, network_bytes
 
         return Memory(network_bytes(network) if self.REPLACES else 0, 0)
+
+    def untrained(self, network: Classifier) -> Iterable[nn.Parameter]:
+        """The parameters of a network that have no gradient in the whole run."""
+        return ()
 
     def rewrites(self) -> tuple[Step, ...]:
         """The rewrites of the network before training."""

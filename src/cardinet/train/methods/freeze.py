@@ -75,6 +75,11 @@ class Freeze(Method):
             "trained weights with --weights, or do not freeze these.",
         )
 
+    def untrained(self, network: Classifier) -> Iterator[nn.Parameter]:
+        if self.until is None:
+            for module in modules_called(network, self.layers):
+                yield from module.parameters()
+
     def hooks(self, network: Classifier, optimizer: torch.optim.Optimizer, conditions: Conditions) -> Hooks:
         until = None if self.until is None else conditions.clock.steps(self.until)
         return Freezing(modules_called(network, self.layers), optimizer, until)
