@@ -83,8 +83,13 @@ def fetch(file: RemoteFile, target: Path) -> None:
                 have = 0
                 if (now := _described(file.url, answer)) != file:
                     raise _Failure(_changed(file, now), final=True)
-            elif not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-                raise _Failure("it answers with another part than the asked one")
+            else:
+                part, _, total = answer.headers.get("Content-Range", "").partition("/")
+                if not part.startswith(f"bytes {have}-"):
+                    raise _Failure("it answers with another part than the asked one")
+                now = RemoteFile(file.url, int(total) if total.isdigit() else file.size, _version(answer))
+                if now != file:
+                    raise _Failure(_changed(file, now), final=True)
             _copy(answer, target, have, file.size)
 
     _again(file.url, ask, lambda: target.stat().st_size if target.exists() else 0)
@@ -146,7 +151,11 @@ def _described(url: str, answer: Any) -> RemoteFile:
     size = answer.headers.get("Content-Length", "")
     if not size.isdigit():
         raise _Failure("the server does not state the size of the file", final=True)
-    return RemoteFile(url, int(size), answer.headers.get("ETag") or answer.headers.get("Last-Modified") or "")
+    return RemoteFile(url, int(size), _version(answer))
+
+
+def _version(answer: Any) -> str:
+    return answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
 
 
 def _changed(before: RemoteFile, now: RemoteFile) -> str:
