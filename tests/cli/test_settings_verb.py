@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from cardinet.train.recipe_files import recipe_names
 from cli.cli_runner import Cli
 
 WAY = "`cardinet settings` lists all."
@@ -45,3 +46,23 @@ def test_messages_on_what_is_unknown_show_the_way_once(cli: Cli) -> None:
         assert said.code == 2, words
         assert said.err.count(WAY) == 1, said.err
     assert WAY not in cli("train", "resnet20_cifar", "--dry-run", "--set", "lr=-1").err
+
+
+def test_recipes_have_one_line_each_and_one_of_them_all_its_words(cli: Cli) -> None:
+    said = cli("list", "--recipes")
+    names = [line.split()[0] for line in said.out.splitlines()]
+    assert names == recipe_names()
+    assert said.err.startswith(f"{len(names)} recipes.")
+    assert [line.split()[0] for line in cli("list", "--recipes", "wide resnet").out.splitlines()] == ["paper-wrn-cifar"]
+    assert [line.split()[0] for line in cli("list", "--recipes", "rsb-a?").out.splitlines()] == [
+        "rsb-a1",
+        "rsb-a2",
+        "rsb-a3",
+    ]
+    one = cli("list", "--recipes", "quick").out
+    assert one.splitlines()[0].startswith("quick: ")
+    assert one.splitlines()[2].startswith("command   cardinet train ")
+    (document,) = json.loads(cli("list", "--recipes", "rsb-a2", "--json").out)
+    assert document["commands"] == ["cardinet train resnet50 --data imagenet:PATH --recipe rsb-a2"]
+    assert document["text"].startswith("# rsb-a2: ")
+    assert cli("list", "--recipes", "zzz").err.startswith('No recipe matches "zzz".')

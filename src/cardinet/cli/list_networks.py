@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -14,12 +14,14 @@ from cardinet.cli.talk import print_json, say, show
 
 def list_networks(
     pattern: Annotated[str, typer.Argument(help="A word in the name, or a pattern with * and ?.")] = "*",
-    recipes: Annotated[bool, typer.Option("--recipes", help="List the training recipes instead.")] = False,
+    recipes: Annotated[
+        bool, typer.Option("--recipes", help="List the training recipes instead; a whole name shows one.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List the networks, or the recipes, by name."""
     if recipes:
-        _recipes(as_json)
+        _recipes(pattern, as_json)
         return
     from cardinet.networks.registry import ALIASES, matching, unbuildable
 
@@ -49,14 +51,24 @@ def _never(unbuildable: Mapping[str, str]) -> list[dict[str, object]]:
     return [{"id": id, "buildable": False, "reason": why} for id, why in unbuildable.items()]
 
 
-def _recipes(as_json: bool) -> None:
-    from cardinet.train.recipe import recipe_names, recipe_text
+def _recipes(pattern: str, as_json: bool) -> None:
+    """One line a recipe; the whole head of the one whose name is given."""
+    from cardinet.train.recipe_files import heads, recipe_text
 
-    texts = {name: recipe_text(name) for name in recipe_names()}
+    found = heads(pattern)
     if as_json:
-        print_json([{"name": name, "text": text} for name, text in texts.items()])
+        print_json(
+            [{"name": name, **dataclasses.asdict(head), "text": recipe_text(name)} for name, head in found.items()]
+        )
         return
-    for text in texts.values():
-        header = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
-        show(*(line.removeprefix("#").removeprefix(" ") for line in header), "")
-    say("Copy one, change it, and give its file to --recipe.")
+    if not found:
+        say(f'No recipe matches "{pattern}". `cardinet list --recipes` shows all.')
+        return
+    if pattern in found:
+        show(*found[pattern].text.split("\n"))
+        say("To change it, write a file with base = and your settings, and give it to --recipe.")
+        return
+    widest = max(map(len, found))
+    for name, head in found.items():
+        show(f"{name:<{widest}}  {head.title}")
+    say(f"{len(found)} recipe{'s' if len(found) > 1 else ''}. `cardinet list --recipes NAME` says how one is used.")

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from cardinet.base.documents import Bounds, DocumentError, parse_toml, read_bytes
-from cardinet.base.errors import EVERY_SETTING, CardinetError, Findings, RequestError, nearest
+from cardinet.base.documents import DocumentError, parse_toml
+from cardinet.base.errors import EVERY_SETTING, CardinetError, Findings, RequestError
 from cardinet.base.recipe_parts import OneOf, SomeOf, Table, expanded
 from cardinet.base.settings import KEY, Settings, find_setting, merge, put, setting_paths, validate
 from cardinet.base.synonyms import setting_hint
@@ -30,6 +29,7 @@ from cardinet.train.objectives import Objective
 from cardinet.train.objectives.cross_entropy import CrossEntropy
 from cardinet.train.optimizers import Optimizer
 from cardinet.train.optimizers.sgd import SGD
+from cardinet.train.recipe_files import BOUNDS, recipe_text
 from cardinet.train.schedules import Schedule
 from cardinet.train.schedules.cosine import Cosine
 
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 Positive = Annotated[float, Field(gt=0)]
 Kind = Literal["tiny", "small", "photographs"]
-BOUNDS = Bounds(size=2**20, finite=False)
-"""Bounds of a recipe file. inf and nan pass here, so that the schema can refuse them by name."""
 KINDS: tuple[Kind, ...] = ("tiny", "small", "photographs")
 
 
@@ -170,29 +168,6 @@ class Recipe(Settings):
     def but(self, group: str, **changes: Any) -> Recipe:
         """The recipe with some settings of one group changed."""
         return self.model_copy(update={group: getattr(self, group).model_copy(update=changes)})
-
-
-def recipe_names() -> list[str]:
-    """The built-in recipes."""
-    folder = resources.files("cardinet.train") / "recipes"
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
-
-
-def recipe_text(name: str) -> str:
-    """The text of a recipe: a built-in one by name, or a file by its path ending in .toml.
-
-    Raises RequestError if there is none.
-    """
-    if name in recipe_names():
-        return (resources.files("cardinet.train") / "recipes" / f"{name}.toml").read_text()
-    if not name.endswith(".toml"):
-        raise RequestError(f'There is no recipe "{name}" ({nearest(name, recipe_names())}); a file ends in .toml.')
-    try:
-        return read_bytes(Path(name), BOUNDS.size).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError, DocumentError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        reason = "it is not text" if isinstance(error, UnicodeDecodeError) else reason
-        raise RequestError(f"The recipe {name} cannot be read: {reason}.") from None
 
 
 def recipe_document(name: str, kind: str | None = None, seen: tuple[str, ...] = ()) -> dict[str, Any]:
