@@ -15,9 +15,12 @@ import pytest
 import torch
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.data import arrow
+from cardinet.data import arrow, kept_shards, parquet_shards
 from cardinet.data.admission import admitted, without_pictures
 from cardinet.data.data_settings import DataSettings
+from cardinet.data.kinds import list_source
+from cardinet.data.parquet_shards import pieces_of
+from cardinet.data.shards import shard_of_each
 from cardinet.data.source import Source, open_source
 from cardinet.data.statistics import channel_statistics
 from data.pictures import noise
@@ -70,17 +73,49 @@ def test_without_metadata_the_classes_are_numbers(tmp_path: Path) -> None:
     assert {name: len(split) for name, split in source.splits.items()} == {"train": 24, "validation": 3, "test": 3}
 
 
-def test_many_pictures_go_through_a_mapped_file(tmp_path: Path, own_cache: Path, monkeypatch: Any) -> None:
-    write(tmp_path / "train.parquet", [0, 1] * 6, size=80)
+def test_pictures_too_large_for_memory_are_shards(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        write(tmp_path / f"train-{number}.parquet", [0, 1] * 6, size=80)
     write(tmp_path / "test.parquet", [0, 1], size=80)
     plain = opened(tmp_path)
     monkeypatch.setattr(arrow, "IN_MEMORY", 0)
-    mapped = opened(tmp_path, limit=5)
-    assert len(list((own_cache / "cardinet" / "arrow").glob("*.arrow"))) == 2
-    rows = [int(name.split()[-1]) for name in mapped.splits["train"].names]
-    for place, row in enumerate(rows):
-        assert mapped.splits["train"].picture(place).tobytes() == plain.splits["train"].picture(row).tobytes()
-    assert mapped.fingerprint == plain.fingerprint
+    (file,) = {piece.bytes for piece in pieces_of(tmp_path / "train-0.parquet", "image")}
+    monkeypatch.setattr(parquet_shards, "PIECE", file * 0.9)  # two pieces of a file, of nine and of three rows
+    limit = 2.3 * file / kept_shards.GIB
+    found = opened(tmp_path, limit=20, shuffle_shards=2, shard_cache=limit)
+    shards = shard_of_each(found.splits["train"].encoded)
+    assert shards is not None
+    assert set(shards) == set(range(6))
+    rows = [name.split() for name in found.splits["train"].names]
+    for place, (name, _, row) in enumerate(rows):
+        index = 12 * int(name[6]) + int(row)
+        assert found.splits["train"].picture(place).tobytes() == plain.splits["train"].picture(index).tobytes()
+        assert shards[place] == 2 * int(name[6]) + (int(row) >= 9)
+    assert found.fingerprint == plain.fingerprint
+    folder = own_cache / "cardinet" / "shards"
+    assert sum(kept.stat().st_size for kept in folder.iterdir()) <= limit * kept_shards.GIB
+    with monkeypatch.context() as patch:  # the places of the pictures are known now
+        patch.delattr(parquet_shards.ParquetShards, "make")
+        patch.setattr(parquet_shards.ParquetShards, "__abstractmethods__", frozenset())
+        settings = DataSettings(shuffle_shards=2, shard_cache=limit)
+        assert list_source(f"parquet:{tmp_path}", settings).fingerprint == plain.fingerprint
+    with pytest.raises(RequestError, match=r"data\.shuffle_shards = 4 shards need"):
+        opened(tmp_path, shuffle_shards=4, shard_cache=limit)
+
+
+def test_a_row_without_bytes_is_named_in_a_shard_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrow, "IN_MEMORY", 0)
+    path = write(tmp_path / "train.parquet", [0, 1, 0, 1], size=80)
+    pictures = pq.read_table(path)["image"].to_pylist()
+    pictures[1]["bytes"] = None
+    pq.write_table(pa.table({"image": pictures, "label": [0, 1, 0, 1]}), path)
+    write(tmp_path / "test.parquet", [0, 1], size=80)
+    found = opened(tmp_path).splits["train"]
+    with pytest.raises(WorkError, match=r"^train.parquet row 1: empty: the row holds no bytes"):
+        found.picture(1)
+    assert found.picture(2).size == (80, 80)
 
 
 def test_unlabelled_test_pictures_are_left_out(tmp_path: Path) -> None:

@@ -1,22 +1,20 @@
-"""Encoded pictures in Arrow columns: in memory, or in a memory-mapped file if they are too large for memory."""
+"""Encoded pictures in Arrow columns, in memory or mapped into it, and the names of their rows."""
 
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from cardinet.base.errors import WorkError
-from cardinet.data.cache import cache_folder
 from cardinet.data.decode import PictureError
+from cardinet.data.parquet_shards import pieces_of, sharded_pictures
+from cardinet.data.shards import ShardPictures
 from cardinet.data.source_listing import Names
 
 IN_MEMORY = 2 << 30  # bytes of encoded pictures in one split
@@ -95,57 +93,14 @@ class RowNames(Names):
         return self.files[number], index - int(self.starts[number])
 
 
-def read_pictures(files: Sequence[Path], column: str, key: str) -> ArrowBytes | MappedBytes:
-    """The encoded pictures of parquet files, in order. Above 2 GiB they go through an Arrow file in the cache.
+def read_pictures(files: Sequence[Path], column: str, *, together: int, limit: float) -> ArrowBytes | ShardPictures:
+    """The encoded pictures of parquet files, in order: in memory, or above `IN_MEMORY` bytes as shards.
 
-    `column` is the column of pictures (a struct with `bytes`, or binary). `key` names the Arrow file, which is made
-    once. Raises WorkError if the disk has no room for it.
+    `column` is the column of pictures (a struct with `bytes`, or binary). `together` and `limit` are as in
+    `sharded_pictures`. Raises as it does.
     """
-    size = sum(_column_bytes(file, column) for file in files)
-    if size <= IN_MEMORY:
-        chunks = [chunk for file in files for batch in _batches(file, column) for chunk in batch]
-        return ArrowBytes(pa.chunked_array(chunks, type=pa.binary()))
-    path = cache_folder("arrow") / f"{key}.arrow"
-    if not path.exists():
-        _convert(files, column, path, size)
-    return MappedBytes([path])
-
-
-def _column_bytes(file: Path, column: str) -> int:
-    metadata = pq.read_metadata(file)
-    total = 0
-    for group in range(metadata.num_row_groups):
-        columns = (metadata.row_group(group).column(i) for i in range(metadata.num_columns))
-        total += sum(c.total_uncompressed_size for c in columns if c.path_in_schema.split(".")[0] == column)
-    return total
-
-
-def _batches(file: Path, column: str) -> Iterator[list[pa.Array]]:
-    """The bytes of the column in pieces of some hundred rows, far below Arrow's limit of 2 GiB."""
-    with pq.ParquetFile(file) as opened:
-        for batch in opened.iter_batches(batch_size=512, columns=[column]):
-            values = batch.column(0)
-            if pa.types.is_struct(values.type):
-                values = pc.struct_field(values, "bytes")
-            yield [values.cast(pa.binary())]
-
-
-def _convert(files: Sequence[Path], column: str, path: Path, size: int) -> None:
-    free = shutil.disk_usage(path.parent).free
-    if free < size * 1.05:
-        raise WorkError(
-            f"{path.parent} has {free / 2**30:.1f} GiB free and the pictures need {size / 2**30:.1f}; "
-            "make room, or set XDG_CACHE_HOME to a larger disk."
-        )
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    schema = pa.schema([("bytes", pa.binary())])
-    try:
-        with pa.OSFile(str(beside), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-            for file in files:
-                for (values,) in _batches(file, column):
-                    writer.write_batch(pa.record_batch([values], schema=schema))
-        os.replace(beside, path)
-    except OSError as error:
-        raise WorkError(f"{path} could not be written: {error.strerror or error}.") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    pieces = [piece for file in files for piece in pieces_of(file, column)]
+    if sum(piece.bytes for piece in pieces) > IN_MEMORY:
+        return sharded_pictures(pieces, column, together, limit)
+    chunks = [values for piece in pieces for values in piece.values(column)]
+    return ArrowBytes(pa.chunked_array(chunks, type=pa.binary()))

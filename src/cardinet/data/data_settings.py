@@ -55,7 +55,7 @@ class DataSettings(Settings):
     that is random too.
     """
 
-    shard_cache: float = Field(default=16.0, gt=0.0, allow_inf_nan=False)
+    shard_cache: float = Field(default=32.0, gt=0.0, allow_inf_nan=False)
     """The most GiB of shards that are kept on disk, of those that are fetched or converted."""
 
     limit: int | None = Field(default=None, gt=0)

@@ -29,14 +29,15 @@ class Row:
 
 
 COLUMNS = ("picture_column", "label_column", "labels")
+SHARDS = ("shuffle_shards", "shard_cache")
 
 KINDS = {
     "digits": Row("digits:list_digits"),
     "imagenet": Row("imagenet:list_imagenet", "PATH"),
     "tiny-imagenet": Row("tiny_imagenet:list_tiny_imagenet", "PATH"),
-    "parquet": Row("parquet:list_parquet", "PATH", COLUMNS),
+    "parquet": Row("parquet:list_parquet", "PATH", (*COLUMNS, *SHARDS)),
     "datasets": Row("saved_datasets:list_saved", "PATH", COLUMNS),
-    "hf": Row("hub_datasets:list_hub", "NAME", COLUMNS),
+    "hf": Row("hub_datasets:list_hub", "NAME", (*COLUMNS, *SHARDS)),
     "csv": Row(
         "csv_files:list_csv",
         "FILE",
@@ -51,7 +52,7 @@ KINDS = {
     "webdataset": Row(
         "webdataset:list_webdataset",
         "SHARDS",
-        ("picture_column", "label_column", "class_names", "on_bad_image", "shuffle_shards", "shard_cache"),
+        ("picture_column", "label_column", "class_names", "on_bad_image", *SHARDS),
     ),
 }
 """By the word before the colon, or the whole text."""

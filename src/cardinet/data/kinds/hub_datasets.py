@@ -24,7 +24,13 @@ _SHARD = re.compile(r"(?P<name>.+)-(?P<number>\d+)-of-(?P<count>\d+)\.parquet")
 
 
 def list_hub(
-    name: str, *, picture_column: str | None = None, label_column: str | None = None, labels: str = "one"
+    name: str,
+    *,
+    picture_column: str | None = None,
+    label_column: str | None = None,
+    labels: str = "one",
+    shuffle_shards: int = 16,
+    shard_cache: float = 32.0,
 ) -> Listing:
     """The parquet files of the data set `OWNER/NAME[@REVISION][/PART]`, downloaded once into the Hub's cache.
 
@@ -46,7 +52,14 @@ def list_hub(
         else:
             folder, files = _fetched(library, source, repo, branches, part)
     place = str(folder / _part_of(files, part, source))
-    return list_parquet(place, picture_column=picture_column, label_column=label_column, labels=labels)
+    return list_parquet(
+        place,
+        picture_column=picture_column,
+        label_column=label_column,
+        labels=labels,
+        shuffle_shards=shuffle_shards,
+        shard_cache=shard_cache,
+    )
 
 
 def _fetched(

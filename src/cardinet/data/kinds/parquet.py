@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,20 +19,26 @@ from cardinet.data.splitting import WHOLE
 
 
 def list_parquet(
-    text: str, *, picture_column: str | None = None, label_column: str | None = None, labels: str = "one"
+    text: str,
+    *,
+    picture_column: str | None = None,
+    label_column: str | None = None,
+    labels: str = "one",
+    shuffle_shards: int = 16,
+    shard_cache: float = 32.0,
 ) -> Listing:
     """The rows of `PATH`, a parquet file or a folder of them (also in data/ or in one folder a split).
 
     A file belongs to the split at the beginning of its name, or in the name of its folder. A single file, and files
-    without such names, are divided like class folders without splits. Raises RequestError for a missing path, WorkError
+    without such names, are divided like class folders without splits. Pictures that are too large for memory become
+    shards in the cache folder (`read_pictures`). Raises RequestError for a missing path, WorkError
     for files that cannot be read, and both as `list_rows`.
     """
     root = _root(text)
     files = {split: [_opened(path) for path in paths] for split, paths in split_files(root).items()}
     base = root if root.is_dir() else root.parent
-    return list_rows(
-        text, base, files, read_pictures, picture_column=picture_column, label_column=label_column, labels=labels
-    )
+    encode = partial(read_pictures, together=shuffle_shards, limit=shard_cache)
+    return list_rows(text, base, files, encode, picture_column=picture_column, label_column=label_column, labels=labels)
 
 
 def parquet_pictures(text: str, picture_column: str | None = None) -> dict[str, ParquetPictures]:

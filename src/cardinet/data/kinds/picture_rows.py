@@ -26,8 +26,8 @@ FORMS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
 """How the labels of a file are read, and those of all files brought into one order, by the setting `labels`."""
 
 
-Encode = Callable[[Sequence[Path], str, str], Encoded]
-"""The pictures of some files, of a column, in order. The last argument names what is kept of them in the cache."""
+Encode = Callable[[Sequence[Path], str], Encoded]
+"""The pictures of some files, of a column, in order."""
 
 
 def list_rows(
@@ -67,7 +67,7 @@ def list_rows(
     for split, values in found.items():
         paths = [file.path for file in files[split]]
         names = RowNames(base, paths, [file.rows for file in files[split]])
-        parts[split] = SplitPictures(names, values, encoded=encode(paths, picture, f"{identity[:32]}-{split}"))
+        parts[split] = SplitPictures(names, values, encoded=encode(paths, picture))
         problems += class_problems(split, parts[split], classes, unknown.get(split, ()))
     problems += count_problems(text, classes, parts)
     return Listing(classes, parts, identity, problems=tuple(problems), unsplit=len(parts) == 1)

@@ -53,7 +53,7 @@ def list_saved(
         )
     files = {split: _files(folder) for split, folder in _split_folders(root).items()}
 
-    def encode(paths: Sequence[Path], column: str, key: str) -> MappedBytes:
+    def encode(paths: Sequence[Path], column: str) -> MappedBytes:
         return MappedBytes(paths, column)
 
     return list_rows(text, root, files, encode, picture_column=picture_column, label_column=label_column, labels=labels)

@@ -54,7 +54,7 @@ def list_webdataset(
     class_names: str | None = None,
     on_bad_image: str = "fail",
     shuffle_shards: int = 16,
-    shard_cache: float = 16.0,
+    shard_cache: float = 32.0,
 ) -> Listing:
     """The samples of tar shards, at the paths or addresses that `shard_places` finds.
 
