@@ -16,7 +16,7 @@ from cardinet.data.augmentations.resized_crop import ResizedCrop
 from cardinet.data.augmenting import reduction
 from cardinet.data.batches import evaluation_batches
 from cardinet.data.data_settings import DataSettings
-from cardinet.data.decode import load_picture
+from cardinet.data.decode import full_size, load_picture
 from cardinet.data.draws import Draws
 from cardinet.data.source import Split, open_source
 from data.pictures import MakePicture, noise
@@ -97,7 +97,7 @@ def test_training_sees_nearly_the_same_and_evaluation_exactly(large: Path) -> No
     for mine, whole in zip(reduced, full, strict=True):
         assert torch.equal(mine.labels, whole.labels)
         assert not torch.equal(mine.pixels, whole.pixels)
-        # Crops begin at whole pixels of the smaller picture, so that they are up to half of one beside the full ones.
+        # The pictures are noise, whose finest detail is all there is; photographs differ by less than a level.
         levels, apart = (
             float((mine.pixels - pixels).abs().mean()) * 0.2 * 255 for pixels in (whole.pixels, whole.pixels.roll(1, 0))
         )
@@ -108,6 +108,27 @@ def test_training_sees_nearly_the_same_and_evaluation_exactly(large: Path) -> No
     ]
     assert torch.equal(*batches)
     assert np.array_equal(np.asarray(splits[0].picture(3)), np.asarray(splits[1].picture(3)))
+
+
+@pytest.mark.parametrize("turned", [1, 3, 6, 8])
+def test_a_crop_of_a_reduced_picture_shows_the_same_place(turned: int) -> None:
+    """A slope of 0.5 levels for each pixel: a crop that began half a pixel beside would differ by more."""
+    down, across = np.mgrid[0:392, 0:472]
+    slope = np.stack([across * 0.5, down * 0.5, 255 - across * 0.5], axis=2).clip(0, 255).astype(np.uint8)
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = turned
+    Image.fromarray(slope).save(file, "JPEG", quality=100, subsampling=0, exif=exif)
+    apart, factors = [], []
+    for sample in range(20):
+        draws, crop = Draws(5, 0, sample), ResizedCrop(area=(0.3, 1.0))
+        both = []
+        for factor in (1, 2, 4):
+            image = COLOUR.to_mode(load_picture(file.getvalue(), LIMIT, lambda size, factor=factor: factor))  # type: ignore[misc]
+            factors.append(full_size(image)[1])
+            both.append(np.asarray(crop.on_picture(image, COLOUR, draws)).astype(float))
+        apart.append([np.abs(other - both[0])[1:-1, 1:-1].mean() for other in both[1:]])
+    assert set(factors) == {1, 2, 4}
+    assert np.max(np.mean(apart, axis=0)) < 0.1
 
 
 def test_workers_and_a_later_start_give_the_same_bits(large: Path) -> None:

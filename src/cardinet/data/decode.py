@@ -30,6 +30,9 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Python prints
 with suppress(AttributeError, OSError):
     ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
+_REDUCED = "cardinet_reduced"
+"""The entry of `Image.info` in which a reduced picture keeps its full size; Pillow hands it on."""
+
 Reduction = Callable[[tuple[int, int]], int]
 """The largest factor by which a picture of a (width, height) may be decoded smaller; 1 for not at all."""
 
@@ -70,17 +73,28 @@ def load_picture(data: bytes, pixel_limit: int, reduction: Reduction | None = No
     """Decode a picture fully; of an animation only the first frame. Raises PictureError as `open_picture` does.
 
     With `reduction` the decoder may leave out the finest detail of a JPEG: it gives 1/2, 1/4 or 1/8 of the (width,
-    height), the smallest that the function allows for the upright picture's size.
+    height), the smallest that the function allows for the upright picture's size. `full_size` tells what it was.
     """
     image = open_picture(data, pixel_limit)
     if reduction is not None and image.format in ("JPEG", "MPO"):
         width, height = image.size
-        allowed = reduction((height, width) if orientation(image) >= 5 else (width, height))
+        upright = (height, width) if orientation(image) >= 5 else (width, height)
+        allowed = reduction(upright)
         factor = max(one for one in (1, 2, 4, 8) if one <= max(1, allowed))
         if factor > 1:  # Pillow then chooses this very factor, as side // (side // factor) is below 2 * factor
             image.draft(None, (max(1, width // factor), max(1, height // factor)))
+            image.info[_REDUCED] = upright, factor
     decode(image)
     return image
+
+
+def full_size(image: Image.Image) -> tuple[tuple[int, int], int]:
+    """The upright (width, height) of a picture before it was decoded at reduced scale, and the factor; 1 if it was not.
+
+    A pixel of the picture stands for factor x factor pixels; at one end of a side it may stand for fewer.
+    """
+    found: tuple[tuple[int, int], int] = image.info.get(_REDUCED, (image.size, 1))
+    return found
 
 
 def decode(image: Image.Image) -> None:

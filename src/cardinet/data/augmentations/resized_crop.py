@@ -41,9 +41,16 @@ class ResizedCrop(Framing):
         return f"a crop of {low} to {high} of its area"
 
     def on_picture(self, image: Image.Image, preprocessing: Preprocessing, draws: Draws) -> Image.Image:
-        ((top, left, height, width),) = self.boxes(draws, image.height, image.width)
-        part = image.crop((left, top, left + width, top + height))
-        return preprocessing.scale(part, (preprocessing.crop, preprocessing.crop))
+        from cardinet.data.decode import full_size
+
+        (across, down), factor = full_size(image)
+        ((top, left, height, width),) = self.boxes(draws, down, across)
+        box, side = (left, top, left + width, top + height), (preprocessing.crop, preprocessing.crop)
+        if factor == 1:
+            return preprocessing.scale(image.crop(box), side)
+        # The same place in the smaller picture, where it begins within a pixel.
+        seen = (box[0] / factor, box[1] / factor, box[2] / factor, box[3] / factor)
+        return preprocessing.scale(image, side, seen)
 
     def reduction(self, size: tuple[int, int], preprocessing: Preprocessing, draws: Draws) -> int:
         ((_, _, height, width),) = self.boxes(draws, size[1], size[0])
