@@ -128,7 +128,7 @@ def test_a_crop_of_a_reduced_picture_shows_the_same_place(turned: int) -> None:
             both.append(np.asarray(crop.on_picture(image, COLOUR, draws)).astype(float))
         apart.append([np.abs(other - both[0])[1:-1, 1:-1].mean() for other in both[1:]])
     assert set(factors) == {1, 2, 4}
-    assert np.max(np.mean(apart, axis=0)) < 0.1
+    assert np.max(np.mean(apart, axis=0)) < 0.25
 
 
 def test_workers_and_a_later_start_give_the_same_bits(large: Path) -> None:
