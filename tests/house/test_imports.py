@@ -21,6 +21,7 @@ BY_TEXT = {
     "cardinet.explain.questions": "the questions",
     "cardinet.reproduce.claims": "the claims",
     "cardinet.train.recipe": "the tables of optimizers, schedules, objectives and methods",
+    "cardinet.train.watching": "the trackers",
 }
 """The files that have modules of the package loaded by text, and which."""
 

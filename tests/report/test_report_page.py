@@ -19,8 +19,9 @@ from cardinet.data.augmentations.rand_augment import RandAugment
 from cardinet.data.augmentations.resized_crop import ResizedCrop
 from cardinet.report import ReportContent, comparison, render
 from cardinet.report.data_tables import by_confusion
-from cardinet.report.differences import differences, flat
+from cardinet.report.differences import differences
 from cardinet.report.sentences import augmentation
+from cardinet.runs.recorded_settings import as_text, flat
 from report.report_samples import CASES, FLOWERS, NASTY, content, digits, made_up, outcome, perfect, unfinished
 
 VOID = {"meta", "link", "img", "br", "wbr", "hr"}
@@ -323,7 +324,9 @@ def test_settings_that_differ() -> None:
     assert "lr 0.1 0.2" in page
     assert "seed" not in page.partition("Settings that differ")[2].partition("The runs")[0]
     assert "the runs have the same settings" in words(comparison([content(settings=one), content(settings=three)]))
-    assert dict(flat({"a": {"b": 1, "c": None, "d": {"e": [1, True]}}, "f": "x"})) == {
+    assert {
+        name: as_text(value) for name, value in flat({"a": {"b": 1, "c": None, "d": {"e": [1, True]}}, "f": "x"})
+    } == {
         "a.b": "1",
         "a.d.e": "1, true",
         "f": "x",

@@ -25,6 +25,7 @@ from cardinet.train.catalogue.search import matching, nearest_names
 from cardinet.train.catalogue.text import lines
 from cardinet.train.catalogue.wording import in_words, schemas
 from cardinet.train.recipe import METHODS, OBJECTIVES, OPTIMIZERS, SCHEDULES, Recipe, make_recipe, overrides
+from cardinet.train.watching import TRACKERS
 
 TABLES = (AUGMENTATIONS, OPTIMIZERS, SCHEDULES, OBJECTIVES, METHODS)
 OURS = [name for name, kind in PARTS.items() if kind.__module__.startswith("cardinet.")]
@@ -41,7 +42,7 @@ def test_every_setting_is_there_once_with_a_sentence(groups: tuple[Group, ...]) 
     own = {path for path in setting_paths(Recipe) if path[0] in Recipe.model_fields and len(path) <= 2}
     held = ("augmentation", "optimizer", "schedule", "objective", "methods")
     expected = len([path for path in own if path[0] not in held or len(path) == 1])
-    expected += sum(len(row.model_fields) for table in TABLES for row in table.rows.values())
+    expected += sum(len(row.model_fields) for table in (*TABLES, TRACKERS) for row in table.rows.values())
     expected += sum(len(fields(PARTS[name])) for name in OURS)
     assert len(found) == len(set(found)) == expected
     assert expected >= 244

@@ -31,4 +31,6 @@ def settings(
         return
     show(*lines(found, shutil.get_terminal_size().columns))
     many = sum(len(group.settings) for group in found)
-    say(f"{many} setting{'s' if many != 1 else ''}. Give one by --set KEY=VALUE, or in a recipe.")
+    typed = any(setting.key is not None for group in found for setting in group.settings)
+    how = " Give one by --set KEY=VALUE, or in a recipe." if typed else ""
+    say(f"{many} setting{'s' if many != 1 else ''}.{how}")

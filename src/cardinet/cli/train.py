@@ -55,6 +55,14 @@ def train(
     ] = None,
     on_bad_image: OnBadImage = None,
     settings: Set = None,
+    watch: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--watch",
+            metavar="TRACKER",
+            help="Show the run in tensorboard, wandb, mlflow or trackio. Can be given several times.",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show the run. Train nothing.")] = False,
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="DIR", help="Continue the run in this folder, exactly.")
@@ -81,7 +89,7 @@ def train(
         given.pop("data.source", None)
         others = [network, recipe, out, weights, *given.values(), *(settings or [])]
         others_given = any(other is not None for other in others) or dry_run
-        _resume(resume, data, others=others_given, as_json=as_json, started=started)
+        _resume(resume, data, watch, others=others_given, as_json=as_json, started=started)
         return
     from cardinet.train.request import Request
 
@@ -93,6 +101,7 @@ def train(
         weights=weights,
         out=out,
         command=shlex.join(["cardinet", *sys.argv[1:]]),
+        watch=tuple(watch or ()),
     )
     _start(request, dry_run=dry_run, as_json=as_json, started=started)
 
@@ -113,7 +122,9 @@ def _start(request: Request, *, dry_run: bool, as_json: bool, started: float) ->
             _finish(folder, as_json, started)
 
 
-def _resume(folder: Path, data: str | None, *, others: bool, as_json: bool, started: float) -> None:
+def _resume(
+    folder: Path, data: str | None, watch: list[str] | None, *, others: bool, as_json: bool, started: float
+) -> None:
     from cardinet.base.errors import RequestError
     from cardinet.cli.progress import screen
     from cardinet.train.job import resume
@@ -122,12 +133,12 @@ def _resume(folder: Path, data: str | None, *, others: bool, as_json: bool, star
     if others:
         weights = shlex.quote(f"{folder}/model.safetensors")
         raise RequestError(
-            f"--resume continues the same run to its end. It takes no other option, except --data if the pictures have "
-            f"moved. To train on with other settings or for longer, start a new run from its weights: cardinet train "
-            f"--weights {weights} ..."
+            "--resume continues the same run to its end. It takes no other option, except --watch, and --data if the "
+            "pictures have moved. To train on with other settings or for longer, start a new run from its weights: "
+            f"cardinet train --weights {weights} ..."
         )
     with connected_for(folder) as ranks, screen(ranks.leads) as shown:
-        run = resume(folder, shown, data, ranks=ranks)
+        run = resume(folder, shown, data, ranks=ranks, watch=watch)
         if ranks.leads:
             _finish(run, as_json, started)
 

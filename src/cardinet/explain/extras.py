@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from typing import Any
 
 from cardinet.base.errors import RequestError
+from cardinet.base.extras import require_libraries
 
 
 def require_library(name: str, need: str, instead: str) -> None:
@@ -14,11 +14,7 @@ def require_library(name: str, need: str, instead: str) -> None:
 
     `need` is what needs it, `instead` what to do without it.
     """
-    if importlib.util.find_spec(name) is None:
-        raise RequestError(
-            f"{need} needs {name.replace('umap', 'umap-learn')}, which is not installed: "
-            f'pip install "cardinet[explain]". {instead}'
-        )
+    require_libraries(need, [name], "explain", instead)
 
 
 def library(name: str) -> Any:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import logging
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cardinet.base.errors import RequestError
+from cardinet.base.extras import quiet, require_libraries
 
 if TYPE_CHECKING:
     from cardinet.export.formats.format import Format
@@ -21,13 +20,8 @@ TELEMETRY = "openvino_telemetry"
 
 def check_installed(format: Format, int8: bool) -> None:
     """Raise RequestError with the libraries that are not installed, and the extra that installs them."""
-    missing = [name for name in format.needs(int8) if not _installed(name)]
-    if missing:
-        what = f"The format {format.name}{' with int8' if int8 else ''}"
-        verb = "is" if len(missing) == 1 else "are"
-        raise RequestError(
-            f'{what} needs {" and ".join(missing)}, which {verb} not installed: pip install "cardinet[export]".'
-        )
+    what = f"The format {format.name}{' with int8' if int8 else ''}"
+    require_libraries(what, format.needs(int8), "export")
 
 
 def library(name: str) -> Any:
@@ -55,12 +49,6 @@ def isolated() -> Iterator[None]:
         yield
 
 
-def _installed(name: str) -> bool:
-    with suppress(ValueError):
-        return importlib.util.find_spec(name) is not None
-    return True  # already imported, by a loader without a specification
-
-
 @contextmanager
 def _without_telemetry() -> Iterator[None]:
     if TELEMETRY in sys.modules:  # already imported: leave it alone
@@ -71,18 +59,6 @@ def _without_telemetry() -> Iterator[None]:
         yield
     finally:
         del sys.modules[TELEMETRY]
-
-
-@contextmanager
-def quiet(logger: str) -> Iterator[None]:
-    """A context in which a logger logs only errors."""
-    named = logging.getLogger(logger)
-    before = named.level
-    named.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        named.setLevel(before)
 
 
 @contextmanager

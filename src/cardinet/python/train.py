@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cardinet.report.finished_run import FinishedRun
     from cardinet.train.listener import Listener
     from cardinet.train.methods import Method
+    from cardinet.train.trackers import Tracker
 
 
 def train(
@@ -25,6 +26,7 @@ def train(
     weights: str | Path | None = None,
     resume: str | Path | None = None,
     callbacks: Sequence[Method] = (),
+    watch: str | Tracker | Sequence[str | Tracker] | None = None,
     listener: Listener | None = None,
     settings: Mapping[str, Any] | None = None,
     **options: Any,
@@ -38,10 +40,14 @@ def train(
     `settings` are settings by their whole key (`{"training.clip": 1.0}`). `cardinet settings` lists all.
 
     `resume` is a run folder that is continued bit for bit; beside it only `data`, the new place of its pictures,
-    `callbacks` and `listener` are allowed. `callbacks` are methods of your own, instances of a subclass of
+    `callbacks`, `watch` and `listener` are allowed. `callbacks` are methods of your own, instances of a subclass of
     `cardinet.train.methods.Method`: what their hooks see and do is part of the run, and what their `state` gives is
     saved. Such a run is resumed with the same callbacks. `listener` gets the events of the run; by default they are
     drawn on stderr, as by the command, also in a notebook.
+
+    `watch` names programs that show runs: "tensorboard", "wandb", "mlflow", "trackio", alone or in a list, with
+    settings as in "WandB(project=cats, mode=offline)". They change no bit of a run; if one fails, the training goes on.
+    A run that is continued keeps its own unless `watch` is given.
 
     Raises RequestError with all faults of the request before any work, WorkError if the work fails, and
     `cardinet.train.interrupt.Interrupted` if the user stops it; what was saved can be resumed.
@@ -52,16 +58,18 @@ def train(
     from cardinet.train.listener import Listener
     from cardinet.train.plain_options import SETS, as_settings
     from cardinet.train.request import Request
+    from cardinet.train.trackers import Tracker
 
     source = None if data is None else source_text(data)
     plain = {**options, "data": source}
     folder = resume if resume is not None else out
     place = None if folder is None else Path(folder)
+    trackers = None if watch is None else (watch,) if isinstance(watch, str | Tracker) else tuple(watch)
     with processes.connected_for(place) as ranks, _shown(listener if ranks.leads else Listener()) as shown:
         if resume is not None:
             others = {"network": network, "recipe": recipe, "out": out, "weights": weights, "settings": settings}
             _require_alone({**others, **options})
-            return finished(job.resume(Path(resume), shown, source, callbacks, ranks), ranks)
+            return finished(job.resume(Path(resume), shown, source, callbacks, ranks, trackers), ranks)
         given = as_settings(**{name: value for name, value in plain.items() if name in SETS})
         given |= {name: value for name, value in options.items() if name not in SETS}
         request = Request(
@@ -72,6 +80,7 @@ def train(
             out=None if out is None else Path(out),
             command="cardinet.train(...)",
             callbacks=tuple(callbacks),
+            watch=trackers or (),
         )
         return finished(processes.train(request, shown, ranks, lambda resolved: None), ranks)
 

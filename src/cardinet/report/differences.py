@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cardinet.report.number_text import MISSING
 
@@ -15,21 +14,6 @@ class Difference:
 
     name: str
     values: tuple[str, ...]
-
-
-def flat(document: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Settings by dotted path, as text."""
-    for key, value in document.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{above}{key}.")
-        elif value is not None:
-            yield f"{above}{key}", _text(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_text, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def differences(settings: Sequence[Mapping[str, str]]) -> list[Difference]:

@@ -15,12 +15,12 @@ from cardinet.base.files import write_atomic
 from cardinet.base.output_paths import check_new_file
 from cardinet.measure.counts import count
 from cardinet.report.content import Counts, DataFinding, Mistake, Outcome, ReportContent, Sample, Speed, Stage
-from cardinet.report.differences import flat
 from cardinet.report.page import comparison, render
 from cardinet.report.sentences import augmentation
 from cardinet.runs.data_sheet import DataSheet, read_data_sheet
 from cardinet.runs.folder import RunFolder, RunRecord
 from cardinet.runs.model_file import empty_network, structure
+from cardinet.runs.recorded_settings import as_text, plain_settings
 from cardinet.runs.results import Results, ShownMistake, read_results
 from cardinet.runs.toml_writer import dumps
 
@@ -87,7 +87,7 @@ def _content(
         counts=_counts(folder, record),
         speed=_speed(rows),
         recipe=dumps(record.recipe),
-        settings=_settings(record),
+        settings={name: as_text(value) for name, value in plain_settings(record).items()},
         versions=record.versions,
         hardware={
             **record.hardware,
@@ -140,15 +140,6 @@ def _mistake(shown: ShownMistake, classes: tuple[str, ...]) -> Mistake:
         width=shown.width,
         height=shown.height,
     )
-
-
-def _settings(record: RunRecord) -> dict[str, str]:
-    """The recipe's settings, and the values of the input settings that the recipe left open."""
-    recipe = {"recipe" if key == "name" else key: value for key, value in record.recipe.items()}
-    input_ = {
-        "size" if key == "crop" else key: value for key, value in record.preprocessing.model_dump(mode="json").items()
-    }
-    return dict(flat({**recipe, "input": input_}))
 
 
 def _pictures(sheet: DataSheet) -> dict[str, Any]:

@@ -51,8 +51,9 @@ class RunRecord(Document):
     """run.toml: the complete, resolved description of a run. Together with the data it determines every bit of the run.
 
     `draws` is the version of the augmentations' draws (`data.draws.DRAWS_VERSION`); the first runs do not state it.
-    `callbacks` are the methods of a program, by class, which a resume needs again. `ranks` is the number of processes,
-    `launch` what their launcher calls the run (`ranks.launch_id`).
+    `callbacks` are the methods of a program, by class, which a resume needs again. `watch` are the trackers, which
+    change no bit: a resume may have others. `ranks` is the number of processes, `launch` what their launcher calls the
+    run (`ranks.launch_id`).
     """
 
     created: str
@@ -76,6 +77,7 @@ class RunRecord(Document):
     rewrites: tuple[dict[str, Any], ...] = ()
     draws: Count = 1
     callbacks: tuple[str, ...] = ()
+    watch: tuple[dict[str, Any], ...] = ()
     ranks: Annotated[Count, Field(ge=1)] = 1
     launch: str = ""
     versions: dict[str, str]

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from cardinet.base.errors import RequestError, WorkError
+from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.base.files import write_atomic
 from cardinet.base.randomness import uniforms
 from cardinet.build.builder import build
@@ -37,7 +37,9 @@ from cardinet.train.request import Resolved
 from cardinet.train.state import Progress, capture, random_of_all, read_state, restore, save_state
 from cardinet.train.task import Task
 from cardinet.train.threads import with_threads
+from cardinet.train.trackers import Tracker
 from cardinet.train.trainee import Trainee, trainee
+from cardinet.train.watching import recorded, to_documents, trackers_of, watching
 
 
 def start(resolved: Resolved, listener: Listener) -> RunFolder:
@@ -55,7 +57,8 @@ def start(resolved: Resolved, listener: Listener) -> RunFolder:
     make_alike(task, subject)
     with _new_folder(resolved, subject) as (folder, record):
         listener.said(f"Run folder: {folder.path}")
-        train_and_finish(task, subject, Progress(), folder, record, listener)
+        with watching(resolved.trackers, folder, record, listener) as watched:
+            train_and_finish(task, subject, Progress(), folder, record, watched)
     return folder
 
 
@@ -94,11 +97,13 @@ def resume(
     data: str | None = None,
     callbacks: Sequence[Method] = (),
     ranks: Ranks = ALONE,
+    watch: Sequence[str | Tracker] | None = None,
 ) -> RunFolder:
     """Continue a run from its last checkpoint, bit for bit. `data` is the new place of its pictures, if they moved.
 
-    `callbacks` are the methods of the program that began it, if it has any. Of several processes only the leader needs
-    the folder. run.toml then records the new place. A finished run stays as it is, whatever has changed since. Raises
+    `callbacks` are the methods of the program that began it, if it has any. `watch` are trackers, None those that the
+    run has; they get all lines of metrics.jsonl. Of several processes only the leader needs the folder. run.toml then
+    records the new place and the trackers. A finished run stays as it is, whatever has changed since. Raises
     RequestError or WorkError, with all findings at once, if versions, device, precision or data differ from those of
     the run. Another processor only gives a notice.
     """
@@ -108,19 +113,15 @@ def resume(
     with _locked(folder, ranks):
         moved = record if data is None else record.moved(absolute(data))
         if ranks.from_leader(is_finished(folder, record) if ranks.leads else None):
-            if moved != record and ranks.leads:
-                open_pictures(moved)
-                keep_place(folder, moved, listener)
-            model = quote(str(folder.model))
-            listener.said(f"{path} is finished ({_steps(folder, record)}). To train on: --weights {model}.")
+            if ranks.leads:
+                _leave_finished(folder, record, moved, listener, watch)
             return folder
         with ranks.together():
-            require_same(record.callbacks, callbacks)
-            task = task_of(moved, folder, ranks)
-            batch, side = part_of_step(task), task.preprocessing.crop
-            require_step(meta_network(task), task.recipe, side, batch, task.device, task.precision)
+            trackers, task = _continued(folder, moved, callbacks, ranks, watch, listener)
         if moved != record and ranks.leads:
             keep_place(folder, moved, listener)
+        if watch is not None and ranks.leads:
+            moved = _keep_trackers(folder, moved, trackers)
         for sentence in other_hardware(record):
             listener.said(sentence)
         prepare_machine(task)
@@ -128,8 +129,65 @@ def resume(
         with ranks.together():
             progress = _restored(folder, subject, task)
         listener.said(f"Resuming {path} after step {progress.step} of {task.clock.length}.")
-        train_and_finish(task, subject, progress, folder, moved, listener)
+        with watching(trackers, folder, moved, listener) as watched:
+            train_and_finish(task, subject, progress, folder, moved, watched)
     return folder
+
+
+def _continued(
+    folder: RunFolder,
+    record: RunRecord,
+    callbacks: Sequence[Method],
+    ranks: Ranks,
+    watch: Sequence[str | Tracker] | None,
+    listener: Listener,
+) -> tuple[tuple[Tracker, ...], Task]:
+    """The trackers and the task of a run that is continued. Raises CardinetError with all findings."""
+    findings, task = Findings(), None
+    trackers: tuple[Tracker, ...] = ()
+    with findings:
+        trackers = _trackers(record, watch, listener) if ranks.leads else ()
+    with findings:
+        require_same(record.callbacks, callbacks)
+    with findings:
+        task = task_of(record, folder, ranks)
+        batch, side = part_of_step(task), task.preprocessing.crop
+        require_step(meta_network(task), task.recipe, side, batch, task.device, task.precision)
+    findings.raise_if_any()
+    assert task is not None
+    return trackers, task
+
+
+def _trackers(record: RunRecord, watch: Sequence[str | Tracker] | None, listener: Listener) -> tuple[Tracker, ...]:
+    """The trackers of a run that is continued: those that are asked for, else its own."""
+    return recorded(record, listener.said) if watch is None else trackers_of(watch)
+
+
+def _keep_trackers(folder: RunFolder, record: RunRecord, trackers: Sequence[Tracker]) -> RunRecord:
+    """Record the trackers of a run."""
+    record = record.model_copy(update={"watch": to_documents(trackers)})
+    folder.write_record(record)
+    return record
+
+
+def _leave_finished(
+    folder: RunFolder,
+    record: RunRecord,
+    moved: RunRecord,
+    listener: Listener,
+    watch: Sequence[str | Tracker] | None,
+) -> None:
+    """Say that a run is finished. Trackers that are asked for get it; its pictures may have a new place."""
+    trackers = trackers_of(watch or ())
+    if moved != record:
+        open_pictures(moved)
+        keep_place(folder, moved, listener)
+    if watch is not None:
+        moved = _keep_trackers(folder, moved, trackers)
+    with watching(trackers, folder, moved, listener):
+        listener.said(
+            f"{folder.path} is finished ({_steps(folder, record)}). To train on: --weights {quote(str(folder.model))}."
+        )
 
 
 def _record(folder: RunFolder, ranks: Ranks) -> RunRecord:

@@ -20,6 +20,7 @@ from cardinet.train.clock import make_clock
 from cardinet.train.recipe import make_recipe
 from cardinet.train.request import Resolved
 from cardinet.train.task import Task
+from cardinet.train.watching import to_documents
 
 
 def make_record(resolved: Resolved) -> RunRecord:
@@ -48,6 +49,7 @@ def make_record(resolved: Resolved) -> RunRecord:
         rewrites=tuple(step.to_document() for step in task.rewrites),
         draws=DRAWS_VERSION,
         callbacks=names_of(resolved.callbacks),
+        watch=to_documents(resolved.trackers),
         ranks=task.ranks.count,
         launch=launch_id(),
         versions=versions(),

@@ -37,6 +37,8 @@ from cardinet.train.recipe import (
     recipe_document,
 )
 from cardinet.train.task import Task
+from cardinet.train.trackers import Tracker
+from cardinet.train.watching import trackers_of
 from cardinet.weights.contents import Weights
 from cardinet.weights.weight_source import read_weights
 
@@ -48,7 +50,8 @@ Opener = Callable[[str, DataSettings], Source]
 class Request:
     """A request for a training run. `settings` are (key, value) pairs, by dotted path or short name.
 
-    `assignments` are further settings as text, KEY=VALUE. `callbacks` are methods of the program that asks.
+    `assignments` are further settings as text, KEY=VALUE. `callbacks` are methods of the program that asks. `watch` are
+    trackers, or text for them.
     """
 
     network: str | None = None
@@ -59,6 +62,7 @@ class Request:
     out: Path | None = None
     command: str = ""
     callbacks: tuple[Method, ...] = ()
+    watch: tuple[str | Tracker, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Resolved:
     """A complete request: its task, the initial weights, and notes on skipped pictures and choices.
 
     `network` is the initial network on the meta device, `memory` that of a step. `findings` are all findings on the
-    pictures.
+    pictures. `trackers` are those of the leader.
     """
 
     request: Request
@@ -77,6 +81,7 @@ class Resolved:
     skipped: tuple[str, ...]
     notes: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
+    trackers: tuple[Tracker, ...] = ()
 
     @property
     def callbacks(self) -> tuple[Method, ...]:
@@ -95,6 +100,7 @@ class Stated:
     preprocessing: Mapping[str, Any]
     source: Source
     weights: Weights | None
+    trackers: tuple[Tracker, ...]
 
 
 def resolve(request: Request, listener: Listener, opener: Opener = open_source, ranks: Ranks = ALONE) -> Resolved:
@@ -132,6 +138,7 @@ def resolve(request: Request, listener: Listener, opener: Opener = open_source, 
         tuple(sorted(finding.identity for finding in left_out)),
         (*said, *(f"Skipped: {f.sentence()}" for f in left_out), *notes),
         tuple(findings),
+        stated.trackers,
     )
 
 
@@ -171,6 +178,9 @@ def _state(request: Request, opener: Opener, ranks: Ranks) -> Stated:
         require_one_process(ranks)
     with findings:
         check_out(request.out)
+    trackers: tuple[Tracker, ...] = ()
+    with findings:
+        trackers = trackers_of(request.watch) if ranks.leads else ()
     weights = None
     with findings:
         weights = None if request.weights is None else read_weights(request.weights, _named(document))
@@ -181,7 +191,7 @@ def _state(request: Request, opener: Opener, ranks: Ranks) -> Stated:
             )
     findings.raise_if_any()
     assert source is not None
-    return Stated(recipe, delta, fitted.get("preprocessing", {}), source, weights)
+    return Stated(recipe, delta, fitted.get("preprocessing", {}), source, weights, trackers)
 
 
 def _delta(request: Request, findings: Findings) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from cardinet.base.documents import DocumentError, parse_json, to_json
 from cardinet.base.errors import WorkError
-from cardinet.export.extras import ignored, quiet
+from cardinet.base.extras import quiet
+from cardinet.export.extras import ignored
 from cardinet.export.formats.format import Format
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from cardinet.networks.part import PARTS, SHORTHANDS, Part
 from cardinet.networks.registry import NETWORKS
 from cardinet.train.catalogue.wording import PART, Schema, default_of, in_words, parts_in, schemas, written
 from cardinet.train.recipe import Recipe
+from cardinet.train.watching import TRACKERS
 
 Path: TypeAlias = tuple[str, ...]
 
@@ -41,8 +42,9 @@ class Setting:
 class Group:
     """The settings of one group of a recipe, of one part or of one kind of network.
 
-    `role` is where a part stands ("optimizer", "gate"), "network" for a kind of network, "question" for one of
-    `cardinet explain`, and empty for a group of a recipe; `example` is how it is written.
+    `role` is where a part stands ("optimizer", "gate"), "network" for a kind of network, "tracker" for one of
+    `--watch`, "question" for one of `cardinet explain`, and empty for a group of a recipe; `example` is how it is
+    written.
     """
 
     name: str
@@ -53,8 +55,8 @@ class Group:
 
 
 def every_group() -> tuple[Group, ...]:
-    """All groups: those of a recipe with their parts, the kinds of networks, the parts of networks."""
-    return (*recipe_groups(Recipe), *network_groups())
+    """All groups: those of a recipe with their parts, the kinds of networks, the parts of networks, the trackers."""
+    return (*recipe_groups(Recipe), *network_groups(), *tracker_groups())
 
 
 # Any class with settings
@@ -106,6 +108,17 @@ def _kinds(field: str, name: str) -> list[str]:
         return [kind.__name__ for kind in PARTS.values() if field == kind.ROLE]
     found = [kind.__name__ for kind in PARTS.values() if any(base.__name__ == name for base in kind.__mro__)]
     return found or [name]
+
+
+# Trackers
+
+
+def tracker_groups() -> Iterator[Group]:
+    """The settings of trackers, which are given within the text of `--watch`."""
+    for kind in TRACKERS.rows.values():
+        settings = _settings(kind, dict.fromkeys(kind.model_fields), ".".join)
+        about = (first_paragraph(sys.modules[kind.__module__].__doc__), first_paragraph(kind.__doc__))
+        yield Group(kind.__name__, "tracker", about, f'--watch "{_call(kind, settings)}"', settings)
 
 
 # Recipes

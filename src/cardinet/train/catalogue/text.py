@@ -37,6 +37,8 @@ def _head(group: Group) -> str:
         return f"{group.name}, a kind of network: {group.example}"
     if group.role == "question":
         return f"{group.name}, a question: {group.example}"
+    if group.role == "tracker":
+        return f"{group.name}, a tracker: {group.example}"
     if group.settings and all(setting.key is None for setting in group.settings):
         return f"{group.name}, a {group.role} that is written in Python only"
     quote = "'" if '"' in group.example else '"'
