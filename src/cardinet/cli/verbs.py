@@ -21,6 +21,7 @@ from cardinet.cli import (
     reproduce,
     rewrite,
     settings,
+    sweep,
     train,
 )
 from cardinet.cli.talk import show
@@ -39,6 +40,7 @@ app.command("settings")(settings.settings)
 app.command("plan")(plan.plan)
 app.command("check-data")(check_data.check_data)
 app.command("train")(train.train)
+app.command("sweep")(sweep.sweep)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
