@@ -36,6 +36,7 @@ from train.test_exact_resume import Crash, Stopper
 SHORT = DIGITS | {"network.id": "resnet20_cifar", "depths": [1, 1, 1], "widths": [4, 8, 16], "stem.width": 4}
 SHORT |= {"threads": 1}
 RUNS: dict[str, dict[str, Any]] = {
+    "AuxiliaryHeads": {"methods": "AuxiliaryHeads(at=[layer1, layer2.0], kind=googlenet, grid=2)"},
     "Pruning": {"methods.Pruning.keep_macs": 0.9, "compactor_momentum": 0.9, "lr": 0.2, "lasso": 0.3},
     "Freeze": {"methods": 'Freeze(until="30 steps")'},
     "WeightAverage": {"methods": "WeightAverage(decay=0.9)"},

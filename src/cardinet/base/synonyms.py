@@ -92,6 +92,8 @@ INSTEAD = {
     "ddp distributed gpus devices world_size nproc_per_node": "this version trains in one process on one device",
     "loss criterion loss_fn bce_loss": "name it by objective (CrossEntropy, BinaryCrossEntropy or "
     'Focal), as in --set "objective=CrossEntropy(label_smoothing=0.1)"',
+    "aux_logits aux_weight aux_loss aux_heads auxiliary auxiliary_loss deep_supervision": "add heads in training with "
+    "--set methods=AuxiliaryHeads",
     "kd distill distillation distill_model teacher_model kd_alpha kd_temperature": "let a trained model teach with "
     '--set "methods=Distillation(teacher=MODEL)"',
     "output_dir out_dir save_dir output logdir out": "name the run's folder with --out DIR",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field, SkipValidation
 
+from cardinet.networks.auxiliary_head import INCEPTION, AuxiliaryHead
 from cardinet.networks.part import Part, misplaced, part
 from cardinet.networks.parts.gate import Gate
 from cardinet.networks.parts.inception_pieces import Chain, InceptionResidual, along, not_pieces, window
@@ -61,6 +63,10 @@ class Inception(NetworkSpec):
     def stride(self) -> int:
         """Input pixels per pixel of the last feature map."""
         return window([*self.stem, *(piece for stage in self.stages for piece in stage)])[0]
+
+    def auxiliary_heads(self) -> Mapping[str, AuxiliaryHead]:
+        """After the last but one stage, whose maps have 17x17 pixels in all networks of the papers."""
+        return {f"layer{len(self.stages) - 1}": INCEPTION} if len(self.stages) > 1 else {}
 
     def path_graph(self) -> PathGraph:
         """Stem and modules, each with its branches; the embedding, if there is one; classifier."""

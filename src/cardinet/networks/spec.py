@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from cardinet.base.errors import RequestError
+from cardinet.networks.auxiliary_head import AuxiliaryHead
 from cardinet.networks.delta import with_delta
 from cardinet.networks.part import Part
 from cardinet.networks.path_graph import PathGraph
@@ -39,6 +41,10 @@ class NetworkSpec(Part):
     def stride(self) -> int:
         """Input pixels per pixel of the last feature map."""
         raise NotImplementedError
+
+    def auxiliary_heads(self) -> Mapping[str, AuxiliaryHead]:
+        """The heads with which its paper trains it, by the module whose output each reads; most networks have none."""
+        return {}
 
     def path_graph(self) -> PathGraph:
         """The maps of the network and the ways between them; see `PathGraph`. Gates are not counted."""

@@ -177,7 +177,7 @@ def made_up_step(task: Task) -> Callable[[int], None]:
             autocast = task.precision == "bfloat16"
             hooks = tuple(subject.hooks.values())
             forward_backward(subject.network, *batch(pictures), recipe.objective, hooks=hooks, autocast=autocast)
-            update(subject.network, subject.optimizer, 0.0, recipe.training.clip)
+            update(subject.whole, subject.optimizer, 0.0, recipe.training.clip)
         except NonFinite as error:
             raise WorkError(f"On made-up pictures {error.what}; look at the settings of the network.") from None
         if task.device != "cpu":

@@ -85,7 +85,7 @@ def make_alike(task: Task, subject: Trainee) -> None:
     """Give every process the leader's weights, and draws of its own from here on."""
     if task.ranks.alone:
         return
-    for tensor in subject.network.state_dict().values():
+    for tensor in subject.whole.state_dict().values():
         task.ranks.spread(tensor)
     if task.ranks.rank:
         torch.manual_seed(int(uniforms(task.recipe.machine.seed, 0, "ranks", task.ranks.rank)[0, 0] * 2**53))

@@ -86,7 +86,7 @@ def capture(subject: Trainee) -> dict[str, Tensor]:
     """The parameters, statistics, state of the optimizer and of the methods, and random generators, by name."""
     network = subject.network
     tensors = {f"model.{name}": t for name, t in network.state_dict().items()}
-    for name, parameter in network.named_parameters():
+    for name, parameter in subject.named_parameters():
         for key, value in subject.optimizer.state.get(parameter, {}).items():
             if value is None:
                 continue
@@ -107,7 +107,7 @@ def restore(subject: Trainee, tensors: dict[str, Tensor], rank: int = 0) -> None
     """
     network = subject.network
     put_weights(network, tensors)
-    parameters = dict(network.named_parameters())
+    parameters = dict(subject.named_parameters())
     for key, value in tensors.items():
         if key.startswith("optimizer."):
             name, _, slot = key.removeprefix("optimizer.").rpartition(".")

@@ -81,4 +81,5 @@ def conditions_of(recipe: Recipe, source: Source, clock: Clock, side: int) -> Co
         schedule=recipe.schedule,
         seed=recipe.machine.seed,
         methods=tuple(recipe.methods.values()),
+        init=recipe.network.init,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 import torch
+from torch import nn
 
 from cardinet.blocks.classifier import Classifier
 from cardinet.blocks.recomputation import recomputing
@@ -25,6 +26,19 @@ class Trainee:
     network: Classifier
     optimizer: torch.optim.Optimizer
     hooks: dict[str, Hooks] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> nn.Module:
+        """All that is trained, as one module: the network, and what methods train beside it."""
+        beside = [module for hooks in self.hooks.values() if (module := hooks.beside) is not None]
+        return nn.ModuleList([self.network, *beside]) if beside else self.network
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The parameters of the network under their names, and those beside it under the name of their method too."""
+        yield from self.network.named_parameters()
+        for method, hooks in self.hooks.items():
+            if hooks.beside is not None:
+                yield from hooks.beside.named_parameters(f"method.{method}")
 
     def judged(self) -> Classifier:
         """The network for evaluations and model files."""

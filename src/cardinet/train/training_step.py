@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -24,14 +25,20 @@ def make_optimizer(
     """
     taken = {id(p) for group in apart for p in group["params"]}
     rates = rates_of_parameters(network, settings.layer_decay)
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for parameter in network.parameters():
-        if id(parameter) not in taken:
-            decays = parameter.ndim > 1 or settings.decay_norms_and_biases
-            key = (rates.get(id(parameter), 1.0), settings.weight_decay if decays else 0.0)
-            groups.setdefault(key, []).append(parameter)
-    made = [{"params": found, "rate": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]
+    made = groups_of((p for p in network.parameters() if id(p) not in taken), settings, rates)
     return settings.make([*made, *(group for group in apart if group["params"])])
+
+
+def groups_of(
+    parameters: Iterable[nn.Parameter], settings: Optimizer, rates: Mapping[int, float] = MappingProxyType({})
+) -> list[dict[str, Any]]:
+    """Parameters in groups for an optimizer; `rates` are factors of the learning rate by the `id` of a parameter."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in parameters:
+        decays = parameter.ndim > 1 or settings.decay_norms_and_biases
+        key = (rates.get(id(parameter), 1.0), settings.weight_decay if decays else 0.0)
+        groups.setdefault(key, []).append(parameter)
+    return [{"params": found, "rate": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]
 
 
 def rates_of_layers(network: Classifier, decay: float) -> dict[str, float]:
@@ -102,7 +109,7 @@ def forward_backward(
         logits = logits.to(pixels.dtype)
         loss = objective.loss(logits, y)
         for method in hooks:
-            loss = method.loss(loss, logits, x)
+            loss = method.loss(loss, logits, x, y)
         if checked and pixels.device.type == "cpu" and not loss.isfinite():
             raise NonFinite(f"the loss is {loss.item()}")
         share = loss * (len(y) / len(labels))

@@ -35,7 +35,7 @@ def whole_step(task: Task, subject: Trainee, batch: Batch, done: int, lr: float)
         loss, wrong = _together(task, subject, loss, wrong)
     for method in hooks:
         method.before_update(done)
-    update(subject.network, subject.optimizer, lr, training.clip)
+    update(subject.whole, subject.optimizer, lr, training.clip)
     for method in hooks:
         method.after_update(done)
     return loss, wrong
@@ -44,7 +44,7 @@ def whole_step(task: Task, subject: Trainee, batch: Batch, done: int, lr: float)
 def _together(task: Task, subject: Trainee, loss: Tensor, wrong: Tensor) -> tuple[Tensor, Tensor]:
     """Average the gradients over all processes; return the mean loss and the sum of the wrong answers."""
     ranks = task.ranks
-    average_gradients(subject.network, ranks)
+    average_gradients(subject.whole, ranks)
     loss, wrong = ranks.sum(torch.stack([loss / ranks.count, wrong.to(loss.dtype)]))
     if loss.device.type == "cpu" and not loss.isfinite():
         raise NonFinite(f"the loss is {loss.item()}")

@@ -1,6 +1,7 @@
 """GoogLeNet: Szegedy et al. 2014 (arXiv 1409.4842), Table 1. Convolutions with bias and without BN.
 
-The two auxiliary heads are left out; the paper does not count them. Pools round up as in Caffe: 224 pixels become 7.
+The two auxiliary heads are a method of training (`AuxiliaryHeads`); the paper does not count them. Pools round up as in
+Caffe: 224 pixels become 7.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SkipValidation
 
+from cardinet.networks.auxiliary_head import GOOGLENET, AuxiliaryHead
 from cardinet.networks.family import family, row
 from cardinet.networks.part import misplaced, part
 from cardinet.networks.parts.gate import Gate
@@ -78,6 +80,13 @@ class GoogLeNet(NetworkSpec):
     def stride(self) -> int:
         """Input pixels per pixel of the last feature map."""
         return int(8 * 2 ** (len(self.widths) - 1))
+
+    def auxiliary_heads(self) -> Mapping[str, AuxiliaryHead]:
+        """After the first and the last but one module of the second stage: 4a and 4d (Section 5)."""
+        if len(self.widths) < 2:
+            return {}
+        places = {1, max(1, len(self.widths[1]) - 1)}  # module 0 is the pool
+        return {f"layer2.{place}": GOOGLENET for place in sorted(places)}
 
     def path_graph(self) -> PathGraph:
         """The three convolutions of the stem; for each module its four branches; classifier."""

@@ -1,8 +1,7 @@
 """Inception-ResNet v1 and v2: Szegedy et al. 2016 (arXiv 1602.07261), Figures 10 to 20.
 
 A block concatenates its branches. A 1x1 with bias and without BN restores the input's width. The result is multiplied
-by a scale and added to the input: form b of the aggregated transform, with unequal branches. The auxiliary head is
-left out.
+by a scale and added to the input: form b of the aggregated transform, with unequal branches.
 """
 
 from cardinet.networks.families import inception_v3, inception_v4

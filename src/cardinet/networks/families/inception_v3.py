@@ -1,4 +1,4 @@
-"""Inception-v3: Szegedy et al. 2015 (arXiv 1512.00567), Table 1 and Figures 5 to 7; the auxiliary head is left out."""
+"""Inception-v3: Szegedy et al. 2015 (arXiv 1512.00567), Table 1 and Figures 5 to 7."""
 
 from cardinet.networks.family import family, row
 from cardinet.networks.inception import Inception

@@ -1,4 +1,4 @@
-"""Inception-v4: Szegedy et al. 2016 (arXiv 1602.07261), Figures 3 to 9; the auxiliary head is left out."""
+"""Inception-v4: Szegedy et al. 2016 (arXiv 1602.07261), Figures 3 to 9."""
 
 from cardinet.networks.family import family, row
 from cardinet.networks.inception import Inception

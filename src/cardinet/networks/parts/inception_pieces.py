@@ -1,7 +1,8 @@
 """The pieces of Inception networks, written as the papers' figures draw them.
 
 A branch is a tuple of pieces (convolutions, pools, forks) that run one after another. A `Concatenation` is a tuple of
-branches side by side. The auxiliary heads, which only help training, are left out; the papers do not count them.
+branches side by side. The auxiliary heads, which only help training, are in
+`networks/auxiliary_head.py`; the papers do not count them.
 """
 
 from __future__ import annotations

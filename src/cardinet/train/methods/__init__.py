@@ -33,7 +33,7 @@ class Conditions:
     """The constant facts of a run that a method may need.
 
     `side` is the side of the input in pixels; `methods` are all methods of the run. `preprocessing` is None while a
-    request is checked, before its pictures are decoded.
+    request is checked, before its pictures are decoded. `init` is the rule of the first weights.
     """
 
     clock: Clock
@@ -45,6 +45,7 @@ class Conditions:
     seed: int
     methods: tuple[Method, ...] = ()
     preprocessing: Preprocessing | None = None
+    init: str = "torchvision"
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,14 @@ class Hooks:
         """
         return batch
 
-    def loss(self, value: Tensor, logits: Tensor, pixels: Tensor) -> Tensor:
+    @property
+    def beside(self) -> nn.Module | None:
+        """A module that is trained with the network, and that only training has. `state` has to hold it."""
+        return None
+
+    def loss(self, value: Tensor, logits: Tensor, pixels: Tensor, labels: Tensor) -> Tensor:
         """The loss of a part of the batch, a mean. `value` is that of the objective and of the methods before, `logits`
-        (B, classes) are the network's answers to `pixels` (B, C, H, W).
+        (B, classes) are the network's answers to `pixels` (B, C, H, W) with these labels.
         """
         return value
 

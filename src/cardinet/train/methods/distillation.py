@@ -118,7 +118,7 @@ class Teaching(Hooks):
     def __init__(self, method: Distillation, teacher: Teacher) -> None:
         self.weight, self.temperature, self.teacher = method.weight, method.softness, teacher
 
-    def loss(self, value: Tensor, logits: Tensor, pixels: Tensor) -> Tensor:
+    def loss(self, value: Tensor, logits: Tensor, pixels: Tensor, labels: Tensor) -> Tensor:
         answers = self.teacher.logits(pixels).to(logits.dtype)
         return (1 - self.weight) * value + self.weight * distance(logits, answers, self.temperature)
 

@@ -22,9 +22,11 @@ BODY = "body"
 """The name of all layers but the head."""
 
 
-def _as_list(value: Any) -> Any:
-    """The words of a text, which are separated by commas."""
-    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+def as_list(value: Any) -> Any:
+    """The words of a text, which are separated by commas and may stand in brackets."""
+    if not isinstance(value, str):
+        return value
+    return [word.strip() for word in value.strip().removeprefix("[").removesuffix("]").split(",")]
 
 
 class Freeze(Method):
@@ -33,7 +35,7 @@ class Freeze(Method):
     Their BN uses its running statistics, as in evaluations; dropout and stochastic depth act as in the other layers.
     """
 
-    layers: Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_as_list)] = (BODY,)
+    layers: Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(as_list)] = (BODY,)
     """The frozen layers: body (all but the head), stem, layer1 and so on, head, or any module by its name, such as
     layer1.0.
     """
