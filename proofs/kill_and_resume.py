@@ -3,6 +3,8 @@
 command   python proofs/kill_and_resume.py --kills 25                             digits, in memory
           python proofs/kill_and_resume.py --kills 25 --photographs --workers 0   decoded by the process itself
           python proofs/kill_and_resume.py --kills 25 --photographs --workers 2   decoded by two processes
+          python proofs/kill_and_resume.py --kills 25 --shards files              of tar shards
+          python proofs/kill_and_resume.py --kills 25 --shards server --workers 2 fetched from a server on this machine
           python proofs/kill_and_resume.py --kills 25 --set "methods=Mixup, WeightAverage" --set accumulate=3
 expected  "the same bits" and exit code 0; 1 where anything differs
 time      3 to 8 minutes each on 2 CPU cores
@@ -18,15 +20,22 @@ evaluation.json, and run.toml without its date and command.
 from __future__ import annotations
 
 import argparse
+import http.server
+import io
 import os
 import random
 import shlex
 import shutil
 import sys
+import tarfile
 import tempfile
+import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +59,16 @@ class Run:
     more: tuple[str, ...] = ()
     """Further settings, KEY=VALUE."""
 
+    server: str = ""
+    """The address of a server of the folder, which then holds tar shards."""
+
+    def source(self, folder: Path, photographs: Path) -> str:
+        """The pictures, as they are named in a working folder."""
+        shards = sorted(photographs.glob("*.tar"))
+        if self.server:
+            return f"webdataset:{'::'.join(f'{self.server}/{shard.name}' for shard in shards)}"
+        return ("webdataset:" if shards else "") + os.path.relpath(photographs, folder)
+
     def words(self, folder: Path) -> list[str]:
         """The words after `cardinet train` in a working folder, without --out."""
         settings = {"checkpoint_seconds": 0.2, "log_every": "5 steps", "evaluate_every": f"{EVALUATE_EVERY} steps"}
@@ -57,7 +76,8 @@ class Run:
         if self.photographs is None:
             settings |= {"length": "2400 steps", "threads": "1"}
         else:
-            words += ["resnet20_cifar", "--data", os.path.relpath(self.photographs, folder), "--batch-size", "16"]
+            source = self.source(folder, self.photographs)
+            words += ["resnet20_cifar", "--data", source, "--batch-size", "16"]
             settings |= {"length": "500 steps", "data.limit": "160", "size": "48", "threads": "1"}
         for setting in self.more:
             key, _, value = setting.partition("=")
@@ -75,6 +95,52 @@ def make_photographs(root: Path) -> Path:
                 pixels = rng.integers(0, 256, (110 + i, 130 - i, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(root / split / name / f"{i}.jpg")
     return root
+
+
+def make_shards(photographs: Path, root: Path) -> Path:
+    """Tar shards of some of the photographs of class folders, ten in each shard."""
+    root.mkdir()
+    for split, count in (("train", 160), ("val", 40)):
+        files = sorted(photographs.glob(f"{split}*/*/*"))
+        chosen = [files[i * len(files) // count] for i in range(count)]
+        random.Random(0).shuffle(chosen)
+        for shard in range(0, count, 10):
+            with tarfile.open(root / f"{split}-{shard:03d}.tar", "w") as out:
+                for number, file in enumerate(chosen[shard : shard + 10]):
+                    for suffix, content in (("jpg", file.read_bytes()), ("cls", file.parent.name.encode())):
+                        member = tarfile.TarInfo(f"{number}.{suffix}")
+                        member.size = len(content)
+                        out.addfile(member, io.BytesIO(content))
+    return root
+
+
+@contextmanager
+def served(root: Path) -> Iterator[str]:
+    """The address of a web server of a folder."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    handler = partial(Handler, directory=str(root))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.server_port}"
+        listening.shutdown()
+
+
+@contextmanager
+def shard_run(run: Run, shards: Path, place: str) -> Iterator[Run]:
+    """The run on shards. Those of a server are kept in a cache that holds six of them: two windows of three."""
+    os.environ["XDG_CACHE_HOME"] = str(shards.parent / "cache")
+    size = sum(sorted(file.stat().st_size for file in shards.iterdir())[-6:])
+    more = ("data.shuffle_shards=3", f"data.shard_cache={size / 2**30:.9f}", *run.more)
+    run = replace(run, photographs=shards, more=more)
+    if place == "files":
+        yield run
+        return
+    with served(shards) as address:
+        yield replace(run, server=address)
 
 
 @dataclass
@@ -142,6 +208,7 @@ def summary(stress: Stress, arguments: argparse.Namespace, started: float) -> st
         "",
         f"command   python proofs/kill_and_resume.py --kills {arguments.kills} --workers {arguments.workers} "
         f"--seed {arguments.seed}{' --photographs' if arguments.photographs else ''}"
+        f"{f' --shards {arguments.shards}' if arguments.shards else ''}"
         f"{''.join(f' --set {shlex.quote(setting)}' for setting in stress.what.more)}",
         f"run       {shlex.join(['cardinet', 'train', *stress.what.words(stress.folder)])}",
         f"versions  {about}",
@@ -156,16 +223,20 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=25)
     parser.add_argument("--workers", type=int, choices=(0, 2), default=0)
     parser.add_argument("--photographs", action="store_true", help="train on photographs, by a relative path")
+    parser.add_argument("--shards", choices=("files", "server"), help="train on tar shards of photographs")
     parser.add_argument("--seed", type=int, default=0, help="seed of the moments of the kills")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a further setting of the runs")
     parser.add_argument("--keep", action="store_true", help="keep the run folders")
     arguments = parser.parse_args()
     started, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix="kill-and-resume-"))
+    stack = ExitStack()
     try:
         photographs = FLOWERS if FLOWERS.is_dir() else folder / "photographs"
-        if arguments.photographs and not photographs.is_dir():
+        if (arguments.photographs or arguments.shards) and not photographs.is_dir():
             make_photographs(photographs)
         what = Run(arguments.workers, photographs if arguments.photographs else None, tuple(arguments.set))
+        if arguments.shards:
+            what = stack.enter_context(shard_run(what, make_shards(photographs, folder / "shards"), arguments.shards))
         reference = folder / "reference"
         finish(["train", *what.words(folder), "--out", str(reference)], folder)
         length = last_row(reference)["step"]
@@ -186,6 +257,7 @@ def main() -> int:
         print("outcome   " + ("DIFFERENT" if found else "the same bits"))
         return 1 if found else 0
     finally:
+        stack.close()
         if not arguments.keep:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -10,8 +10,8 @@ The pictures are small JPEG files of several sizes, no two alike, so that they s
 batches is decoded without a network, in one process. The figures: pictures per second of each part, the memory of the
 process over the pass, and the quality of the order. That is the rank correlation (Spearman) of the place in the epoch
 with the place in the shards (0 is the best; of windows in a random order it deviates by one over the root of their
-number), and the mean distance in the shards of two pictures that follow each other in the epoch, as a share of that in a
-full shuffle (1 is the best).
+number), and the mean distance in the shards of two pictures that follow each other in the epoch, as a share of that in
+a full shuffle (1 is the best).
 """
 
 from __future__ import annotations
