@@ -54,9 +54,9 @@ class CheckReport:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Picture:
-    """One picture to inspect: its split and position, and how to read it."""
+    """One picture to inspect: its split and position, and how to read it. There may be millions of them."""
 
     split: str
     index: int
@@ -152,6 +152,7 @@ def _inspect_all(
     places = [picture.names.place(picture.index) for picture in pictures]
     found = [None if cache is None else cache.get(place) for place in places]
     missing = [i for i, inspection in enumerate(found) if inspection is None]
+    missing.sort(key=places.__getitem__)  # file by file, also where the pictures of a file are in several splits
     done = len(pictures) - len(missing)
     from_cache = done
     report = progress or (lambda done, total: None)

@@ -22,7 +22,7 @@ class Remark:
     bad: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Inspection:
     """The remarks on a picture and the digest of its bytes, which is empty if they could not be read."""
 
