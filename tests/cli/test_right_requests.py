@@ -221,6 +221,23 @@ def test_json_is_one_document_and_talk_is_elsewhere(cli: Cli, digits_run: Path) 
     assert "quick" in [recipe["name"] for recipe in recipes]
 
 
+def test_find_lr_draws_and_suggests_and_leaves_nothing_else(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "cardinet.train.range_test.Sweep.rates", lambda sweep: iter([10 ** (-4 + i / 8) for i in range(30)])
+    )
+    found = document(cli("train", *TINY, "--find-lr", "--out", "lr.html", "--json"))
+    assert found["page"] == "lr.html"
+    assert len(found["rates"]) == len(found["losses"]) > 10
+    assert "Which learning rate?" in Path("lr.html").read_text()
+    said = cli("train", *TINY, "--find-lr")
+    assert said.code == 0
+    assert said.out.splitlines()[0].split() == ["rate", "loss"]
+    assert "--lr" in said.out or "No rate is suggested" in said.out
+    assert not Path("runs").exists()
+    for words in (("--dry-run",), ("--resume", "some")):
+        assert cli("train", "--find-lr", *words).code == 2
+
+
 def test_list(cli: Cli) -> None:
     assert cli("list", "resnet20_cifar").err == "1 network. `cardinet info NAME` counts one.\n"
     assert "resnext50_32x4d" in cli("list", "*50_32*").out

@@ -26,7 +26,7 @@ class Line:
     def __init__(self) -> None:
         self.notebook = type(sys.stderr).__module__.startswith("ipykernel")
         self.live = self.notebook or sys.stderr.isatty()
-        self.blocks = _has_blocks(sys.stderr.encoding)
+        self.blocks = has_blocks(sys.stderr.encoding)
         self.written = time.monotonic() - (LIVE_SECONDS if self.live else 0.0)
         self.open = False
 
@@ -65,7 +65,7 @@ def bar(done: int, total: int, width: int, *, blocks: bool = True) -> str:
     return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(width)
 
 
-def _has_blocks(encoding: str | None) -> bool:
+def has_blocks(encoding: str | None) -> bool:
     """Whether the encoding of a terminal has the characters of a bar; an unknown one is assumed to."""
     try:
         "█▏▎▍▌▋▊▉".encode(encoding or "utf-8")

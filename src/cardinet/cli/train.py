@@ -31,7 +31,9 @@ def train(
         typer.Option("--recipe", metavar="NAME|FILE", help="A name from `cardinet list --recipes`, or a file."),
     ] = None,
     epochs: Annotated[float | None, typer.Option("--epochs", metavar="N", help="The length of the training.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The run folder. It must not exist.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="The new run folder, or the page of --find-lr.")
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -63,6 +65,12 @@ def train(
             help="Show the run in tensorboard, wandb, mlflow or trackio. Can be given several times.",
         ),
     ] = None,
+    find_lr: Annotated[
+        bool,
+        typer.Option(
+            "--find-lr", help="Try rising learning rates for some steps and suggest one. --out FILE.html draws them."
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show the run. Train nothing.")] = False,
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="DIR", help="Continue the run in this folder, exactly.")
@@ -88,7 +96,7 @@ def train(
     if resume is not None:
         given.pop("data.source", None)
         others = [network, recipe, out, weights, *given.values(), *(settings or [])]
-        others_given = any(other is not None for other in others) or dry_run
+        others_given = any(other is not None for other in others) or dry_run or find_lr
         _resume(resume, data, watch, others=others_given, as_json=as_json, started=started)
         return
     from cardinet.train.request import Request
@@ -103,6 +111,11 @@ def train(
         command=shlex.join(["cardinet", *sys.argv[1:]]),
         watch=tuple(watch or ()),
     )
+    if find_lr:
+        from cardinet.cli.finding_rates import find_rate
+
+        find_rate(request, dry_run=dry_run, as_json=as_json)
+        return
     _start(request, dry_run=dry_run, as_json=as_json, started=started)
 
 

@@ -26,7 +26,8 @@ class Line:
 class Chart:
     """Lines over a common axis. `scale` is that of y; sqrt spreads small values and includes 0.
 
-    `level` is a value of y with its name, drawn across the chart, such as the error of chance.
+    `level` is a value of y with its name, drawn across the chart, such as the error of chance. `mark` is a point (x, y)
+    with its name, such as the best one. `across` is the scale of x.
     """
 
     title: str
@@ -37,6 +38,8 @@ class Chart:
     format: Format = "number"
     scale: Literal["linear", "log", "sqrt"] = "linear"
     level: tuple[float, str] | None = None
+    mark: tuple[float, float, str] | None = None
+    across: Literal["linear", "log"] = "linear"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from cardinet.report import number_text
 from cardinet.report.history import Line
-from cardinet.report.scales import Scale, linear_ticks
+from cardinet.report.scales import Scale
 
 WIDTH, LEFT, TOP, BOTTOM = 480, 46, 20, 36
 LETTER = 7.7
@@ -27,11 +27,12 @@ class Mark:
 
 @dataclass(frozen=True)
 class Across:
-    """The axis of x, and the `level` of y that is drawn across the chart with its name."""
+    """The axis of x, which may be logarithmic, and the `level` of y that is drawn across the chart with its name."""
 
     name: str
     from_zero: bool = True
     level: tuple[float, str] | None = None
+    log: bool = False
 
 
 EPOCHS = Across("epoch")
@@ -94,6 +95,8 @@ def chart(
     ends = [x for line in lines for x, _ in line.points]
     low = 0.0 if across.from_zero else min(ends)
     x_scale = Scale("linear", low, max(ends) if max(ends) > low else low + 1.0)
+    if across.log:
+        x_scale = Scale("log", min(ends), max(ends) if max(ends) > min(ends) else 10 * min(ends))
     named = named and len(lines) > 1
     longest = max([room.letters, *(len(_clipped(line.label)) for line in lines if named)])
     right = 14 + LETTER * longest
@@ -138,7 +141,7 @@ def _axes(frame: Frame, tick_text: Callable[[float], str], name: str) -> list[Ma
         text = tick_text(value)
         parts.append(Markup('<text class="tick" x="{}" y="{}" dy=".35em">{}</text>').format(LEFT - 8, at, text))
     parts.append(Markup('<path class="axis" d="M{},{}H{:.1f}"/>').format(LEFT, floor, end))
-    ticks = linear_ticks(frame.x.low, frame.x.high, 6)
+    ticks = frame.x.ticks(6)
     for value in [x for x in ticks if x == int(x)] if frame.whole else ticks:
         at = f"{frame.across(value):.1f}"
         parts.append(Markup('<path class="axis" d="M{},{}v4"/>').format(at, floor))

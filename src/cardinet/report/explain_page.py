@@ -59,8 +59,13 @@ def write_page(asked: Asked, answer: Answer, path: Path) -> None:
 
 def page(asked: Asked, answer: Answer) -> str:
     """The page of an answer as an HTML document; every text is escaped."""
+    return answer_page(answer, _about(asked))
+
+
+def answer_page(answer: Answer, about: About) -> str:
+    """The page of an answer and what it is about."""
     template = environment().get_template("explain.html.j2")
-    return template.render(a=answer, about=_about(asked), figure=figure_html).strip() + "\n"
+    return template.render(a=answer, about=about, figure=figure_html).strip() + "\n"
 
 
 def _about(asked: Asked) -> About:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from cardinet.explain.figures import Bars, Chart, Format, HeatMap, Scatter
 from cardinet.report import number_text, scales
-from cardinet.report.curves import BOTTOM, LEFT, LETTER, TOP, WIDTH, Across, chart
+from cardinet.report.curves import BOTTOM, LEFT, LETTER, TOP, WIDTH, Across, Mark, chart
 from cardinet.report.history import Line
 from cardinet.report.names_below import LEVEL, LONGEST, cut_name, names_below
 from cardinet.report.scales import Scale
@@ -75,7 +75,8 @@ def draw_chart(figure: Chart) -> Markup:
         SCALES[figure.scale],
         describe=describe,
         tick_text=tick_text(figure.format),
-        across=Across(figure.x, near_zero, figure.level),
+        across=Across(figure.x, near_zero, figure.level, figure.across == "log"),
+        mark=None if figure.mark is None else Mark(figure.mark[0], figure.mark[2], figure.mark[1]),
         named=not _has_long_names(figure),
     )
 

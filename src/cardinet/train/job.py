@@ -47,19 +47,25 @@ def start(resolved: Resolved, listener: Listener) -> RunFolder:
 
     Of several processes only the leader writes into the folder.
     """
-    resolved = replace(resolved, task=with_threads(resolved.task, listener.said))
+    resolved, subject = made_ready(resolved, listener)
     task = resolved.task
-    prepare_machine(task)
-    built, sentences = initial_network(task, resolved.weights)
-    for sentence in sentences:
-        listener.said(sentence)
-    subject = trainee(task, built, len(task.recipe.network.steps()), resolved.callbacks)
     make_alike(task, subject)
     with _new_folder(resolved, subject) as (folder, record):
         listener.said(f"Run folder: {folder.path}")
         with watching(resolved.trackers, folder, record, listener) as watched:
             train_and_finish(task, subject, Progress(), folder, record, watched)
     return folder
+
+
+def made_ready(resolved: Resolved, listener: Listener) -> tuple[Resolved, Trainee]:
+    """Make the last choices (threads), set the machine, and make the network and the optimizer of a new run."""
+    resolved = replace(resolved, task=with_threads(resolved.task, listener.said))
+    task = resolved.task
+    prepare_machine(task)
+    built, sentences = initial_network(task, resolved.weights)
+    for sentence in sentences:
+        listener.said(sentence)
+    return resolved, trainee(task, built, len(task.recipe.network.steps()), resolved.callbacks)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cardinet.base.errors import WorkError
 from cardinet.blocks.classifier import Classifier
-from cardinet.data.batches import Batch, TrainBatches
+from cardinet.data.batches import Batch
 from cardinet.evaluate.classification import evaluate
 from cardinet.evaluate.evaluation_settings import EvaluationSettings
 from cardinet.runs.folder import RunFolder
@@ -24,7 +24,7 @@ from cardinet.train.state import Progress, Window, capture
 from cardinet.train.task import Task
 from cardinet.train.trainee import Trainee
 from cardinet.train.training_step import NonFinite
-from cardinet.train.whole_step import whole_step
+from cardinet.train.whole_step import train_batches, whole_step
 
 SECONDS_TO_SHOW = {"cpu": 0.1, "cuda": 1.0}
 """The seconds between two updates of the display. On a GPU each update waits for the device."""
@@ -72,16 +72,7 @@ class Loop:
             return
         self.subject.network.train()
         self.counted = time.perf_counter()
-        machine = task.recipe.machine
-        batches = TrainBatches(
-            task.source.splits["train"],
-            task.preprocessing,
-            task.recipe.augmentation,
-            sampling=task.sampling,
-            workers=machine.workers,
-            device=task.device,
-            part=task.ranks.share,
-        )
+        batches = train_batches(task)
         try:
             stream = batches.stream(self.progress.step)
             while not self.over:

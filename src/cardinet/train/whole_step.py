@@ -1,15 +1,28 @@
-"""A whole step of a run: what the methods do to a batch, its gradient in all processes, and the update."""
+"""The batches of a run, and a whole step: what the methods do to a batch, its gradient, and the update."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from cardinet.data.batches import Batch
+from cardinet.data.batches import Batch, TrainBatches
 from cardinet.train.gradient_sum import average_gradients
 from cardinet.train.task import Task
 from cardinet.train.trainee import Trainee
 from cardinet.train.training_step import NonFinite, forward_backward, update
+
+
+def train_batches(task: Task) -> TrainBatches:
+    """The batches of a run in this process."""
+    return TrainBatches(
+        task.source.splits["train"],
+        task.preprocessing,
+        task.recipe.augmentation,
+        sampling=task.sampling,
+        workers=task.recipe.machine.workers,
+        device=task.device,
+        part=task.ranks.share,
+    )
 
 
 def whole_step(task: Task, subject: Trainee, batch: Batch, done: int, lr: float) -> tuple[Tensor, Tensor]:
