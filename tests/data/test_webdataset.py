@@ -21,6 +21,7 @@ from cardinet.data.check import check
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.kinds import absolute, list_source
 from cardinet.data.kinds.shard_places import expanded, shard_places
+from cardinet.data.ordered_pictures import ordered_pictures, whole
 from cardinet.data.source import Source, open_source
 from data.tar_shards import picture, write_shard, write_shards
 
@@ -348,3 +349,18 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
         opened(tmp_path, root="x")
     with pytest.raises(RequestError, match=r"data.class_names: there is no file .*nothing\.txt"):
         opened(tmp_path, class_names="nothing.txt")
+
+
+def test_a_prediction_needs_no_labels(tmp_path: Path) -> None:
+    for split in ("val", "test"):
+        write_shard(tmp_path / f"{split}-0.tar", [{"png": picture(i)} for i in range(4)])
+    text = f"webdataset:{tmp_path}"
+    pictures = ordered_pictures([text], DataSettings())
+    assert [one.name for one in whole(pictures)] == [
+        f"{s}-0.tar/{i:04d}.png" for s in ("test", "val") for i in range(4)
+    ]
+    assert len(ordered_pictures([text], DataSettings(), "test")) == 4
+    write_shard(tmp_path / "val-1.tar", [{"png": picture(9)}, {"txt": b"a caption"}])
+    with pytest.raises(WorkError, match=r"no-picture: val-1\.tar/0001: the sample has no picture"):
+        ordered_pictures([text], DataSettings())
+    assert len(ordered_pictures([text], DataSettings(on_bad_image="skip"))) == 9

@@ -16,6 +16,7 @@ from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.kinds import KINDS, list_source
 from cardinet.data.kinds.parquet import parquet_pictures
+from cardinet.data.kinds.webdataset import pictures_in_shards
 from cardinet.data.picture_inputs import PictureInput, picture_paths
 from cardinet.data.source_listing import SplitPictures, fingerprint
 from cardinet.data.splitting import WHOLE
@@ -61,9 +62,9 @@ def identity(pictures: OrderedPictures) -> str:
 def ordered_pictures(texts: Sequence[str], settings: DataSettings, split: str | None = None) -> OrderedPictures:
     """The pictures that texts name: files, folders, patterns, csv:FILE, or any other source by KIND:PATH or its name.
 
-    Those of a source come split by split, and labels are not needed in parquet:PATH. With `split` only those of one
-    split are taken. A file or folder that exists is meant before a source of that name. `settings` say how tables are
-    read. Raises RequestError or WorkError with every text that names no pictures.
+    Those of a source come split by split, and labels are not needed in parquet:PATH and webdataset:SHARDS. With `split`
+    only those of one split are taken. A file or folder that exists is meant before a source of that name. `settings`
+    say how tables are read. Raises RequestError or WorkError with every text that names no pictures.
     """
     findings, found = Findings(), list[OrderedPictures]()
     files: list[str] = []
@@ -95,6 +96,9 @@ def _of_source(text: str, settings: DataSettings, split: str | None) -> OrderedP
     parts: dict[str, OrderedPictures]
     if text.startswith("parquet:"):
         parts = dict(parquet_pictures(text.removeprefix("parquet:"), settings.picture_column))
+    elif text.startswith("webdataset:"):
+        shards, mark = pictures_in_shards(text.removeprefix("webdataset:"), settings)
+        parts = {name: Listed(part, f"{mark} {name}") for name, part in shards.items()}
     else:
         listing = list_source(text, settings)
         named = {WHOLE: listing.parts["train"]} if listing.unsplit else listing.parts

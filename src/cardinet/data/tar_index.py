@@ -49,10 +49,14 @@ class NoTar(Exception):
 
 @dataclass(frozen=True)
 class Columns:
-    """Which files of a sample are read: the picture and the label by their settings, None for the usual ones."""
+    """Which files of a sample are read: the picture and the label by their settings, None for the usual ones.
+
+    If it need not be `labelled`, a sample without a label is no fault.
+    """
 
     picture: str | None = None
     label: str | None = None
+    labelled: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +152,7 @@ class _Reader:
             fault, sample.key = "several-pictures", f"{sample.key} ({', '.join(sample.pictures)})"
         else:
             label = _label(sample.labels, self.columns.label)
-            fault = "" if label else "no-label"
+            fault = "" if label or not self.columns.labelled else "no-label"
         if fault:
             self.faults.append((fault, f"/{sample.key}"))
             return
