@@ -5,7 +5,7 @@ expected  every command with its time and "exit code 0", and exit code 0; 1 at t
 time      6 to 10 minutes on 2 CPU cores
 
 The folder gets small, generated files for all that the page assumes: class folders of flowers, a picture of a cat, a
-folder of pictures, CIFAR's pictures as parquet, and weights of a ResNeXt-50. `make` and the activation of an
+folder of pictures, CIFAR's pictures as parquet, weights of a ResNeXt-50, and a sweep. `make` and the activation of an
 environment are left out. The environment's threads are those of the machine.
 """
 
@@ -75,6 +75,8 @@ def prepare(folder: Path) -> None:
         pq.write_table(pa.Table.from_pylist(rows), folder / "cifar10" / f"{split}-00000-of-00001.parquet")
     network = torchvision.models.resnext50_32x4d(num_classes=5)
     torch.save(network.state_dict(), folder / "resnext50.pth")
+    sweep = 'data = "flowers"\ntrials = 2\n[space]\noptimizer.lr = {low = 0.01, high = 1.0, log = true}\n'
+    (folder / "sweep.toml").write_text(sweep)
 
 
 def run(name: str, words: list[str], folder: Path) -> bool:

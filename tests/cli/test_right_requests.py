@@ -198,6 +198,7 @@ def test_json_is_one_document_and_talk_is_elsewhere(cli: Cli, digits_run: Path) 
     """Each verb once; `train` and `predict` have tests of their own besides."""
     class_folder(Path("two"))
     picture(Path("red.png"))
+    Path("sweep.toml").write_text('trials = 1\n[settings]\nlength = "2 steps"\nthreads = 1\n[space]\nlr = [0.1]')
     typed: dict[str, list[str | Path]] = {
         "list": ["list"],
         "info": ["info", "resnet18"],
@@ -205,6 +206,7 @@ def test_json_is_one_document_and_talk_is_elsewhere(cli: Cli, digits_run: Path) 
         "plan": ["plan", "--like", "resnext29_8x64d", "--cardinality", "1"],
         "check-data": ["check-data", "two"],
         "train": ["train", *TINY, "--data", "two", "--epochs", "1"],
+        "sweep": ["sweep", "sweep.toml"],
         "eval": ["eval", digits_run],
         "predict": ["predict", digits_run, "red.png"],
         "explain": ["explain", "paths", digits_run],
