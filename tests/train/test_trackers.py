@@ -126,7 +126,7 @@ HAS: dict[str, Callable[[RunFolder, Tracker], tuple[Values, Mapping[str, Any]]]]
 }
 """By tracker: what its own reader finds for a run."""
 ELSEWHERE = {"Trackio"}
-"""Tested by proofs/trackio.py, as it needs another version of Pillow."""
+"""Tested by proofs/trackio_rows.py, as it needs another version of Pillow."""
 SLOW = ("MLflow", "WandB")
 NAMES = [pytest.param(name, marks=pytest.mark.long if name in SLOW else ()) for name in HAS]
 
