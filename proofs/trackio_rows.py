@@ -13,6 +13,7 @@ Trackio keeps the times of the first part.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -44,8 +45,8 @@ def rows_of(folder: Path) -> dict[tuple[str, int], list[float]]:
 
 def child(place: Path) -> None:
     """Train in two parts, and compare."""
+    import PIL
     import trackio
-    from PIL import Image
     from trackio.sqlite_storage import SQLiteStorage
 
     from cardinet.python.train import train
@@ -60,10 +61,8 @@ def child(place: Path) -> None:
                 raise Interrupted("stopped by the proof")
 
     folder = place / "run"
-    try:
+    with contextlib.suppress(Interrupted):
         train(out=folder, listener=Stops(), watch="trackio", **SHORT)
-    except Interrupted:
-        pass
     written = len(RunFolder(folder).rows())
     train(resume=folder, listener=Listener())
     train(resume=folder, listener=Listener(), watch="trackio")  # a finished run: nothing comes twice
@@ -83,7 +82,7 @@ def child(place: Path) -> None:
     ]
     about = {
         "trackio": trackio.__version__,
-        "pillow": Image.__version__,
+        "pillow": PIL.__version__,
         "rows before the stop": written,
         "values": len(found),
         "missing": sorted(map(str, expected.keys() - found.keys())),

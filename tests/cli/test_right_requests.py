@@ -181,7 +181,10 @@ def test_front_at_a_budget(cli: Cli, tmp_path: Path) -> None:
 def test_reports(cli: Cli, digits_run: Path, tmp_path: Path) -> None:
     again = cli("report", digits_run)
     assert again.out == f"{digits_run / 'report.html'}\n"
-    assert document(cli("report", digits_run, digits_run, "--json")) == {"report": "comparison.html"}
+    assert document(cli("report", digits_run, digits_run, "--json")) == {
+        "report": "comparison.html",
+        "data": ["comparison.json", "comparison.csv"],
+    }
     assert "<html" in (tmp_path / "comparison.html").read_text()
     assert cli("report", digits_run, "--out", "one.html").code == 0
     assert (tmp_path / "one.html").read_text() == (digits_run / "report.html").read_text()

@@ -19,11 +19,12 @@ def report(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the report of a run again, or compare several runs on one page."""
+    """Write the report of a run again, or compare several runs on a page, with JSON and CSV beside it."""
     from cardinet.report.run_report import write_reports
 
     written = write_reports(runs, out)
     if as_json:
-        print_json({"report": str(written)})
+        page, *data = map(str, written)
+        print_json({"report": page, **({"data": data} if data else {})})
     else:
-        show(str(written))
+        show(*map(str, written))

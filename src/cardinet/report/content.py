@@ -188,6 +188,12 @@ class ReportContent:
     speed: Speed = Speed()
     recipe: str = ""
     """The resolved run.toml."""
+    batch_size: int | None = None
+    """The pictures of a step, in all processes together; None if unknown."""
+    processes: int = 1
+    """The processes that train together."""
+    model_bytes: int | None = None
+    """The size of the model file; None if there is none yet."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Its settings by dotted path, for comparisons."""
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -39,13 +39,13 @@ class Best:
     loss: float | None
 
 
-def _finite(value: object) -> float | None:
+def finite(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def points(rows: Iterable[Row], key: str) -> tuple[Point, ...]:
-    """(epoch, value) of the rows that have both, in order of the epoch."""
-    pairs = ((_finite(row.get("epoch")), _finite(row.get(key))) for row in rows)
+def points(rows: Iterable[Row], key: str, across: str = "epoch") -> tuple[Point, ...]:
+    """(epoch, value) of the rows that have both, in order of the epoch, or of another entry `across`."""
+    pairs = ((finite(row.get(across)), finite(row.get(key))) for row in rows)
     return tuple(sorted((x, y) for x, y in pairs if x is not None and y is not None))
 
 
@@ -64,13 +64,13 @@ def thinned(line: tuple[Point, ...], most: int = 160) -> tuple[tuple[Point, ...]
     return tuple(means), tuple(band)
 
 
-def training(rows: Iterable[Row], key: str, label: str = "training", style: int = 0) -> Line:
+def training(rows: Iterable[Row], key: str, label: str = "training", style: int = 0, *, across: str = "epoch") -> Line:
     """A line of the training windows."""
-    line, band = thinned(points((r for r in rows if r.get("kind") == "train"), key))
+    line, band = thinned(points((r for r in rows if r.get("kind") == "train"), key, across))
     return Line(label, style, line, band)
 
 
-def evaluations(rows: Iterable[Row], key: str) -> list[Line]:
+def evaluations(rows: Iterable[Row], key: str, *, across: str = "epoch") -> list[Line]:
     """A line for each evaluated split, in order of first appearance.
 
     If the evaluations use an average of the weights, a further line is that of the weights themselves.
@@ -80,7 +80,7 @@ def evaluations(rows: Iterable[Row], key: str) -> list[Line]:
     lines: list[Line] = []
     for split in splits:
         mine = [r for r in kept if str(r.get("split", "evaluation")) == split]
-        for label, line in ((split, points(mine, key)), (ALONE, points(mine, f"weights_{key}"))):
+        for label, line in ((split, points(mine, key, across)), (ALONE, points(mine, f"weights_{key}", across))):
             if label == split or line:
                 lines.append(Line(label, len(lines) + 1, line, dots=len(line) <= 60))
     return lines
@@ -90,13 +90,25 @@ def best(rows: Iterable[Row]) -> Best | None:
     """The last evaluation that was the best so far: the chosen one."""
     chosen = None
     for row in rows:
-        epoch = _finite(row.get("epoch"))
+        epoch = finite(row.get("epoch"))
         if row.get("kind") == "evaluation" and row.get("best") and epoch is not None:
-            chosen = Best(epoch, _finite(row.get("error")), _finite(row.get("loss")))
+            chosen = Best(epoch, finite(row.get("error")), finite(row.get("loss")))
     return chosen
+
+
+def lowest(rows: Iterable[Row]) -> Best | None:
+    """The evaluation with the lowest error, whether or not the run kept its weights; the last of equal ones."""
+    found = None
+    for row in rows:
+        epoch, error = finite(row.get("epoch")), finite(row.get("error"))
+        if row.get("kind") != "evaluation" or epoch is None or error is None:
+            continue
+        if found is None or found.error is None or error <= found.error:
+            found = Best(epoch, error, finite(row.get("loss")))
+    return found
 
 
 def epochs(rows: Iterable[Row]) -> float | None:
     """The last epoch that the run reached."""
-    reached = [e for row in rows if (e := _finite(row.get("epoch"))) is not None]
+    reached = [e for row in rows if (e := finite(row.get("epoch"))) is not None]
     return max(reached, default=None)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cardinet.evaluate import scores
-from cardinet.report import confusion, curves, data_tables, differences, history, number_text, scales, sentences
+from cardinet.report import confusion, curves, data_tables, history, number_text, scales, sentences
 from cardinet.report.content import Mistake, Outcome, ReportContent, Sample
 from cardinet.report.templating import environment
 
@@ -39,27 +39,6 @@ def render(content: ReportContent) -> str:
     return page.strip() + "\n"
 
 
-def comparison(contents: Sequence[ReportContent]) -> str:
-    """A page that compares several runs: their results in a table, their curves in one chart.
-
-    Raises ValueError when there is no run.
-    """
-    if not contents:
-        raise ValueError("a comparison needs at least one run")
-    page = (
-        environment()
-        .get_template("comparison.html.j2")
-        .render(
-            runs=[(label, c, c.result or c.validation) for label, c in zip(labels(contents), contents, strict=True)],
-            figures=_compared_figures(contents),
-            epochs=history.epochs,
-            interval=sentences.error_interval,
-            differences=differences.differences([content.settings for content in contents]),
-        )
-    )
-    return page.strip() + "\n"
-
-
 def _data(content: ReportContent) -> dict[str, Any]:
     """The table of pictures per class: all classes, or the smallest and largest and the rest folded."""
     rows = data_tables.class_counts(content.class_counts, content.classes)
@@ -75,13 +54,6 @@ def _data(content: ReportContent) -> dict[str, Any]:
     }
 
 
-def labels(contents: Sequence[ReportContent]) -> list[str]:
-    """A name for each run: its network, else its run folder, else with a number; the first that is unique."""
-    titles = [c.title for c in contents]
-    names = [c.title if titles.count(c.title) == 1 else c.run or c.title for c in contents]
-    return [name if names.count(name) == 1 else f"{i}. {name}" for i, name in enumerate(names, start=1)]
-
-
 def enlarged(mistake: Mistake | Sample, side: int = SIDE) -> tuple[int, int, bool]:
     """The width and height of a shown picture, at most `side`, and whether its pixels stay sharp."""
     longest = max(mistake.width, mistake.height, 1)
@@ -89,11 +61,13 @@ def enlarged(mistake: Mistake | Sample, side: int = SIDE) -> tuple[int, int, boo
     return max(1, round(mistake.width * factor)), max(1, round(mistake.height * factor)), longest < side // 2
 
 
-def _tick_percent(value: float) -> str:
+def tick_percent(value: float) -> str:
+    """A share at an axis."""
     return number_text.number(float(f"{100 * value:.6g}")) + number_text.NBSP + "%"
 
 
-def _scale_note(lines: Sequence[history.Line], scale: Any) -> str:
+def scale_note(lines: Sequence[history.Line], scale: Any) -> str:
+    """What a reader needs to know of the axis of y; empty if it is linear."""
     values = [v for line in lines for v in line.values]
     return {"log": "logarithmic scale", "sqrt": "square-root scale", "linear": ""}[scale(values).kind]
 
@@ -107,7 +81,7 @@ def _figures(content: ReportContent) -> list[dict[str, Any]]:
     large, small = curves.Room(letters=letters), curves.Room(150, letters)
     for key, title, scale, ticks in (
         ("loss", "Loss", scales.for_loss, number_text.number),
-        ("error", "Error", scales.for_error, _tick_percent),
+        ("error", "Error", scales.for_error, tick_percent),
     ):
         lines = [history.training(rows, key), *history.evaluations(rows, key)]
         lines = [line for line in lines if line.points]
@@ -117,46 +91,24 @@ def _figures(content: ReportContent) -> list[dict[str, Any]]:
             shown = number_text.percent(value) if key == "error" else number_text.significant(value)
             text = f"best, epoch {number_text.number(round(chosen.epoch, 2))}"
             mark = curves.Mark(chosen.epoch, text if value is None else f"{text}: {shown}", value)
-        describe = f"{title} against epochs. " + " ".join(_end(line, ticks) for line in lines)
+        describe = f"{title} against epochs. " + " ".join(line_in_words(line, ticks) for line in lines)
         drawing = curves.chart(lines, scale, describe=describe, tick_text=ticks, mark=mark, room=large)
-        figures.append({"title": title, "note": _scale_note(lines, scale), "svg": drawing, "small": False})
+        figures.append({"title": title, "note": scale_note(lines, scale), "svg": drawing, "small": False})
     for key, title, scale in (
         ("lr", "Learning rate", scales.for_rate),
         ("images_per_second", "Training speed, images/s", scales.from_zero),
     ):
         line = history.training(rows, key)
-        describe = f"{title} against epochs. {_end(line, number_text.number)}" if line.points else ""
+        describe = f"{title} against epochs. {line_in_words(line, number_text.number)}" if line.points else ""
         drawing = curves.chart([line], scale, describe=describe, room=small)
-        figures.append({"title": title, "note": _scale_note([line], scale), "svg": drawing, "small": True})
+        figures.append({"title": title, "note": scale_note([line], scale), "svg": drawing, "small": True})
     return [figure for figure in figures if figure["svg"]]
 
 
-def _end(line: history.Line, ticks: Any) -> str:
-    """A line in words, for readers who cannot see it."""
+def line_in_words(line: history.Line, ticks: Any, across: str = "epoch") -> str:
+    """A line for readers who cannot see it."""
     first, last = (ticks(float(f"{line.points[i][1]:.3g}")) for i in (0, -1))
-    return f"{line.label}: from {first} to {last} at epoch {line.points[-1][0]:.4g}."
-
-
-def _compared_figures(contents: Sequence[ReportContent]) -> list[dict[str, Any]]:
-    """Charts of all runs together: evaluated error, evaluated loss and training loss."""
-    figures = []
-    names = labels(contents)
-    for title, key, trained in (
-        ("Evaluated error", "error", False),
-        ("Evaluated loss", "loss", False),
-        ("Training loss", "loss", True),
-    ):
-        lines = []
-        for i, content in enumerate(contents):
-            rows = content.history
-            drawn = [history.training(rows, key)] if trained else history.evaluations(rows, key)[:1]
-            lines += [history.Line(names[i], i % 8, d.points, (), d.dots) for d in drawn if d.points]
-        scale, ticks = (scales.for_error, _tick_percent) if key == "error" else (scales.for_loss, number_text.number)
-        describe = f"{title} against epochs. " + " ".join(_end(line, ticks) for line in lines)
-        drawing = curves.chart(lines, scale, describe=describe, tick_text=ticks)
-        if drawing:
-            figures.append({"title": title, "note": _scale_note(lines, scale), "svg": drawing, "small": False})
-    return figures
+    return f"{line.label}: from {first} to {last} at {across} {line.points[-1][0]:.4g}."
 
 
 def _tables(outcome: Outcome, content: ReportContent) -> dict[str, Any]:

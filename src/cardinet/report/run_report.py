@@ -14,8 +14,9 @@ from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.base.files import write_atomic
 from cardinet.base.output_paths import check_new_file
 from cardinet.measure.counts import count
+from cardinet.report.comparison import as_csv, as_json, comparison
 from cardinet.report.content import Counts, DataFinding, Mistake, Outcome, ReportContent, Sample, Speed, Stage
-from cardinet.report.page import comparison, render
+from cardinet.report.page import render
 from cardinet.report.sentences import augmentation
 from cardinet.runs.data_sheet import DataSheet, read_data_sheet
 from cardinet.runs.folder import RunFolder, RunRecord
@@ -31,10 +32,11 @@ def write_report(folder: RunFolder) -> Path:
     return folder.report
 
 
-def write_reports(runs: Sequence[Path], out: Path | None = None) -> Path:
-    """Write the report of one run, or a page that compares several, to `out` or to its usual place. Return the path.
+def write_reports(runs: Sequence[Path], out: Path | None = None) -> tuple[Path, ...]:
+    """Write the report of one run, or a page that compares several, to `out` or to its usual place.
 
-    Raises RequestError or WorkError with all faults of the runs and of the place.
+    A comparison is also written as JSON and as CSV beside the page. Return the paths, the page first. Raises
+    RequestError or WorkError with all faults of the runs and of the place.
     """
     findings, contents = Findings(), []
     for path in runs:
@@ -46,9 +48,16 @@ def write_reports(runs: Sequence[Path], out: Path | None = None) -> Path:
         if out is not None:
             check_new_file(out, replaces=True)
     findings.raise_if_any()
-    written = out or (RunFolder(runs[0]).report if len(runs) == 1 else Path("comparison.html"))
-    write_atomic(written, render(contents[0]) if len(runs) == 1 else comparison(contents))
-    return written
+    if len(runs) == 1:
+        written = out or RunFolder(runs[0]).report
+        write_atomic(written, render(contents[0]))
+        return (written,)
+    page = out or Path("comparison.html")
+    texts = {page: comparison(contents), page.with_suffix(".json"): as_json(contents)}
+    texts[page.with_suffix(".csv")] = as_csv(contents)
+    for path, text in texts.items():
+        write_atomic(path, text)
+    return tuple(texts)
 
 
 def collect(folder: RunFolder) -> ReportContent:
@@ -87,6 +96,9 @@ def _content(
         counts=_counts(folder, record),
         speed=_speed(rows),
         recipe=dumps(record.recipe),
+        batch_size=_batch_size(record),
+        processes=record.ranks,
+        model_bytes=folder.model.stat().st_size if folder.model.is_file() else None,
         settings={name: as_text(value) for name, value in plain_settings(record).items()},
         versions=record.versions,
         hardware={
@@ -97,6 +109,12 @@ def _content(
         },
         warnings=(*record.notes, *_remarks(record)),
     )
+
+
+def _batch_size(record: RunRecord) -> int | None:
+    """The pictures of a step; a batch is not larger than the training data."""
+    size = record.recipe.get("training", {}).get("batch_size")
+    return min(size, record.pictures.get("train", size)) if isinstance(size, int) else None
 
 
 def _checkpoint(record: RunRecord, results: Results) -> str:
