@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from breadth import breadth
 from cardinet.blocks.residual_unit import GroupedUnit
 from cardinet.build.builder import build
 from cardinet.networks.families.repvgg import RepVGG
@@ -39,7 +40,7 @@ def spread(weight: Tensor) -> float:
     return float(weight.detach().std(correction=0))
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", breadth(OTHERS, "vgg19_bn"))
 def test_one_seed_gives_torchvisions_weights(name: str) -> None:
     torch.manual_seed(0)
     theirs = peer("torchvision", name).state_dict()

@@ -11,6 +11,7 @@ import torch
 import torchvision
 
 import cardinet
+from breadth import breadth
 from cli.cli_runner import Cli
 from cli.hostile_files import class_folder
 
@@ -25,7 +26,13 @@ def state() -> dict[str, torch.Tensor]:
     return found
 
 
-@pytest.mark.parametrize(("name", "save"), [("a.pth", torch.save), ("a.safetensors", safetensors.torch.save_file)])
+@pytest.mark.parametrize(
+    ("name", "save"),
+    breadth(
+        [("a.pth", torch.save), ("a.safetensors", safetensors.torch.save_file)],
+        ("a.safetensors", safetensors.torch.save_file),
+    ),
+)
 def test_a_new_classifier_on_top_of_the_parameters_of_a_file(
     name: str, save: Save, state: dict[str, torch.Tensor], cli: Cli
 ) -> None:

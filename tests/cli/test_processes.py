@@ -70,6 +70,7 @@ def test_a_reader_that_leaves_ends_it_in_silence(digits_run: Path, tmp_path: Pat
         assert b"Exception" not in done.stderr
 
 
+@pytest.mark.long
 def test_talk_that_nobody_can_read_does_not_stop_the_work(digits_run: Path, tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)

@@ -342,6 +342,7 @@ def test_python_entry_points() -> None:
         cardinet.create("resnxt")
 
 
+@pytest.mark.long
 def test_an_exported_run_says_what_was_proven(cli: Cli, digits_run: Path, tmp_path: Path) -> None:
     said = cli(
         "export", digits_run, "--format", "openvino", "--out", "a net.xml", "--pictures", "100", "--threads", "1"

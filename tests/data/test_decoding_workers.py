@@ -268,6 +268,7 @@ def test_a_sigterm_to_the_process_group_leaves_the_workers_at_work(photographs: 
     assert float(seconds) < 3
 
 
+@pytest.mark.long
 def test_a_parent_that_does_not_close_can_exit(photographs: Path) -> None:
     with parent(STARTED + "kept = stream.gi_frame\nraise SystemExit(3)", photographs) as process:
         assert process.stdout is not None
@@ -279,6 +280,7 @@ def test_a_parent_that_does_not_close_can_exit(photographs: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are not forked")
+@pytest.mark.long
 def test_workers_are_forked_whatever_the_default_and_beside_threads(photographs: Path) -> None:
     code = "multiprocessing.set_start_method('forkserver')\nthreading.Thread(target=time.sleep, args=(2,)).start()"
     parents = "print(*(open(f'/proc/{c.pid}/stat').read().split()[3] for c in multiprocessing.active_children()))"

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from breadth import breadth
 from cardinet.blocks.branches import SummedUnit
 from cardinet.blocks.classifier import Classifier
 from cardinet.blocks.repvgg import Block, DeploymentBlock
@@ -120,7 +121,9 @@ class OtherSplits(nn.Module):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", breadth(KINDS, "split attention", "selective kernels", "form a", "split attention after the pool", "form b")
+)
 def test_similarity_is_that_of_what_each_transform_adds(kind: str) -> None:
     made, units = with_transforms(drawn(KINDS[kind]).double())
     for unit in units:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from breadth import breadth
 from cardinet.base.errors import RequestError
 from cardinet.blocks.classifier import Classifier
 from cardinet.blocks.deeply_fused import DeeplyFusedNet, FusedBlock
@@ -61,7 +62,7 @@ def test_members_are_the_networks_of_one_line_a_block() -> None:
     assert found.contribution(last) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("spec", "columns"), [(FUSE3, 8), (FUSE6, 64)], ids=("fuse3", "fuse6"))
+@pytest.mark.parametrize(("spec", "columns"), breadth([(FUSE3, 8), (FUSE6, 64)], (FUSE6, 64)), ids=("fuse3", "fuse6"))
 def test_columns_that_exchange_are_the_fused_network(spec: DeeplyFused, columns: int) -> None:
     """N_ce equals N_f: all base networks side by side, which add up their lines after every block (1611.07718, v1)."""
     network = trained(spec)

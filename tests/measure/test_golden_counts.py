@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from breadth import breadth
 from cardinet.base.bounds import MODULES, PARAMETERS
 from cardinet.build import builder
 from cardinet.cli.verbs import app
@@ -47,7 +48,11 @@ def test_golden_file_holds_every_row_that_has_a_count() -> None:
     assert {row["id"] for row in GOLDEN} <= set(NETWORKS)
 
 
-@pytest.mark.parametrize("row", GOLDEN, ids=lambda row: row["id"])
+LARGE = ("preact1001_cifar", "multiresnet398_k5", "sd1202_cifar", "resnet1202_cifar", "multiresnet200_k5")
+CASES = breadth(GOLDEN, *(row for row in GOLDEN if row["id"] in LARGE))
+
+
+@pytest.mark.parametrize("row", CASES, ids=lambda row: row["id"])
 def test_info_prints_the_golden_counts(row: dict[str, Any]) -> None:
     found = info(row["id"])
     assert (found["params"], found["macs"]) == (row["params"], row["macs"])
@@ -78,6 +83,7 @@ def test_info_prints_the_counts_of_the_facts_file(shared: Path) -> None:
     assert (params, macs) == (148, 145)
 
 
+@pytest.mark.long
 def test_the_largest_network_is_far_within_the_bounds() -> None:
     params = max((info(id)["params"], id) for id in NETWORKS)
     assert MODULES_OF.keys() == NETWORKS.keys()

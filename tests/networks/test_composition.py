@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from breadth import breadth
 from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
 from cardinet.measure.counts import count, parameters
@@ -249,7 +250,7 @@ def test_random_combinations() -> None:
 RESIDUAL = {id: row.spec for id, row in NETWORKS.items() if isinstance(row.spec, Residual)}
 
 
-@pytest.mark.parametrize("merge", [StochasticDepth(), Swapout()], ids=str)
+@pytest.mark.parametrize("merge", breadth([StochasticDepth(), Swapout()], StochasticDepth()), ids=str)
 def test_every_residual_network_takes_the_rules_that_drop(merge: Any) -> None:
     """Its first unit of each stage, on the meta device in training; no rule adds a parameter."""
     with_shortcuts = [spec for spec in RESIDUAL.values() if not spec.shortcut.absent]
@@ -338,7 +339,7 @@ TOOLED = {
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace")  # deprecated, and in use
-@pytest.mark.parametrize("name", TOOLED)
+@pytest.mark.parametrize("name", breadth(TOOLED, "copies, pre-activation, split", "one convolution, BN after the sum"))
 def test_tools_of_the_field(name: str) -> None:
     """Compiled whole, exported, traced, mapped over samples and differentiated as a function, with a level around."""
     torch.manual_seed(0)

@@ -13,6 +13,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 import cardinet
+from breadth import breadth
 from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
 from cardinet.data.preprocessing import Preprocessing
@@ -102,7 +103,7 @@ def test_number_of_proofs() -> None:
     assert len(PROOFS) == 5
 
 
-@pytest.mark.parametrize(("network", "steps", "side", "batch"), PROOFS)
+@pytest.mark.parametrize(("network", "steps", "side", "batch"), breadth(PROOFS, PROOFS[2]))
 def test_a_proof_needs_what_torch_allocates(
     network: str, steps: list[Step], side: int, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from breadth import breadth
 from cardinet.base.errors import WorkError
 from cardinet.cli.main import outcome
 from cardinet.runs.checkpoint import load_checkpoint
@@ -94,7 +95,7 @@ def failure(run: Path, listener: Listener, seconds: float = 1e6) -> str:
     return sentence
 
 
-@pytest.mark.parametrize(("step", "saved"), [(18, 0), (30, 18)])
+@pytest.mark.parametrize(("step", "saved"), breadth([(18, 0), (30, 18)], (18, 0)))
 def test_no_room_for_a_checkpoint(disk: Path, whole: Path, step: int, saved: int) -> None:
     """Half a megabyte is left before the first or the second evaluation writes its checkpoints."""
     run = disk / "run"
@@ -141,7 +142,7 @@ def test_no_room_for_the_first_checkpoint(disk: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("seconds", [0, pytest.param(1e6, marks=pytest.mark.long)])
-@pytest.mark.parametrize("inside", [".", "checkpoints"])
+@pytest.mark.parametrize("inside", breadth([".", "checkpoints"], "."))
 def test_read_only_from_a_step_on(tmp_path: Path, whole: Path, mounts: Mounts, inside: str, seconds: float) -> None:
     """A bind mount over the run's folder, or over its checkpoints alone, that is made read-only at step 21."""
     run = tmp_path / "run"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from breadth import breadth
 from cardinet.runs.checkpoint import load_checkpoint
 from cardinet.train.interrupt import Interrupted
 from cardinet.train.job import resume
@@ -95,7 +96,7 @@ def test_the_comparison_sees_a_difference(digits: Path, tmp_path: Path) -> None:
 STOPS = [(1, "signal"), (7, "signal"), (18, "signal"), (38, "signal"), (40, "signal"), (49, "signal"), (21, "crash")]
 
 
-@pytest.mark.parametrize(("step", "how"), STOPS)
+@pytest.mark.parametrize(("step", "how"), breadth(STOPS, *STOPS[1:2], *STOPS[3:6]))
 def test_digits_stopped_once(digits: Path, tmp_path: Path, step: int, how: str) -> None:
     out = stop_and_resume(tmp_path / "run", DIGITS, [(step, how)])
     assert differences(digits, out) == []
@@ -134,7 +135,9 @@ class Impatient(Listener):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.parametrize(("where", "saved"), [("step 25", 18), ("validation", 50), ("test", 50)])
+@pytest.mark.parametrize(
+    ("where", "saved"), breadth([("step 25", 18), ("validation", 50), ("test", 50)], ("validation", 50))
+)
 def test_stopped_at_once(digits: Path, tmp_path: Path, where: str, saved: int) -> None:
     out = tmp_path / "run"
     with pytest.raises(Interrupted) as caught:
@@ -164,11 +167,13 @@ def test_digits_stopped_again_and_again(digits: Path, tmp_path: Path) -> None:
     assert differences(digits, out) == []
 
 
+@pytest.mark.long
 def test_a_checkpoint_at_each_step_changes_no_bit(digits: Path, tmp_path: Path) -> None:
     out = stop_and_resume(tmp_path / "run", DIGITS | {"checkpoint_seconds": 0}, [(12, "crash"), (33, "crash")])
     assert differences(digits, out) == []
 
 
+@pytest.mark.long
 def test_the_other_settings_of_the_optimizer(tmp_path: Path) -> None:
     """Accumulated parts, a bounded gradient, two groups of weight decay, smoothed labels, steps of the rate."""
     settings = DIGITS | {
@@ -185,7 +190,7 @@ def test_the_other_settings_of_the_optimizer(tmp_path: Path) -> None:
     assert differences(whole, out) == []
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", breadth([0, 2], 0))
 def test_photographs_stopped_twice(photograph_run: Path, photographs: Path, tmp_path: Path, workers: int) -> None:
     """Two workers give the bits of the run that decoded in its own process, in whatever pieces."""
     settings = PHOTOGRAPHS | {"source": str(photographs), "workers": workers}

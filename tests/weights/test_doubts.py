@@ -70,6 +70,7 @@ def test_unknown_words_for_tensors_of_one_shape_are_refused(trained: Any) -> Non
         load(fresh(), Weights("a.pth", renamed(state_of(trained), NOBODYS, by_name=False)))
 
 
+@pytest.mark.long
 def test_blocks_in_the_order_of_their_names_are_refused() -> None:
     deep = drawn("resnet20_cifar", kind="B", depths=(1, 1, 12))
     names = {name.replace("layer", "group").replace(".", "_", 1): t for name, t in state_of(deep).items()}

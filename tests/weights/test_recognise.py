@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import cardinet
+from breadth import breadth
 from cardinet.base.errors import RequestError
 from cardinet.networks.registry import PEERS
 from cardinet.weights.contents import Weights
@@ -30,7 +31,7 @@ LIBRARIES = {
 }
 
 
-@pytest.mark.parametrize("name", LIBRARIES)
+@pytest.mark.parametrize("name", breadth(LIBRARIES, "torchvision:vgg11", "timm:vgg16", "timm:seresnet50"))
 def test_a_librarys_weights_are_recognised(name: str) -> None:
     library, _, theirs = name.partition(":")
     torch.manual_seed(0)

@@ -9,6 +9,7 @@ import safetensors.torch
 import torch
 
 import cardinet
+from breadth import breadth
 from cardinet.base.errors import RequestError, WorkError
 from networks.peers import peer
 from weights.drawn import TINY, drawn, same_tensors
@@ -24,7 +25,7 @@ PAIRS = {
 }
 
 
-@pytest.mark.parametrize("suffix", ["safetensors", "pth"])
+@pytest.mark.parametrize("suffix", breadth(["safetensors", "pth"], "pth"))
 @pytest.mark.parametrize("name", PAIRS)
 def test_the_librarys_own_network_loads_them(name: str, suffix: str, tmp_path: Path) -> None:
     library, _, theirs = name.partition(":")
