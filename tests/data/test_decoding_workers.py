@@ -86,7 +86,7 @@ def test_batches_that_shared_memory_does_not_hold_go_through_pipes(
 ) -> None:
     split = open_source(str(photographs), DataSettings()).splits["train"]
     needed = 7 * 32 * 32 * 3 * (2 * 2 + 2)
-    requests = [(0, np.arange(7)), (1, np.arange(7, 14))]
+    requests = [loading.Request(0, np.arange(7)), loading.Request(1, np.arange(7, 14))]
     work = loading.Work(split, COLOUR, VARIED, 1)
     handed = []
     for free in (needed, needed - 1):

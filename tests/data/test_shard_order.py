@@ -155,13 +155,13 @@ def test_shards_are_announced_before_they_are_needed() -> None:
     def requests() -> Iterator[Request]:
         for epoch in itertools.count():
             order = sampling.order(epoch, np.zeros(200, np.int64), shards)
-            yield from ((epoch, sampling.batch(order, step)) for step in range(40))
+            yield from (Request(epoch, sampling.batch(order, step)) for step in range(40))
 
     plain = list(itertools.islice(requests(), 100))
-    for place, (epoch, samples) in enumerate(itertools.islice(look_ahead(requests(), pictures, 4), 100)):
+    for place, (epoch, samples, _) in enumerate(itertools.islice(look_ahead(requests(), pictures, 4), 100)):
         assert (epoch, samples.tolist()) == (plain[place][0], plain[place][1].tolist())
         assert set(shards[samples]) <= set(files.seen[-1])
-        following = {int(n) for _, later in plain[place : place + 5] for n in shards[later]}
+        following = {int(n) for _, later, _ in plain[place : place + 5] for n in shards[later]}
         assert following <= set(files.seen[-1])
     assert max(map(len, files.seen)) <= 5
     assert len(files.seen) == 25  # once for each window of the two and a half epochs

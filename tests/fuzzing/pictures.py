@@ -19,7 +19,7 @@ from cardinet.data.augmentations import Augmentation
 from cardinet.data.augmentations.flip import Flip
 from cardinet.data.augmentations.pad_crop import PadCrop
 from cardinet.data.inspection import inspect
-from cardinet.data.loading import Work
+from cardinet.data.loading import Request, Work
 from cardinet.data.picture_formats import AVAILABLE
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Split
@@ -168,7 +168,7 @@ def run(seed: int, count: int) -> dict[str, int]:
 def _said(work: Work) -> str | None:
     """Why the reader of a training or an evaluation refuses the one picture of a split; None where it reads it."""
     try:
-        work.pixels((0, np.array([0])))
+        work.pixels(Request(0, np.array([0])))
     except WorkError as error:
         return str(error)
     return None

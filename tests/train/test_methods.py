@@ -41,6 +41,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "Freeze": {"methods": 'Freeze(until="30 steps")'},
     "WeightAverage": {"methods": "WeightAverage(decay=0.9)"},
     "FixedDepth": {"methods": "FixedDepth(units=2)", "merge": 'StochasticDepth(rule="uniform")'},
+    "ProgressiveResizing": {"methods": 'ProgressiveResizing(start=4, by=2, until="30 steps")'},
     "Mixup": {"methods": "Mixup(probability=0.7)"},
     "CutMix": {"methods": "CutMix(probability=0.7)"},
     "Distillation": {"methods": "Distillation(teacher=TEACHER, temperature=2)"},

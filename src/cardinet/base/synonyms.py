@@ -94,6 +94,8 @@ INSTEAD = {
     'Focal), as in --set "objective=CrossEntropy(label_smoothing=0.1)"',
     "aux_logits aux_weight aux_loss aux_heads auxiliary auxiliary_loss deep_supervision": "add heads in training with "
     "--set methods=AuxiliaryHeads",
+    "progressive_resize progressive_resizing multi_scale multiscale size_schedule": "let pictures grow with "
+    '--set "methods=ProgressiveResizing(start=128)"',
     "kd distill distillation distill_model teacher_model kd_alpha kd_temperature": "let a trained model teach with "
     '--set "methods=Distillation(teacher=MODEL)"',
     "output_dir out_dir save_dir output logdir out": "name the run's folder with --out DIR",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cardinet.data.augmentations import Augmentation, Framing
@@ -14,6 +15,22 @@ if TYPE_CHECKING:
     from cardinet.data.arrays import ArrayBatch
     from cardinet.data.draws import Draws
     from cardinet.data.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A preprocessing and the augmentations for pictures of its side."""
+
+    preprocessing: Preprocessing
+    augmentation: Mapping[str, Augmentation]
+
+    def of_side(self, side: int, short: int) -> Sized:
+        """Both for pictures whose side is `side`; see `Preprocessing.of_side` for `short`."""
+        if side == self.preprocessing.crop:
+            return self
+        share = side / self.preprocessing.crop
+        smaller = {name: part.scaled(share) for name, part in self.augmentation.items()}
+        return Sized(self.preprocessing.of_side(side, short), smaller)
 
 
 def in_order(augmentation: Mapping[str, Augmentation]) -> list[Augmentation]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ import torch
 
 from cardinet.data.arrays import ArrayPictures
 from cardinet.data.augmentations import Augmentation
-from cardinet.data.augmenting import augmented_batch
+from cardinet.data.augmenting import Sized, augmented_batch
 from cardinet.data.draws import Draws
 from cardinet.data.loading import Request, Work, decoded
 from cardinet.data.preprocessing import Preprocessing
@@ -25,7 +26,7 @@ NEXT = 4
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """`pixels` float32 (B, C, crop, crop) in channels_last and `labels`, both on the device.
+    """`pixels` float32 (B, C, side, side) in channels_last and `labels`, both on the device.
 
     Labels are classes, int64 (B,), or where a picture may have several 0 and 1 for each class, float32 (B, classes).
     `index` int64 (B,) holds the positions of the samples in the split.
@@ -46,7 +47,7 @@ class TrainBatches:
 
     The last incomplete batch is dropped; a split smaller than a batch is one batch. The number of workers changes only
     the speed; for pictures in memory it has no effect. `part` gives the part of a batch of so many samples that this
-    process trains on.
+    process trains on, `side` the side of the pictures in the step after so many (none: that of the input).
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class TrainBatches:
         workers: int,
         device: torch.device | str,
         part: Callable[[int], slice] = whole,
+        side: Callable[[int], int] | None = None,
     ) -> None:
         self.split = split
         self.preprocessing = preprocessing
@@ -67,18 +69,20 @@ class TrainBatches:
         self.workers = workers
         self.device = torch.device(device)
         self.part = part
+        self.side = side or (lambda step: preprocessing.crop)
         self.shards = shard_of_each(split.encoded)
         self.steps_per_epoch = len(split) // self.sampling.batch_size
         self._open: list[Iterator[torch.Tensor]] = []
 
     def requests(self, start_step: int) -> Iterator[Request]:
-        """(epoch, samples) of each batch from `start_step` on, without end."""
+        """(epoch, samples, side) of each batch from `start_step` on, without end."""
         epoch, first = divmod(start_step, self.steps_per_epoch)
         while True:
             order = self.sampling.order(epoch, self.split.labels, self.shards)
             for step in range(first, self.steps_per_epoch):
                 batch = self.sampling.batch(order, step)
-                yield epoch, batch[self.part(len(batch))]
+                side = self.side(epoch * self.steps_per_epoch + step)
+                yield Request(epoch, batch[self.part(len(batch))], side)
             epoch, first = epoch + 1, 0
 
     def stream(self, start_step: int = 0) -> Iterator[Batch]:
@@ -87,11 +91,13 @@ class TrainBatches:
         Raises WorkError that names a picture that cannot be decoded, and if a worker process has died.
         """
         if self.split.images is not None:
-            pictures = ArrayPictures(self.split.images, self.preprocessing, self.device)
-            for epoch, samples in self.requests(start_step):
-                index, draws = samples % len(self.split), Draws(self.sampling.seed, epoch, samples)
-                pixels = augmented_batch(pictures.batch(index), self.augmentation, draws)
-                yield _batch(pixels, self.split, index, self.preprocessing, self.device)
+            for side, requests in itertools.groupby(self.requests(start_step), lambda request: request.side):
+                sized = self._sized(side)
+                pictures = ArrayPictures(self.split.images, sized.preprocessing, self.device)
+                for epoch, samples, _ in requests:
+                    index, draws = samples % len(self.split), Draws(self.sampling.seed, epoch, samples)
+                    pixels = augmented_batch(pictures.batch(index), sized.augmentation, draws)
+                    yield _batch(pixels, self.split, index, self.preprocessing, self.device)
             return
         work = Work(self.split, self.preprocessing, self.augmentation, self.sampling.seed, self.split.draft)
         ahead = 2 * self.sampling.window
@@ -103,15 +109,21 @@ class TrainBatches:
         )
         self._open.append(photographs)
         # The loader keeps the order of its requests, so the same requests say which batch has come.
-        for (_, samples), pixels in zip(self.requests(start_step), photographs, strict=False):
-            yield _batch(pixels, self.split, samples % len(self.split), self.preprocessing, self.device)
+        for request, pixels in zip(self.requests(start_step), photographs, strict=False):
+            yield _batch(pixels, self.split, request.samples % len(self.split), self.preprocessing, self.device)
+
+    def _sized(self, side: int | None) -> Sized:
+        """Preprocessing and augmentations for pictures in memory of a side."""
+        assert self.split.images is not None
+        short = min(self.split.images.shape[2:])
+        return Sized(self.preprocessing, self.augmentation).of_side(side or self.preprocessing.crop, short)
 
     def first(self, count: int) -> tuple[torch.Tensor, npt.NDArray[np.int64]]:
         """The first pictures of the first batch, at most `count`, as uint8 before normalisation, and their positions.
 
         They are decoded in this process. Raises WorkError that names a picture that cannot be decoded.
         """
-        epoch, samples = next(self.requests(0))
+        epoch, samples, _ = next(self.requests(0))
         samples = samples[:count]
         index = samples % len(self.split)
         if self.split.images is not None:
@@ -119,7 +131,7 @@ class TrainBatches:
             batch = few.batch(np.arange(len(index)))
             return augmented_batch(batch, self.augmentation, Draws(self.sampling.seed, epoch, samples)), index
         work = Work(self.split, self.preprocessing, self.augmentation, self.sampling.seed, self.split.draft)
-        return work.batch((epoch, samples)), index
+        return work.batch(Request(epoch, samples)), index
 
     def close(self) -> None:
         """Stop the worker processes of all streams; the streams end."""
@@ -145,7 +157,7 @@ def evaluation_pixels(
             yield pictures.batch(np.arange(len(index))).pixels, index
         return
     work = Work(split, preprocessing, {}, 0)
-    requests = [(0, index) for index in chunks]
+    requests = [Request(0, index) for index in chunks]
     loader = decoded(work, lambda: look_ahead(requests, split.encoded, NEXT), workers=workers, device=device)
     for index, pixels in zip(chunks, loader, strict=True):
         yield pixels, index

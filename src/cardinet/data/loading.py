@@ -11,12 +11,12 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import AuthenticationError
 from multiprocessing.queues import Queue
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,14 +26,20 @@ from torch.utils.data._utils.signal_handling import _error_if_any_worker_fails  
 
 from cardinet.base.errors import WorkError
 from cardinet.data.augmentations import Augmentation
-from cardinet.data.augmenting import augmented_picture, reduction
+from cardinet.data.augmenting import Sized, augmented_picture, reduction
 from cardinet.data.decode import PictureError
 from cardinet.data.draws import Draws
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Split
 
-Request = tuple[int, npt.NDArray[np.int64]]
-"""The epoch and the sample indices of one batch."""
+
+class Request(NamedTuple):
+    """The epoch and the sample indices of one batch, and the side of its pictures; None: that of the input."""
+
+    epoch: int
+    samples: npt.NDArray[np.int64]
+    side: int | None = None
+
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -66,40 +72,46 @@ class Work:
     augmentation: Mapping[str, Augmentation]
     seed: int
     draft: bool = False
+    _sized: dict[int, Sized] = field(default_factory=dict)
 
     def pixels(self, request: Request, stopped: Callable[[], bool] = lambda: False) -> Pixels:
-        """uint8 (B, crop, crop, C). Raises WorkError that names the picture.
+        """uint8 (B, side, side, C). Raises WorkError that names the picture.
 
         Once `stopped()` is true, the remaining pictures are not decoded.
         """
-        epoch, samples = request
-        side, channels = self.preprocessing.crop, self.preprocessing.channels
-        pixels = np.empty((len(samples), side, side, channels), dtype=np.uint8)
-        for place, sample in enumerate(samples):
+        sized = self._of_side(request.side)
+        side, channels = sized.preprocessing.crop, self.preprocessing.channels
+        pixels = np.empty((len(request.samples), side, side, channels), dtype=np.uint8)
+        for place, sample in enumerate(request.samples):
             if stopped():
                 break
-            pixels[place] = self._picture(epoch, int(sample)).reshape(side, side, channels)
+            pixels[place] = self._picture(sized, request.epoch, int(sample)).reshape(side, side, channels)
         return pixels
 
     def batch(self, request: Request) -> torch.Tensor:
-        """The pixels as a tensor (B, C, crop, crop), stored with the channels last."""
+        """The pixels as a tensor (B, C, side, side), stored with the channels last."""
         return channels_first(torch.from_numpy(self.pixels(request)))
 
     def bytes(self, request: Request) -> int:
-        """The size of a batch in bytes."""
-        return len(request[1]) * self.preprocessing.crop**2 * self.preprocessing.channels
+        """The most bytes of a batch of so many samples."""
+        return len(request.samples) * self.preprocessing.crop**2 * self.preprocessing.channels
 
-    def _picture(self, epoch: int, sample: int) -> Pixels:
+    def _of_side(self, side: int | None) -> Sized:
+        side = side or self.preprocessing.crop
+        if side not in self._sized:
+            # Photographs that are not resized differ in size; their shorter side is taken as that of the input.
+            self._sized[side] = Sized(self.preprocessing, self.augmentation).of_side(side, self.preprocessing.crop)
+        return self._sized[side]
+
+    def _picture(self, sized: Sized, epoch: int, sample: int) -> Pixels:
         index = sample % len(self.split)
         draws = Draws(self.seed, epoch, sample)
-        image = self.split.picture(index, partial(self._reduction, draws) if self.draft else None)
+        reduced = partial(reduction, preprocessing=sized.preprocessing, augmentation=sized.augmentation, draws=draws)
+        image = self.split.picture(index, reduced if self.draft else None)
         try:
-            return np.asarray(augmented_picture(image, self.preprocessing, self.augmentation, draws))
+            return np.asarray(augmented_picture(image, sized.preprocessing, sized.augmentation, draws))
         except PictureError as error:
             raise WorkError(f"{self.split.names[index]}: {error.kind}: {error.detail}.") from error
-
-    def _reduction(self, draws: Draws, size: tuple[int, int]) -> int:
-        return reduction(size, self.preprocessing, self.augmentation, draws)
 
 
 def channels_first(pixels: torch.Tensor) -> torch.Tensor:

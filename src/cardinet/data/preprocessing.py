@@ -57,6 +57,16 @@ class Preprocessing(Settings):
         document = self.model_dump(mode="json")
         return {"size" if name == "crop" else name: value for name, value in document.items()}
 
+    def of_side(self, side: int, short: int) -> Preprocessing:
+        """The same view of a picture as an input with sides of `side` pixels.
+
+        `short` is the shorter side of the pictures, for a preprocessing that does not resize them.
+        """
+        if side == self.crop:
+            return self
+        resize = round((self.resize or short) * side / self.crop)
+        return self.model_copy(update={"crop": side, "resize": max(1, resize)})
+
     @property
     def mean_pixel(self) -> tuple[int, ...]:
         """The mean as the value of a pixel in each channel; it normalises to about 0."""

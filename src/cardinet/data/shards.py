@@ -11,20 +11,19 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from cardinet.base.errors import WorkError
 from cardinet.data.decode import PictureError
-from cardinet.data.labelling import Rows
 from cardinet.data.source_listing import ChosenEncoded, Encoded, JoinedEncoded, Names, writable
 
 Numbers = npt.NDArray[np.int32]
 
-Request = tuple[int, Rows]
-"""The epoch and the samples of a batch; the place of a sample is its remainder by the number of pictures."""
+Request = TypeVar("Request", bound=tuple[Any, ...])
+"""The epoch and the samples of a batch, first; the place of a sample is its remainder by the number of pictures."""
 
 
 class ShardFiles(Protocol):

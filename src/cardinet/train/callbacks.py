@@ -8,7 +8,7 @@ from cardinet.base.errors import Findings, RequestError
 from cardinet.blocks.classifier import Classifier
 from cardinet.train.methods import Conditions, Method
 
-BEYOND = ("rewrites", "groups", "finish", "fitted", "check_again", "memory", "untrained")
+BEYOND = ("rewrites", "groups", "finish", "fitted", "check_again", "memory", "untrained", "sides")
 """What a run must know when it is resumed or its model is read, and so what only the methods of a recipe can do."""
 
 

@@ -142,7 +142,8 @@ def estimate(task: Task, memory: Memory) -> Estimate:
     if available is not None and memory.of(batch) > available:  # the bounds are lifted
         return Estimate(memory.of(batch) / 1e9, None, None)
     step = _seconds_of_step(task)
-    return Estimate(memory.of(batch) / 1e9, task.clock.length * step, batch / step)
+    pixels = task.sides.share(task.clock.length, task.preprocessing.crop)
+    return Estimate(memory.of(batch) / 1e9, task.clock.length * step * pixels, batch / (step * pixels))
 
 
 def part_of_step(task: Task) -> int:

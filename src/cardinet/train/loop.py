@@ -186,7 +186,9 @@ class Loop:
     def _show(self) -> None:
         clock, progress, window = self.task.clock, self.progress, self.progress.window
         steps, seconds = max(1, window.steps), max(1e-9, window.seconds)
-        left = (clock.length - progress.step) * progress.seconds / progress.step
+        sides, side = self.task.sides, self.task.preprocessing.crop
+        done, whole = (count * sides.share(count, side) for count in (progress.step, clock.length))
+        left = (whole - done) * progress.seconds / done
         speed = window.images / seconds
         self.listener.stepped(
             Tick(progress.step, clock.length, clock.epoch(progress.step), window.loss / steps, speed, left)

@@ -12,6 +12,7 @@ from cardinet.rewrite.steps import Step
 from cardinet.runs.ranks import ALONE, Ranks
 from cardinet.train.clock import Clock
 from cardinet.train.methods import Conditions
+from cardinet.train.picture_sides import PictureSides
 from cardinet.train.recipe import Recipe
 
 
@@ -53,6 +54,11 @@ class Task:
         recipe, training = self.recipe, self.recipe.training
         size, window = self.clock.batch_size, recipe.data.shuffle_shards
         return Sampling(recipe.machine.seed, size, training.repeats, training.balanced, window)
+
+    @property
+    def sides(self) -> PictureSides:
+        """The sides of the training pictures."""
+        return self.conditions.sides
 
     def learning_rate(self, step: int) -> float:
         """The rate of the step after `step` done ones."""

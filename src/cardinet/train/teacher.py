@@ -22,10 +22,10 @@ from cardinet.runs.prediction import as_input
 
 @dataclass(frozen=True)
 class Taught:
-    """What the trained network gets: pictures with sides of `side` pixels in `channels`, of these classes."""
+    """What the trained network gets: pictures in `channels` of these classes; `sides` are those of all steps."""
 
     classes: tuple[str, ...]
-    side: int
+    sides: tuple[int, ...]
     channels: int
 
 
@@ -74,13 +74,14 @@ def check_teacher(text: str, taught: Taught) -> None:
                 f"Distillation.teacher = {text} takes {kinds[model.preprocessing.channels]} pictures, and these are "
                 f"{kinds[taught.channels]}; give a teacher of such pictures."
             )
-        try:
-            count(model.network, taught.side, taught.channels)
-        except RequestError:
-            raise RequestError(
-                f"Distillation.teacher = {text} cannot take pictures of {taught.side} x {taught.side} pixels; it was "
-                f"made for {model.preprocessing.crop}. Give --set size={model.preprocessing.crop}."
-            ) from None
+        for side in taught.sides:
+            try:
+                count(model.network, side, taught.channels)
+            except RequestError:
+                raise RequestError(
+                    f"Distillation.teacher = {text} cannot take pictures of {side} x {side} pixels; it was made for "
+                    f"{model.preprocessing.crop}. Give --set size={model.preprocessing.crop}."
+                ) from None
     findings.raise_if_any()
 
 

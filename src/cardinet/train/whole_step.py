@@ -22,6 +22,7 @@ def train_batches(task: Task) -> TrainBatches:
         workers=task.recipe.machine.workers,
         device=task.device,
         part=task.ranks.share,
+        side=task.sides.of_step,
     )
 
 

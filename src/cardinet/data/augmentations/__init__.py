@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from cardinet.base.recipe_parts import RecipePart
 
@@ -41,6 +41,10 @@ class Augmentation(RecipePart):
     def acts(self) -> bool:
         """Whether it changes pictures with these settings."""
         return True
+
+    def scaled(self, share: float) -> Self:
+        """The same augmentation for pictures whose side is `share` of the input's. What has pixels shrinks with it."""
+        return self
 
     def on_picture(self, image: Image.Image, preprocessing: Preprocessing, draws: Draws) -> Image.Image:
         """A picture in the input's mode (L or RGB) and size, varied by the draws of one sample."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field
 
@@ -34,6 +34,9 @@ class PadCrop(Framing):
 
     def words(self) -> str:
         return f"shifted by up to {self.pad} pixel{'s' if self.pad != 1 else ''}"
+
+    def scaled(self, share: float) -> Self:
+        return self.model_copy(update={"pad": round(self.pad * share)})
 
     def on_picture(self, image: Image.Image, preprocessing: Preprocessing, draws: Draws) -> Image.Image:
         """A crop of the resized and padded picture. Only the visible part is resized."""

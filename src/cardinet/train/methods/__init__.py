@@ -14,6 +14,7 @@ from cardinet.base.recipe_parts import RecipePart
 from cardinet.train.clock import Clock
 from cardinet.train.objectives import Objective
 from cardinet.train.optimizers import Optimizer
+from cardinet.train.picture_sides import PictureSides
 from cardinet.train.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -46,6 +47,12 @@ class Conditions:
     methods: tuple[Method, ...] = ()
     preprocessing: Preprocessing | None = None
     init: str = "torchvision"
+
+    @property
+    def sides(self) -> PictureSides:
+        """The sides of the training pictures: those of the first method that changes them."""
+        found = (changes for method in self.methods if (changes := method.sides(self.clock, self.side)))
+        return PictureSides(tuple(next(found, ((0, self.side),))))
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,10 @@ class Method(RecipePart):
 
     def untrained(self, network: Classifier) -> Iterable[nn.Parameter]:
         """The parameters of a network that have no gradient in the whole run."""
+        return ()
+
+    def sides(self, clock: Clock, side: int) -> Sequence[tuple[int, int]]:
+        """Steps and the sides in pixels that the training pictures have from there on; empty: `side`, as the input."""
         return ()
 
     def rewrites(self) -> tuple[Step, ...]:

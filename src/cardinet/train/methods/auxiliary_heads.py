@@ -82,8 +82,21 @@ class AuxiliaryHeads(Method):
                 )
             )
         findings = Findings()
-        shapes = map_shapes(network, heads, conditions.side)
-        for name, shape in shapes.items():
+        for side in (conditions.sides.smallest, conditions.side):
+            self._check_maps(network, heads, side, findings)
+        with findings:
+            if len(conditions.sides.all) > 1 and self.grid is None and any(head.hidden for head in heads.values()):
+                raise RequestError(
+                    "AuxiliaryHeads: the maps change their size with that of the pictures (ProgressiveResizing), and a "
+                    "hidden layer has one number of inputs; average the maps first with AuxiliaryHeads.grid=4."
+                )
+        findings.raise_if_any()
+
+    def _check_maps(
+        self, network: Classifier, heads: Mapping[str, AuxiliaryHead], side: int, findings: Findings
+    ) -> None:
+        """Add a finding for each map that no head can read, for pictures of `side` pixels."""
+        for name, shape in map_shapes(network, heads, side).items():
             with findings:
                 if shape is None:
                     raise RequestError(f"AuxiliaryHeads.at: {name} gives no single map (N, C, H, W); name another one.")
@@ -95,7 +108,6 @@ class AuxiliaryHeads(Method):
                         "and the convolutions of the head; average it to AuxiliaryHeads.grid=5 first, or name an "
                         "earlier map."
                     ) from None
-        findings.raise_if_any()
 
     def notes(self, conditions: Conditions) -> Sequence[str]:
         return (

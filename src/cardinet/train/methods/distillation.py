@@ -54,7 +54,7 @@ class Distillation(Method):
     def check(self, network: Classifier, conditions: Conditions) -> None:
         from cardinet.train.teacher import Taught, check_teacher
 
-        taught = Taught(conditions.source.classes, conditions.side, network.spec.in_channels)
+        taught = Taught(conditions.source.classes, conditions.sides.all, network.spec.in_channels)
         findings = Findings()
         with findings:
             if self.hard and self.temperature is not None:
