@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import os
 import re
 import tarfile
@@ -15,6 +16,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -38,6 +40,7 @@ LABEL_BYTES = 1 << 20
 
 COMPRESSED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd"}
 BLOCK = 512
+CHUNK = 1 << 16
 
 _NAME = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)", re.DOTALL)
 _META = re.compile(r"__[^/]*__($|/)")
@@ -215,6 +218,7 @@ def _members(file: IO[bytes], faults: list[tuple[str, str]]) -> Iterator[tuple[s
         raise NoTar("it is empty (0 bytes)")
     if how := next((how for mark, how in COMPRESSED.items() if start.startswith(mark)), None):
         raise NoTar(f"it is compressed ({how}), so no picture can be read without all before it; unpack it to .tar")
+    archive: tarfile.TarFile | None = None
     try:
         archive = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - the file belongs to the caller
         while (member := archive.next()) is not None:
@@ -222,15 +226,14 @@ def _members(file: IO[bytes], faults: list[tuple[str, str]]) -> Iterator[tuple[s
             if member.isreg() and not member.issparse() and not _META.match(member.name):
                 yield member.name, member.offset_data, member.size
     except tarfile.TarError as error:
-        if file.tell() <= BLOCK and not faults:
+        if archive is None or not archive.offset:
             raise NoTar(f"it is no tar archive ({error})") from None
-        return  # a cut of the last file, which the caller has seen
     file.seek(archive.offset)
-    end = file.read(BLOCK)
-    if end.strip(b"\0"):
+    end = file.read(BLOCK)  # an archive ends with empty blocks, and nothing follows them
+    if len(end) < BLOCK or any(
+        block.strip(b"\0") for block in itertools.chain([end], iter(partial(file.read, CHUNK), b""))
+    ):
         faults.append(("truncated", f" after byte {archive.offset:,}"))
-    elif not end:
-        faults.append(("no-end", f" after byte {archive.offset:,}"))
 
 
 def _is_picture(suffix: str, asked: str | None) -> bool:

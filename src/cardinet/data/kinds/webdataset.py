@@ -27,8 +27,7 @@ from cardinet.data.tar_index import Columns, NoTar, ShardIndex, index_path, keep
 
 FAULTS = {
     "no-tar": "no shard of pictures can be read there",
-    "truncated": "the shard is cut or damaged, so the sample is lost, and those after it; fetch or write it again",
-    "no-end": "the shard ends without a mark, so it may be cut after a whole sample",
+    "truncated": "the shard is cut or damaged there, so what follows is lost; fetch or write it again",
     "empty-shard": "the shard holds no sample",
     "duplicate-key": "the shard has this key or file more than once; give every sample its own key",
     "no-picture": "the sample has no picture",
@@ -42,7 +41,7 @@ FAULTS = {
 OF_SAMPLES = ("truncated", "duplicate-key", "no-picture", "several-pictures", "no-label", "wrong-label")
 """The faults of single samples, which are left out with `on_bad_image` "skip"."""
 
-NOTES = ("no-end", "empty-shard")
+NOTES = ("empty-shard",)
 
 PATIENCE = 3
 """The shards that cannot be fetched before the others are not tried."""
