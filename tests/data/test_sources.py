@@ -14,7 +14,7 @@ from PIL import Image
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.settings import Settings, validate
 from cardinet.data.data_settings import Augmentations, DataSettings
-from cardinet.data.kinds import KINDS
+from cardinet.data.kinds import KINDS, short_name
 from cardinet.data.labelling import ONE
 from cardinet.data.source import open_source
 from cardinet.data.statistics import channel_statistics
@@ -226,3 +226,17 @@ def test_settings_need_no_heavy_import() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_short_name_of_a_source() -> None:
+    names = {
+        "digits": "digits",
+        "parquet:/x/flowers.parquet": "flowers",
+        "hf:me/pets": "pets",
+        "webdataset:/x/birds/train-{000..099}.tar": "birds",
+        "webdataset:https://host/birds/{train,val}-*.tar::/y": "birds",
+        "webdataset:/x/cats.tar": "cats",
+        "webdataset:*.tar": "data",
+        "/": "data",
+    }
+    assert {text: short_name(text) for text in names} == names

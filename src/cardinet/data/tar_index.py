@@ -230,9 +230,8 @@ def _members(file: IO[bytes], faults: list[tuple[str, str]]) -> Iterator[tuple[s
             raise NoTar(f"it is no tar archive ({error})") from None
     file.seek(archive.offset)
     end = file.read(BLOCK)  # an archive ends with empty blocks, and nothing follows them
-    if len(end) < BLOCK or any(
-        block.strip(b"\0") for block in itertools.chain([end], iter(partial(file.read, CHUNK), b""))
-    ):
+    rest = iter(partial(file.read, CHUNK), b"")
+    if len(end) < BLOCK or any(block.strip(b"\0") for block in itertools.chain([end], rest)):
         faults.append(("truncated", f" after byte {archive.offset:,}"))
 
 

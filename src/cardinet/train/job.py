@@ -15,7 +15,7 @@ from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.base.files import write_atomic
 from cardinet.base.randomness import uniforms
 from cardinet.build.builder import build
-from cardinet.data.kinds import absolute
+from cardinet.data.kinds import absolute, short_name
 from cardinet.data.loading import WorkerLost
 from cardinet.runs.environment import keep_freed_memory
 from cardinet.runs.folder import RunFolder, RunRecord, new_run, publish
@@ -77,8 +77,7 @@ def _new_folder(resolved: Resolved, subject: Trainee) -> Iterator[tuple[RunFolde
     if not ranks.leads:
         yield RunFolder(Path(ranks.from_leader(None))), record
         return
-    data = Path(task.source.text.rpartition(":")[2]).name.split(".")[0] or "data"
-    with new_run(out, f"{task.recipe.network.id}-{data}") as (making, target):
+    with new_run(out, f"{task.recipe.network.id}-{short_name(task.source.text)}") as (making, target):
         making.write_record(record)
         write_atomic(making.data, make_data_sheet(task, resolved.findings).model_dump_json())
         save_state(making.last, tensors, Progress())

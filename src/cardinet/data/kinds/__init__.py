@@ -132,6 +132,14 @@ def absolute(text: str) -> str:
     return prefix + "::".join(one if is_address(one) else os.path.abspath(os.path.expanduser(one)) for one in places)
 
 
+def short_name(text: str) -> str:
+    """A word for a source, for the name of a run: the last part of its path that names one file or folder."""
+    word, _, rest = text.partition(":")
+    parts = Path((rest if word in KINDS and rest else text).partition("::")[0]).parts
+    named = [part for part in parts if not set(part) & set("{}*?[]/:")]
+    return (named[-1].split(".")[0] if named else "") or "data"
+
+
 def _hint(text: str, known: list[str]) -> str:
     looks_like_path = "/" in text or text.startswith((".", "~"))
     return "known: " + ", ".join(known) if looks_like_path else nearest(text, known)
