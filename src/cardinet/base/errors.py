@@ -88,3 +88,10 @@ def nearest(name: object, allowed: Iterable[str], most: int = 3) -> str:
     if close:
         return "nearest: " + ", ".join(close)
     return "known: " + ", ".join(allowed) if 0 < len(allowed) <= 12 else "no similar name"
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that Python, or torch on the CPU or a GPU, has run out of memory."""
+    return isinstance(error, MemoryError) or any(
+        sign in f"{type(error).__name__}: {error}" for sign in ("can't allocate memory", "OutOfMemoryError")
+    )

@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from cardinet.base.errors import CardinetError, RequestError
+from cardinet.base.errors import CardinetError, RequestError, out_of_memory
 from cardinet.base.synonyms import option_hint
 from cardinet.cli.ctrl_c import Stop, leave
 from cardinet.cli.talk import discard, errors, notices, open_streams, say
@@ -78,7 +78,7 @@ def outcome(words: list[str]) -> int:
         errors([f"{error.filename or 'The output'} could not be read or written: {error.strerror or error}."])
         return 2 if error.errno == errno.ENAMETOOLONG else 1
     except (MemoryError, RuntimeError) as error:
-        if not _out_of_memory(error):
+        if not out_of_memory(error):
             raise
         errors(["There is not enough memory for this; give a smaller --batch-size, or smaller pictures."])
         return 1
@@ -104,10 +104,3 @@ def _usage(error: Any, words: list[str]) -> str:
     command = f"cardinet {words[0]}" if words[0] in verbs else "cardinet"
     end = "" if message.endswith("?") else "."
     return f"{message}{end} `{command} --help` shows what is possible."
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Whether Python, or torch on the CPU or a GPU, has run out of memory."""
-    return isinstance(error, MemoryError) or any(
-        sign in f"{type(error).__name__}: {error}" for sign in ("can't allocate memory", "OutOfMemoryError")
-    )

@@ -15,6 +15,7 @@ from cardinet.cli.talk import duration, in_short, print_json, say, show
 
 if TYPE_CHECKING:
     from cardinet.runs.folder import RunFolder
+    from cardinet.train.listener import Listener
     from cardinet.train.request import Request, Resolved
 
 
@@ -65,6 +66,12 @@ def train(
             help="Show the run in tensorboard, wandb, mlflow or trackio. Can be given several times.",
         ),
     ] = None,
+    find_batch: Annotated[
+        bool,
+        typer.Option(
+            "--find-batch", help="Pass each batch in as few parts as fit into memory, found by trying before the run."
+        ),
+    ] = False,
     find_lr: Annotated[
         bool,
         typer.Option(
@@ -89,6 +96,7 @@ def train(
         seed=seed,
         batch_size=batch_size,
         lr=lr,
+        find_batch=True if find_batch else None,
         freeze=freeze,
         workers=workers,
         on_bad_image=on_bad_image,
@@ -128,7 +136,7 @@ def _start(request: Request, *, dry_run: bool, as_json: bool, started: float) ->
         if dry_run:
             resolved = resolve_together(request, shown, ranks)
             if ranks.leads:
-                _show(resolved, as_json)
+                _show(resolved, shown, as_json)
             return
         folder = train(request, shown, ranks, lambda resolved: shown.said(_announcement(resolved)))
         if ranks.leads:
@@ -188,13 +196,15 @@ def _finish(folder: RunFolder, as_json: bool, started: float) -> None:
     say(f"Done in {duration(time.monotonic() - started)}.")
 
 
-def _show(resolved: Resolved, as_json: bool) -> None:
+def _show(resolved: Resolved, shown: Listener, as_json: bool) -> None:
     """Show a run without training: its settings, counts, expected memory and time."""
     from cardinet.measure.counts import count
     from cardinet.train.estimate import estimate
     from cardinet.train.initial_weights import weights_sentences
+    from cardinet.train.micro_batch import with_parts
     from cardinet.train.threads import kept_choice
 
+    resolved, search = with_parts(resolved, shown)
     task, threads_said = kept_choice(resolved.task)
     if threads_said:
         say(threads_said)
@@ -219,6 +229,8 @@ def _show(resolved: Resolved, as_json: bool) -> None:
         "precision": task.precision,
         "expected": expected.to_document(),
     }
+    if search is not None:
+        document["found_batch"] = search.to_document()
     if as_json:
         print_json(document)
         return

@@ -21,9 +21,9 @@ class TrainingSettings(Settings):
     batch_size: Annotated[int, Field(ge=1)] = 128
     """The number of pictures in a batch, which makes one step."""
 
-    accumulate: Annotated[int, Field(ge=1)] = 1
+    accumulate: Annotated[int, Field(ge=0)] = 1
     """The number of parts in which a batch passes through the network; their gradients add up, and less memory is
-    needed.
+    needed. 0: the smallest number whose parts fit, by trying; --find-batch sets it.
     """
 
     recompute: bool = False
@@ -57,6 +57,10 @@ class TrainingSettings(Settings):
 
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 120
     """The seconds between two checkpoints; each evaluation writes one too."""
+
+    def parts(self, batch: int) -> int:
+        """The number of parts of a batch of so many pictures; while it is open, as many as there can be."""
+        return min(self.accumulate or max(1, batch // 2), batch)
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Estimate:
 def step_memory(network: nn.Module, recipe: Recipe, side: int, batch: int, precision: str) -> Memory:
     """The memory of a training step of a network on the meta device, with the momenta of SGD and without methods."""
     spec: Any = network.spec
-    parts = min(recipe.training.accumulate, batch)
+    parts = recipe.training.parts(batch)
     network = as_trained(network, recipe)
     if precision == "float64":
         network.double()
@@ -82,7 +82,7 @@ def with_additions(found: Memory, network: nn.Module, recipe: Recipe, side: int,
     momenta = sum(p.numel() * p.element_size() for p in learning)  # they are counted once already
     held = network_bytes(network) + recipe.optimizer.STATES * momenta  # the copy that is written beside the steps
     found = Memory(found.fixed + (recipe.optimizer.STATES - 1) * momenta + held, found.per_picture)
-    parts = min(recipe.training.accumulate, batch)
+    parts = recipe.training.parts(batch)
     part = -(-batch // parts)
     for method in recipe.methods.values():
         more = method.memory(cast(Classifier, network), side, part)
@@ -113,6 +113,14 @@ def require_step(network: nn.Module, recipe: Recipe, side: int, batch: int, devi
     return memory
 
 
+def memory_in_parts(task: Task, parts: int) -> Memory:
+    """The memory of a step in this process whose batch passes in so many parts."""
+    recipe, batch, side = task.recipe.but("training", accumulate=parts), part_of_step(task), task.preprocessing.crop
+    network = meta_network(task)
+    found = step_memory(network, recipe, side, batch, task.precision)
+    return with_additions(found, network, recipe, side, batch)
+
+
 def meta_network(task: Task) -> nn.Module:
     """The network of a task on the meta device, without the rewrites that its methods add."""
     return apply(build(task.spec, device="meta"), task.recipe.network.steps())
@@ -125,7 +133,7 @@ def evaluation_batch(task: Task, network: nn.Module) -> int:
     """
     batch = task.clock.batch_size
     if (
-        batch // task.recipe.training.accumulate >= BATCH_SIZE
+        batch // task.recipe.training.parts(batch) >= BATCH_SIZE
         or memory_bound(network, task.preprocessing.crop, BATCH_SIZE) <= ALWAYS
     ):
         return BATCH_SIZE
@@ -154,7 +162,7 @@ def part_of_step(task: Task) -> int:
 def part_of_batch(task: Task) -> int:
     """The most pictures that pass through the network at once."""
     batch = task.clock.batch_size
-    return -(-batch // min(task.recipe.training.accumulate, batch))
+    return -(-batch // task.recipe.training.parts(batch))
 
 
 def made_up_step(task: Task) -> Callable[[int], None]:
@@ -193,16 +201,16 @@ def _seconds_of_step(task: Task) -> float:
     step, part = made_up_step(task), part_of_batch(task)
     parts = task.clock.batch_size / part
     before, pictures = (0, 0.0), min(FEW, part)
-    spent, seconds = _timed(step, pictures)
+    spent, seconds = timed(step, pictures)
     while pictures < part and (spent < TIMED_SECONDS or not before[0]):
         before, pictures = (pictures, seconds), min(part, 4 * pictures)
-        more, seconds = _timed(step, pictures)
+        more, seconds = timed(step, pictures)
         spent += more
     slope = max(0.0, seconds - before[1]) / (pictures - before[0])
     return parts * (seconds + slope * (part - pictures))
 
 
-def _timed(step: Callable[[int], None], pictures: int) -> tuple[float, float]:
+def timed(step: Callable[[int], None], pictures: int) -> tuple[float, float]:
     """The seconds spent on timing, and the seconds of one step: a median, or the first step if it is long."""
     times: list[float] = []
     while len(times) <= TIMED_STEPS and sum(times) < TIMED_SECONDS / 4:

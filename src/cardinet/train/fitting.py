@@ -86,7 +86,7 @@ def check(recipe: Recipe, source: Source, given: Draft | None = None, ranks: Ran
         size, _ = choose_size(recipe.preprocessing, source)
         if is_too_deep(given.spec, size):
             raise RequestError(_too_deep(name, given.spec.stride, size))
-        _check_step(name, given, size, batch_size, min(recipe.training.accumulate, batch_size))
+        _check_step(name, given, size, batch_size, recipe.training.parts(batch_size))
     with findings:
         _check_parts(batch_size, ranks)
     with findings:

@@ -31,6 +31,7 @@ from cardinet.train.interrupt import Interrupt, Interrupted
 from cardinet.train.listener import Listener
 from cardinet.train.loop import Loop
 from cardinet.train.methods import Method
+from cardinet.train.micro_batch import with_parts
 from cardinet.train.missing_files import folder_gone, keep_model, keep_rest
 from cardinet.train.record import make_record, other_hardware, task_of
 from cardinet.train.request import Resolved
@@ -58,7 +59,8 @@ def start(resolved: Resolved, listener: Listener) -> RunFolder:
 
 
 def made_ready(resolved: Resolved, listener: Listener) -> tuple[Resolved, Trainee]:
-    """Make the last choices (threads), set the machine, and make the network and the optimizer of a new run."""
+    """Make the last choices (the parts of a batch, threads), set the machine, and make network and optimizer."""
+    resolved, _ = with_parts(resolved, listener)
     resolved = replace(resolved, task=with_threads(resolved.task, listener.said))
     task = resolved.task
     prepare_machine(task)

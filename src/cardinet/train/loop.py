@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cardinet.base.errors import WorkError
+from cardinet.base.errors import WorkError, out_of_memory
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.batches import Batch
 from cardinet.evaluate.classification import evaluate
@@ -100,6 +100,10 @@ class Loop:
             loss, wrong = whole_step(task, self.subject, batch, progress.step, task.learning_rate(progress.step))
         except NonFinite as error:
             raise self._not_finite(error.what, progress.step + 1, batch) from None
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            raise WorkError(self._too_large(len(batch.labels))) from None
         progress.step += 1
         self.unread.append((loss, wrong, len(batch.labels) * task.ranks.count))
         progress.window.waiting += waited
@@ -141,6 +145,16 @@ class Loop:
         return WorkError(
             f"Step {step}: {what}. Likely cause: {cause}. Training stopped and nothing of this step was saved; the "
             f"last good checkpoint is {self.folder.last}."
+        )
+
+    def _too_large(self, pictures: int) -> str:
+        """What to do if a step finds no memory for so many pictures of a batch in this process."""
+        batch, parts = self.task.clock.batch_size, min(self.task.recipe.training.accumulate, pictures)
+        return (
+            f"Step {self.progress.step + 1}: {self.task.device} has not enough memory for {-(-pictures // parts):,} "
+            f"pictures at once. Start again with --find-batch: the batch of {batch:,}, and so its learning rate, stays "
+            "and passes in as many parts as are needed. Or take --set recompute=true, smaller pictures or a smaller "
+            f"network. The last good checkpoint is {self.folder.last}."
         )
 
     def _check_finite(self) -> None:

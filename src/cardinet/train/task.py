@@ -40,7 +40,8 @@ class Task:
         A run stores the recipe as it was requested.
         """
         batch = self.clock.batch_size
-        return self.recipe.but("training", batch_size=batch, accumulate=min(self.recipe.training.accumulate, batch))
+        parts = self.recipe.training.parts(batch) if self.recipe.training.accumulate else 0
+        return self.recipe.but("training", batch_size=batch, accumulate=parts)
 
     @property
     def conditions(self) -> Conditions:
