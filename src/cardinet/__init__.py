@@ -168,7 +168,8 @@ def source(data: Given, classes: Collection[str] | None = None) -> str:
 
     Such places take the data set itself too; `classes` names the labels of one without the attribute `classes`.
     Pictures are Pillow pictures, arrays (H, W, C) or tensors (C, H, W) of uint8 (or floating-point from 0 to 1), labels
-    whole numbers. A mapping of data sets by split ("train", "test") keeps its splits. Its fingerprint covers the number
+    whole numbers; for several labels of a picture a list of them, or an array or tensor of 0 and 1 for each class. A
+    mapping of data sets by split ("train", "test") keeps its splits. Its fingerprint covers the number
     of items, all labels, the classes and the pixels of 256 pictures of each split. Raises RequestError or WorkError.
     """
     from cardinet.data.kinds.datasets import source_text

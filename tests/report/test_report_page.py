@@ -18,6 +18,7 @@ from cardinet.data.augmentations.pad_crop import PadCrop
 from cardinet.data.augmentations.rand_augment import RandAugment
 from cardinet.data.augmentations.resized_crop import ResizedCrop
 from cardinet.report import ReportContent, comparison, render
+from cardinet.report.content import Outcome
 from cardinet.report.data_tables import by_confusion
 from cardinet.report.differences import differences
 from cardinet.report.sentences import augmentation
@@ -182,7 +183,7 @@ def test_mistakes_are_shown_as_pictures(pages: dict[str, str]) -> None:
     page = Page(pages["digits"])
     pictures = [values for tag, values in page.attributes if tag == "img"]
     run = digits()
-    assert run.result is not None
+    assert isinstance(run.result, Outcome)
     shown = [m for group in by_confusion(run.mistakes, run.result.confusion) for m in group.mistakes]
     assert len(pictures) == len(shown) == len(run.mistakes) == 24
     for values, mistake in zip(pictures, shown, strict=True):
@@ -195,7 +196,7 @@ def test_mistakes_are_shown_as_pictures(pages: dict[str, str]) -> None:
 
 def test_mistakes_stand_with_their_confusion() -> None:
     run = made_up(5, 734, 0.2, FLOWERS)
-    assert run.result is not None
+    assert isinstance(run.result, Outcome)
     groups = by_confusion((*run.mistakes, *run.mistakes), run.result.confusion)
     assert [group.count for group in groups] == sorted((group.count for group in groups), reverse=True)
     assert sum(len(group.mistakes) for group in groups) == 2 * len(run.mistakes)
@@ -209,7 +210,7 @@ def test_mistakes_stand_with_their_confusion() -> None:
 def test_the_pictures_of_a_run(pages: dict[str, str]) -> None:
     text = words(pages["flowers"])
     run = CASES["flowers"]()
-    assert run.result is not None
+    assert isinstance(run.result, Outcome)
     for name, row in zip(FLOWERS, run.result.confusion.sum(1), strict=True):
         assert f"{name} {40 + 7 * FLOWERS.index(name)} {row}" in text
     assert f"All {run.examined:,} pictures were decoded before the run. The problems found in them" in text
@@ -273,7 +274,7 @@ def test_matrix_or_pairs(pages: dict[str, str]) -> None:
     small, large = Page(pages["animals"]), Page(pages["hundred"])
     cells = [v for tag, v in small.attributes if tag == "td" and "--s" in v.get("style", "")]
     run = CASES["animals"]().result
-    assert run is not None
+    assert isinstance(run, Outcome)
     assert len(cells) == np.count_nonzero(run.confusion)
     assert not any("--s" in v.get("style", "") for _, v in large.attributes)
     assert "Most frequent confusions" in large.text

@@ -139,7 +139,7 @@ def test_a_network_with_more_outputs_than_classes_names_only_classes(model: Mode
 @pytest.mark.parametrize(
     ("changes", "kind", "message"),
     [
-        ({"schema": 2, "version": "9.1"}, RequestError, "has schema 2, written by Cardinet 9.1; .* Update Cardinet"),
+        ({"schema": 3, "version": "9.1"}, RequestError, "has schema 3, written by Cardinet 9.1; .* Update Cardinet"),
         ({"schema": "x"}, WorkError, "damaged: schema = 'x'"),
         ({"schema": ...}, WorkError, 'damaged: The entry "schema" is missing'),
         ({"spec": ...}, WorkError, 'damaged: The entry "spec" is missing'),

@@ -31,7 +31,9 @@ WEIGHTS = (0.5, 3.0, 0.0, 1.25, 2.0)
 CASES: dict[str, Objective] = {
     "CrossEntropy": CrossEntropy(class_weights=WEIGHTS, label_smoothing=0.1),
     "Focal": Focal(class_weights=WEIGHTS, gamma=1.5),
-    "BinaryCrossEntropy": BinaryCrossEntropy(label_smoothing=0.1, over_classes="sum"),
+    "BinaryCrossEntropy": BinaryCrossEntropy(
+        label_smoothing=0.1, over_classes="sum", positive_weights=(0.5, 3.0, 1.0, 1.25, 2.0)
+    ),
 }
 
 
@@ -208,3 +210,19 @@ def test_the_loss_of_a_run_is_that_of_its_objective(tmp_path: Path) -> None:
         }
         (row,) = [row for row in train(tmp_path / name, settings).rows() if row["kind"] == "train"]
         assert row["loss"] == pytest.approx(value(0.1), rel=0.25)
+
+
+def test_positive_weights_are_those_of_torch_and_balance_the_classes(logits: Tensor) -> None:
+    labels = (torch.rand(12, 5, generator=torch.Generator().manual_seed(2)) < 0.4).double()
+    weights = (0.5, 3.0, 1.0, 1.25, 2.0)
+    found = BinaryCrossEntropy(positive_weights=weights).loss(logits, labels)
+    expected = F.binary_cross_entropy_with_logits(logits, labels, pos_weight=torch.tensor(weights).double())
+    assert float(found) == pytest.approx(float(expected), rel=1e-12)
+    fitted = BinaryCrossEntropy(positive_weights="balanced").fitted("ab", [2, 9], 10)
+    assert fitted.positive_weights == pytest.approx((4.0, 1 / 9))
+    for given, counts, words in (
+        ("balanced", [0, 5], "no training picture, or every one, has a"),
+        ((1.0,), [1, 5], "positive_weights has 1 weights, and the pictures have 2 classes"),
+    ):
+        with pytest.raises(RequestError, match=words):
+            BinaryCrossEntropy(positive_weights=given).fitted("ab", counts, 10)

@@ -18,13 +18,14 @@ from cardinet.cli.options import (
     OnBadImage,
     Set,
     Split,
+    Threshold,
     Weights,
     Workers,
 )
 from cardinet.cli.talk import print_json, say, show
 
 if TYPE_CHECKING:
-    from cardinet.evaluate.classification import Evaluation
+    from cardinet.evaluate.classification import Result
     from cardinet.evaluate.evaluation_settings import Crops
     from cardinet.evaluate.opening import Make
     from cardinet.evaluate.request import Request
@@ -66,6 +67,7 @@ def evaluate(
         typer.Option("--out", metavar="FILE.csv", help="A table with a row for each picture. It must not exist."),
     ] = None,
     top: Annotated[int, typer.Option("--top", min=1, metavar="K", help="The number of classes in a row of --out.")] = 5,
+    threshold: Threshold = None,
     on_bad_image: OnBadImage = None,
     settings: Set = None,
     device: Device = "auto",
@@ -90,6 +92,7 @@ def evaluate(
         mean=mean,
         std=std,
         size=size,
+        threshold=threshold,
         how=EvaluationSettings(crops=_CROPS[crops], passes=passes, top=top, batch_size=batch_size, workers=workers),
         device=device,
         compare=compare,
@@ -132,19 +135,23 @@ def _answer(request: Request, *, as_json: bool) -> None:
         _print(result, opened.model)
 
 
-def _print(result: Evaluation, model: Model) -> None:
+def _print(result: Result, model: Model) -> None:
     """Print the error, the scores of the classes, and the preprocessing, which libraries most often do differently."""
-    from cardinet.cli.score_table import score_table
+    from cardinet.cli.label_table import label_lines
+    from cardinet.cli.score_table import score_lines
     from cardinet.data.splitting import WHOLE
+    from cardinet.evaluate.label_sets import LabelEvaluation
+    from cardinet.runs.figure_words import result_words
 
-    split = "" if result.split == WHOLE else f"{result.split} "
+    split = "" if result.split == WHOLE else result.split
+    show(f"{result_words(split, result.summary())}, each counted once")
     show(
-        f"{split}error {100 * result.error:.2f} %: {result.wrong:,} of {result.count:,} pictures wrong, "
-        "each counted once"
+        *(
+            label_lines(result, model.classes)
+            if isinstance(result, LabelEvaluation)
+            else score_lines(result, model.classes)
+        )
     )
-    if result.top5_wrong is not None:
-        show(f"top-5 error {100 * result.top5_wrong / result.count:.2f} %: {result.top5_wrong:,} pictures")
-    show("", *score_table(result, model.classes))
     p = model.preprocessing
     resize = "as it is" if p.resize is None else f"shorter side {p.resize} ({p.interpolation}, antialias {p.antialias})"
     mean, std = (" ".join(f"{value:.4g}" for value in values) for values in (p.mean, p.std))

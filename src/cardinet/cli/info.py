@@ -57,6 +57,12 @@ def info(
         _print(found.facts, found.counts)
 
 
+def _listed(thresholds: Mapping[str, float], most: int = 20) -> str:
+    """The thresholds of the first classes."""
+    first = [f"{name} {value:.3g}" for name, value in list(thresholds.items())[:most]]
+    return ", ".join([*first, *([f"... ({len(thresholds):,})"] if len(thresholds) > most else [])])
+
+
 def _print(about: Mapping[str, Any], counts: Counts) -> None:
     channels, height, width = counts.input
     known = ", ".join(str(about[key]) for key in ("family", "paper", "file") if key in about)
@@ -71,10 +77,15 @@ def _print(about: Mapping[str, Any], counts: Counts) -> None:
         show(f"{form + ' form':<16} {params} parameters, {macs} MACs{shown}")
     if "reading" in about:
         show(f"reading      {about['reading']}")
+    from cardinet.runs.figure_words import measure_words
+
     for name in ("validation", "test"):
         figures = about.get("training", {}).get(name)
         if figures:
-            show(f"{name} error {100 * figures['error']:.2f} % of {thousands(figures['count'])} pictures")
+            kind, value = measure_words(figures)
+            show(f"{name} {kind} {value} of {thousands(figures['count'])} pictures")
+    if thresholds := about.get("thresholds"):
+        show(f"labels       several for each picture; a label is given from its threshold on: {_listed(thresholds)}")
     right: tuple[Literal["left", "right"], ...] = ("left", "left", "right", "right", "right")
     columns = dict(zip(("stage", "output", "parameters", "MACs", "activations"), right, strict=True))
     show("")

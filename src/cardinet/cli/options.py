@@ -57,6 +57,17 @@ Processes = Annotated[
     ),
 ]
 
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        "--threshold",
+        min=0.0,
+        max=1.0,
+        metavar="P",
+        help="Give every label from this probability on. Default: the thresholds in the model file.",
+    ),
+]
+
 
 def _lift(context: typer.Context, asked: bool) -> None:
     """Lift the bounds for this command."""

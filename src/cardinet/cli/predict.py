@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardinet.cli.options import BatchSize, Compare, Device, Engine, Json, NoBounds, Processes, Set, Workers
+from cardinet.cli.options import BatchSize, Compare, Device, Engine, Json, NoBounds, Processes, Set, Threshold, Workers
 from cardinet.cli.talk import errors, print_json, say, show
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def predict(
     ] = None,
     engine: Engine = "local",
     processes: Processes = None,
+    threshold: Threshold = None,
     device: Device = "auto",
     batch_size: BatchSize = 128,
     workers: Workers = 2,
@@ -69,6 +70,7 @@ def predict(
         engine=engine,
         processes=processes,
         top=top,
+        threshold=threshold,
         batch_size=batch_size,
         workers=workers,
         device=device,
@@ -108,7 +110,7 @@ def _print(answer: Prediction | Unusable, *, lines: bool, named: bool) -> bool:
         show(str(answer.path))
     widest = max(len(name) for name in answer.classes)
     for name, probability in zip(answer.classes, answer.probabilities, strict=True):
-        show(f"{name:<{widest}}  {100 * probability:6.2f} %")
+        show(f"{name:<{widest}}  {100 * probability:6.2f} %{'  yes' if name in (answer.labels or ()) else ''}")
     return True
 
 
@@ -118,7 +120,11 @@ def _write(answers: Iterator[Prediction | Unusable], found: Prepared, out: Path,
     from cardinet.runs.answer_table import AnswerTable
     from cardinet.runs.prediction import Unusable
 
-    table, failed, total = AnswerTable(found.columns, truth=False), 0, len(found.pictures)
+    table, failed, total = (
+        AnswerTable(found.columns, truth=False, labelling=found.model.labelling),
+        0,
+        len(found.pictures),
+    )
     with Bar("predicting") as bar:
         for done, answer in enumerate(answers, 1):
             path = found.shown(answer.path)
@@ -128,7 +134,7 @@ def _write(answers: Iterator[Prediction | Unusable], found: Prepared, out: Path,
                 errors([answer.reason])
                 table.refuse(path, answer.reason)
             else:
-                table.add(path, answer.classes, answer.probabilities)
+                table.add(path, answer.classes, answer.probabilities, answer.labels)
             bar(done, total)
     table.write(out)
     return _written(str(out), total, failed, as_json=as_json)

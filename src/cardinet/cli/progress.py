@@ -11,6 +11,7 @@ from typing import Any
 
 from cardinet.base.terminal_text import visible
 from cardinet.cli.talk import draw, duration, say
+from cardinet.runs.figure_words import measure_words
 from cardinet.train.listener import Listener, Tick
 
 LIVE_SECONDS = 0.1
@@ -133,10 +134,12 @@ class Screen(Listener):
             return
         mark = "  best" if row["best"] else ""
         if "weights_error" in row:
-            mark = f"  weights themselves {100 * row['weights_error']:6.2f} %{mark}"
+            alone = {name.removeprefix("weights_"): value for name, value in row.items() if name.startswith("weights_")}
+            mark = f"  weights themselves {measure_words({**row, **alone})[1]:>8}{mark}"
+        name, value = measure_words(row)
         self.said(
-            f"epoch {row['epoch']:6.1f}  {row['split']} error {100 * row['error']:6.2f} %  "
-            f"loss {row['loss']:.4f}  ({row['count']:,} pictures){mark}"
+            f"epoch {row['epoch']:6.1f}  {row['split']} {name} {value:>8}  loss {row['loss']:.4f}  "
+            f"({row['count']:,} pictures){mark}"
         )
 
     def close(self) -> None:

@@ -125,6 +125,8 @@ def _prune(request: Request, prepared: Prepared, *, as_json: bool) -> None:
 
 def _print_pruned(done: Pruned) -> None:
     """Print the counts and errors before and after."""
+    from cardinet.runs.figure_words import measure_words
+
     before, after = done.before, done.after
     show(str(done.path))
     show(f"parameters  {thousands(before.params)} before, {thousands(after.params)} after")
@@ -133,6 +135,7 @@ def _print_pruned(done: Pruned) -> None:
         f"{100 * after.macs / before.macs:.1f} % kept"
     )
     for name, figures in done.results.items():
-        first = f"{100 * done.earlier[name]['error']:.2f} % before, " if name in done.earlier else ""
-        show(f"{name} error  {first}{100 * figures['error']:.2f} % after, of {figures['count']:,} pictures")
+        first = f"{measure_words(done.earlier[name])[1]} before, " if name in done.earlier else ""
+        kind, value = measure_words(figures)
+        show(f"{name} {kind}  {first}{value} after, of {figures['count']:,} pictures")
     say(f"Run folder: {done.run.path}")

@@ -178,6 +178,7 @@ def _announcement(resolved: Resolved) -> str:
 def _finish(folder: RunFolder, as_json: bool, started: float) -> None:
     """Write the report and print the result."""
     from cardinet.report.finished_run import finished
+    from cardinet.runs.figure_words import result_words
 
     run = finished(folder)
     if as_json:
@@ -187,10 +188,7 @@ def _finish(folder: RunFolder, as_json: bool, started: float) -> None:
         )
         return
     for name, figures in run.results.items():
-        show(
-            f"{name} error {100 * figures['error']:.2f} %: {figures['wrong']:,} of {figures['count']:,} pictures "
-            "wrong, each counted once"
-        )
+        show(f"{result_words(name, figures)}, each counted once")
     show(f"model  {run.model_file}")
     show(f"report {run.report}")
     say(f"Done in {duration(time.monotonic() - started)}.")

@@ -146,8 +146,6 @@ def open_source(
     RequestError for an unknown kind and a missing path, WorkError with every reason for data that cannot be used.
     """
     listing = list_source(text, settings)
-    if listing.labelling is not ONE:
-        raise RequestError(f"{text}: pictures with several labels can be checked (check-data), but not yet be used.")
     shares = settings if division is None else division(listing)
     whole = {WHOLE: listing.parts["train"]} if shares is None else divided(listing, shares)
     harmless = () if shares is not None else ONLY_IN_TRAINING

@@ -88,7 +88,7 @@ def _make(prepared: Prepared, shard: int, tell: Tell) -> Shard:
     """Predict the pictures of one shard and write its file."""
     folder, request = prepared.folder, prepared.request
     assert folder is not None
-    table = AnswerTable(folder.manifest.top, truth=False, form=folder.form)
+    table = AnswerTable(folder.manifest.top, truth=False, form=folder.form, labelling=prepared.model.labelling)
     span = Span(prepared.pictures, *folder.span(shard))
     reasons = []
     answers = predictions(
@@ -104,7 +104,7 @@ def _make(prepared: Prepared, shard: int, tell: Tell) -> Shard:
             reasons.append(answer.reason)
             table.refuse(prepared.shown(answer.path), answer.reason)
         else:
-            table.add(prepared.shown(answer.path), answer.classes, answer.probabilities)
+            table.add(prepared.shown(answer.path), answer.classes, answer.probabilities, answer.labels)
         if place % TOLD == 0:
             tell(place)
     table.write(folder.file(shard))

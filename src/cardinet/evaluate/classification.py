@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,11 @@ from torch.nn import functional as F
 from cardinet.base.errors import WorkError
 from cardinet.blocks.merge import stochastic_inference
 from cardinet.blocks.training_mode import eval_mode
+from cardinet.data.labelling import Labelling, Name
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Split
 from cardinet.evaluate.evaluation_settings import PLAIN, EvaluationSettings
+from cardinet.evaluate.label_sets import LabelEvaluation, LabelTally
 from cardinet.evaluate.scores import mean, pairs, scores
 from cardinet.evaluate.views import VIEWS
 from cardinet.runs.prediction import as_input, log_probabilities, top_classes
@@ -66,6 +68,14 @@ class Evaluation:
     def error(self) -> float:
         return self.wrong / self.count
 
+    def at(self, thresholds: Sequence[float]) -> Self:
+        """The same answers: one label for each picture has no thresholds."""
+        return self
+
+    def fitted_thresholds(self) -> tuple[float, ...]:
+        """None: one label for each picture has no thresholds."""
+        return ()
+
     def summary(self) -> dict[str, Any]:
         """The figures as plain data; `error` is a share."""
         figures = {"split": self.split, "count": self.count, "total": self.total, "wrong": self.wrong}
@@ -89,6 +99,10 @@ class Evaluation:
         }
 
 
+Result = Evaluation | LabelEvaluation
+"""The evaluation of a split, by the number of labels of its pictures."""
+
+
 @torch.inference_mode()
 def evaluate(
     network: nn.Module,
@@ -100,21 +114,22 @@ def evaluate(
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
     ranks: Ranks = ALONE,
-) -> Evaluation:
+) -> Any:
     """Evaluate a network on every picture of a split, once, in eval mode and in the precision of its parameters.
 
+    It is an `Evaluation`, or a `LabelEvaluation` at a threshold of 0.5 if the split's pictures may have several labels.
     `classes` is the number of classes of the source. `progress(done, total)` is called after each batch. Several
     processes (`ranks`) divide the pictures, and each of them gets the whole evaluation. Raises WorkError if a picture
     cannot be decoded or was not counted exactly once.
     """
-    tally = _Tally(split, classes, how.top)
+    tally = TALLIES[split.labelling.NAME](split, classes, how.top)
     view, part = VIEWS[how.crops], ranks.share(len(split))
     own = split if ranks.alone else split.chosen(np.arange(len(split))[part])
     with eval_mode(network), ranks.together():
         shown = view.network(network, preprocessing).eval()
         for batch in view.batches(own, preprocessing, how, device):
             pixels = as_input(network, batch.pixels)
-            logs = view.combined(_averaged(shown, pixels, classes, how.passes, tally.done))
+            logs = view.combined(_averaged(shown, pixels, classes, how.passes, tally.done, split.labelling))
             tally.add(part.start + batch.index, batch.labels, logs)
             if progress is not None:
                 progress(tally.done, len(own))
@@ -171,10 +186,14 @@ class _Tally:
         )
 
 
-def _averaged(network: nn.Module, pixels: Tensor, classes: int, passes: int, seed: int) -> Tensor:
+TALLIES: Mapping[Name, type[_Tally] | type[LabelTally]] = {"one": _Tally, "several": LabelTally}
+"""What collects the answers, by the number of labels of a picture."""
+
+
+def _averaged(network: nn.Module, pixels: Tensor, classes: int, passes: int, seed: int, labelling: Labelling) -> Tensor:
     """Logarithms of mean probabilities over passes, float64 (inputs, classes)."""
     if passes == 1:
-        return log_probabilities(network, pixels, classes)
+        return log_probabilities(network, pixels, classes, labelling)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return stochastic_inference(network, pixels, passes).log()

@@ -91,5 +91,5 @@ def _whole(split: Split, i: int, preprocessing: Preprocessing) -> Tensor:
 
 def _batch(kept: list[Tensor], split: Split, end: int, preprocessing: Preprocessing, device: str) -> Batch:
     index = np.arange(end - len(kept), end)
-    labels = torch.from_numpy(split.labels[index]).to(device)
+    labels = split.labelling.tensor(split.labels[index]).to(device)
     return Batch(preprocessing.normalise(torch.stack(kept).to(device)), labels, index)

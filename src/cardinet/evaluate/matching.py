@@ -9,13 +9,15 @@ import numpy as np
 
 from cardinet.base.errors import RequestError, nearest
 from cardinet.blocks.merge import Drawn
+from cardinet.data.labelling import ONE
 from cardinet.data.source import Source
 from cardinet.data.splitting import WHOLE
 from cardinet.runs.model_file import Model
 
 
 def check_classes(model: Model, source: Source) -> None:
-    """Raise RequestError if the source does not have the model's classes in the same order."""
+    """Raise RequestError if the source does not have the model's classes in the same order, and as many labels."""
+    check_labelling(model, source)
     if model.classes == source.classes:
         return
     unknown = [name for name in source.classes if name not in model.classes]
@@ -26,12 +28,26 @@ def check_classes(model: Model, source: Source) -> None:
     )
 
 
+def check_labelling(model: Model, source: Source) -> None:
+    """Raise RequestError if the pictures have several labels and the model one, or the other way round."""
+    if model.labelling is source.labelling:
+        return
+    if source.labelling is ONE:
+        raise RequestError(
+            f"The model gives several labels, and {source.text} has one label for each picture; say how several are "
+            "written: --set data.labels=list, columns or marks."
+        )
+    raise RequestError(
+        f"The model gives one label, and {source.text} has several for each picture; give pictures with one label each."
+    )
+
+
 def relabel(source: Source, classes: tuple[str, ...], split: str) -> tuple[Source, tuple[str, ...]]:
     """The source with labels as indices into `classes`, and the classes without a picture in a split.
 
     Raises RequestError, with the nearest names, if its pictures have classes that are not in `classes`.
     """
-    counts = {name: np.bincount(part.labels, minlength=len(source.classes)) for name, part in source.splits.items()}
+    counts = {name: source.labelling.counts(part.labels, len(source.classes)) for name, part in source.splits.items()}
     have = sum(counts.values(), np.zeros(len(source.classes), np.int64))
     unknown = [name for name, count in zip(source.classes, have, strict=True) if count and name not in classes]
     if unknown:
@@ -39,9 +55,12 @@ def relabel(source: Source, classes: tuple[str, ...], split: str) -> tuple[Sourc
     if source.classes != classes:
         place = {name: i for i, name in enumerate(classes)}
         table = np.array([place.get(name, -1) for name in source.classes], dtype=np.int64)
-        splits = {name: replace(part, labels=table[part.labels]) for name, part in source.splits.items()}
+        new = source.labelling.renumbered
+        splits = {
+            name: replace(part, labels=new(part.labels, table, len(classes))) for name, part in source.splits.items()
+        }
         source = replace(source, classes=classes, splits=splits)
-    measured = np.bincount(source.splits[split].labels, minlength=len(classes))
+    measured = source.labelling.counts(source.splits[split].labels, len(classes))
     return source, tuple(name for name, count in zip(classes, measured, strict=True) if not count)
 
 
@@ -56,6 +75,8 @@ def _unknown_classes(source: Source, unknown: Sequence[str], classes: Sequence[s
 def check_passes(model: Model, passes: int) -> None:
     """Raise RequestError for several passes of a network without random merges."""
     several = isinstance(passes, int) and passes > 1  # other checks refuse other types
+    if several and model.labelling is not ONE:
+        raise RequestError(f"passes = {passes}: probabilities of several labels are not averaged over passes; give 1.")
     if several and not any(isinstance(module, Drawn) for module in model.network.modules()):
         raise RequestError(
             f"passes = {passes}: this network has no random layers for that, so all passes would be equal; give 1."

@@ -34,13 +34,18 @@ class AskedModel:
 
     It is put on `device`, which may be "auto". With `compare` its tensors are compared with their checksums. A named
     network gets the classes of the pictures: `prepare(device)` reads and checks its weights, and returns a function
-    that makes it.
+    that makes it. `threshold` replaces the thresholds of a model that gives several labels.
     """
 
     model: Model | str | os.PathLike[str]
     device: str = "cpu"
     compare: bool = True
     prepare: Callable[[str], Make] | None = None
+    threshold: float | None = None
+
+    def at_threshold(self, model: Model) -> Model:
+        """The model with the requested threshold. Raises RequestError as `Model.at_threshold`."""
+        return model if self.threshold is None else model.at_threshold(self.threshold)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +143,7 @@ def opened(
         else:
             model = model_of(asked.model, device, compare=asked.compare)
             check_model(model)
+            model = asked.at_threshold(model)
     with found:
         if wanted is not None:
             try:
@@ -155,6 +161,7 @@ def opened(
     if make is not None:
         model, sentences = make(None if pictures is None else pictures.source)
         check_model(model)
+        model = asked.at_threshold(model)
     assert model is not None
     if not isinstance(asked.model, Model) and make is None and model.checksums == "absent":
         sentences = (no_checksums_note(str(asked.model)),)

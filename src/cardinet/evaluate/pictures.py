@@ -15,7 +15,7 @@ from cardinet.data.loose_pictures import loose_source
 from cardinet.data.source import Source, Split, open_source, settings_for
 from cardinet.data.source_listing import Listing
 from cardinet.data.splitting import WHOLE, pictures_of
-from cardinet.evaluate.matching import choose_split, first_names, relabel
+from cardinet.evaluate.matching import check_labelling, choose_split, first_names, relabel
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model
 from cardinet.runs.run_pictures import open_pictures as pictures_of_run
@@ -78,6 +78,7 @@ def open_pictures(
     source, left_out = _usable(source, chosen, asked, progress)
     notes += left_out
     if model is not None:
+        check_labelling(model, source)
         source, empty = relabel(source, model.classes, chosen)
         if empty:
             notes.append(f"There are no pictures of {first_names(empty)}, so these classes are not measured.")

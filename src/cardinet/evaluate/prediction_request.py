@@ -33,7 +33,8 @@ class Request:
 
     `words` are settings (`READ`) as a user writes them. `split` is the only split of a source that is predicted. `out`
     is a new file FILE.csv, or FORM:DIR, a folder of shards of `shard_rows` rows, which may be there from a request that
-    was stopped. `top` classes are named. The other fields do not change the answers: `engine` and its `processes` make
+    was stopped. `top` classes are named. `threshold` replaces those of a model that gives
+    several labels. The other fields do not change the answers: `engine` and its `processes` make
     the shards (`engines.choice`).
     """
 
@@ -46,6 +47,7 @@ class Request:
     engine: str = "local"
     processes: int | None = None
     top: int = 5
+    threshold: float | None = None
     batch_size: int = 128
     workers: int = 2
     device: str = "cpu"
@@ -113,7 +115,7 @@ def resolve(request: Request) -> Prepared:
             folder = _folder(request, parts.model, pictures, read)
             folder.check()
 
-    asked = AskedModel(model=request.model, device=request.device, compare=request.compare)
+    asked = AskedModel(model=request.model, device=request.device, compare=request.compare, threshold=request.threshold)
     found = opened(asked, check=check_settings, check_all=check_places)
     assert pictures is not None
     return Prepared(request, found, pictures, read.pixel_limit, folder)
@@ -165,9 +167,15 @@ def _folder(request: Request, model: Model, pictures: OrderedPictures, read: Dat
         count=len(pictures),
         shard_rows=request.shard_rows or SHARD_ROWS,
         top=min(request.top, len(model.classes)),
-        settings={**chosen, "split": request.split},
+        labels=model.labelling.NAME,
+        settings={**chosen, "split": request.split} | _fixed(request),
     )
     return ShardFolder(path, manifest)
+
+
+def _fixed(request: Request) -> dict[str, float]:
+    """The threshold of a request, where it gives one."""
+    return {} if request.threshold is None else {"threshold": request.threshold}
 
 
 def _sha256(model: str | os.PathLike[str]) -> str:

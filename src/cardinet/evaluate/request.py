@@ -31,7 +31,8 @@ class Request:
 
     `words` are settings of the pictures ("limit=30"). The default `split` is the test split, else the nearest one.
     `mean` and `std` replace the model's own, as text with commas ("0.5,0.5,0.5"). `size` is another side of the input;
-    the pictures are then resized in proportion. `out` is a path for the table of
+    the pictures are then resized in proportion. `threshold` replaces the thresholds of a model that gives several
+    labels. `out` is a path for the table of
     answers. `prepare` makes a named network with weights from elsewhere (`opening.AskedModel`).
     """
 
@@ -43,6 +44,7 @@ class Request:
     mean: str | None = None
     std: str | None = None
     size: int | None = None
+    threshold: float | None = None
     how: EvaluationSettings = PLAIN
     device: str = "cpu"
     compare: bool = True
@@ -87,7 +89,13 @@ def resolve(request: Request, progress: Progress | None = None) -> Opened:
 
     Raises RequestError or WorkError with all faults.
     """
-    asked = AskedModel(model=request.model, device=request.device, compare=request.compare, prepare=request.prepare)
+    asked = AskedModel(
+        model=request.model,
+        device=request.device,
+        compare=request.compare,
+        prepare=request.prepare,
+        threshold=request.threshold,
+    )
     wanted = AskedPictures(data=request.data, words=tuple(request.words), split=request.split, missing=NO_PICTURES)
     found = opened(
         asked,

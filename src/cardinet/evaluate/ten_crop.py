@@ -50,7 +50,7 @@ def ten_crop_batches(split: Split, preprocessing: Preprocessing, *, batch_size: 
     for first in range(0, len(split), batch_size):
         index = np.arange(first, min(first + batch_size, len(split)))
         pixels = torch.cat([_crops_of(split, int(i), preprocessing) for i in index]).to(device)
-        labels = torch.from_numpy(split.labels[index]).to(device)
+        labels = split.labelling.tensor(split.labels[index]).to(device)
         yield Batch(preprocessing.normalise(pixels), labels, index)
 
 

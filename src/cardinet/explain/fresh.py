@@ -7,6 +7,7 @@ import torch
 from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
 from cardinet.build.meta import on_meta
+from cardinet.data.labelling import ONE
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Source
 from cardinet.evaluate.opening import Make
@@ -33,7 +34,10 @@ def fresh(device: str, *, network: str, seed: int) -> Make:
             built = build(spec).to(device).eval()
         classes = source.classes if source is not None else tuple(f"class {i + 1}" for i in range(spec.num_classes))
         preprocessing, said = _preprocessing(built, row.input_size, source)
-        return Model(built, spec, classes, preprocessing), (f"{row.id} has new weights, drawn from seed {seed}.", *said)
+        labelling = ONE if source is None else source.labelling
+        thresholds = labelling.first_thresholds(len(classes))
+        model = Model(built, spec, classes, preprocessing, labelling=labelling, thresholds=thresholds)
+        return model, (f"{row.id} has new weights, drawn from seed {seed}.", *said)
 
     return make
 

@@ -10,6 +10,7 @@ import torch
 
 from cardinet.base.settings import Settings
 from cardinet.blocks.classifier import Classifier
+from cardinet.data.labelling import Name
 from cardinet.evaluate.opening import Opened
 from cardinet.explain.answer import Answer
 from cardinet.explain.array_file import Shape
@@ -75,6 +76,9 @@ class Question(Settings):
 
     TRAINED: ClassVar[bool] = True
     """Whether it has a meaning only for trained weights."""
+
+    LABELLINGS: ClassVar[tuple[Name, ...]] = ("one",)
+    """Whether it has a meaning for models that give one label for a picture, several, or both (`data.labelling`)."""
 
     ARRAYS: ClassVar[Shape] = "none"
     """Whether its answer has arrays, and of which shape."""

@@ -233,8 +233,11 @@ def _check_meaning(name: str, question: Question, model: Model) -> None:
     """
     if not isinstance(model.network, Classifier):
         raise RequestError(f"{type(model.network).__name__} is not a network of Cardinet, so it cannot be explained.")
-    if found := question.problems(model.network):
-        others = ", ".join(meaningful(model.network, name))
+    found = question.problems(model.network)
+    if model.labelling.NAME not in question.LABELLINGS:
+        found = ["it asks about one label for each picture, and the model gives several.", *found]
+    if found:
+        others = ", ".join(meaningful(model.network, name, model.labelling.NAME)) or "none"
         raise RequestError(*(f"{name}: {problem}" for problem in found), f"Questions for this network: {others}.")
     damaged = [name for name, tensor in model.network.state_dict().items() if not tensor.isfinite().all()]
     if damaged:

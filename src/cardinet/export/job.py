@@ -58,7 +58,9 @@ def export_model(
         network = runner.TorchRunner(copy.deepcopy(model.network).to("cpu"), model.preprocessing)
 
         def proven(files: Files) -> dict[str, Parity]:
-            return compare(network, files, pictures, model.classes, dtype, _step(said, "running the file"))
+            return compare(
+                network, files, pictures, model.classes, dtype, _step(said, "running the file"), model.thresholds
+            )
 
         files, aware = maker.float_files(), False
         parity = proven(files)

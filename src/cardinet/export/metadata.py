@@ -10,12 +10,28 @@ from cardinet.base.documents import DocumentError, parse_json, to_json
 from cardinet.base.errors import WorkError
 from cardinet.base.schemas import Count, Document, conform
 from cardinet.base.version import __version__
+from cardinet.data.labelling import Name
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.document import to_document
 from cardinet.runs.model_file import Model
 
-KEYS = ("classes", "preprocessing", "input", "spec", "rewrites", "training", "temperature", "version")
-"""The keys of the metadata; each value is JSON. The logits are already divided by the temperature."""
+KEYS = (
+    "classes",
+    "preprocessing",
+    "input",
+    "spec",
+    "rewrites",
+    "training",
+    "temperature",
+    "version",
+    "labels",
+    "thresholds",
+)
+"""The keys of the metadata; each value is JSON. The logits are already divided by the temperature.
+
+With `labels` "one" the probabilities are the softmax of the logits. With "several" they are the sigmoid, and a picture
+has each label whose probability is at least its threshold.
+"""
 
 PLACES = ("data", "recipe")
 """The entries of a training summary that may be paths."""
@@ -38,11 +54,15 @@ class Pixels(Document):
 
 
 class Metadata(Document):
-    """The metadata of an exported file: class names in index order, the preprocessing, and the input."""
+    """The metadata of an exported file: class names in index order, the preprocessing, the input, and the number of
+    labels with their thresholds (earlier files have one).
+    """
 
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     input: Pixels
+    labels: Name = "one"
+    thresholds: tuple[float, ...] = ()
 
     @property
     def dtype(self) -> str:
@@ -69,6 +89,8 @@ def describe(model: Model, with_preprocessing: bool) -> dict[str, str]:
         "training": model.training,
         "temperature": model.temperature,
         "version": __version__,
+        "labels": model.labelling.NAME,
+        "thresholds": list(model.thresholds),
     }
     # ASCII, because class names may have bytes that are not UTF-8, which Python holds as surrogates
     return {key: to_json(_without_paths(values[key])) for key in KEYS}
@@ -87,10 +109,13 @@ def _without_paths(value: Any, key: str = "") -> Any:
 
 def read_metadata(metadata: Mapping[str, str], path: object) -> Metadata:
     """Read the metadata of a file. Raises WorkError for a file that Cardinet did not write, and for a damaged one."""
-    if not metadata.keys() >= Metadata.model_fields.keys():
+    needed = {name for name, field in Metadata.model_fields.items() if field.is_required()}
+    if not metadata.keys() >= needed:
         raise WorkError(f"{path} has no class names and preprocessing in its metadata: Cardinet did not write it.")
     try:
-        found: Metadata = conform(Metadata, {key: parse_json(metadata[key]) for key in Metadata.model_fields})
+        found: Metadata = conform(
+            Metadata, {key: parse_json(metadata[key]) for key in Metadata.model_fields if key in metadata}
+        )
         return found
     except DocumentError as error:
         raise WorkError(f"{path} is damaged: in its metadata {error}.") from None

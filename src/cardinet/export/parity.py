@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from cardinet.base.errors import CardinetError, WorkError
 from cardinet.base.rounding import ROUNDING, float32_limit, share
+from cardinet.export.answers import Answers, answers_of
 from cardinet.export.formats import quantized_formats
 from cardinet.export.proof_pictures import Pictures, feed
 from cardinet.export.runner import Runner, reason
@@ -32,7 +33,7 @@ OTHERS = (1, 3)
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A picture for which a file and the network differ; `margin` is between the network's two best logits."""
+    """A picture for which a file and the network differ; `margin` is how far its answer is from another."""
 
     picture: str
     before: str
@@ -66,7 +67,7 @@ class Parity:
 
     @property
     def agreement(self) -> float:
-        """The share of pictures with the same best class."""
+        """The share of pictures with the same answer."""
         return 1 - self.differing / self.count
 
     @property
@@ -160,14 +161,14 @@ class Parity:
 class _Tally:
     """Collects the logits of one runner, picture by picture."""
 
-    def __init__(self, count: int) -> None:
-        self.best = np.zeros(count, np.int64)
+    def __init__(self, count: int, answers: Answers) -> None:
+        self.answers, self.best = answers, np.zeros((count, answers.width), np.int64)
         self.difference = np.zeros(count)
         self.finite, self.uneven = True, 0.0
 
     def add(self, rows: slice, logits: npt.NDArray[Any], expected: npt.NDArray[Any]) -> None:
         self.finite = self.finite and bool(np.isfinite(logits).all())
-        self.best[rows] = logits.argmax(1)
+        self.best[rows] = self.answers.of(logits)
         self.difference[rows] = np.abs(logits.astype(np.float64) - expected).max(1)
 
     def again(self, logits: npt.NDArray[Any], before: npt.NDArray[Any]) -> None:
@@ -183,14 +184,18 @@ def compare(
     classes: tuple[str, ...],
     dtype: str,
     progress: Callable[[int, int], None] | None = None,
+    thresholds: tuple[float, ...] = (),
 ) -> dict[str, Parity]:
     """Compare each file with the network on all pictures, each once; `dtype` is the input type of the files.
+
+    With `thresholds` an answer has several labels.
 
     Raises WorkError if a file does not accept a batch size, or does not give a row of logits for each picture, and if
     the logits of the network itself are not finite.
     """
-    tallies = {name: _Tally(pictures.count) for name in files}
-    best, margin, scale = np.zeros(pictures.count, np.int64), np.zeros(pictures.count), np.zeros(pictures.count)
+    answers = answers_of(classes, thresholds)
+    tallies, own = {name: _Tally(pictures.count, answers) for name in files}, _Tally(pictures.count, answers)
+    margin, scale = np.zeros(pictures.count), np.zeros(pictures.count)
     done = 0
     for pixels in pictures.batches(BATCH):
         given = feed(pixels, pictures.preprocessing, dtype)
@@ -202,19 +207,19 @@ def compare(
                 f"The logits of the network itself are not finite, first for {first}: the model is damaged. "
                 "Train it again."
             )
-        top = np.sort(expected, 1)[:, -2:]
-        best[rows], margin[rows], scale[rows] = expected.argmax(1), top[:, -1] - top[:, 0], np.abs(expected).max(1)
+        own.add(rows, expected, expected)
+        margin[rows], scale[rows] = answers.margin(expected), np.abs(expected).max(1)
         for name, runner in files.items():
             logits = _run(name, runner, given, expected.shape)
             tallies[name].add(rows, logits, expected)
             for size in OTHERS if done == 0 else ():
                 few = np.resize(given, (size, *given.shape[1:]))
-                own = np.resize(logits, (size, *logits.shape[1:]))
-                tallies[name].again(_run(name, runner, few, own.shape), own)
+                first_ones = np.resize(logits, (size, *logits.shape[1:]))
+                tallies[name].again(_run(name, runner, few, first_ones.shape), first_ones)
         done += len(pixels)
         if progress is not None:
             progress(done, pictures.count)
-    return {name: _parity(tally, best, margin, scale, pictures, classes) for name, tally in tallies.items()}
+    return {name: _parity(tally, own.best, margin, scale, pictures) for name, tally in tallies.items()}
 
 
 def _run(name: str, runner: Runner, given: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -239,31 +244,26 @@ def _parity(
     margin: npt.NDArray[np.float64],
     scale: npt.NDArray[np.float64],
     pictures: Pictures,
-    classes: tuple[str, ...],
 ) -> Parity:
-    largest, reference = float(tally.difference.max()), float(scale.max())
-
-    def named(index: int) -> str:
-        return classes[index] if index < len(classes) else f"output {index}"
-
+    largest, reference, named = float(tally.difference.max()), float(scale.max()), tally.answers.named
     apart = tuple(
         Disagreement(
             pictures.name(i),
-            named(int(best[i])),
-            named(int(tally.best[i])),
+            named(best[i]),
+            named(tally.best[i]),
             float(margin[i]),
             bool(margin[i] <= ROUNDING * reference),
         )
-        for i in np.flatnonzero(tally.best != best).tolist()
+        for i in np.flatnonzero((tally.best != best).any(1)).tolist()
     )
-    truth = pictures.labels
+    truth = None if pictures.labels is None else tally.answers.truth(pictures.labels)
     return Parity(
         count=pictures.count,
         disagreements=apart,
         largest=largest,
         relative=share(largest, reference),
         finite=tally.finite,
-        wrong_before=None if truth is None else int((best != truth).sum()),
-        wrong_after=None if truth is None else int((tally.best != truth).sum()),
+        wrong_before=None if truth is None else int((best != truth).any(1).sum()),
+        wrong_after=None if truth is None else int((tally.best != truth).any(1).sum()),
         uneven=share(tally.uneven, reference),
     )

@@ -12,6 +12,7 @@ import torch
 from cardinet.base.errors import RequestError
 from cardinet.base.randomness import permutation
 from cardinet.data.batches import evaluation_pixels
+from cardinet.data.labelling import Labels
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Source, Split
 from cardinet.data.splitting import spread_rows
@@ -27,7 +28,6 @@ TUNING = 1000
 """The number of other pictures, on which accuracy-aware quantization measures the error."""
 
 Pixels = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Pictures:
 
     @property
     def labels(self) -> Labels | None:
-        return None if self.split is None else self.split.single_labels
+        return None if self.split is None else self.split.labels
 
     def name(self, index: int) -> str:
         """The name of a picture."""

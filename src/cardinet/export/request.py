@@ -10,6 +10,7 @@ from pathlib import Path
 from cardinet.base.errors import Findings, RequestError
 from cardinet.base.output_paths import check_new_file
 from cardinet.base.whole_numbers import THREADS, WORKERS, require_whole
+from cardinet.data.labelling import ONE
 from cardinet.data.source import Source
 from cardinet.evaluate.matching import check_classes
 from cardinet.evaluate.opening import AskedModel, AskedPictures, Opened, OpenedSoFar, opened
@@ -85,6 +86,11 @@ def check_request(model: Model | None, source: Source | None, request: Request, 
         if request.int8 and source is None and pictures_known:
             raise RequestError(
                 "int8 needs real training pictures to calibrate; give them as data (--data). Only a run knows its own."
+            )
+    with findings:
+        if request.int8 and model is not None and model.labelling is not ONE:
+            raise RequestError(
+                "int8 is proven by the error of one label for each picture, and the model gives several; omit it."
             )
     with findings:
         if model is not None and source is not None:

@@ -96,7 +96,7 @@ def front_matter(content: Content) -> str:
             metric_name=f"{kind} on {result.count} pictures",
         )
         for result in content.results
-        for kind, value in (("accuracy", result.accuracy), ("error", result.error))
+        for kind, value in result.measures
         if data is not None
     ]
     row = content.row
@@ -107,7 +107,7 @@ def front_matter(content: Content) -> str:
         tags=[TASK, *([row.family.lower(), row.id] if row is not None else [])],
         datasets=[data.dataset] if data is not None and data.dataset else None,
         base_model=content.start.base_model if content.start is not None else None,
-        metrics=["accuracy"] if evaluations else None,
+        metrics=[evaluations[0].metric_type] if evaluations else None,
         model_name=content.name if evaluations else None,
         eval_results=evaluations or None,
     )

@@ -45,6 +45,15 @@ class Result:
     wrong: int
     loss: float | None = None
     top5_wrong: int | None = None
+    mean_average_precision: float | None = None
+    """Where a picture may have several labels; `wrong` then counts the pictures with a wrong one."""
+
+    @property
+    def measures(self) -> tuple[tuple[str, float], ...]:
+        """The measures for the Hub, by its names for them."""
+        if self.mean_average_precision is not None:
+            return (("average_precision", self.mean_average_precision),)
+        return (("accuracy", self.accuracy), ("error", self.error))
 
     @property
     def error(self) -> float:
@@ -75,7 +84,9 @@ def results(training: Mapping[str, Any]) -> tuple[Result, ...]:
         if count and wrong is not None and wrong <= count:
             loss = row.get("loss")
             loss = float(loss) if isinstance(loss, int | float) else None
-            found.append(Result(split, count, max(total or 0, count), wrong, loss, top5))
+            precision = row.get("mean_average_precision")
+            precision = float(precision) if isinstance(precision, int | float) else None
+            found.append(Result(split, count, max(total or 0, count), wrong, loss, top5, precision))
     return tuple(found)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cardinet.runs.results import ClassFigures
+
 Row = Mapping[str, Any]
 
 
@@ -51,6 +53,31 @@ class Outcome:
     def error(self) -> float:
         """The share of wrong pictures, 0 to 1; NaN when nothing was evaluated."""
         return self.wrong / self.count if self.count else float("nan")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabelOutcome:
+    """An exact evaluation where a picture may have several labels: every picture of a split is counted once."""
+
+    split: str
+    count: int
+    total: int
+    wrong: int
+    """Pictures with at least one wrong label."""
+    mean_average_precision: float
+    """The mean over the classes that have pictures, 0 to 1."""
+    loss: float | None = None
+    """Mean binary cross-entropy per picture and class."""
+    rows: tuple[ClassFigures, ...] = ()
+    """The scores of each class, in order."""
+    curves: tuple[tuple[tuple[float, float], ...], ...] = ()
+    """(recall, precision) of each class, in order; empty for a class without a picture."""
+    checkpoint: str = ""
+
+    @property
+    def error(self) -> float:
+        """1 - mean average precision, which orders results as an error does."""
+        return 1 - self.mean_average_precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,9 +190,9 @@ class ReportContent:
     """The version of Cardinet that made it."""
     status: str = "finished"
     """"finished" or "stopped at step n of m"."""
-    result: Outcome | None = None
+    result: Outcome | LabelOutcome | None = None
     """The result of the run, on test data if there are any."""
-    validation: Outcome | None = None
+    validation: Outcome | LabelOutcome | None = None
     """The result of the same checkpoint on the data by which it was chosen."""
     history: tuple[Row, ...] = ()
     """The lines of metrics.jsonl; errors and `waiting` are shares from 0 to 1. Missing or null values are left out:
@@ -204,8 +231,10 @@ class ReportContent:
     def __post_init__(self) -> None:
         size = len(self.classes)
         for outcome in (self.result, self.validation):
-            if outcome is not None and len(outcome.confusion) != size:
+            if isinstance(outcome, Outcome) and len(outcome.confusion) != size:
                 raise ValueError(f"{size} classes, but a confusion matrix of {len(outcome.confusion)}")
+            if isinstance(outcome, LabelOutcome) and not len(outcome.rows) == len(outcome.curves) == size:
+                raise ValueError(f"{size} classes, but scores of {len(outcome.rows)}")
         if any(len(split) != size for split in self.class_counts.values()):
             raise ValueError(f"{size} classes, but pictures of another number of them")
         if any(not (0 <= m.truth < size and 0 <= m.predicted < size) for m in self.mistakes):

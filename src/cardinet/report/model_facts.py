@@ -79,7 +79,9 @@ def _facts_of_file(path: str, words: Sequence[str], input_size: int | None) -> M
     facts = {"id": model.training.get("network", "custom"), "file": path, "spec": to_document(model.spec)}
     facts |= {"rewrites": [step.to_document() for step in model.rewrites], "classes": list(model.classes)}
     facts |= {"preprocessing": pictures.as_settings(), "training": model.training, "version": model.version}
-    facts |= {"temperature": model.temperature}
+    facts |= {"temperature": model.temperature, "labels": model.labelling.NAME}
+    if model.thresholds:
+        facts |= {"thresholds": dict(zip(model.classes, model.thresholds, strict=False))}
     rewrites = tuple(step.name for step in model.rewrites)
     return ModelFacts(counts, facts, model.spec, rewrites, found.notes)
 

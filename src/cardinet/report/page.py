@@ -8,7 +8,8 @@ from typing import Any
 
 from cardinet.evaluate import scores
 from cardinet.report import confusion, curves, data_tables, history, number_text, scales, sentences
-from cardinet.report.content import Mistake, Outcome, ReportContent, Sample
+from cardinet.report.content import LabelOutcome, Mistake, Outcome, ReportContent, Sample
+from cardinet.report.label_content import label_tables
 from cardinet.report.templating import environment
 
 ALL_CLASSES = 50
@@ -30,8 +31,9 @@ def render(content: ReportContent) -> str:
             say=sentences,
             epochs=history.epochs(content.history),
             figures=_figures(content),
-            tables=_tables(shown, content) if shown is not None else None,
-            confused=data_tables.by_confusion(content.mistakes, shown.confusion) if shown is not None else [],
+            tables=_tables(shown, content) if isinstance(shown, Outcome) else None,
+            confused=data_tables.by_confusion(content.mistakes, shown.confusion) if isinstance(shown, Outcome) else [],
+            labelled=label_tables(shown) if isinstance(shown, LabelOutcome) else None,
             data=_data(content),
             enlarged=enlarged,
         )
@@ -79,11 +81,13 @@ def _figures(content: ReportContent) -> list[dict[str, Any]]:
     figures: list[dict[str, Any]] = []
     letters = max((len(line.label) for line in history.evaluations(rows, "loss")), default=0)
     large, small = curves.Room(letters=letters), curves.Room(150, letters)
+    several = any(row.get("labels") == "several" for row in rows)
     for key, title, scale, ticks in (
         ("loss", "Loss", scales.for_loss, number_text.number),
-        ("error", "Error", scales.for_error, tick_percent),
+        ("error", "1 - mean average precision" if several else "Error", scales.for_error, tick_percent),
     ):
-        lines = [history.training(rows, key), *history.evaluations(rows, key)]
+        trained = [] if several and key == "error" else [history.training(rows, key)]  # it counts wrong labels
+        lines = [*trained, *history.evaluations(rows, key)]
         lines = [line for line in lines if line.points]
         value = getattr(chosen, key, None)
         mark = None

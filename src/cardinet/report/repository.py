@@ -13,7 +13,7 @@ from cardinet.networks.document import to_document
 from cardinet.report.card import model_card
 from cardinet.runs.folder import RunRecord
 from cardinet.runs.model_file import Model
-from cardinet.weights.metadata import SCHEMA
+from cardinet.weights.metadata import SCHEMAS
 from cardinet.weights.upload import CARD, Target
 
 MODEL, CONFIG = "model.safetensors", "config.json"
@@ -39,7 +39,7 @@ def config(model: Model) -> str:
     """The description of a model as JSON, without its training summary."""
     document = {
         "format": "cardinet",
-        "schema": SCHEMA,
+        "schema": SCHEMAS[model.labelling.NAME],
         "version": model.version,
         "spec": to_document(model.spec),
         "temperature": model.temperature,
@@ -47,6 +47,8 @@ def config(model: Model) -> str:
         "classes": list(model.classes),
         "preprocessing": model.preprocessing.model_dump(mode="json"),
     }
+    if model.thresholds:
+        document |= {"labels": model.labelling.NAME, "thresholds": list(model.thresholds)}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -15,7 +15,17 @@ from cardinet.base.files import write_atomic
 from cardinet.base.output_paths import check_new_file
 from cardinet.measure.counts import count
 from cardinet.report.comparison import as_csv, as_json, comparison
-from cardinet.report.content import Counts, DataFinding, Mistake, Outcome, ReportContent, Sample, Speed, Stage
+from cardinet.report.content import (
+    Counts,
+    DataFinding,
+    LabelOutcome,
+    Mistake,
+    Outcome,
+    ReportContent,
+    Sample,
+    Speed,
+    Stage,
+)
 from cardinet.report.page import render
 from cardinet.report.sentences import augmentation
 from cardinet.runs.data_sheet import DataSheet, read_data_sheet
@@ -131,20 +141,23 @@ def _status(record: RunRecord, rows: list[dict[str, Any]], evaluated: bool) -> s
     return "finished" if evaluated and step >= record.steps else f"stopped at step {step} of {record.steps}"
 
 
-def _outcomes(results: Results, checkpoint: str) -> dict[str, Outcome]:
-    return {
-        name: Outcome(
-            split=name,
-            count=figures.count,
-            total=figures.total,
-            wrong=figures.wrong,
-            top5_wrong=figures.top5_wrong,
-            loss=figures.loss,
-            confusion=np.asarray(results.confusion[name], dtype=np.int64),
-            checkpoint=checkpoint,
+def _outcomes(results: Results, checkpoint: str) -> dict[str, Outcome | LabelOutcome]:
+    return {name: _outcome(results, name, checkpoint) for name in results.results}
+
+
+def _outcome(results: Results, name: str, checkpoint: str) -> Outcome | LabelOutcome:
+    figures = results.results[name]
+    common: dict[str, Any] = {"split": name, "checkpoint": checkpoint}
+    common |= {key: getattr(figures, key) for key in ("count", "total", "wrong", "loss")}
+    if figures.mean_average_precision is not None:
+        return LabelOutcome(
+            **common,
+            mean_average_precision=figures.mean_average_precision,
+            rows=results.label_scores[name],
+            curves=results.curves[name],
         )
-        for name, figures in results.results.items()
-    }
+    confusion = np.asarray(results.confusion[name], dtype=np.int64)
+    return Outcome(**common, top5_wrong=figures.top5_wrong, confusion=confusion)
 
 
 def _mistake(shown: ShownMistake, classes: tuple[str, ...]) -> Mistake:

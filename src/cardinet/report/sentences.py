@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from cardinet.data.augmentations import Augmentation
 from cardinet.data.augmenting import in_order
 from cardinet.evaluate.intervals import wilson
-from cardinet.report.content import Outcome, ReportContent
-from cardinet.report.number_text import NBSP, count, percent, plural, significant
+from cardinet.report.content import LabelOutcome, Outcome, ReportContent
+from cardinet.report.number_text import MISSING, NBSP, count, percent, plural, significant
 
 
 def capital(text: str) -> str:
@@ -20,19 +20,23 @@ def capital(text: str) -> str:
 def headline(content: ReportContent) -> str:
     """The result in a few words, for the title and the first line."""
     shown = content.result or content.validation
+    if isinstance(shown, LabelOutcome):
+        return f"{percent(shown.mean_average_precision)} {shown.split} mAP"
     if shown is not None and shown.count:
         return f"{percent(shown.error)} {shown.split} error"
     return capital(content.status)
 
 
-def counted(outcome: Outcome) -> str:
+def counted(outcome: Outcome | LabelOutcome) -> str:
     """The basis of the headline: "360 pictures, each counted once"."""
     part = f"{count(outcome.count)} of " if outcome.count < outcome.total else ""
     return f"{part}{plural(outcome.total if part else outcome.count, 'picture')}, each counted once"
 
 
-def error_interval(outcome: Outcome) -> str:
-    """The 95 % interval of the error as text."""
+def error_interval(outcome: Outcome | LabelOutcome) -> str:
+    """The 95 % interval of the error as text; a mean average precision has none."""
+    if isinstance(outcome, LabelOutcome):
+        return MISSING
     low, high = wilson(outcome.wrong, outcome.count)
     return f"{percent(low)} to {percent(high)}"
 
@@ -42,6 +46,8 @@ def lede(content: ReportContent) -> str:
     shown = content.result or content.validation
     if shown is None or not shown.count:
         return " ".join(["There is no evaluation yet.", *_so_far(content)])
+    if isinstance(shown, LabelOutcome):
+        return _label_lede(content, shown)
     pictures = plural(shown.count, "picture")
     verb = "is" if shown.wrong == 1 else "are"
     wrong = f"{count(shown.wrong)} of {pictures} {verb} wrong" if shown.wrong else f"Not one of {pictures} is wrong"
@@ -53,9 +59,26 @@ def lede(content: ReportContent) -> str:
     if shown.checkpoint:
         said.append(f"Weights: {shown.checkpoint}.")
     also = content.validation
-    if content.result is not None and also is not None and also.count:
+    if content.result is not None and isinstance(also, Outcome) and also.count:
         share = f"{count(also.wrong)}\u00a0of\u00a0{count(also.count)}"
         said.append(f"On the {also.split} data the same weights have {percent(also.error)} error ({share}).")
+    return " ".join(said)
+
+
+def _label_lede(content: ReportContent, shown: LabelOutcome) -> str:
+    """The sentences below the headline where a picture may have several labels."""
+    verb = "has" if shown.wrong == 1 else "have"
+    said = [
+        "mAP is the mean average precision of the classes.",
+        f"At its thresholds {count(shown.wrong)} of {plural(shown.count, 'picture')} {verb} a wrong label.",
+    ]
+    if shown.loss is not None:
+        said.append(f"Loss {significant(shown.loss)}.")
+    if shown.checkpoint:
+        said.append(f"Weights: {shown.checkpoint}.")
+    also = content.validation
+    if content.result is not None and isinstance(also, LabelOutcome):
+        said.append(f"On the {also.split} data the same weights have {percent(also.mean_average_precision)} mAP.")
     return " ".join(said)
 
 

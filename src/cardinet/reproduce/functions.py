@@ -110,13 +110,14 @@ def step_times(networks: Mapping[str, NetworkSpec]) -> dict[str, tuple[float, ..
 
 def error_of(run: Trained, network: nn.Module, passes: int = 1) -> float:
     """The error of another network on the test pictures of a run, with the run's preprocessing."""
-    from cardinet.evaluate.classification import evaluate
+    from cardinet.evaluate.classification import Evaluation, evaluate
     from cardinet.evaluate.evaluation_settings import EvaluationSettings
     from cardinet.runs.run_pictures import open_pictures
 
     model, source = run.model(), open_pictures(run.folder.record())
     how, test = EvaluationSettings(passes=passes), source.splits["test"]
-    return evaluate(network.eval(), test, model.preprocessing, len(model.classes), how, device=run.device).error
+    found: Evaluation = evaluate(network.eval(), test, model.preprocessing, len(model.classes), how, device=run.device)
+    return found.error
 
 
 def errors_after_deletions(run: Trained) -> list[float]:

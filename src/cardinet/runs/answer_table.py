@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cardinet.base.errors import RequestError
 from cardinet.base.files import write_atomic
 from cardinet.base.output_paths import check_new_file
 from cardinet.base.terminal_text import visible
+from cardinet.data.labelling import ONE, Labelling, Name
 from cardinet.runs.table_forms import CSV, PROBLEM, Cell, Form
+
+LABELS = "labels"
+
+HEADS: Mapping[Name, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "one": (("truth", "probability_of_truth"), ()),
+    "several": (("truth",), (LABELS,)),
+}
+"""The columns of what is known of a picture, and those before its most probable classes, by its number of labels."""
 
 
 def check_table(path: Path) -> None:
@@ -24,45 +33,61 @@ class AnswerTable:
 
     The columns are `path`; with `truth` also `truth` and `probability_of_truth`; `predicted` and `probability`;
     `class_2`, `probability_2`, ... for the next classes; without `truth` also `problem`, the reason why a picture could
-    not be used. Probabilities have all their digits. Paths and classes are the exact names, so that programs can join
-    tables by them; only bytes that are not UTF-8 are written as \\udcff.
+    not be used. Where a picture may have several labels, `labels` has those that it gets and `truth` its own, joined by
+    | (`joined`), and the most probable classes are `class_1`, `probability_1`, ... Probabilities have all their digits.
+    Paths and classes are the exact names, so that programs can join tables by them; only bytes that are not UTF-8 are
+    written as \\udcff.
     """
 
-    def __init__(self, top: int, *, truth: bool, form: Form = CSV) -> None:
-        self.columns = columns(top, truth=truth)
+    def __init__(self, top: int, *, truth: bool, form: Form = CSV, labelling: Labelling = ONE) -> None:
+        self.places = _places(top, labelling)
+        self.columns = columns(top, truth=truth, labelling=labelling)
         self.rows = form.rows(self.columns)
 
-    def add(self, path: str, classes: Sequence[str], probabilities: Sequence[float]) -> None:
-        """Add a picture of unknown class."""
-        self._row(path, classes, probabilities, {})
-
-    def judge(
-        self, path: str, classes: Sequence[str], probabilities: Sequence[float], truth: str, of_truth: float
+    def add(
+        self,
+        path: str,
+        classes: Sequence[str],
+        probabilities: Sequence[float],
+        labels: Sequence[str] | None = None,
+        **known: Cell,
     ) -> None:
-        """Add a picture of the class `truth`, to which the model gave the probability `of_truth`."""
-        self._row(path, classes, probabilities, {"truth": _encodable(truth), "probability_of_truth": of_truth})
+        """Add a picture with its most probable classes; `labels` are those that it gets, if it may have several.
+
+        `known` are its `truth` and `probability_of_truth`.
+        """
+        row: dict[str, Cell] = {"path": _encodable(path)}
+        row |= {name: _encodable(cell) if isinstance(cell, str) else cell for name, cell in known.items()}
+        row |= {} if labels is None else {LABELS: _encodable(joined(labels))}
+        for (answer, chance), name, probability in zip(self.places, classes, probabilities, strict=False):
+            row |= {answer: _encodable(name), chance: float(probability)}
+        self.rows.add(row)
 
     def refuse(self, path: str, problem: str) -> None:
         """Add a picture that could not be used."""
         self.rows.add({"path": _encodable(path), PROBLEM: visible(problem)})
-
-    def _row(self, path: str, classes: Sequence[str], probabilities: Sequence[float], more: dict[str, Cell]) -> None:
-        row: dict[str, Cell] = {"path": _encodable(path), **more}
-        for place, (name, probability) in enumerate(zip(classes, probabilities, strict=True), 1):
-            answer, chance = ("predicted", "probability") if place == 1 else (f"class_{place}", f"probability_{place}")
-            row |= {answer: _encodable(name), chance: float(probability)}
-        self.rows.add(row)
 
     def write(self, path: Path) -> None:
         """Write the file atomically. Raises WorkError if it cannot be written."""
         write_atomic(path, self.rows.content())
 
 
-def columns(top: int, *, truth: bool) -> list[str]:
+def columns(top: int, *, truth: bool, labelling: Labelling = ONE) -> list[str]:
     """The names of the columns of a table with the `top` most probable classes of each picture."""
-    known = ["truth", "probability_of_truth"] if truth else []
-    further = [name for place in range(2, top + 1) for name in (f"class_{place}", f"probability_{place}")]
-    return ["path", *known, "predicted", "probability", *further, *([] if truth else [PROBLEM])]
+    known, first = HEADS[labelling.NAME]
+    places = [name for place in _places(top, labelling) for name in place]
+    return ["path", *(known if truth else ()), *first, *places, *([] if truth else [PROBLEM])]
+
+
+def _places(top: int, labelling: Labelling) -> list[tuple[str, str]]:
+    """The columns of each of the most probable classes, and of its probability."""
+    numbered = [(f"class_{place}", f"probability_{place}") for place in range(1, top + 1)]
+    return [("predicted", "probability"), *numbered[1:]] if labelling is ONE else numbered
+
+
+def joined(labels: Sequence[str]) -> str:
+    """Labels as one text, with | between them; a | or backslash within a name has a backslash before it."""
+    return "|".join(name.replace("\\", "\\\\").replace("|", "\\|") for name in labels)
 
 
 def _encodable(name: str) -> str:

@@ -20,7 +20,8 @@ Rate = Annotated[float, Field(ge=0)]
 class TrainRow(Document, extra="allow"):
     """A window of steps. `error` and `waiting` (for data) are shares.
 
-    In `error` a mixed picture is of the class with the largest share.
+    In `error` a mixed picture is of the class with the largest share. With several labels for each picture it is the
+    share of wrong decisions about labels, at a probability of 0.5.
     """
 
     kind: Literal["train"]
@@ -35,7 +36,8 @@ class TrainRow(Document, extra="allow"):
 
 
 class EvaluationRow(Document, extra="allow"):
-    """An evaluation. `error` is a share, `best` says whether it is the best so far, `seconds` is its duration.
+    """An evaluation. `error` is a share (with several `labels` it is 1 - `mean_average_precision`), `best` says whether
+    it is the best so far, `seconds` is its duration.
 
     If evaluations use an average of the weights, `weights_error`, `weights_wrong` and `weights_loss` are those of the
     weights themselves. `ends` says that the run ends early after it.

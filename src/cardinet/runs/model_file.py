@@ -17,6 +17,7 @@ from cardinet.base.output_paths import check_model_name
 from cardinet.base.version import __version__
 from cardinet.blocks.classifier import Classifier
 from cardinet.build.builder import build
+from cardinet.data.labelling import LABELLINGS, ONE, Labelling
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.measure.available_memory import require_bytes, require_mapping
 from cardinet.measure.memory import network_bytes
@@ -25,7 +26,7 @@ from cardinet.rewrite.steps import Step, apply, steps_from_document
 from cardinet.rewrite.temperature import temperature_of
 from cardinet.runs.prediction import BATCH_SIZE, OnBad, Prediction, Predictions, predict
 from cardinet.weights import checksums
-from cardinet.weights.metadata import KEY, SCHEMA, Description, network_of, read_description
+from cardinet.weights.metadata import KEY, SCHEMAS, Description, network_of, read_description
 from cardinet.weights.read_file import into_a_network, read_header, read_tensors
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
 class Model:
     """A classifier: a network in eval mode with the names of its classes and its preprocessing.
 
-    `spec` is the description before the `rewrites`, which were applied in order. `checksums` says whether the tensors
-    match the checksums of their file; files of earlier versions have none.
+    `labelling` says how many labels a picture has; with several, `thresholds` has the probability of each class from
+    which a picture has its label. `spec` is the description before the `rewrites`, which were applied in order.
+    `checksums` says whether the tensors match the checksums of their file; files of earlier versions have none.
     """
 
     network: nn.Module
@@ -50,11 +52,24 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict)
     version: str = __version__
     checksums: Literal["match", "not compared", "absent"] = "absent"
+    labelling: Labelling = ONE
+    thresholds: tuple[float, ...] = ()
 
     @property
     def temperature(self) -> float:
         """The temperature by which the logits are divided, in the weights of the classifier; 1 if there is none."""
         return temperature_of(self.rewrites)
+
+    def at_threshold(self, threshold: float) -> Model:
+        """The model with one threshold for every label. Raises RequestError if it gives one label for a picture."""
+        if self.labelling is ONE:
+            raise RequestError(
+                f"threshold = {threshold:g}: the model gives one label for each picture, the most probable class; omit "
+                "the threshold."
+            )
+        if not 0 <= threshold <= 1:
+            raise RequestError(f"threshold = {threshold:g}: it is a probability; give a number from 0 to 1.")
+        return replace(self, thresholds=(float(threshold),) * len(self.classes))
 
     @overload
     def predict(
@@ -103,7 +118,7 @@ def write_model(path: Path, model: Model, state: Mapping[str, Tensor]) -> None:
     """Write a model file with these tensors in place of those of the model's network. Raises as `save_model`."""
     tensors = {name: tensor.detach().to("cpu").contiguous() for name, tensor in state.items()}
     about = {
-        "schema": SCHEMA,
+        "schema": SCHEMAS[model.labelling.NAME],
         "spec": to_document(model.spec),
         "rewrites": [step.to_document() for step in model.rewrites],
         "classes": list(model.classes),
@@ -111,6 +126,8 @@ def write_model(path: Path, model: Model, state: Mapping[str, Tensor]) -> None:
         "training": model.training,
         "version": __version__,
     }
+    if model.labelling is not ONE:
+        about |= {"labels": model.labelling.NAME, "thresholds": list(model.thresholds)}
     write_atomic(path, checksums.with_checksums(tensors, {KEY: to_json(about)}))
 
 
@@ -165,6 +182,8 @@ def _without_tensors(path: Path, header: Mapping[str, str]) -> Model:
         rewrites=rewrites,
         training=about.training,
         version=about.version,
+        labelling=LABELLINGS[about.labels],
+        thresholds=about.thresholds,
     )
 
 

@@ -17,13 +17,17 @@ SIDE = 128
 MOST = 24
 """The most predictions that are shown for a list."""
 
-Answer = tuple[str, Sequence[str], Sequence[float], PictureInput | None]
+Answer = tuple[str, Sequence[str], Sequence[float], PictureInput | None, Sequence[str]]
 
 
-def prediction_html(classes: Sequence[str], probabilities: Sequence[float], picture: PictureInput | None) -> str:
-    """One prediction as HTML in the colours of the surrounding page."""
+def prediction_html(
+    classes: Sequence[str], probabilities: Sequence[float], picture: PictureInput | None, given: Sequence[str]
+) -> str:
+    """One prediction as HTML in the colours of the surrounding page; the `given` answers are bold."""
     name = "" if picture is None else picture.name
-    return f'<div style="font:14px/1.4 system-ui,sans-serif">{_card(name, classes, probabilities, picture)}</div>'
+    return (
+        f'<div style="font:14px/1.4 system-ui,sans-serif">{_card(name, classes, probabilities, picture, given)}</div>'
+    )
 
 
 def predictions_html(found: Sequence[Answer]) -> str:
@@ -36,14 +40,20 @@ def predictions_html(found: Sequence[Answer]) -> str:
     )
 
 
-def _card(name: str, classes: Sequence[str], probabilities: Sequence[float], picture: PictureInput | None) -> str:
+def _card(
+    name: str,
+    classes: Sequence[str],
+    probabilities: Sequence[float],
+    picture: PictureInput | None,
+    given: Sequence[str],
+) -> str:
     rows = "".join(
-        f'<div style="display:flex;gap:8px;{"font-weight:600" if place == 0 else "opacity:.75"}">'
+        f'<div style="display:flex;gap:8px;{"font-weight:600" if label in given else "opacity:.75"}">'
         f'<bdi style="flex:1;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">{escape(visible(label))}</bdi>'
         f'<span style="font-variant-numeric:tabular-nums">{100 * share:.2f}&nbsp;%</span></div>'
         f'<div style="height:3px;margin-bottom:4px;background:currentColor;width:{100 * share:.1f}%;'
         f'min-width:1px;opacity:.55"></div>'
-        for place, (label, share) in enumerate(zip(classes, probabilities, strict=True))
+        for label, share in zip(classes, probabilities, strict=True)
     )
     drawn = "" if picture is None else _small(picture)
     return (

@@ -18,6 +18,7 @@ from cardinet.base.whole_numbers import require_whole
 from cardinet.blocks.training_mode import eval_mode
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.decode import PictureError
+from cardinet.data.labelling import ONE, Labelling
 from cardinet.data.picture_inputs import PictureInput, is_single, picture_inputs
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.runs import notebook_html
@@ -40,7 +41,9 @@ class Given(Protocol):
 
 
 class Predictor(Protocol):
-    """What a prediction needs of a model: the network, the preprocessing, and the names of the classes."""
+    """What a prediction needs of a model: the network, the preprocessing, the names of the classes, and the number of
+    labels of a picture with their thresholds.
+    """
 
     @property
     def network(self) -> nn.Module: ...
@@ -48,27 +51,41 @@ class Predictor(Protocol):
     def preprocessing(self) -> Preprocessing: ...
     @property
     def classes(self) -> tuple[str, ...]: ...
+    @property
+    def labelling(self) -> Labelling: ...
+    @property
+    def thresholds(self) -> tuple[float, ...]: ...
 
 
 @dataclass(frozen=True)
 class Prediction:
     """The classes of one picture, most probable first, with their probabilities.
 
-    `path` is the picture's path as it was given, or its position ("picture 3") if it was not a file.
+    `path` is the picture's path as it was given, or its position ("picture 3") if it was not a file. Where a picture
+    may have several labels, `labels` are those whose probability is at least their threshold, the most probable first;
+    else it is None.
     """
 
     path: str
     classes: tuple[str, ...]
     probabilities: tuple[float, ...]
     picture: PictureInput | None = field(default=None, repr=False, compare=False)
+    labels: tuple[str, ...] | None = None
 
     def to_document(self) -> dict[str, Any]:
         """The prediction as plain data."""
         top = [{"class": c, "probability": p} for c, p in zip(self.classes, self.probabilities, strict=True)]
+        if self.labels is not None:
+            return {"path": self.path, "labels": list(self.labels), "top": top}
         return {"path": self.path, "class": self.classes[0], "probability": self.probabilities[0], "top": top}
 
     def _repr_html_(self) -> str:
-        return notebook_html.prediction_html(self.classes, self.probabilities, self.picture)
+        return notebook_html.prediction_html(self.classes, self.probabilities, self.picture, self.given)
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The answer: its labels, or the most probable class."""
+        return self.classes[:1] if self.labels is None else self.labels
 
 
 @dataclass(frozen=True)
@@ -87,7 +104,7 @@ class Predictions(list[Prediction]):
         self.unusable = tuple(unusable)
 
     def _repr_html_(self) -> str:
-        return notebook_html.predictions_html([(p.path, p.classes, p.probabilities, p.picture) for p in self])
+        return notebook_html.predictions_html([(p.path, p.classes, p.probabilities, p.picture, p.given) for p in self])
 
 
 def predict(
@@ -146,17 +163,33 @@ def predictions(
     with eval_mode(network):
         for chunk, items in _ahead(pictures, decoded, batch_size, workers):
             pixels = [item for item in items if isinstance(item, Tensor)]
-            answers: list[tuple[list[int], list[float]]] = []
+            answers: list[_Answer] = []
             if pixels:
                 batch = as_input(network, preprocessing.normalise(torch.stack(pixels).to(device)))
-                order, chances = top_classes(log_probabilities(network, batch, len(model.classes)), top)
-                answers = list(zip(order.tolist(), chances.tolist(), strict=True))[::-1]
+                answers = _answers(model, log_probabilities(network, batch, len(model.classes), model.labelling), top)
+                answers.reverse()
             for picture, item in zip(chunk, items, strict=True):
                 if isinstance(item, Unusable):
                     yield item
                     continue
-                places, probabilities = answers.pop()
-                yield Prediction(picture.name, tuple(model.classes[i] for i in places), tuple(probabilities), picture)
+                classes, probabilities, labels = answers.pop()
+                yield Prediction(picture.name, classes, probabilities, picture, labels)
+
+
+_Answer = tuple[tuple[str, ...], tuple[float, ...], tuple[str, ...] | None]
+
+
+def _answers(model: Predictor, logs: Tensor, top: int) -> list[_Answer]:
+    """The `top` classes of each picture, their probabilities, and its labels, if it may have several."""
+    order, chances = top_classes(logs, logs.shape[1] if model.thresholds else top)
+    thresholds = torch.tensor(model.thresholds, dtype=torch.float64)[order] if model.thresholds else None
+    found: list[_Answer] = []
+    for i, (places, probabilities) in enumerate(zip(order.tolist(), chances.tolist(), strict=True)):
+        names = tuple(model.classes[k] for k in places)
+        given = None if thresholds is None else (chances[i] >= thresholds[i]).tolist()
+        labels = None if given is None else tuple(name for name, has in zip(names, given, strict=True) if has)
+        found.append((names[:top], tuple(probabilities[:top]), labels))
+    return found
 
 
 def as_input(network: nn.Module, pixels: Tensor) -> Tensor:
@@ -166,9 +199,9 @@ def as_input(network: nn.Module, pixels: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def log_probabilities(network: nn.Module, pixels: Tensor, classes: int) -> Tensor:
+def log_probabilities(network: nn.Module, pixels: Tensor, classes: int, labelling: Labelling = ONE) -> Tensor:
     """Log probabilities of normalised pixels: float64 (pictures, classes). Outputs beyond the classes are dropped."""
-    return log_softmax(network(pixels), classes)
+    return labelling.log_probabilities(network(pixels)[:, :classes])
 
 
 def log_softmax(logits: Tensor, classes: int) -> Tensor:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from cardinet.base.errors import WorkError
 from cardinet.base.schemas import Count, Document, read_document
 from cardinet.weights.metadata import Figures, Share
@@ -23,13 +25,33 @@ class ShownMistake(Document, extra="allow"):
     height: Count
 
 
+class ClassFigures(Document, extra="allow"):
+    """The scores of one class where a picture may have several labels; a rate is None if its denominator is 0."""
+
+    name: str = Field(alias="class")
+    pictures: Count
+    average_precision: Share | None
+    threshold: Share
+    found: Count
+    given: Count
+    precision: Share | None
+    recall: Share | None
+    f1: Share | None
+
+
 class Results(Document, extra="allow"):
-    """The content of the file: figures and confusion matrix (rows: true class) by split, the model's step, mistakes."""
+    """The content of the file: figures and confusion matrix (rows: true class) by split, the model's step, mistakes.
+
+    With several labels there are instead the scores of the classes and their precision-recall curves, as (recall,
+    precision), by split.
+    """
 
     results: dict[str, Figures]
     step: Count
     confusion: dict[str, tuple[tuple[Count, ...], ...]] = {}
     mistakes: tuple[ShownMistake, ...] = ()
+    label_scores: dict[str, tuple[ClassFigures, ...]] = {}
+    curves: dict[str, tuple[tuple[tuple[Share, Share], ...], ...]] = {}
 
     def figures(self) -> dict[str, dict[str, Any]]:
         """The figures as plain data."""

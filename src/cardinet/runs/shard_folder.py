@@ -23,6 +23,7 @@ from cardinet.base.output_paths import check_new_folder
 from cardinet.base.schemas import Count, Document, read_document
 from cardinet.base.terminal_text import SHOWN
 from cardinet.base.version import __version__
+from cardinet.data.labelling import LABELLINGS, Name
 from cardinet.runs.answer_table import columns
 from cardinet.runs.table_forms import FORMS, Counted, Form
 
@@ -54,6 +55,7 @@ class Manifest(Document):
     count: Count
     shard_rows: Annotated[Count, Field(ge=1)]
     top: Annotated[Count, Field(ge=1)]
+    labels: Name = "one"
     settings: dict[str, Any]
 
     def differences(self, other: Manifest) -> list[str]:
@@ -78,7 +80,7 @@ class ShardFolder:
         self.path = path
         self.manifest = manifest
         self.form: Form = FORMS[manifest.form]
-        self.columns = columns(manifest.top, truth=False)
+        self.columns = columns(manifest.top, truth=False, labelling=LABELLINGS[manifest.labels])
 
     def check(self) -> None:
         """Raise RequestError if the folder cannot be made, is no folder of tables, or answers another request."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field
 
 from cardinet.base.errors import RequestError
+from cardinet.data.labelling import Labelling
 from cardinet.train.objectives import Objective
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class ClassWeighted(Objective):
     class); none: 1 for all.
     """
 
-    def fitted(self, classes: Sequence[str], counts: Sequence[int]) -> Self:
+    def fitted(self, classes: Sequence[str], counts: Sequence[int], total: int) -> Self:
         given = self.class_weights
         if given is None:
             return self
@@ -43,7 +44,7 @@ class ClassWeighted(Objective):
             raise RequestError("class_weights: all weights are 0, so that nothing would be learned; give one above 0.")
         return self
 
-    def notes(self) -> Sequence[str]:
+    def notes(self, labelling: Labelling) -> Sequence[str]:
         if not isinstance(self.class_weights, tuple):
             return ()
         least, most = min(self.class_weights), max(self.class_weights)

@@ -25,7 +25,7 @@ def make_data_sheet(task: Task, findings: Sequence[Finding]) -> DataSheet:
     left_out = sum(finding.bad for finding in findings)
     kinds = dict.fromkeys((finding.kind, finding.bad) for finding in sorted(findings, key=lambda found: not found.bad))
     return DataSheet(
-        counts={name: tuple(np.bincount(split.labels, minlength=classes).tolist()) for name, split in splits.items()},
+        counts={name: tuple(split.labelling.counts(split.labels, classes).tolist()) for name, split in splits.items()},
         examined=encoded + left_out if encoded or findings else 0,
         findings=tuple(_group([f for f in findings if (f.kind, f.bad) == kind]) for kind in kinds),
         shown=_shown(task),
@@ -58,7 +58,7 @@ def _shown(task: Task) -> tuple[ShownPicture, ...]:
         shown.append(
             ShownPicture(
                 name=batches.split.names.key(row),
-                label=source.classes[batches.split.labels[row]],
+                label=source.labelling.words(batches.split.labels[row], source.classes),
                 png=base64.b64encode(small.png).decode(),
                 width=small.width,
                 height=small.height,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -15,8 +16,9 @@ from cardinet.base.files import write_atomic
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.source import Source
 from cardinet.data.thumbnail import thumbnail
-from cardinet.evaluate.classification import Evaluation, evaluate
+from cardinet.evaluate.classification import Evaluation, Result, evaluate
 from cardinet.evaluate.evaluation_settings import EvaluationSettings
+from cardinet.evaluate.label_sets import LabelEvaluation
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import load_model, save_model
 from cardinet.train.estimate import evaluation_batch
@@ -41,7 +43,7 @@ def finish(task: Task, folder: RunFolder, listener: Listener) -> None:
             if made is not None:
                 about |= made.figures
                 model = replace(model, network=made.network, rewrites=made.rewrites)
-    results: dict[str, Evaluation] = {}
+    results: dict[str, Result] = {}
     for name in ("validation", "test"):
         if name in task.source.splits:
             results[name] = evaluate(
@@ -55,15 +57,29 @@ def finish(task: Task, folder: RunFolder, listener: Listener) -> None:
                 device=task.device,
                 progress=functools.partial(listener.progress, f"evaluating {name}"),
             )
+    if "validation" in results:
+        model = replace(model, thresholds=results["validation"].fitted_thresholds())
+    results = {name: result.at(model.thresholds) for name, result in results.items()}
     figures = {name: result.summary() for name, result in results.items()}
     save_model(folder.model, replace(model, training={**model.training, **about, **figures}))
     document: dict[str, Any] = {"results": figures, "step": model.training["step"]}
-    if results:
-        shown = results.get("test", results.get("validation"))
-        assert shown is not None
-        document["confusion"] = {name: result.confusion.tolist() for name, result in results.items()}
-        document["mistakes"] = shown_mistakes(task.source, shown)
-    write_atomic(folder.evaluation, to_json(document))
+    write_atomic(folder.evaluation, to_json(document | _details(task.source, results)))
+
+
+def _details(source: Source, results: Mapping[str, Result]) -> dict[str, Any]:
+    """What the report shows beside the figures: confusions and mistakes, or the scores and curves of the labels."""
+    single = {name: result for name, result in results.items() if isinstance(result, Evaluation)}
+    several = {name: result for name, result in results.items() if isinstance(result, LabelEvaluation)}
+    found: dict[str, Any] = {}
+    if single:
+        found["confusion"] = {name: result.confusion.tolist() for name, result in single.items()}
+        found["mistakes"] = shown_mistakes(source, single["test" if "test" in single else "validation"])
+    if several:
+        found["label_scores"] = {
+            name: [row.to_document() for row in result.scores(source.classes)] for name, result in several.items()
+        }
+        found["curves"] = {name: result.curves() for name, result in several.items()}
+    return found
 
 
 def shown_mistakes(source: Source, result: Evaluation) -> list[dict[str, Any]]:

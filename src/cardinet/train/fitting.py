@@ -6,7 +6,6 @@ from bisect import bisect_left
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -25,6 +24,7 @@ from cardinet.train.clock import Clock, make_clock
 from cardinet.train.draft import Draft, check_rewritten, draft
 from cardinet.train.estimate import require_step
 from cardinet.train.input_preprocessing import check_size, choose_preprocessing, choose_size
+from cardinet.train.label_fit import check_labels
 from cardinet.train.objectives import Objective
 from cardinet.train.rate_notes import rate_notes
 from cardinet.train.recipe import Recipe
@@ -74,6 +74,8 @@ def check(recipe: Recipe, source: Source, given: Draft | None = None, ranks: Ran
         check_size(recipe.preprocessing, source)
     with findings:
         _fitted(recipe.objective, source)
+    with findings:
+        check_labels(recipe, source)
     name, size, device, precision, times = "", 0, "cpu", "float32", None
     train = len(source.splits["train"])
     batch_size = min(recipe.training.batch_size, train)
@@ -136,7 +138,7 @@ def fit(recipe: Recipe, source: Source, found: Fit, asked: Collection[str] = ())
     objective = _fitted(recipe.objective, source)
     methods = {name: method.fitted() for name, method in recipe.methods.items()}
     recipe = recipe.model_copy(update={"augmentation": kept, "objective": objective, "methods": methods})
-    notes += objective.notes()
+    notes += objective.notes(source.labelling)
     notes += rate_notes(recipe, found.clock, found.draft.network)
     recipe = recipe.but("network", id=found.network).but("data", source=source.text)
     rewrites = (*recipe.network.steps(), *(step for method in recipe.methods.values() for step in method.rewrites()))
@@ -148,8 +150,9 @@ def fit(recipe: Recipe, source: Source, found: Fit, asked: Collection[str] = ())
 
 def _fitted(objective: Objective, source: Source) -> Objective:
     """The objective for the training pictures of a source. Raises RequestError if its settings do not fit."""
-    counts = np.bincount(source.splits["train"].labels, minlength=len(source.classes))
-    return objective.fitted(source.classes, counts.tolist())
+    labels = source.splits["train"].labels
+    counts = source.labelling.counts(labels, len(source.classes))
+    return objective.fitted(source.classes, counts.tolist(), len(labels))
 
 
 def _check_sampling(recipe: Recipe, batch_size: int) -> None:

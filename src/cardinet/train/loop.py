@@ -26,6 +26,9 @@ from cardinet.train.trainee import Trainee
 from cardinet.train.training_step import NonFinite
 from cardinet.train.whole_step import train_batches, whole_step
 
+WEIGHTS_KEPT = ("wrong", "error", "loss", "mean_average_precision")
+"""The figures of the weights themselves that a line has beside those of their average."""
+
 SECONDS_TO_SHOW = {"cpu": 0.1, "cuda": 1.0}
 """The seconds between two updates of the display. On a GPU each update waits for the device."""
 
@@ -53,6 +56,7 @@ class Loop:
         self.saving = Saving(task, subject, folder, self.metrics)
         self.listener = listener
         self.at_once = evaluation_batch(task, subject.network)
+        self.decisions = task.source.labelling.decisions(len(task.source.classes))
         self.unread: list[tuple[Tensor, Tensor, int]] = []
         self.shown = self.saved = time.monotonic()
         self.counted = time.perf_counter()
@@ -216,7 +220,7 @@ class Loop:
                 "step": step,
                 "epoch": self.task.clock.epoch(step),
                 "loss": window.loss / window.steps,
-                "error": window.wrong / window.images,
+                "error": window.wrong / (window.images * self.decisions),
                 "lr": self.task.learning_rate(step - 1),
                 **self.subject.figures(),
                 "images_per_second": window.images / window.seconds,
@@ -245,7 +249,7 @@ class Loop:
         seconds = time.perf_counter() - started
         if self.subject.judged() is not self.subject.network:
             alone = self._judge(name, self.subject.network)
-            row |= {f"weights_{key}": alone[key] for key in ("wrong", "error", "loss")}
+            row |= {f"weights_{key}": alone[key] for key in WEIGHTS_KEPT if key in alone}
         best = self.task.selects and self._is_best(row)
         reasons = [reason for hooks in self.subject.hooks.values() if (reason := hooks.evaluated(row)) is not None]
         self.progress.stopped = bool(reasons) and not self.over

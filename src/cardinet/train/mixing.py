@@ -55,9 +55,8 @@ class Mixing(Method):
         low, high = self.interval(conditions.methods)
         name = type(self).__name__
         return (
-            f"{name} mixes pictures in {100 * (high - low):.3g} % of the steps. There the training error counts an "
-            "answer as right if it is the class with the largest share of the picture, so it is higher than with whole "
-            "pictures.",
+            f"{name} mixes pictures in {100 * (high - low):.3g} % of the steps. There the training error counts "
+            f"{conditions.source.labelling.MIXED}, so it is higher than with whole pictures.",
         )
 
     def hooks(self, network: Classifier, optimizer: torch.optim.Optimizer, conditions: Conditions) -> Hooks:

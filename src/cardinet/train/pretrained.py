@@ -60,7 +60,15 @@ def pretrained(
     if own is not None:
         side = shorter_side(own, preprocessing.resize)
         said = (*said, f"The preprocessing of {weights.source} is used: {in_words(own)}.{side}")
-    return Model(network.eval(), spec, classes, preprocessing), (*said, *match.sentences())
+    model = Model(
+        network.eval(),
+        spec,
+        classes,
+        preprocessing,
+        labelling=source.labelling,
+        thresholds=source.labelling.first_thresholds(len(classes)),
+    )
+    return model, (*said, *match.sentences())
 
 
 def prepared(device: str, *, network: str, weights: str, words: Sequence[str] = (), compare: bool = True) -> Make:

@@ -25,6 +25,7 @@ from cardinet.train.draft import Draft
 from cardinet.train.fitting import check, fit, picture_kind
 from cardinet.train.initial_weights import drawn_tensors, with_network, with_weights
 from cardinet.train.input_preprocessing import check_size
+from cardinet.train.label_fit import with_objective
 from cardinet.train.listener import Listener
 from cardinet.train.methods import Method
 from cardinet.train.recipe import (
@@ -169,6 +170,8 @@ def _state(request: Request, opener: Opener, ranks: Ranks) -> Stated:
         if source is not None:
             fitted = merge(recipe_document(request.recipe, picture_kind(source)), delta)
         recipe = make_recipe(fitted)
+        if source is not None:
+            recipe = with_objective(recipe, source.labelling, asked="objective" in delta)
     with findings:
         _check_device(document.get("machine"))
     with findings:

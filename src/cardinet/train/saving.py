@@ -77,6 +77,8 @@ class Saving:
             task.preprocessing,
             rewrites=task.rewrites,
             training=training,
+            labelling=task.source.labelling,
+            thresholds=task.source.labelling.first_thresholds(len(task.source.classes)),
         )
 
 

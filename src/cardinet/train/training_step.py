@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cardinet.blocks.classifier import Classifier
+from cardinet.data.labelling import ONE, Labelling
 from cardinet.train.methods import Hooks
 from cardinet.train.objectives import Objective
 from cardinet.train.optimizers import Optimizer
@@ -88,17 +89,18 @@ def forward_backward(
     labels: Tensor,
     objective: Objective,
     *,
+    labelling: Labelling = ONE,
     hooks: Collection[Hooks] = (),
     parts: int = 1,
     autocast: bool = False,
     checked: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """Add the gradient of the mean loss over a batch to the parameters; return (mean loss, wrong predictions).
+    """Add the gradient of the mean loss over a batch to the parameters; return (mean loss, wrong decisions).
 
-    Labels are classes (B,) or probabilities (B, classes); the class is the most probable one. The `hooks` of methods
-    may change the loss. The batch passes in `parts` whose gradients add up to the whole batch's (up to what BN sees).
-    On the CPU a non-finite loss raises NonFinite before its backward pass. It is not `checked` where several processes
-    must all go on to the place at which they exchange their sums.
+    Labels are classes (B,) or probabilities (B, classes); `labelling` says what a wrong decision is. The `hooks` of
+    methods may change the loss. The batch passes in `parts` whose gradients add up to the whole batch's (up to what BN
+    sees). On the CPU a non-finite loss raises NonFinite before its backward pass. It is not `checked` where several
+    processes must all go on to the place at which they exchange their sums.
     """
     total = pixels.new_zeros(())
     wrong = torch.zeros((), dtype=torch.int64, device=pixels.device)
@@ -116,7 +118,7 @@ def forward_backward(
         if share.requires_grad:  # else everything that is trained is in units that stochastic depth closed
             share.backward()
         total += share.detach()
-        wrong += (logits.detach().argmax(1) != (y if y.ndim == 1 else y.argmax(1))).sum()
+        wrong += labelling.mistakes(logits.detach(), y)
     return total, wrong
 
 

@@ -27,7 +27,7 @@ def train_batches(task: Task) -> TrainBatches:
 
 
 def whole_step(task: Task, subject: Trainee, batch: Batch, done: int, lr: float) -> tuple[Tensor, Tensor]:
-    """Train on a batch at a learning rate, after `done` steps; return (mean loss, wrong answers) of all processes.
+    """Train on a batch at a learning rate, after `done` steps; return (mean loss, wrong decisions) of all processes.
 
     Raises NonFinite, before the parameters change, if the loss or the gradient is NaN or infinite. On a GPU a loss that
     is not finite is not noticed here, as that would wait for the device.
@@ -40,6 +40,7 @@ def whole_step(task: Task, subject: Trainee, batch: Batch, done: int, lr: float)
         batch.pixels.double() if task.precision == "float64" else batch.pixels,
         batch.labels,
         task.recipe.objective,
+        labelling=task.source.labelling,
         hooks=hooks,
         parts=training.accumulate,
         autocast=task.precision == "bfloat16",

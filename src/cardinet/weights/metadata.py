@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cardinet.base.documents import DocumentError, parse_json
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.schemas import Count, Document, conform
+from cardinet.data.labelling import LABELLINGS, Name
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.document import from_document
 from cardinet.networks.spec import NetworkSpec
@@ -18,15 +19,22 @@ from cardinet.networks.spec import NetworkSpec
 KEY, SPEC = "cardinet", "cardinet_spec"
 """Keys of the metadata: the description of a model file, and the network of a file that has weights alone."""
 
-SCHEMA = 1
+SCHEMA = 2
+"""The highest schema that is read. In schema 1 a picture has one label; schema 2 adds `labels` and `thresholds`."""
 
+SCHEMAS: Mapping[Name, int] = {"one": 1, "several": 2}
+"""The schema that a model file is written with: the lowest one that says everything, for earlier versions."""
 
 Share = Annotated[float, Field(ge=0, le=1.0001)]
 """A number from 0 to 1; rounding may exceed 1 a little."""
 
 
 class Figures(Document, extra="allow"):
-    """The evaluation of a split, with each picture counted once. `error` is the share of `wrong` pictures."""
+    """The evaluation of a split, with each picture counted once. `error` is the share of `wrong` pictures.
+
+    With several labels (`labels`) `error` is 1 - `mean_average_precision`, and `wrong` counts the pictures with at
+    least one wrong label.
+    """
 
     count: Count
     total: Count
@@ -34,6 +42,8 @@ class Figures(Document, extra="allow"):
     error: Share
     loss: float | None
     top5_wrong: Count | None = None
+    labels: Name = "one"
+    mean_average_precision: Share | None = None
 
 
 class FittedTemperature(Document, extra="allow"):
@@ -60,7 +70,11 @@ class TrainingSummary(Document, extra="allow"):
 
 
 class Description(Document):
-    """The metadata of a model file: everything but the tensors. `spec` is the network before the `rewrites`."""
+    """The metadata of a model file: everything but the tensors. `spec` is the network before the `rewrites`.
+
+    `labels` says how many labels a picture has; with several, `thresholds` has the probability of each class from which
+    a picture has its label.
+    """
 
     spec: dict[str, Any]
     rewrites: tuple[dict[str, Any], ...]
@@ -68,6 +82,14 @@ class Description(Document):
     preprocessing: Preprocessing
     training: dict[str, Any]
     version: str
+    labels: Name = "one"
+    thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
+
+    @model_validator(mode="after")
+    def _check_thresholds(self) -> Description:
+        if len(self.thresholds) != len(LABELLINGS[self.labels].first_thresholds(len(self.classes))):
+            raise ValueError(f"labels is {self.labels}, and there are {len(self.thresholds)} thresholds")
+        return self
 
 
 class _Writer(Document, extra="ignore"):

@@ -78,8 +78,8 @@ class ListCell(LabelCells):
             return []
         what = f"no cell of the column {table.header[self.column]} holds the separator {self.separator!r}"
         held = {other: sum(other in cell for cell in cells) for other in SEPARATORS if other != self.separator}
-        other = max(held, key=lambda one: held[one])
-        if not held[other]:
+        other = next((one for one, count in held.items() if count), None)  # names may have spaces, so these come last
+        if other is None:
             return [Finding(str(table.file), "", "no-separator", f"{what}: no picture has two labels", bad=False)]
         detail = f"{what}, and {held[other]:,} cells hold {other!r}; name the right one: --set data.label_separator"
         return [Finding(str(table.file), "", "no-separator", f"{detail}={_word(other)}", bad=True)]

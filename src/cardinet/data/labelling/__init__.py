@@ -11,7 +11,7 @@ __all__ = ["LABELLINGS", "ONE", "SEVERAL", "Labelling", "Labels", "Name", "Rows"
 ONE: Labelling = OneLabel()
 SEVERAL: Labelling = SeveralLabels()
 
-LABELLINGS: dict[str, Labelling] = {one.NAME: one for one in (ONE, SEVERAL)}
+LABELLINGS: dict[Name, Labelling] = {one.NAME: one for one in (ONE, SEVERAL)}
 """By name, as model files write it."""
 
 

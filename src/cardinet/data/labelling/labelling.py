@@ -28,6 +28,9 @@ class Labelling:
 
     NAME: ClassVar[Name]
 
+    MIXED: ClassVar[str]
+    """What is a right decision about a picture that is mixed of several, in words."""
+
     def counts(self, labels: Labels, classes: int) -> Rows:
         """The pictures of each class, (classes,)."""
         raise NotImplementedError
@@ -61,4 +64,22 @@ class Labelling:
 
     def tensor(self, labels: Labels) -> torch.Tensor:
         """The labels for an objective: int64 (B,), or float32 (B, classes)."""
+        raise NotImplementedError
+
+    def log_probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """The logarithms of the probabilities of logits (B, classes), float64 (B, classes)."""
+        raise NotImplementedError
+
+    def mistakes(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """How many decisions about a batch are wrong, a scalar int64. Labels are those of `tensor`, or
+        probabilities.
+        """
+        raise NotImplementedError
+
+    def decisions(self, classes: int) -> int:
+        """The number of decisions about one picture."""
+        raise NotImplementedError
+
+    def first_thresholds(self, classes: int) -> tuple[float, ...]:
+        """The probability of each class from which a picture has its label, before any is fitted; () without them."""
         raise NotImplementedError

@@ -24,6 +24,7 @@ class OneLabel(Labelling):
     """Classification: labels int64 (N,), the class of each picture."""
 
     NAME = "one"
+    MIXED = "an answer as right if it is the class with the largest share of the picture"
 
     def counts(self, labels: Labels, classes: int) -> Rows:
         among = labels[(labels >= 0) & (labels < classes)]
@@ -72,3 +73,19 @@ class OneLabel(Labelling):
         import torch
 
         return torch.from_numpy(labels)
+
+    def log_probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """The classes exclude each other: log softmax."""
+        return logits.double().log_softmax(1)
+
+    def mistakes(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The pictures whose most probable class is not theirs; a mixed picture is of the class with the largest
+        share.
+        """
+        return (logits.argmax(1) != (labels if labels.ndim == 1 else labels.argmax(1))).sum()
+
+    def decisions(self, classes: int) -> int:
+        return 1
+
+    def first_thresholds(self, classes: int) -> tuple[float, ...]:
+        return ()

@@ -21,6 +21,7 @@ class SeveralLabels(Labelling):
     """Multi-label classification: labels uint8 (N, classes), 1 for each class that is in a picture."""
 
     NAME = "several"
+    MIXED = "a label as right if its share of the picture is at least a half"
 
     def counts(self, labels: Labels, classes: int) -> Rows:
         return np.asarray(labels.sum(0, dtype=np.int64))
@@ -53,6 +54,24 @@ class SeveralLabels(Labelling):
         import torch
 
         return torch.from_numpy(labels).float()
+
+    def log_probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """Each class is a question of its own: log sigmoid."""
+        from torch.nn import functional as F
+
+        return F.logsigmoid(logits.double())
+
+    def mistakes(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The wrong decisions about labels at a probability of 0.5; a mixed picture has a label from a share of 0.5
+        on.
+        """
+        return ((logits >= 0) != (labels >= 0.5)).sum()
+
+    def decisions(self, classes: int) -> int:
+        return classes
+
+    def first_thresholds(self, classes: int) -> tuple[float, ...]:
+        return (0.5,) * classes
 
 
 def matrix(labels: Sequence[Iterable[int]], classes: int) -> Labels:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cardinet.base.errors import RequestError, nearest
+from cardinet.data.labelling import Name
 
 if TYPE_CHECKING:
     from cardinet.explain.question import Question
@@ -84,6 +85,8 @@ def settings_of(name: str) -> Group:
     return flat_group(kind, name=name, role="question", about=QUESTIONS[name].about, example=example)
 
 
-def meaningful(network: object, without: str) -> list[str]:
-    """The names of the other questions that have a meaning for a network."""
-    return [name for name, row in QUESTIONS.items() if name != without and not row.load()().problems(network)]  # type: ignore[arg-type]
+def meaningful(network: object, without: str, labels: Name = "one") -> list[str]:
+    """The names of the other questions that have a meaning for a network that gives one label, or several."""
+    kinds = {name: row.load() for name, row in QUESTIONS.items() if name != without}
+    asked: Any = network
+    return [name for name, kind in kinds.items() if labels in kind.LABELLINGS and not kind().problems(asked)]

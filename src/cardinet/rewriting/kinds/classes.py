@@ -41,7 +41,14 @@ class Classes(Kind):
         return {"rows": [known.get(name, -1) for name in value]}
 
     def changes(self, value: tuple[str, ...], model: Model) -> Mapping[str, Any]:
-        return {"classes": value}
+        return {"classes": value, "thresholds": model.labelling.first_thresholds(len(value))}
+
+    def note(self, value: tuple[str, ...], model: Model) -> str | None:
+        if not model.thresholds:
+            return None
+        return (
+            "The thresholds of the labels are 0.5 again: they were fitted to the old classes; a training fits new ones."
+        )
 
 
 CLASSES = Classes(

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cardinet.base.errors import RequestError
+from cardinet.data.labelling import ONE
 from cardinet.rewriting.kinds.kind import Kind
 from cardinet.rewriting.kinds.option import Option
 
@@ -31,6 +32,11 @@ class Temperature(Kind):
             )
 
     def check(self, value: float, model: Model) -> None:
+        if model.labelling is not ONE:
+            raise RequestError(
+                "--temperature changes the probabilities of one label for each picture; this model gives several, each "
+                "with a threshold. Omit --temperature."
+            )
         if value == model.temperature:
             raise RequestError(f"--temperature: the model has the temperature {value:g} already; omit --temperature.")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from cardinet.base.recipe_parts import RecipePart
+from cardinet.data.labelling import Name
 from cardinet.train.clock import Clock
 from cardinet.train.objectives import Objective
 from cardinet.train.optimizers import Optimizer
@@ -117,10 +118,12 @@ class Hooks:
 class Method(RecipePart):
     """A method as a recipe names it, with its settings.
 
+    `LABELLINGS` says whether it works where a picture has one label, or several (`data.labelling`).
     `SELECTS` says whether the run may keep its best weights; else it keeps the last ones. `REPLACES` says whether
     evaluations and model files use another network than the trained one; that network then needs memory too.
     """
 
+    LABELLINGS: ClassVar[tuple[Name, ...]] = ("one", "several")
     SELECTS: ClassVar[bool] = True
     REPLACES: ClassVar[bool] = False
 

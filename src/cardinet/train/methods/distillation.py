@@ -34,6 +34,8 @@ class Distillation(Method):
     classes may be in another order.
     """
 
+    LABELLINGS = ("one",)
+
     teacher: Annotated[str, Field(min_length=1)]
     """The model that teaches: a model file, a run folder or hub:REPO."""
 

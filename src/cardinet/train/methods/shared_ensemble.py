@@ -38,6 +38,7 @@ class SharedEnsemble(Method):
     without_deepest: bool = False
     """Whether the base network with the deep line of every block is left out."""
 
+    LABELLINGS = ("one",)
     SELECTS = False  # the errors of the log are not those of the ensemble
 
     def check(self, network: Classifier, conditions: Conditions) -> None:

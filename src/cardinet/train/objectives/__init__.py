@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from cardinet.base.recipe_parts import RecipePart
+from cardinet.data.labelling import Labelling, Name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,15 +20,18 @@ class Objective(RecipePart):
     """
 
     PROBABILITIES: ClassVar[bool] = True
+    LABELLINGS: ClassVar[tuple[Name, ...]] = ("one",)
+    """Whether it learns one label for each picture, several, or both (`data.labelling`)."""
 
-    def fitted(self, classes: Sequence[str], counts: Sequence[int]) -> Self:
-        """The objective with its open settings chosen for these classes and their numbers of training pictures.
+    def fitted(self, classes: Sequence[str], counts: Sequence[int], total: int) -> Self:
+        """The objective with its open settings chosen for these classes, their numbers of training pictures, and the
+        number of all training pictures.
 
         A run records the result. Raises RequestError if the settings do not fit.
         """
         return self
 
-    def notes(self) -> Sequence[str]:
+    def notes(self, labelling: Labelling) -> Sequence[str]:
         """Sentences on the fitted objective for the user and the report."""
         return ()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from cardinet.data.labelling import Labelling
 from cardinet.train.class_weights import ClassWeighted
 from cardinet.train.objectives import probabilities
 
@@ -24,9 +25,9 @@ class Focal(ClassWeighted):
     gamma: Annotated[float, Field(ge=0)] = 2.0
     """The power of 1 - p; 0: all answers count the same."""
 
-    def notes(self) -> Sequence[str]:
+    def notes(self, labelling: Labelling) -> Sequence[str]:
         return (
-            *super().notes(),
+            *super().notes(labelling),
             f"The training loss is focal (gamma = {self.gamma:g}); the loss of an evaluation is the cross-entropy.",
         )
 
