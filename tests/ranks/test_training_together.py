@@ -106,3 +106,15 @@ def test_what_is_refused_is_said_by_one_process(folder: Path) -> None:
     results = train(folder, 2, command("x", 8, "--batch-size", "49"))
     assert "batch_size = 49: 2 processes cannot divide it into equal parts; give 48 or 50." in results[0][2]
     assert not (folder / "x").exists()
+
+
+@pytest.mark.long
+def test_heads_growing_pictures_and_recomputation_are_those_of_one_process(tmp_path: Path) -> None:
+    """The heads are trained on the gradients of all parts, and their BN sees the whole batch."""
+    methods = 'AuxiliaryHeads(at=layer1, grid=5), ProgressiveResizing(start=6, by=2, until="4 steps")'
+    more = ("--set", f"methods={methods}", "--set", "recompute=true")
+    started = [start(command(f"of{count}", 8, *more), count, tmp_path) for count in (1, 2)]
+    for processes in started:
+        assert [code for code, _, _ in said(processes)] == [0] * len(processes)
+    compare(tmp_path / "of1", tmp_path / "of2")
+    assert [row["side"] for row in rows(tmp_path / "of2", "train")] == [6] * 4 + [8] * 4

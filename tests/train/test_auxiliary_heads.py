@@ -202,6 +202,15 @@ def test_what_is_refused(method: str) -> None:
     assert WRONG[method] in str(caught.value)
 
 
+def test_pictures_that_are_too_small_are_one_finding() -> None:
+    own = {"network.id": "inception_v3", "size": 32}
+    wanted = tuple((SHORT | own | {"methods": "AuxiliaryHeads"}).items())
+    settings = tuple((key, value) for key, value in wanted if key not in ("depths", "widths", "stem.width"))
+    with pytest.raises(RequestError, match="shrinks pictures of 32 x 32 pixels to nothing") as caught:
+        resolve(Request(settings=settings), Listener())
+    assert len(caught.value.findings) == 1
+
+
 def test_maps_that_are_two() -> None:
     method, conditions = AuxiliaryHeads(at=("layer1",), grid=5), conditions_for(32)
     network = build(find("dfn_mr1").spec.but(depths=(1, 1, 1)), device="meta")

@@ -82,8 +82,9 @@ class AuxiliaryHeads(Method):
                 )
             )
         findings = Findings()
-        for side in (conditions.sides.smallest, conditions.side):
-            self._check_maps(network, heads, side, findings)
+        for side in sorted({conditions.sides.smallest, conditions.side}):
+            if can_take(network, side):  # else this is said elsewhere
+                self._check_maps(network, heads, side, findings)
         with findings:
             if len(conditions.sides.all) > 1 and self.grid is None and any(head.hidden for head in heads.values()):
                 raise RequestError(
@@ -103,9 +104,10 @@ class AuxiliaryHeads(Method):
                 try:
                     self.made(heads[name], shape, network, meta=True)
                 except ValueError:
+                    grid = 4 if heads[name].hidden else 5  # as in the papers, after their pool
                     raise RequestError(
                         f"AuxiliaryHeads: the map of {name} has {shape[1]} x {shape[2]} pixels, too few for the pool "
-                        "and the convolutions of the head; average it to AuxiliaryHeads.grid=5 first, or name an "
+                        f"and the convolutions of the head; average it to AuxiliaryHeads.grid={grid} first, or name an "
                         "earlier map."
                     ) from None
 
@@ -258,6 +260,17 @@ def map_shapes(network: Classifier, names: Mapping[str, Any], side: int) -> dict
     with torch.no_grad():
         empty(torch.empty(1, network.spec.in_channels, side, side, device="meta", dtype=next(empty.parameters()).dtype))
     return found
+
+
+def can_take(network: Classifier, side: int) -> bool:
+    """Whether a network on the meta device can take pictures of `side` pixels."""
+    from cardinet.measure.counts import count
+
+    try:
+        count(network, side, network.spec.in_channels)
+    except RequestError:
+        return False
+    return True
 
 
 def _values(head: nn.Module, shape: tuple[int, int, int]) -> int:
