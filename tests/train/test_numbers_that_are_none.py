@@ -16,8 +16,11 @@ from cardinet.base.errors import WorkError
 from cardinet.cli.main import outcome
 from cardinet.data.batches import Batch, TrainBatches
 from cardinet.runs.checkpoint import load_checkpoint
+from cardinet.train.divergence import guess_loss, has_diverged
+from cardinet.train.interrupt import Interrupted
 from cardinet.train.job import resume, start
 from cardinet.train.listener import Listener
+from cardinet.train.recipe import OBJECTIVES
 from cardinet.train.request import Request, resolve
 from cardinet.train.training_step import update
 from train.runs_to_compare import DIGITS, differences, train
@@ -57,7 +60,9 @@ def test_the_exit_code_and_the_sentence(tmp_path: Path, capsys: pytest.CaptureFi
     assert outcome(["train", "--lr", "1e6", "--out", str(out), "--set", "length=30 steps"]) == 1
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert len(said) == 1
-    assert re.match(r"error: Step \d+: .* Likely cause: the learning rate \(.*\) is too high; .*--lr 100000\.", said[0])
+    assert re.match(
+        r"error: Step \d+: .* Likely cause: the learning rate \(.*\) is too high; .*--lr 100000, or let ", said[0]
+    )
 
 
 def test_a_deviation_that_is_no_number(tmp_path: Path) -> None:
@@ -89,7 +94,7 @@ def test_a_bad_batch_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_an_update_that_overflows_behind_a_finite_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The loss of step 18 is a number and its update is not; step 18 evaluates and saves, and must do neither."""
-    from cardinet.train import loop
+    from cardinet.train import whole_step
 
     out, calls = tmp_path / "run", list[torch.nn.Module]()
 
@@ -100,9 +105,54 @@ def test_an_update_that_overflows_behind_a_finite_loss(tmp_path: Path, monkeypat
             with torch.no_grad():
                 next(network.parameters()).fill_(math.inf)
 
-    monkeypatch.setattr(loop, "update", overflowing)
+    monkeypatch.setattr(whole_step, "update", overflowing)
     with pytest.raises(WorkError, match=r"Step 18: model.conv1.weight overflowed"):
         train(out, DIGITS)
     assert checkpoint(out) == (0, [])
     assert not (out / "model.safetensors").exists()
     assert not (out / "checkpoints" / "best.safetensors").exists()
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_training_that_diverges_in_finite_numbers_stops_and_says_so(tmp_path: Path, resumed: bool) -> None:
+    """The loss of AdamW with a rate of 50 grows to thousands, and never becomes infinite."""
+    out = tmp_path / "run"
+    settings = DIGITS | {"optimizer": "AdamW(lr=50)", "schedule": "Constant()", "log_every": "8 steps", "threads": 1}
+    if resumed:
+
+        class Stop(Listener):
+            def stepped(self, tick: Any) -> None:
+                if tick.step >= 4:
+                    raise KeyboardInterrupt
+
+        with pytest.raises(Interrupted):
+            train(out, settings | {"checkpoint_seconds": 0}, Stop())
+    with pytest.raises(WorkError) as caught:
+        resume(out, Listener()) if resumed else train(out, settings)
+    (sentence,) = caught.value.findings
+    assert re.match(r"Step (8|16): the mean loss of the last 8 steps is [\d.e+]+, and that of a network that", sentence)
+    assert "only guesses is 2.3: the training diverges. Likely cause: the learning rate (50) is too high" in sentence
+    assert "start again with --lr 5, or let --find-lr suggest one." in sentence
+
+
+def test_a_high_loss_that_falls_and_a_low_one_are_no_divergence() -> None:
+    assert has_diverged(100.0, 90.0, 2.3)
+    assert not has_diverged(100.0, 40.0, 2.3)
+    assert not has_diverged(45.0, 60.0, 2.3)
+
+
+GUESSES = {
+    "CrossEntropy": math.log(10),
+    "Focal": 0.9**2 * math.log(10),
+    "BinaryCrossEntropy": math.log(2),
+}
+
+
+@pytest.mark.parametrize("name", GUESSES)
+def test_the_loss_of_a_guess(name: str) -> None:
+    assert guess_loss(OBJECTIVES.rows[name](), 10) == pytest.approx(GUESSES[name], rel=1e-6)
+    assert math.isfinite(guess_loss(OBJECTIVES.rows[name](), 1000))
+
+
+def test_every_objective_has_a_guess() -> None:
+    assert set(GUESSES) == set(OBJECTIVES.rows)

@@ -16,6 +16,7 @@ from cardinet.evaluate.classification import evaluate
 from cardinet.evaluate.evaluation_settings import EvaluationSettings
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.metrics import Metrics
+from cardinet.train.divergence import divergence, guess_loss, has_diverged
 from cardinet.train.estimate import evaluation_batch
 from cardinet.train.interrupt import Interrupt
 from cardinet.train.listener import Listener, Tick
@@ -58,6 +59,8 @@ class Loop:
         self.at_once = evaluation_batch(task, subject.network)
         self.decisions = task.source.labelling.decisions(len(task.source.classes))
         self.unread: list[tuple[Tensor, Tensor, int]] = []
+        self.guess = guess_loss(task.recipe.objective, len(task.source.classes))
+        self.last_loss = 0.0
         self.shown = self.saved = time.monotonic()
         self.counted = time.perf_counter()
 
@@ -103,7 +106,7 @@ class Loop:
         try:
             loss, wrong = whole_step(task, self.subject, batch, progress.step, task.learning_rate(progress.step))
         except NonFinite as error:
-            raise self._not_finite(error.what, progress.step + 1, batch) from None
+            raise self._stopped(error.what, progress.step + 1, batch) from None
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
@@ -129,19 +132,21 @@ class Loop:
         for step, (loss, wrong, images) in enumerate(self.unread, first):
             value = loss.item()
             if not math.isfinite(value):
-                raise self._not_finite(f"the loss is {value}", step, None)
+                raise self._stopped(f"the loss is {value}", step, None)
             window.loss += value
+            self.last_loss = value
             window.wrong += int(wrong.item())
             window.images += images
             window.steps += 1
         self.unread.clear()
 
-    def _not_finite(self, what: str, step: int, batch: Batch | None) -> WorkError:
+    def _stopped(self, what: str, step: int, batch: Batch | None) -> WorkError:
+        """The error for numbers with which the training cannot go on, with their likely cause."""
         recipe, window = self.task.recipe, self.progress.window
         lr = self.task.learning_rate(step - 1)
         mean, std = self.task.preprocessing.mean, self.task.preprocessing.std
         less = recipe.optimizer.rate(self.task.clock.batch_size) / 10
-        cause = f"the learning rate ({lr:g}) is too high; start again with --lr {less:g}"
+        cause = f"the learning rate ({lr:g}) is too high; start again with --lr {less:g}, or let --find-lr suggest one"
         if batch is not None and not batch.pixels.isfinite().all():
             cause = f"the batch holds NaN or infinite values; check mean {mean} and std {std}"
         elif self.task.precision != "float32" and window.steps and window.loss / window.steps < 1:
@@ -169,7 +174,7 @@ class Loop:
         wrong = [name for name, good in zip(tensors, sums, strict=True) if not (good or tensors[name].isfinite().all())]
         if wrong:
             more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-            raise self._not_finite(f"{wrong[0]}{more} overflowed", self.progress.step, None)
+            raise self._stopped(f"{wrong[0]}{more} overflowed", self.progress.step, None)
 
     def _due(self) -> bool:
         """Whether the leader's time for a checkpoint has come."""
@@ -195,6 +200,7 @@ class Loop:
             self._show()
         if logs:
             self._log()
+            self._check_course()
         best, model = self._evaluate() if evaluates else (False, False)
         if saves:
             self.saving.save(progress, best=best, model=model)
@@ -228,6 +234,13 @@ class Loop:
                 "seconds": self.progress.seconds,
             }
         )
+
+    def _check_course(self) -> None:
+        """Raise WorkError if the training diverges; else begin a new window."""
+        window = self.progress.window
+        mean = window.loss / window.steps
+        if has_diverged(mean, self.last_loss, self.guess):
+            raise self._stopped(divergence(mean, window.steps, self.guess), self.progress.step, None)
         self.progress.window = Window()
 
     def _write(self, row: dict[str, Any]) -> None:

@@ -163,11 +163,17 @@ class _Feed:
         self.queue: queue.SimpleQueue[Entry | Status] = queue.SimpleQueue()
         for earlier in before:
             self.queue.put(earlier)
+        try:
+            tracker.load()
+        except Exception as error:  # a library that is installed but broken
+            self.failure = short_reason(error)
         self.thread = threading.Thread(target=self._work, args=(run,), name=tracker.NAME, daemon=True)
         self.thread.start()
 
     def _work(self, run: Tracked) -> None:
         """Take entries until the end of the run, or until the tracker fails."""
+        if self.failure is not None:
+            return
         try:
             tracking = self.tracker.open(run)
             while isinstance(item := self.queue.get(), Entry):

@@ -53,6 +53,10 @@ class Scan:
         return [Finding(str(self.folder), split, kind, detail, bad=False) for kind, detail in details]
 
 
+FILES = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".tar": "webdataset"}
+"""By the end of a file's name: the kind of source that reads it."""
+
+
 def list_folder(text: str) -> Listing:
     """The class folders below a path.
 
@@ -63,7 +67,9 @@ def list_folder(text: str) -> Listing:
     """
     root = Path(text).expanduser()
     if not root.is_dir():
-        raise RequestError(f'The source "{text}" is a file; give the folder that holds one folder for each class.')
+        hint = next((kind for end, kind in FILES.items() if text.lower().endswith(end)), None)
+        instead = "give the folder that holds one folder for each class" if hint is None else f"write {hint}:{text}"
+        raise RequestError(f'The source "{text}" is a file; {instead}.')
     if is_saved(root):
         raise RequestError(f"{root} is a data set that save_to_disk wrote; write datasets:{text}.")
     if (root / "val" / TINY_IMAGENET).is_file():

@@ -6,6 +6,7 @@ the recipe. A run may be continued with other trackers.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,15 +76,25 @@ class Tracking:
 
 
 class Tracker(RecipePart):
-    """A tracker with its settings. `NAME` is its usual name, `LIBRARIES` are those of its extra."""
+    """A tracker with its settings. `NAME` is its usual name, `LIBRARIES` are those of its extra.
+
+    `MODULES` are imported before its thread begins: a thread that imports while workers are forked could hold the lock
+    of a module that they need.
+    """
 
     NAME: ClassVar[str]
     LIBRARIES: ClassVar[tuple[str, ...]]
+    MODULES: ClassVar[tuple[str, ...]] = ()
     EXTRA: ClassVar[str] = "watch"
 
     def check(self) -> None:
         """Raise RequestError if a run cannot be tracked on this machine."""
         require_libraries(f"--watch {type(self).__name__}", self.LIBRARIES, self.EXTRA)
+
+    def load(self) -> None:
+        """Import `MODULES`."""
+        for name in self.MODULES:
+            importlib.import_module(name)
 
     def open(self, run: Tracked) -> Tracking:
         """Begin to track a run, or continue to; `Tracking` says in which thread."""

@@ -41,6 +41,7 @@ class MLflow(Tracker):
 
     NAME: ClassVar[str] = "MLflow"
     LIBRARIES: ClassVar[tuple[str, ...]] = ("mlflow",)
+    MODULES: ClassVar[tuple[str, ...]] = ("mlflow.tracking", "mlflow.entities")
 
     def check(self) -> None:
         super().check()
@@ -48,10 +49,14 @@ class MLflow(Tracker):
         if address.startswith(("http://", "https://")) and (reason := unreachable(head_request(address))):
             raise RequestError(f"--watch MLflow: {address} does not answer ({reason}); start it, or give its address.")
 
-    def open(self, run: Tracked) -> Tracking:
+    def load(self) -> None:
         with _silent():
-            from mlflow.tracking import MlflowClient
-        with _silent():  # the import has made its loggers talk again
+            super().load()
+
+    def open(self, run: Tracked) -> Tracking:
+        from mlflow.tracking import MlflowClient
+
+        with _silent():
             return _Run(MlflowClient(tracking_uri=self.address), self.experiment, self.name or run.folder.name, run)
 
 

@@ -24,6 +24,7 @@ class TensorBoard(Tracker):
 
     NAME: ClassVar[str] = "TensorBoard"
     LIBRARIES: ClassVar[tuple[str, ...]] = ("tensorboard",)
+    MODULES: ClassVar[tuple[str, ...]] = ("torch.utils.tensorboard.summary", "tensorboard.plugins.hparams.api_pb2")
 
     def open(self, run: Tracked) -> Tracking:
         place = run.folder / "tensorboard" if self.folder is None else Path(self.folder) / run.folder.name

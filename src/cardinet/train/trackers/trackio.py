@@ -34,6 +34,7 @@ class Trackio(Tracker):
 
     NAME: ClassVar[str] = "Trackio"
     LIBRARIES: ClassVar[tuple[str, ...]] = ("trackio",)
+    MODULES: ClassVar[tuple[str, ...]] = ("trackio", "trackio.sqlite_storage")
     EXTRA: ClassVar[str] = "trackio"
 
     def check(self) -> None:
@@ -44,10 +45,14 @@ class Trackio(Tracker):
                 "project there with `trackio sync` afterwards."
             )
 
-    def open(self, run: Tracked) -> Tracking:
+    def load(self) -> None:
         with _silent():
-            import trackio
+            super().load()
 
+    def open(self, run: Tracked) -> Tracking:
+        import trackio
+
+        with _silent():
             name = f"{self.name or run.folder.name}-{run.identity[:8]}"
             arrived = _places(self.project, name)
             opened = trackio.init(

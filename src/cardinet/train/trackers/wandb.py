@@ -49,6 +49,7 @@ class WandB(Tracker):
 
     NAME: ClassVar[str] = "Weights & Biases"
     LIBRARIES: ClassVar[tuple[str, ...]] = ("wandb",)
+    MODULES: ClassVar[tuple[str, ...]] = ("wandb", "wandb.proto.wandb_internal_pb2")
 
     @property
     def used_mode(self) -> str:
