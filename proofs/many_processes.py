@@ -1,8 +1,8 @@
 """Proof: several processes train as one does, lose no bit when one is killed, and may be on several machines.
 
-command   python proofs/many_processes.py [--kills 10] [--parts equal kills agents]
+command   python proofs/many_processes.py [--kills 10] [--parts equal kills agents ray]
 expected  "passed" for every part, and exit code 0; 1 where anything differs
-time      10 minutes on 2 CPU cores
+time      20 minutes on 2 CPU cores
 
 equal     Batches of 48 in float64 on the digits: 1 process, and 2, 3 and 4 with parts of 24, 16 and 12. The losses of
           50 steps differ by at most 1e-5 of themselves, the evaluations (179 pictures, which no number divides) by no
@@ -11,6 +11,8 @@ kills     Two processes under torchrun; one of them is killed with SIGKILL at ra
           again. The run ends in the bits of an undisturbed one.
 agents    Two torchrun agents with one process each and a working folder each, which meet on the loopback address: the
           bits of one agent with two processes. Then one agent with its process is killed and started again.
+ray       Two processes of Ray (`--engine ray`): the bits of two processes under torchrun. Then one of them is killed at
+          random moments, and Ray starts both again.
 """
 
 from __future__ import annotations
@@ -121,6 +123,41 @@ def killed(folder: Path, kills: int) -> bool:
     return good
 
 
+def of_ray() -> list[int]:
+    """The trainings in processes of Ray, which Ray names after the actor of its Ray Train."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"TrainWorker" in (entry / "cmdline").read_bytes().partition(b"\0")[0]:
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def ray(folder: Path, kills: int) -> bool:
+    if not (folder / "whole").exists():
+        finish(start([*MANY, "--nproc-per-node=2", *training("whole")], folder), folder)
+    words = ["--engine", "ray", "--processes", "2"]
+    finish(start([*ONE, *training("by-ray"), *words], folder), folder)
+    good = same(folder / "whole", folder / "by-ray")
+    draw, done, number = random.Random(1), 0, 0
+    while done < kills:
+        number += 1
+        run = folder / f"ray-cut{number}"
+        driver = start([*ONE, *training(run.name), *words], folder)
+        while driver.poll() is None and done < kills:
+            wait_for_more(run, last_row(run).get("step", 0), driver)
+            time.sleep(draw.uniform(0, 1.5))
+            if found := of_ray():
+                os.kill(draw.choice(found), signal.SIGKILL)
+                done += 1
+        finish(driver, folder)
+        good &= same(folder / "whole", run)
+    print(f"{done} kills of processes of Ray in {number} runs; left: {of_ray() or 'none'}")
+    return good and not of_ray()
+
+
 def agents(folder: Path, kills: int) -> bool:
     whole = folder / "whole"
     if not whole.exists():
@@ -160,7 +197,7 @@ def wait_for_more(run: Path, step: int, agent: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-PARTS = {"equal": equal, "kills": killed, "agents": agents}
+PARTS = {"equal": equal, "kills": killed, "agents": agents, "ray": ray}
 
 
 def main() -> int:

@@ -118,3 +118,18 @@ def test_heads_growing_pictures_and_recomputation_are_those_of_one_process(tmp_p
         assert [code for code, _, _ in said(processes)] == [0] * len(processes)
     compare(tmp_path / "of1", tmp_path / "of2")
     assert [row["side"] for row in rows(tmp_path / "of2", "train")] == [6] * 4 + [8] * 4
+
+
+@pytest.mark.long
+def test_two_processes_of_ray_have_the_same_bits_and_say_their_error_once(folder: Path) -> None:
+    by_ray = ("--engine", "ray", "--processes", "2")
+    ((code, out, err),) = train(folder, 1, command("ray", 8, *by_ray))
+    assert (code, len(out.splitlines())) == (0, 4), err
+    assert "divided among 2 processes" in err
+    assert "ray::" not in err
+    assert not differences(folder / "of2", folder / "ray")
+    ((code, out, err),) = train(folder, 1, command("ray", 8, *by_ray, "--lr", "-1"))
+    assert (code, out) == (2, "")
+    assert [line.partition(" ")[0] for line in err.splitlines()] == ["error:", "error:"]
+    for part in ("ray exists", "optimizer.lr = -1"):
+        assert err.count(part) == 1

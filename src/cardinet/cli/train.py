@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardinet.cli.options import Json, NoBounds, OnBadImage, Set
+from cardinet.cli.options import Engine, Json, NoBounds, OnBadImage, Processes, Set
 from cardinet.cli.talk import duration, in_short, print_json, say, show
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def train(
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="DIR", help="Continue the run in this folder, exactly.")
     ] = None,
+    engine: Engine = "local",
+    processes: Processes = None,
     no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:
@@ -101,11 +104,15 @@ def train(
         workers=workers,
         on_bad_image=on_bad_image,
     )
+    from cardinet.engines.choice import check_engine
+
+    check_engine(engine, processes, work="train")
+    by = None if engine == "local" else ByRay(processes)
     if resume is not None:
         given.pop("data.source", None)
         others = [network, recipe, out, weights, *given.values(), *(settings or [])]
         others_given = any(other is not None for other in others) or dry_run or find_lr
-        _resume(resume, data, watch, others=others_given, as_json=as_json, started=started)
+        _resume(resume, data, watch, by, others=others_given, as_json=as_json, started=started)
         return
     from cardinet.train.request import Request
 
@@ -124,14 +131,28 @@ def train(
 
         find_rate(request, dry_run=dry_run, as_json=as_json)
         return
-    _start(request, dry_run=dry_run, as_json=as_json, started=started)
+    _start(request, by, dry_run=dry_run, as_json=as_json, started=started)
 
 
-def _start(request: Request, *, dry_run: bool, as_json: bool, started: float) -> None:
+@dataclass(frozen=True)
+class ByRay:
+    """A training by so many processes of Ray; None: as many as there are processors or GPUs."""
+
+    processes: int | None
+
+
+def _start(request: Request, by: ByRay | None, *, dry_run: bool, as_json: bool, started: float) -> None:
     """Check the request, then train, or only show the run."""
     from cardinet.cli.progress import screen
     from cardinet.train.processes import connected_for, resolve_together, train
 
+    if by is not None and not dry_run:
+        from cardinet.train.on_ray import train_on_ray
+
+        with screen(True) as shown:
+            folder = train_on_ray(request, shown, by.processes, _announcement)
+            _finish(folder, as_json, started)
+        return
     with connected_for(request.out) as ranks, screen(ranks.leads) as shown:
         if dry_run:
             resolved = resolve_together(request, shown, ranks)
@@ -144,7 +165,14 @@ def _start(request: Request, *, dry_run: bool, as_json: bool, started: float) ->
 
 
 def _resume(
-    folder: Path, data: str | None, watch: list[str] | None, *, others: bool, as_json: bool, started: float
+    folder: Path,
+    data: str | None,
+    watch: list[str] | None,
+    by: ByRay | None,
+    *,
+    others: bool,
+    as_json: bool,
+    started: float,
 ) -> None:
     from cardinet.base.errors import RequestError
     from cardinet.cli.progress import screen
@@ -154,10 +182,17 @@ def _resume(
     if others:
         weights = shlex.quote(f"{folder}/model.safetensors")
         raise RequestError(
-            "--resume continues the same run to its end. It takes no other option, except --watch, and --data if the "
-            "pictures have moved. To train on with other settings or for longer, start a new run from its weights: "
+            "--resume continues the same run to its end. It takes no other option, except --watch, --engine with "
+            "--processes, and --data if the pictures have moved. To train on with other settings or for longer, start "
+            "a new run from its weights: "
             f"cardinet train --weights {weights} ..."
         )
+    if by is not None:
+        from cardinet.train.on_ray import resume_on_ray
+
+        with screen(True) as shown:
+            _finish(resume_on_ray(folder, shown, by.processes, data, watch), as_json, started)
+        return
     with connected_for(folder) as ranks, screen(ranks.leads) as shown:
         run = resume(folder, shown, data, ranks=ranks, watch=watch)
         if ranks.leads:

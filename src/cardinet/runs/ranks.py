@@ -243,14 +243,18 @@ SIGNS = (
 """Words in torch's errors for a lost connection."""
 
 
+class ProcessLost(WorkError):
+    """Another process of the run has ended, or cannot be reached. A launcher may start all of them again."""
+
+
 @contextmanager
 def heard() -> Iterator[None]:
-    """Turn the errors of a lost connection into a WorkError."""
+    """Turn the errors of a lost connection into ProcessLost."""
     try:
         yield
     except (RuntimeError, ValueError) as error:
         if not any(sign in str(error) for sign in SIGNS):
             raise
-        raise WorkError(
+        raise ProcessLost(
             f"Another process of this run has ended, or cannot be reached ({str(error).splitlines()[0]:.120})."
         ) from error
