@@ -199,8 +199,9 @@ def test_some_steps_of_every_recipe(name: str, pictures: Mapping[str, str], teac
     )
     if found["weights"] is None:
         settings["network.spec"] = to_document(SMALL[NETWORKS_OF_PAPERS.get(name, TINY)])
-    if "ProgressiveResizing" in recipe_document(name).get("methods", {}):
-        settings |= {"methods.ProgressiveResizing.start": 24}
+    small = {"ProgressiveResizing.start": 24, "AuxiliaryHeads.grid": 5}
+    methods = recipe_document(name).get("methods", {})
+    settings |= {f"methods.{key}": value for key, value in small.items() if key.partition(".")[0] in methods}
     request = Request(None, name, tuple(settings.items()), weights=found["weights"], out=tmp_path / "run")
     folder = start(resolve(request, Listener()), Listener())
     losses = [row["loss"] for row in read_rows(folder.metrics) if row["kind"] == "train"]

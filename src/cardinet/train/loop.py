@@ -149,8 +149,10 @@ class Loop:
         cause = f"the learning rate ({lr:g}) is too high; start again with --lr {less:g}, or let --find-lr suggest one"
         if batch is not None and not batch.pixels.isfinite().all():
             cause = f"the batch holds NaN or infinite values; check mean {mean} and std {std}"
-        elif self.task.precision != "float32" and window.steps and window.loss / window.steps < 1:
-            cause = "low precision; start again with --set precision=float32"
+        elif self.task.precision == "bfloat16":
+            exact = "start again with --set precision=float32"
+            learned = window.steps and window.loss / window.steps < 1
+            cause = f"low precision; {exact}" if learned else f"{cause}; where lower rates stop too, {exact}"
         return WorkError(
             f"Step {step}: {what}. Likely cause: {cause}. Training stopped and nothing of this step was saved; the "
             f"last good checkpoint is {self.folder.last}."
