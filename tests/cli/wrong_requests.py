@@ -137,8 +137,24 @@ WRONG: list[tuple[str, int, list[str]]] = [
     (
         "train resnxt --set lrr=3 --data nodata --out two --lr nan --weights none.pth",
         2,
-        ['no setting "lrr"', "lr = nan", 'network "resnxt"', '"nodata"', "two exists", "no file none.pth"],
+        ['no setting "lrr"', "lr = nan", 'network "resnxt"', '"nodata"', "no file none.pth", "two exists"],
     ),
+    (
+        "train --data two --out two --device cuda:77 --watch trackio --watch tensorbord "
+        "--batch-size 4 --set methods.Distillation.teacher=model.safetensors",
+        2,
+        [
+            'device "cuda:77" is not there',
+            "two exists",
+            "needs trackio",
+            'no tracker "tensorbord"',
+            "has the classes 0, 1, 2, 3, 4, ... (10), and the pictures have",
+            "takes grey pictures, and these are colour",
+        ],
+    ),
+    ("train --data two/bad.csv", 2, ["is a file; write csv:two/bad.csv"]),
+    ("train --watch 'wandb(mode=sideways)'", 2, ["--watch WandB: mode = 'sideways'"]),
+    ("train --resume digits --watch nothere", 2, ["There is no run folder digits"]),
     ("train --lr=-1", 2, ["optimizer.lr = -1.0"]),
     ("train --lr abc", 2, ["--lr abc: "]),
     ("train --epochs nan", 2, ['"nan epochs" is not a duration']),

@@ -22,7 +22,7 @@ from cardinet.runs.environment import device_of, require_one_process
 from cardinet.runs.ranks import ALONE, Ranks
 from cardinet.train.callbacks import check_callbacks
 from cardinet.train.draft import Draft
-from cardinet.train.fitting import check, fit, picture_kind
+from cardinet.train.fitting import Fit, check, fit, picture_kind
 from cardinet.train.initial_weights import drawn_tensors, with_network, with_weights
 from cardinet.train.input_preprocessing import check_size
 from cardinet.train.label_fit import with_objective
@@ -93,7 +93,8 @@ class Resolved:
 class Stated:
     """The contents of a request: its recipe for the kind of its pictures, its own settings, its pictures and weights.
 
-    `preprocessing` are the settings of this group in the recipe or the request.
+    `preprocessing` are the settings of this group in the recipe or the request. `beside` are faults that hinder no
+    further check, such as an output folder that exists.
     """
 
     recipe: Recipe
@@ -102,6 +103,7 @@ class Stated:
     source: Source
     weights: Weights | None
     trackers: tuple[Tracker, ...]
+    beside: Findings
 
 
 def resolve(request: Request, listener: Listener, opener: Opener = open_source, ranks: Ranks = ALONE) -> Resolved:
@@ -111,13 +113,8 @@ def resolve(request: Request, listener: Listener, opener: Opener = open_source, 
     that train together.
     """
     stated = _state(request, opener, ranks)
-    recipe, source, weights = stated.recipe, stated.source, stated.weights
-    network: Draft | None = None
-    said: tuple[str, ...] = ()
-    if weights is not None:
-        recipe = with_network(recipe, stated.delta.get("network", {}), weights)
-        recipe, network, said = with_weights(recipe, stated.preprocessing, source, weights)
-    found = check(recipe, source, network, ranks)
+    source, weights = stated.source, stated.weights
+    recipe, found, said = _combined(stated, ranks)
     findings = findings_on_pictures(
         source, recipe.data, lambda done, total: listener.progress("checking pictures", done, total)
     )
@@ -143,12 +140,33 @@ def resolve(request: Request, listener: Listener, opener: Opener = open_source, 
     )
 
 
+def _combined(stated: Stated, ranks: Ranks) -> tuple[Recipe, Fit, tuple[str, ...]]:
+    """The recipe with the settings of the weights, how it fits the pictures, and sentences on the changes.
+
+    Raises CardinetError with all faults of the combination, and those that were found beside.
+    """
+    recipe, source, weights = stated.recipe, stated.source, stated.weights
+    network: Draft | None = None
+    found: Fit | None = None
+    said: tuple[str, ...] = ()
+    findings = stated.beside
+    with findings:
+        if weights is not None:
+            recipe = with_network(recipe, stated.delta.get("network", {}), weights)
+            recipe, network, said = with_weights(recipe, stated.preprocessing, source, weights)
+        found = check(recipe, source, network, ranks)
+    findings.raise_if_any()
+    assert found is not None
+    return recipe, found, said
+
+
 def _state(request: Request, opener: Opener, ranks: Ranks) -> Stated:
     """The contents of a request, before weights and pictures are combined.
 
-    Raises CardinetError with all faults of its recipe, settings, source, weights and output folder.
+    Raises CardinetError with all faults of its recipe, settings, source, weights and output folder if one of them
+    hinders further checks.
     """
-    findings, of_source = Findings(), Findings()
+    findings, of_source, beside = Findings(), Findings(), Findings()
     delta = _delta(request, findings)
     document = delta
     with findings:
@@ -172,17 +190,17 @@ def _state(request: Request, opener: Opener, ranks: Ranks) -> Stated:
         recipe = make_recipe(fitted)
         if source is not None:
             recipe = with_objective(recipe, source.labelling, asked="objective" in delta)
-    with findings:
+    with beside:
         _check_device(document.get("machine"))
     with findings:
         _check_network(document.get("network"))
     findings.errors += of_source.errors
-    with findings:
+    with beside:
         require_one_process(ranks)
-    with findings:
+    with beside:
         check_out(request.out)
     trackers: tuple[Tracker, ...] = ()
-    with findings:
+    with beside:
         trackers = trackers_of(request.watch) if ranks.leads else ()
     weights = None
     with findings:
@@ -192,9 +210,11 @@ def _state(request: Request, opener: Opener, ranks: Ranks) -> Stated:
                 f'The recipe "{request.recipe}" starts from weights; name them with --weights, or start new with '
                 "--recipe quick."
             )
-    findings.raise_if_any()
+    if findings:
+        findings.errors += beside.errors
+        findings.raise_if_any()
     assert source is not None
-    return Stated(recipe, delta, fitted.get("preprocessing", {}), source, weights, trackers)
+    return Stated(recipe, delta, fitted.get("preprocessing", {}), source, weights, trackers, beside)
 
 
 def _delta(request: Request, findings: Findings) -> dict[str, Any]:
