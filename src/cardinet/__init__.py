@@ -1,8 +1,9 @@
 """Cardinet: the workbench for residual networks.
 
 `create(id, num_classes=...)` builds a named network, `count(id)` counts it; `train(network, data)` trains one as the
-command does. `load(file)` gives the classifier in a model file, whose `predict` takes pictures, and `save(model, file)`
-writes it; `evaluate(model, data)` measures it exactly and `export(model, file)` writes it for another runtime.
+command does, `sweep(file)` many over a space of settings. `load(file)` gives the classifier in a model file, whose
+`predict` takes pictures, and `save(model, file)` writes it; `evaluate(model, data)` measures it exactly and
+`export(model, file)` writes it for another runtime.
 `source` makes a data set of a program one of its sources. `load_weights` and `save_weights` exchange parameters with
 other programs. `with no_bounds():` builds and tries what is larger than the bounds. What goes wrong is a `RequestError`
 or a `WorkError`, both `CardinetError`. Importing this package imports nothing heavy.
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
     from cardinet.evaluate.job import evaluate_model as evaluate
     from cardinet.export.job import export_file as export
     from cardinet.measure.counts import Counts
+    from cardinet.python.sweep import sweep
     from cardinet.python.train import train
     from cardinet.runs.model_file import Model
     from cardinet.weights.match import Match
 else:
-    from cardinet import evaluate, export, train
+    from cardinet import evaluate, export, sweep, train
 
 __all__ = [
     "CardinetError",
@@ -48,12 +50,14 @@ __all__ = [
     "save",
     "save_weights",
     "source",
+    "sweep",
     "train",
 ]
 
 _CALLED = {
     "cardinet.evaluate": ("cardinet.evaluate.job", "evaluate_model"),
     "cardinet.export": ("cardinet.export.job", "export_file"),
+    "cardinet.sweep": ("cardinet.python.sweep", "sweep"),
     "cardinet.train": ("cardinet.python.train", "train"),
 }
 

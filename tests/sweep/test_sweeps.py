@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import cardinet
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.settings import validate
 from cardinet.cli.main import outcome
@@ -278,3 +279,12 @@ def test_the_command(sweep_file: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert [trial["trial"] for trial in document["trials"]] == [0, 1, 2]
     assert document["best"]["error"] == min(trial["error"] for trial in document["trials"])
     assert json.loads((out / "sweep.json").read_text())["trials"] == document["trials"]
+
+
+@pytest.mark.long
+def test_from_python(sweep_file: Path, tmp_path: Path) -> None:
+    sweep_file.write_text(TEXT.replace("trials = 3", "trials = 1"))
+    result = cardinet.sweep(sweep_file, out=tmp_path / "out")
+    assert [one.state for one in result.outcomes] == ["finished"]
+    assert result.best == result.outcomes[0]
+    assert (tmp_path / "out" / "report.html").exists()

@@ -46,6 +46,8 @@ def sweep(
 
         [stopping]               # optional: bad trials end early
         rule = "asha"            # or median
+
+    With --engine ray a trial computes with one thread, unless the settings have threads.
     """
     from cardinet.cli.progress import Bar
     from cardinet.engines.choice import engine_named

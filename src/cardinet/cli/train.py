@@ -104,6 +104,7 @@ def train(
         workers=workers,
         on_bad_image=on_bad_image,
     )
+    from cardinet.base.errors import RequestError
     from cardinet.engines.choice import check_engine
 
     check_engine(engine, processes, work="train")
@@ -127,6 +128,8 @@ def train(
         watch=tuple(watch or ()),
     )
     if find_lr:
+        if by is not None:
+            raise RequestError("--find-lr tries some steps in one process; omit --engine.")
         from cardinet.cli.finding_rates import find_rate
 
         find_rate(request, dry_run=dry_run, as_json=as_json)
