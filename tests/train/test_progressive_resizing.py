@@ -39,6 +39,8 @@ def resolved(**settings: Any) -> Resolved:
         ({"start": 128, "by": 96, "until": "100 %"}, ((0, 128), (100, 224))),
         ({"start": 160, "begin": "5 epochs", "until": "7 epochs"}, ((0, 160), (60, 192), (70, 224))),
         ({"start": 100, "by": 50, "until": "60 steps"}, ((0, 100), (20, 150), (40, 200), (60, 224))),
+        ({"start": 160, "end": 160}, ((0, 160),)),
+        ({"start": 160, "end": 200, "until": "60 steps"}, ((0, 160), (30, 192), (60, 200))),
         ({"start": 220, "by": 1, "until": "2 steps"}, ((0, 221), (1, 222), (2, 224))),
     ],
 )
@@ -113,6 +115,8 @@ WRONG = {
     "ProgressiveResizing(start=2)": "the network divides each side by 4, which leaves less than a pixel; give 8",
     'ProgressiveResizing(start=4, until="51 steps")': "are steps 0 and 51 of 50: give times that rise, within the run",
     'ProgressiveResizing(start=4, begin="9 steps", until="9 steps")': "are steps 9 and 9 of 50",
+    "ProgressiveResizing(start=4, end=9)": "end = 9: the input has 8 x 8 pixels; give a smaller end",
+    "ProgressiveResizing(start=6, end=5)": "start = 6 is more than end = 5",
     "ProgressiveResizing(start=0)": "greater than or equal to 1",
     "ProgressiveResizing": "start",
     "ProgressiveResizing(start=4), AuxiliaryHeads(at=layer1, kind=googlenet)": "average the maps first with",

@@ -199,7 +199,7 @@ def test_some_steps_of_every_recipe(name: str, pictures: Mapping[str, str], teac
     )
     if found["weights"] is None:
         settings["network.spec"] = to_document(SMALL[NETWORKS_OF_PAPERS.get(name, TINY)])
-    small = {"ProgressiveResizing.start": 24, "AuxiliaryHeads.grid": 5}
+    small = {"ProgressiveResizing.start": 24, "ProgressiveResizing.end": 24, "AuxiliaryHeads.grid": 5}
     methods = recipe_document(name).get("methods", {})
     settings |= {f"methods.{key}": value for key, value in small.items() if key.partition(".")[0] in methods}
     request = Request(None, name, tuple(settings.items()), weights=found["weights"], out=tmp_path / "run")

@@ -26,7 +26,7 @@ Side = Annotated[int, Field(ge=1)]
 
 
 class ProgressiveResizing(Method):
-    """The side of the training pictures grows in steps of `by` pixels from `start` to that of the input.
+    """The side of the training pictures grows in steps of `by` pixels from `start` to `end`.
 
     Crops, pads and the shorter side before a crop shrink with it. Evaluations always have the side of the input.
     """
@@ -34,19 +34,22 @@ class ProgressiveResizing(Method):
     start: Side
     """The side of the first training pictures in pixels."""
 
+    end: Side | None = None
+    """The side of the last training pictures; none: that of the input, which evaluations have."""
+
     by: Side = 32
     """The pixels by which the side grows at a time; the last time it may grow by fewer."""
 
     begin: Duration = Duration("0 %")
-    """The time until which the side stays at `start`."""
+    """The time from which on the side grows; until then it is `start`."""
 
     until: Duration = Duration("80 %")
-    """The time at which the side becomes that of the input."""
+    """The time at which the side becomes `end`; it grows in equal parts of the time from `begin` to then."""
 
     def sides(self, clock: Clock, side: int) -> Sequence[tuple[int, int]]:
-        grown = [*range(self.start, side, self.by), side]
+        last = self.end or side
+        grown = [*range(self.start, last, self.by), last]
         begin, until = clock.steps(self.begin), clock.steps(self.until)
-        # The last one begins at `until`, and all but the first two share the time before it equally.
         firsts = [begin + round(i * (until - begin) / (len(grown) - 1)) for i in range(1, len(grown))]
         changes = dict(zip([0, *firsts], grown, strict=True))  # of two sides from the same step the larger holds
         return tuple(changes.items())
@@ -58,18 +61,14 @@ class ProgressiveResizing(Method):
         with findings:
             self._check_times(clock)
         with findings:
-            if self.start >= side:
-                raise RequestError(
-                    f"ProgressiveResizing.start = {self.start}: the input has {side} x {side} pixels; give a smaller "
-                    "start, or larger pictures with --set size=N."
-                )
+            self._check_sides(side)
             stride = network.spec.stride
             if self.start < stride:
                 raise RequestError(
                     f"ProgressiveResizing.start = {self.start}: the network divides each side by {stride}, which "
                     f"leaves less than a pixel; give {2 * stride} or more."
                 )
-            for small in (self.start, *range(self.start + self.by, side, self.by)):
+            for small in sorted({small for _, small in self.sides(clock, side)} - {side}):
                 try:
                     count(network, small, network.spec.in_channels)
                 except RequestError:
@@ -78,6 +77,20 @@ class ProgressiveResizing(Method):
                         "with larger ones, or use another network."
                     ) from None
         findings.raise_if_any()
+
+    def _check_sides(self, side: int) -> None:
+        last = self.end or side
+        if self.start >= side or last > side:
+            name, value = ("end", last) if last > side else ("start", self.start)
+            raise RequestError(
+                f"ProgressiveResizing.{name} = {value}: the input has {side} x {side} pixels; give a smaller {name}, "
+                "or larger pictures with --set size=N."
+            )
+        if self.start > last:
+            raise RequestError(
+                f"ProgressiveResizing.start = {self.start} is more than end = {last}: pictures grow; give sides that "
+                "rise."
+            )
 
     def _check_times(self, clock: Clock) -> None:
         begin, until = clock.steps(self.begin), clock.steps(self.until)
@@ -90,7 +103,8 @@ class ProgressiveResizing(Method):
     def notes(self, conditions: Conditions) -> Sequence[str]:
         changes = self.sides(conditions.clock, conditions.side)
         words = ", ".join(f"{side} from step {step:,}" for step, side in changes)
-        return (f"Sides of the training pictures in pixels: {words} (ProgressiveResizing).",)
+        said = f"Sides of the training pictures in pixels: {words}; evaluations have {conditions.side}"
+        return (f"{said} (ProgressiveResizing).",)
 
     def hooks(self, network: Classifier, optimizer: torch.optim.Optimizer, conditions: Conditions) -> Hooks:
         return Growing()
