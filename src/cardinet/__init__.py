@@ -1,9 +1,9 @@
 """Cardinet: the workbench for residual networks.
 
 `create(id, num_classes=...)` builds a named network, `count(id)` counts it; `train(network, data)` trains one as the
-command does, `sweep(file)` many over a space of settings. `load(file)` gives the classifier in a model file, whose
-`predict` takes pictures, and `save(model, file)` writes it; `evaluate(model, data)` measures it exactly and
-`export(model, file)` writes it for another runtime.
+command does, `sweep(file)` many over a space of settings, and `find_lr` suggests a learning rate. `load(file)` gives
+the classifier in a model file, whose `predict` takes pictures, and `save(model, file)` writes it; `evaluate(model,
+data)` measures it exactly and `export(model, file)` writes it for another runtime.
 `source` makes a data set of a program one of its sources. `load_weights` and `save_weights` exchange parameters with
 other programs. `with no_bounds():` builds and tries what is larger than the bounds. What goes wrong is a `RequestError`
 or a `WorkError`, both `CardinetError`. Importing this package imports nothing heavy.
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from cardinet.base.bounds import no_bounds
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.base.version import __version__
+from cardinet.python.find_lr import find_lr
 
 if TYPE_CHECKING:
     from cardinet.blocks.classifier import Classifier
@@ -44,6 +45,7 @@ __all__ = [
     "create",
     "evaluate",
     "export",
+    "find_lr",
     "load",
     "load_weights",
     "no_bounds",

@@ -87,7 +87,7 @@ def test_every_plain_option_of_the_command_is_one_here() -> None:
     named = set(inspect.signature(command).parameters)
     assert SETS.keys() <= named
     others = named - SETS.keys() - set(inspect.signature(train).parameters)
-    assert others == {"dry_run", "no_bounds", "as_json"}
+    assert others == {"dry_run", "no_bounds", "as_json", "find_lr", "engine", "processes"}
 
 
 def test_a_run_with_methods_of_a_program_resumes_in_the_same_bits(tmp_path: Path) -> None:
@@ -141,3 +141,19 @@ def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="There is no recipe"):
         train(recipe="nosuch", settings={"training.clip": -1})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_rate_is_found_as_by_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same curve, and a page; the same option for the parts of a batch."""
+    rates = [10 ** (-3 + i / 8) for i in range(24)]
+    monkeypatch.setattr("cardinet.train.range_test.Sweep.rates", lambda sweep: iter(rates))
+    network = {"network.depths": [1, 1, 1], "network.widths": [4, 4, 4], "network.width": 4, "machine.threads": 1}
+    page = tmp_path / "page.html"
+    options: dict[str, Any] = {"settings": network, "listener": Listener(), "workers": 0}
+    found = cardinet.find_lr("resnet20_cifar", find_batch=True, page=page, **options)
+    assert found.task.recipe.training.accumulate == 1
+    assert found.curve == cardinet.find_lr("resnet20_cifar", **options).curve
+    assert "Which learning rate?" in page.read_text()
+    with pytest.raises(RequestError) as caught:
+        cardinet.find_lr("resnet21_cifar", page=page, lr=-1)
+    assert len(caught.value.findings) == 3

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cardinet.base.errors import RequestError
+from cardinet.python.asked import request_of, shown_by
 
 if TYPE_CHECKING:
     from cardinet.data.kinds.datasets import Given
@@ -36,8 +37,9 @@ def train(
     Without arguments it trains a small ResNeXt on the embedded digits. `data` is the text of a source, a path, a
     `torch.utils.data.Dataset` of (picture, label), or a mapping of such data sets by split (`cardinet.source` says
     more). `options` are the short options of the command (`epochs`, `lr`, `batch_size`, `seed`, `device`, `freeze`,
-    `workers`, `on_bad_image`) and settings by their last word (`optimizer="AdamW(lr=1e-3)"`, `cardinality=8`);
-    `settings` are settings by their whole key (`{"training.clip": 1.0}`). `cardinet settings` lists all.
+    `workers`, `on_bad_image`, `find_batch`) and settings by their last word (`optimizer="AdamW(lr=1e-3)"`,
+    `cardinality=8`); `settings` are settings by their whole key (`{"training.clip": 1.0}`). `cardinet settings` lists
+    all.
 
     `resume` is a run folder that is continued bit for bit; beside it only `data`, the new place of its pictures,
     `callbacks`, `watch` and `listener` are allowed. `callbacks` are methods of your own, instances of a subclass of
@@ -56,27 +58,19 @@ def train(
     from cardinet.report.finished_run import finished
     from cardinet.train import job, processes
     from cardinet.train.listener import Listener
-    from cardinet.train.plain_options import SETS, as_settings
-    from cardinet.train.request import Request
     from cardinet.train.trackers import Tracker
 
     source = None if data is None else source_text(data)
-    plain = {**options, "data": source}
     folder = resume if resume is not None else out
     place = None if folder is None else Path(folder)
     trackers = None if watch is None else (watch,) if isinstance(watch, str | Tracker) else tuple(watch)
-    with processes.connected_for(place) as ranks, _shown(listener if ranks.leads else Listener()) as shown:
+    with processes.connected_for(place) as ranks, shown_by(listener if ranks.leads else Listener()) as shown:
         if resume is not None:
             others = {"network": network, "recipe": recipe, "out": out, "weights": weights, "settings": settings}
             _require_alone({**others, **options})
             return finished(job.resume(Path(resume), shown, source, callbacks, ranks, trackers), ranks)
-        given = as_settings(**{name: value for name, value in plain.items() if name in SETS})
-        given |= {name: value for name, value in options.items() if name not in SETS}
-        request = Request(
-            network=network,
-            recipe="quick" if recipe is None else str(recipe),
-            settings=(*given.items(), *(settings or {}).items()),
-            weights=None if weights is None else str(weights),
+        request = replace(
+            request_of(network, source, recipe, weights, settings, options),
             out=None if out is None else Path(out),
             command="cardinet.train(...)",
             callbacks=tuple(callbacks),
@@ -92,15 +86,3 @@ def _require_alone(others: Mapping[str, Any]) -> None:
             f"resume continues the same run to its end; remove {', '.join(given)}. To train on with other settings, "
             "start a new run from its weights: weights=..."
         )
-
-
-@contextmanager
-def _shown(listener: Listener | None) -> Iterator[Listener]:
-    """The listener of a run: the given one, or one that draws on stderr."""
-    if listener is not None:
-        yield listener
-        return
-    from cardinet.cli.progress import screen
-
-    with screen(True) as shown:
-        yield shown
