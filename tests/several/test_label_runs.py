@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,16 @@ import torch
 
 import cardinet
 from cardinet.base.errors import CardinetError
-from cardinet.data.labelling import SEVERAL
+from cardinet.data.labelling import ONE, SEVERAL
 from cardinet.report import render
 from cardinet.report.content import LabelOutcome
 from cardinet.report.run_report import collect
 from cardinet.runs.folder import RunFolder
-from cardinet.runs.model_file import load_model
+from cardinet.runs.model_file import load_model, save_model
 from cardinet.runs.run_pictures import open_pictures
 from cardinet.train.job import resume
 from cardinet.train.listener import Listener, Tick
+from cardinet.train.methods.distillation import label_distance
 from cardinet.train.request import Request, resolve
 from ranks.started import said, start
 from several.pasted_digits import LABELS, pasted, table
@@ -83,9 +85,10 @@ def test_the_report_shows_average_precisions_and_curves(run: RunFolder) -> None:
     assert isinstance(content.result, LabelOutcome)
     assert len(content.result.rows) == len(content.result.curves) == 5
     page = render(content)
-    assert "Precision and recall" in page
+    assert "Precision against recall" in page
     assert "1 - mean average precision" in page
     assert "Confusion matrix" not in page
+    assert '<th scope="row">All labels</th>' in page
     for row in content.result.rows:
         assert f"<bdi>{row.name}</bdi>" in page
     results = json.loads(run.evaluation.read_text())
@@ -102,6 +105,7 @@ class Stopper(Listener):
             raise Crash
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("methods", [{}, {"methods": "Mixup(alpha=0.5)"}])
 def test_a_killed_run_ends_with_the_same_bits(
     methods: dict[str, Any], source: str, run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -120,7 +124,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "cross-entropy": ({"objective": "CrossEntropy"}, "use --set objective=BinaryCrossEntropy"),
     "focal": ({"objective": "Focal"}, "Focal learns one label for each picture"),
     "balanced": ({"training.balanced": True}, "training.balanced draws equally many pictures of each class"),
-    "teacher": ({"methods": "Distillation(teacher=no.safetensors)"}, "methods.Distillation is for one label"),
+    "members": ({"methods": "SharedEnsemble"}, "methods.SharedEnsemble is for one label"),
     "separator": ({"data.label_separator": ";"}, "cells hold '|'; name the right one"),
 }
 
@@ -132,6 +136,27 @@ def test_what_makes_no_sense_for_several_labels_is_refused(case: str, source: st
         resolve(Request(settings=tuple((SHORT | {"source": source} | settings).items())), Listener())
     assert words in str(error.value)
     assert len(REFUSED) == 5
+
+
+@pytest.mark.long
+def test_a_teacher_of_several_labels(run: RunFolder, source: str, tmp_path: Path) -> None:
+    """Its part of the loss is the divergence of the sigmoids of each class."""
+    logits, answers = torch.randn(2, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    own, its = (torch.distributions.Bernoulli(logits=values / 3) for values in (logits, answers))
+    expected = 9 * torch.distributions.kl_divergence(its, own).mean()
+    assert float(label_distance(logits, answers, 3.0)) == pytest.approx(float(expected), rel=1e-12)
+    teacher = f"Distillation(teacher={run.model},weight=0.5{{}})"
+    settings = SHORT | {"source": source, "length": "2 steps"}
+    taught = train(tmp_path / "taught", settings | {"methods": teacher.format("")})
+    assert load_model(taught.model).labelling is SEVERAL
+    save_model(tmp_path / "one.safetensors", replace(load_model(run.model), labelling=ONE, thresholds=()))
+    other = teacher.replace(str(run.model), str(tmp_path / "one.safetensors"))
+    for methods, words in (
+        (teacher.format(",hard=true"), "Distillation.hard takes the one answer of the teacher"),
+        (other.format(""), "gives one label for a picture, and the pictures have several labels"),
+    ):
+        with pytest.raises(CardinetError, match=words):
+            resolve(Request(settings=tuple((settings | {"methods": methods}).items())), Listener())
 
 
 @pytest.mark.long

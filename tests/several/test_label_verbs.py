@@ -199,6 +199,7 @@ def test_every_question_says_that_it_is_about_one_label(name: str, source: Sourc
     assert len(QUESTIONS) == 11
 
 
+@pytest.mark.long
 def test_rewrites_keep_the_labels_or_are_refused(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -214,6 +215,7 @@ def test_rewrites_keep_the_labels_or_are_refused(
     assert "this model gives several, each with a threshold" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_an_exported_file_says_its_labels_and_is_proven_by_them(file: Path, source: Source, tmp_path: Path) -> None:
     about = {name: json.loads(value) for name, value in describe(labeller(), False).items()}
     assert (about["labels"], about["thresholds"]) == ("several", list(THRESHOLDS))

@@ -90,7 +90,9 @@ def test_the_loss_and_the_gradient_of_a_step(teacher: Path, parts: int) -> None:
     professor.network.double()
     pixels, labels = torch.randn(10, 1, 8, 8, dtype=torch.float64), torch.arange(10)
     objective = CrossEntropy(label_smoothing=0.1)
-    loss, _ = forward_backward(network, pixels, labels, objective, hooks=[Teaching(method, professor)], parts=parts)
+    loss, _ = forward_backward(
+        network, pixels, labels, objective, hooks=[Teaching(method, professor, distance)], parts=parts
+    )
     found = [p.grad.clone() for p in network.parameters() if p.grad is not None]
     mean, std = asked.preprocessing.mean[0], asked.preprocessing.std[0]
     with torch.no_grad():

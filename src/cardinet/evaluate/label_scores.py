@@ -36,8 +36,9 @@ class Curve:
         return float((np.diff(self.recall, prepend=0.0) * self.precision).sum())
 
     def points(self) -> list[tuple[float, float]]:
-        """(recall, precision) at some of the scores, evenly spread, for a figure."""
-        some = np.unique(np.linspace(0, len(self.recall) - 1, min(POINTS, len(self.recall))).round().astype(np.int64))
+        """(recall, precision) at some of the scores, evenly spread, up to that which finds all, for a figure."""
+        count = int(np.searchsorted(self.recall, 1.0)) + 1
+        some = np.unique(np.linspace(0, count - 1, min(POINTS, count)).round().astype(np.int64))
         return [(float(self.recall[i]), float(self.precision[i])) for i in some]
 
 

@@ -241,6 +241,13 @@ class ReportContent:
             raise ValueError(f"a mistake names a class outside 0 to {size - 1}")
 
     @property
+    def several_labels(self) -> bool:
+        """Whether a picture may have several labels."""
+        return any(row.get("labels") == "several" for row in self.history) or isinstance(
+            self.result or self.validation, LabelOutcome
+        )
+
+    @property
     def finished(self) -> bool:
         return self.status == "finished"
 

@@ -59,4 +59,4 @@ def precision_recall(outcome: LabelOutcome) -> dict[str, Any]:
         tick_text=number_text.number,
         across=curves.Across("recall"),
     )
-    return {"title": "Precision and recall", "note": note, "svg": drawing, "small": False}
+    return {"title": "Precision against recall", "note": note, "svg": drawing, "small": False}

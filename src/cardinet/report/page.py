@@ -52,6 +52,7 @@ def _data(content: ReportContent) -> dict[str, Any]:
         "smallest": ranked[:HARDEST] if folded else [],
         "largest": ranked[HARDEST:][-EASIEST:][::-1] if folded else [],
         "most": max((row.trained_on for row in rows), default=0) or 1,
+        "all": "All labels" if content.several_labels else "All",
         "totals": [sum(split) for split in content.class_counts.values()],
     }
 
@@ -81,7 +82,7 @@ def _figures(content: ReportContent) -> list[dict[str, Any]]:
     figures: list[dict[str, Any]] = []
     letters = max((len(line.label) for line in history.evaluations(rows, "loss")), default=0)
     large, small = curves.Room(letters=letters), curves.Room(150, letters)
-    several = any(row.get("labels") == "several" for row in rows)
+    several = content.several_labels
     for key, title, scale, ticks in (
         ("loss", "Loss", scales.for_loss, number_text.number),
         ("error", "1 - mean average precision" if several else "Error", scales.for_error, tick_percent),

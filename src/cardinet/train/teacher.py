@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cardinet.base.errors import Findings, RequestError
+from cardinet.data.labelling import ONE, Labelling
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.evaluate.matching import first_names
 from cardinet.evaluate.opening import model_path
@@ -22,11 +23,14 @@ from cardinet.runs.prediction import as_input
 
 @dataclass(frozen=True)
 class Taught:
-    """What the trained network gets: pictures in `channels` of these classes; `sides` are those of all steps."""
+    """What the trained network gets: pictures in `channels` of these classes, with as many labels as `labelling` says;
+    `sides` are those of all steps.
+    """
 
     classes: tuple[str, ...]
     sides: tuple[int, ...]
     channels: int
+    labelling: Labelling = ONE
 
 
 def teacher_path(text: str) -> Path:
@@ -66,6 +70,13 @@ def check_teacher(text: str, taught: Taught) -> None:
             raise RequestError(
                 f"Distillation.teacher = {text} has the classes {first_names(model.classes)}, and the pictures have "
                 f"{first_names(taught.classes)}; give a teacher of the same classes."
+            )
+    with findings:
+        if model.labelling is not taught.labelling:
+            words = {"one": "one label", "several": "several labels"}
+            raise RequestError(
+                f"Distillation.teacher = {text} gives {words[model.labelling.NAME]} for a picture, and the pictures "
+                f"have {words[taught.labelling.NAME]}; give a teacher of the same kind."
             )
     with findings:
         if model.preprocessing.channels != taught.channels:

@@ -4,12 +4,13 @@ that of Touvron et al. 2021 (DeiT, arXiv 2012.12877).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field
 
 from cardinet.base.errors import Findings, RequestError
+from cardinet.data.labelling import ONE, Name
 from cardinet.train.methods import Conditions, Hooks, Method
 from cardinet.train.optimizers import Positive
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from cardinet.measure.memory import Memory
     from cardinet.train.teacher import Teacher
 
+    Distance = Callable[[Tensor, Tensor, float | None], Tensor]
+
 
 USUAL = 4.0
 """The temperature of many recipes; Hinton et al. try 1 to 20."""
@@ -30,11 +33,12 @@ class Distillation(Method):
     """loss <- (1 - weight) * loss + weight * T^2 * KL(softmax(teacher / T) || softmax(logits / T)), the mean over a
     batch.
 
+    Where a picture may have several labels, each class is a question of its own: KL is that of the sigmoids of each
+    class, and its mean over the classes.
+
     The teacher sees the same pixels, augmented and mixed, in their size. Its mean and deviation may be others, and its
     classes may be in another order.
     """
-
-    LABELLINGS = ("one",)
 
     teacher: Annotated[str, Field(min_length=1)]
     """The model that teaches: a model file, a run folder or hub:REPO."""
@@ -56,13 +60,20 @@ class Distillation(Method):
     def check(self, network: Classifier, conditions: Conditions) -> None:
         from cardinet.train.teacher import Taught, check_teacher
 
-        taught = Taught(conditions.source.classes, conditions.sides.all, network.spec.in_channels)
+        labelling = conditions.source.labelling
+        taught = Taught(conditions.source.classes, conditions.sides.all, network.spec.in_channels, labelling)
         findings = Findings()
         with findings:
             if self.hard and self.temperature is not None:
                 raise RequestError(
                     f"Distillation.temperature = {self.temperature:g}: hard distillation has no temperature; remove "
                     "one of the two."
+                )
+        with findings:
+            if self.hard and labelling is not ONE:
+                raise RequestError(
+                    "Distillation.hard takes the one answer of the teacher, and a picture may have several labels; "
+                    "remove it."
                 )
         with findings:
             self.check_again()
@@ -111,18 +122,19 @@ class Distillation(Method):
         assert conditions.preprocessing is not None
         device = str(next(network.parameters()).device)
         teacher = Teacher(self.teacher, conditions.source.classes, conditions.preprocessing, device)
-        return Teaching(self, teacher)
+        return Teaching(self, teacher, DISTANCES[conditions.source.labelling.NAME])
 
 
 class Teaching(Hooks):
     """Adds the teacher's part to the loss. The teacher does not change, so there is no state."""
 
-    def __init__(self, method: Distillation, teacher: Teacher) -> None:
+    def __init__(self, method: Distillation, teacher: Teacher, distance: Distance) -> None:
         self.weight, self.temperature, self.teacher = method.weight, method.softness, teacher
+        self.distance = distance
 
     def loss(self, value: Tensor, logits: Tensor, pixels: Tensor, labels: Tensor) -> Tensor:
         answers = self.teacher.logits(pixels).to(logits.dtype)
-        return (1 - self.weight) * value + self.weight * distance(logits, answers, self.temperature)
+        return (1 - self.weight) * value + self.weight * self.distance(logits, answers, self.temperature)
 
 
 def distance(logits: Tensor, teacher: Tensor, temperature: float | None) -> Tensor:
@@ -135,3 +147,18 @@ def distance(logits: Tensor, teacher: Tensor, temperature: float | None) -> Tens
         return F.cross_entropy(logits, teacher.argmax(1))
     own, its = (F.log_softmax(values / temperature, 1) for values in (logits, teacher))
     return F.kl_div(own, its, reduction="batchmean", log_target=True) * temperature**2
+
+
+def label_distance(logits: Tensor, teacher: Tensor, temperature: float | None) -> Tensor:
+    """T^2 * KL(sigmoid(teacher / T) || sigmoid(logits / T)) of each class, both (B, classes): the mean over all."""
+    from torch.nn import functional as F
+
+    assert temperature is not None  # hard distillation is refused
+    own, its = logits / temperature, teacher / temperature
+    answers = its.sigmoid()
+    cross, entropy = (F.binary_cross_entropy_with_logits(values, answers) for values in (own, its))
+    return (cross - entropy) * temperature**2
+
+
+DISTANCES: Mapping[Name, Distance] = {"one": distance, "several": label_distance}
+"""The distance of the answers to those of the teacher, by the number of labels of a picture."""
