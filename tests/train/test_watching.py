@@ -116,7 +116,8 @@ def test_trackers_that_fail_or_hang_change_no_bit_and_are_told_once(
     (failed,) = told.about("FullDisk")
     assert failed.startswith("FullDisk has failed ([Errno 28] No space left on device) and gets no more of this run")
     assert told.about("Gone") == [
-        "Gone has not taken everything in 0.2 seconds; what is missing is left out; metrics.jsonl has every line."
+        "Gone has not taken everything in 0.2 seconds; metrics.jsonl has every line. Send the rest with: "
+        f"cardinet train --resume {run.folder} --watch Gone"
     ]
     (kept,) = Kept.opened
     rows = RunFolder(run.folder).rows()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from shlex import quote
 from typing import Any
 
 from cardinet.base.errors import Findings, RequestError
@@ -92,7 +93,8 @@ def watching(
         yield listener
         return
     run, before = tracked(folder, record), entries_before(folder, record)
-    watched = _Watched(listener, [_Feed(tracker, run, before) for tracker in trackers])
+    again = f"cardinet train --resume {quote(str(folder.path))} --watch "
+    watched = _Watched(listener, [_Feed(tracker, run, before) for tracker in trackers], again)
     status: Status = "failed"
     try:
         yield watched
@@ -194,16 +196,17 @@ class _Feed:
         self.queue.put(status)
         self.thread.join(max(0.0, until - time.monotonic()))
         if self.thread.is_alive():
-            return f"{self.tracker.NAME} has not taken everything in {PATIENCE:g} seconds; what is missing is left out"
+            return f"{self.tracker.NAME} has not taken everything in {PATIENCE:g} seconds"
         return self.unsaid()
 
 
 class _Watched(Listener):
     """Passes every event on to the user's listener, and the lines of metrics.jsonl to the trackers too."""
 
-    def __init__(self, listener: Listener, feeds: Sequence[_Feed]) -> None:
+    def __init__(self, listener: Listener, feeds: Sequence[_Feed], again: str) -> None:
         self.listener = listener
         self.feeds = feeds
+        self.again = again
 
     def said(self, text: str) -> None:
         self.listener.said(text)
@@ -228,4 +231,5 @@ class _Watched(Listener):
         until = time.monotonic() + PATIENCE
         for feed in self.feeds:
             if (sentence := feed.close(status, until)) is not None:
-                self.listener.said(f"{sentence}; metrics.jsonl has every line.")
+                name = type(feed.tracker).__name__
+                self.listener.said(f"{sentence}; metrics.jsonl has every line. Send the rest with: {self.again}{name}")

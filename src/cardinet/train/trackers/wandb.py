@@ -5,8 +5,8 @@ from __future__ import annotations
 import netrc
 import os
 import time
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -124,11 +124,26 @@ def _begun(init: Callable[..., Any], **settings: Any) -> Any:
     until = time.monotonic() + IN_USE
     while True:
         try:
-            return init(**settings)
+            with _silent():
+                return init(**settings)
         except Exception as error:  # its class is not public
             if "is in use" not in str(error) or time.monotonic() > until:
                 raise
             time.sleep(0.1)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """A context in which also the part of the library that looks for a key does not talk."""
+    before = os.environ.get("WANDB_SILENT")
+    os.environ["WANDB_SILENT"] = "true"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["WANDB_SILENT"]
+        else:
+            os.environ["WANDB_SILENT"] = before
 
 
 def _nested(settings: Any) -> dict[str, Any]:
