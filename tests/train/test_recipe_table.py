@@ -207,3 +207,17 @@ def test_some_steps_of_every_recipe(name: str, pictures: Mapping[str, str], teac
     losses = [row["loss"] for row in read_rows(folder.metrics) if row["kind"] == "train"]
     assert len(losses) == STEPS
     assert all(math.isfinite(loss) for loss in losses)
+
+
+def test_the_table_of_papers_names_every_recipe_and_networks_that_exist() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")
+    ]
+    assert len(rows) == 25
+    named = {word for row in rows[1:] for word in re.findall(r"`([^`]+)`", row[2])}
+    others = set(re.findall(r"`([a-z-]+)`", text[text.index("Others:") : text.index("## The rate")]))
+    assert named | others == set(NAMES)
+    for row in rows[1:]:
+        for id in re.findall(r"`([^`]+)`", row[1]):
+            find(id)
