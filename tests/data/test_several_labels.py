@@ -294,3 +294,20 @@ def test_labels_are_renumbered_by_name() -> None:
     assert not found[:, [1, 2]].any()
     assert labelling.counts(MATRIX, 3).tolist() == [4, 4, 5]
     assert [labelling.words(MATRIX[i], NAMES) for i in (1, 2)] == ["cat, dog", "no label"]
+
+
+@pytest.mark.long
+def test_lists_of_the_library_datasets_keep_their_names(folder: Path) -> None:
+    """Sequence(ClassLabel), saved by the library itself as Arrow files and as parquet."""
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(
+        {"image": datasets.Image(), "labels": datasets.Sequence(datasets.ClassLabel(names=list(NAMES)))}
+    )
+    pictures = [str(folder / f"{i}.png") for i in range(len(LISTS))]
+    made = datasets.Dataset.from_dict({"image": pictures, "labels": [list(row) for row in LISTS]}, features=features)
+    made.save_to_disk(folder / "saved")
+    made.to_parquet(folder / "train.parquet")
+    for text in (f"datasets:{folder / 'saved'}", f"parquet:{folder / 'train.parquet'}"):
+        found = list_source(text, DataSettings(labels="list"))
+        assert (found.classes, found.labelling) == (NAMES, SEVERAL)
+        assert np.array_equal(found.parts["train"].labels, MATRIX)

@@ -251,3 +251,32 @@ def test_a_card_names_the_mean_average_precision(tmp_path: Path) -> None:
     assert "`digit 0` 0.300, `digit 1` 0.400" in card
     config = json.loads((tmp_path / "card" / "config.json").read_text())
     assert (config["labels"], config["thresholds"], config["schema"]) == ("several", list(THRESHOLDS), 2)
+
+
+@pytest.mark.long
+def test_pruning_keeps_several_labels(
+    file: Path, source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [
+        "rewrite",
+        str(file),
+        "--prune",
+        "--keep-macs",
+        "0.9",
+        "--epochs",
+        "2",
+        "--set",
+        "threads=1",
+        "--set",
+        "batch_size=8",
+    ]
+    assert outcome([*words, *asked(source), "--out", "p.safetensors"]) == 0, capsys.readouterr().err
+    assert "mAP" in capsys.readouterr().out
+    pruned = load_model(tmp_path / "p.safetensors")
+    assert (pruned.labelling, pruned.classes, len(pruned.thresholds)) == (SEVERAL, CLASSES, 5)
+    one = source.text.replace("labels.csv", "one.csv")
+    rows = [f"{i:04}.png,digit {i % 5}" for i in range(40)]
+    Path(one.removeprefix("csv:")).write_text("\n".join(["file,label", *rows, ""]))
+    assert outcome([*words, "--data", one, "--out", "q.safetensors"]) == 2
+    assert "The model gives several labels" in capsys.readouterr().err
