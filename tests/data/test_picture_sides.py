@@ -46,7 +46,7 @@ def compare(found: list[Batch], expected: list[Batch]) -> None:
         assert np.array_equal(one.index, other.index)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.long)])
 def test_photographs_are_those_of_a_run_of_that_size(photographs: Path, workers: int) -> None:
     """Each side against a stream whose input has that side everywhere: resize 40 and crop 32 become 20 and 16."""
     split = open_source(str(photographs), DataSettings()).splits["train"]

@@ -145,7 +145,7 @@ GOOGLE: dict[str, Any] = SHORT | {"methods": "AuxiliaryHeads(at=layer1, kind=goo
 
 
 def test_only_training_has_the_heads(tmp_path: Path) -> None:
-    folder = train(tmp_path / "run", GOOGLE)
+    folder = train(tmp_path / "run", GOOGLE | {"length": "6 steps", "evaluate_every": "6 steps"})
     tensors = load_checkpoint(folder.last)[0]
     saved = [name for name in tensors if name.startswith("method.AuxiliaryHeads.")]
     assert len(saved) == 10
@@ -158,6 +158,7 @@ def test_only_training_has_the_heads(tmp_path: Path) -> None:
     assert any("Auxiliary heads add their losses" in note for note in folder.record().notes)
 
 
+@pytest.mark.long
 def test_the_heads_teach(tmp_path: Path) -> None:
     """The first layers get another gradient, and the heads are trained with decay, momentum and all."""
     without = train(tmp_path / "plain", SHORT)
@@ -179,6 +180,7 @@ def test_a_run_with_recomputation_and_parts_has_the_same_bits(tmp_path: Path) ->
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("more", [", WeightAverage(decay=0.9)", ", Mixup"])
 def test_with_other_methods(tmp_path: Path, more: str) -> None:
     folder = train(tmp_path / "run", GOOGLE | {"methods": GOOGLE["methods"] + more, "length": "8 steps"})

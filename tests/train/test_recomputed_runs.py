@@ -34,7 +34,7 @@ def test_a_run_has_the_same_bits_and_resumes(tmp_path: Path) -> None:
     assert differences(crashed_and_resumed(tmp_path / "cut", VARIED | {"recompute": True}, step=21), plain) == []
 
 
-@pytest.mark.parametrize("network", ["resnet20_cifar", "densenet_40_12"])
+@pytest.mark.parametrize("network", ["resnet20_cifar", pytest.param("densenet_40_12", marks=pytest.mark.long)])
 def test_the_estimate_knows_it(network: str) -> None:
     settings = {"network.id": network, "size": 32, "batch_size": 64}
     plain, again = (resolved(**settings, recompute=recompute).memory for recompute in (False, True))
