@@ -40,7 +40,7 @@ def spread(weight: Tensor) -> float:
     return float(weight.detach().std(correction=0))
 
 
-@pytest.mark.parametrize("name", breadth(OTHERS, "vgg19_bn"))
+@pytest.mark.parametrize("name", breadth(OTHERS, "vgg19_bn", "vgg11"))
 def test_one_seed_gives_torchvisions_weights(name: str) -> None:
     torch.manual_seed(0)
     theirs = peer("torchvision", name).state_dict()

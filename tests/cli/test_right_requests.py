@@ -59,6 +59,7 @@ def test_a_loss_that_is_no_number_is_null(cli: Cli, digits_run: Path) -> None:
     assert found["loss"] is None
 
 
+@pytest.mark.long
 def test_a_rewritten_model_gives_the_same_figure(cli: Cli, digits_run: Path) -> None:
     before = document(cli("eval", digits_run, "--json"))
     for form, source in (("a", digits_run), ("c", "a.safetensors")):

@@ -218,6 +218,7 @@ def test_what_a_file_says_of_itself_is_compared(model: Model, tmp_path: Path, mo
     assert files(tmp_path) == []
 
 
+@pytest.mark.long
 def test_what_fails_on_the_way_leaves_nothing(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

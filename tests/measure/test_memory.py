@@ -42,7 +42,7 @@ def saved_bytes(network: nn.Module, pixels: torch.Tensor) -> int:
 
 
 @pytest.mark.parametrize(
-    "network", breadth(["resnet20_cifar", "resnext29_8x64d", "densenet_40_12", "vgg16"], "resnext29_8x64d")
+    "network", breadth(["resnet20_cifar", "resnext29_8x64d", "densenet_40_12", "vgg16"], "resnext29_8x64d", "vgg16")
 )
 def test_activations_are_those_that_a_real_pass_keeps(network: str) -> None:
     spec = find(network).spec.but(num_classes=10)

@@ -339,7 +339,10 @@ TOOLED = {
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace")  # deprecated, and in use
-@pytest.mark.parametrize("name", breadth(TOOLED, "copies, pre-activation, split", "one convolution, BN after the sum"))
+@pytest.mark.parametrize(
+    "name",
+    breadth(TOOLED, "attention, gated twice", "copies, pre-activation, split", "one convolution, BN after the sum"),
+)
 def test_tools_of_the_field(name: str) -> None:
     """Compiled whole, exported, traced, mapped over samples and differentiated as a function, with a level around."""
     torch.manual_seed(0)

@@ -268,6 +268,7 @@ def test_local_drops_compute_what_the_live_joins_need() -> None:
     assert_frequencies(last, dict(patterns(3, rate)), draws)
 
 
+@pytest.mark.long
 def test_without_drop_path_training_is_deterministic_and_compiles() -> None:
     network = made(SMALL, training=True)
     x = torch.randn(2, 2, 8, 8, dtype=torch.float64)

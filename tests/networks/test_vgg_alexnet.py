@@ -103,6 +103,7 @@ def test_alpha_is_the_papers() -> None:
     assert (module(x) - theirs(x)).abs().max() <= 1e-12 * x.abs().max()
 
 
+@pytest.mark.long
 def test_one_seed_gives_torchvisions_vgg() -> None:
     torch.manual_seed(0)
     theirs = torchvision.models.vgg11_bn().state_dict()

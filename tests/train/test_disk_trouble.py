@@ -119,6 +119,7 @@ def test_no_room_for_a_line(disk: Path, whole: Path) -> None:
     assert differences(whole, run) == []
 
 
+@pytest.mark.long
 def test_still_no_room_when_resumed(disk: Path, whole: Path) -> None:
     run = disk / "run"
     failure(run, At(18, lambda: fill(disk, leave=1 << 19)))

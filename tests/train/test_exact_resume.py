@@ -136,7 +136,8 @@ class Impatient(Listener):
 
 
 @pytest.mark.parametrize(
-    ("where", "saved"), breadth([("step 25", 18), ("validation", 50), ("test", 50)], ("validation", 50))
+    ("where", "saved"),
+    breadth([("step 25", 18), ("validation", 50), ("test", 50)], ("validation", 50), ("step 25", 18)),
 )
 def test_stopped_at_once(digits: Path, tmp_path: Path, where: str, saved: int) -> None:
     out = tmp_path / "run"

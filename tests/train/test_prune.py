@@ -208,6 +208,7 @@ def test_it_resumes_bit_for_bit(tmp_path: Path, whole: Path, step: int, monkeypa
     assert differences(tmp_path / "run", whole) == []
 
 
+@pytest.mark.long
 def test_a_target_that_was_not_reached_is_said_and_can_be_helped(tmp_path: Path) -> None:
     with pytest.raises(WorkError, match=r"of the MACs are left where 60 % were asked.*--set lasso="):
         run(tmp_path / "run", lasso=1e-6)
