@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from cardinet.base.errors import RequestError
 from cardinet.data.labelling import ONE, SEVERAL
 from cardinet.evaluate.label_scores import average_precision, best_thresholds, curve, label_scores, micro
-from cardinet.evaluate.label_sets import LabelEvaluation
+from cardinet.evaluate.label_sets import LabelEvaluation, require_answers
 
 Floats = npt.NDArray[np.float64]
 Marks = npt.NDArray[np.uint8]
@@ -109,6 +110,12 @@ def test_very_sure_answers_keep_their_order() -> None:
     logs = SEVERAL.log_probabilities(torch.tensor([[60.0], [50.0], [40.0]])).numpy()
     assert np.exp(logs).tolist() == [[1.0], [1.0], [1.0]]
     assert LabelEvaluation("test", 3, truth, logs, (0.5,), 1).mean_average_precision == pytest.approx(5 / 6)
+
+
+def test_answers_that_do_not_fit_in_memory_are_refused() -> None:
+    require_answers(1000, 100)
+    with pytest.raises(RequestError, match="The answers to 1,000,000,000,000 pictures"):
+        require_answers(10**12, 100)
 
 
 def test_mistakes_of_a_batch() -> None:

@@ -146,13 +146,18 @@ class LabelEvaluation:
         return [[] if one is None else one.points() for one in found]
 
 
+def require_answers(pictures: int, classes: int) -> None:
+    """Raise RequestError if the memory does not suffice for an evaluation of several labels."""
+    require_bytes(8 * COPIES * pictures * classes, "cpu", f"The answers to {pictures:,} pictures")
+
+
 class LabelTally:
     """Collects the answers to the pictures of a split that may have several labels."""
 
     def __init__(self, split: Split, classes: int, top: int) -> None:
         """Raises RequestError if the memory does not suffice."""
         n = len(split)
-        require_bytes(8 * COPIES * n * classes, "cpu", f"The answers to {n:,} pictures")
+        require_answers(n, classes)
         self.split, self.classes, self.kept = split, classes, min(top, classes)
         self.seen, self.logs, self.done = np.zeros(n, np.int64), np.zeros((n, classes)), 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cardinet.base.errors import Findings, RequestError
 from cardinet.data.labelling import ONE, Labelling
 from cardinet.data.source import Source
+from cardinet.evaluate.label_sets import require_answers
 from cardinet.train.objectives import Objective
 from cardinet.train.recipe import OBJECTIVES, Recipe
 
@@ -44,4 +45,8 @@ def check_labels(recipe: Recipe, source: Source) -> None:
                 "training.balanced draws equally many pictures of each class, and a picture of several classes counts "
                 "for all of them; use --set objective.positive_weights=balanced in its place."
             )
+    with findings:
+        if source.labelling is not ONE:
+            measured = [len(split) for key, split in source.splits.items() if key != "train"]
+            require_answers(max(measured, default=0), len(source.classes))
     findings.raise_if_any()
