@@ -156,11 +156,11 @@ def test_what_it_suggests_is_said_for_the_batch_and_for_the_recipe(tmp_path: Pat
 
 def test_what_is_wrong_is_found_together(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text("mine")
-    request = Request(settings=(("lr", -1), ("data.source", "nothing-here")))
+    request = Request(settings=(("lr", -1), ("data.source", "nothing-here")), watch=("tensorboard",))
     with pytest.raises(RequestError) as caught:
         resolve_range_test(request, tmp_path / "page.html", Listener(), Ranks(0, 2))
     told = "\n".join(caught.value.findings)
-    for part in ("page.html exists", "optimizer.lr = -1", "nothing-here", "one process"):
+    for part in ("page.html exists", "optimizer.lr = -1", "nothing-here", "one process", "omit --watch"):
         assert part in told
     with pytest.raises(RequestError, match=r"end its name with \.html"):
         resolve_range_test(Request(), tmp_path / "page", Listener())

@@ -64,13 +64,16 @@ def resolve_range_test(request: Request, page: Path | None, listener: Listener, 
         if not ranks.alone:
             raise RequestError(f"--find-lr is the work of one process, and this is {ranks.count}: start one.")
     with findings:
+        if request.watch:
+            raise RequestError("--find-lr keeps no run, so there is nothing to watch; omit --watch.")
+    with findings:
         if page is not None:
             if page.suffix not in (".html", ".htm"):
                 raise RequestError(f"{page} cannot be the page of --find-lr; end its name with .html.")
             check_new_file(page)
     resolved = None
     with findings:
-        resolved = resolve(replace(request, out=None), listener)
+        resolved = resolve(replace(request, out=None, watch=()), listener)
     findings.raise_if_any()
     assert resolved is not None
     return resolved
