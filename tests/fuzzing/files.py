@@ -274,16 +274,19 @@ def make_samples(folder: Path) -> None:
     """A finished run and one half done, its model file, weights in every format, a recipe, pictures and their cache."""
     import cardinet
     from cardinet.cli.main import outcome
-    from cardinet.train.loop import Loop
+    from cardinet.train.saving import Saving
+    from cardinet.train.state import Progress
 
-    def halfway(loop: Loop, after: Callable[[Loop], Any]) -> None:
-        after(loop)
-        if loop.progress.step == 4:
-            shutil.copytree(loop.folder.path, "half")
+    save = Saving.save
+
+    def halfway(saving: Saving, progress: Progress, **what: bool) -> None:
+        save(saving, progress, **what)
+        saving.writes.wait()
+        if progress.step == 4:
+            shutil.copytree(saving.folder.path, "half")
 
     with _inside(folder), contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
-        save = Loop.save
-        with mock.patch.object(Loop, "save", lambda loop: halfway(loop, save)):
+        with mock.patch.object(Saving, "save", halfway):
             words = f"train {NETWORK} {SHORT} --set length=6_steps --set evaluate_every=3_steps".split()
             assert outcome([word.replace("_steps", " steps") for word in words]) == 0, said.getvalue()
         shutil.copy("run/model.safetensors", "m.safetensors")
