@@ -208,6 +208,7 @@ def test_other_folders_and_damaged_shards_are_refused(request_for: Callable[...,
         resolve(request_for())
 
 
+@pytest.mark.long
 def test_any_source_is_read_from_any_place(models: Path, tmp_path: Path) -> None:
     """Files, a pattern, a table, built-in pictures and parquet, alone and one after the other."""
     for i in range(5):
