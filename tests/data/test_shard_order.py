@@ -12,6 +12,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from cardinet.data.batches import TrainBatches, evaluation_batches
+from cardinet.data.check import check
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.loading import Request
 from cardinet.data.preprocessing import Preprocessing
@@ -19,7 +20,7 @@ from cardinet.data.sampling import Sampling
 from cardinet.data.shards import ShardPictures, look_ahead, shard_of_each
 from cardinet.data.source import Source, open_source
 from data.streams import take
-from data.tar_shards import write_shards
+from data.tar_shards import picture, write_shard, write_shards
 
 COLOUR = Preprocessing(channels=3, resize=10, crop=8, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
 
@@ -165,3 +166,23 @@ def test_shards_are_announced_before_they_are_needed() -> None:
         assert following <= set(files.seen[-1])
     assert max(map(len, files.seen)) <= 5
     assert len(files.seen) == 25  # once for each window of the two and a half epochs
+
+
+def test_shards_are_counted_and_sorted_ones_are_noted(tmp_path: Path) -> None:
+    for shard in range(6):  # two shards of each class
+        label = str(shard // 2).encode()
+        samples = [{"png": picture(12 * shard + i), "cls": label} for i in range(7 + shard)]
+        write_shard(tmp_path / f"train-{shard}.tar", samples)
+    write_shard(tmp_path / "val-0.tar", [{"png": picture(i), "cls": str(i % 3).encode()} for i in range(5)])
+    for window, noted in ((2, True), (6, False)):
+        report = check(f"webdataset:{tmp_path}", DataSettings(shuffle_shards=window))
+        details = {(note.split, note.kind): note.detail for note in report.findings}
+        assert details["train", "shards"] == "6 shards of 7 to 12 samples"
+        assert details["validation", "shards"] == "1 shard of 5 samples"
+        assert (("train", "sorted-shards") in details) == noted
+
+
+def test_shards_in_random_order_are_not_noted(tmp_path: Path) -> None:
+    write_shards(tmp_path, shards=6, samples=8)
+    report = check(f"webdataset:{tmp_path}", DataSettings(shuffle_shards=2))
+    assert {note.kind for note in report.findings} == {"shards"}

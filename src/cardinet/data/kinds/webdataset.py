@@ -15,6 +15,7 @@ from cardinet.data.data_settings import DataSettings
 from cardinet.data.kept_shards import GIB
 from cardinet.data.kinds.class_problems import class_problems, count_problems
 from cardinet.data.kinds.faults import Faults
+from cardinet.data.kinds.shard_notes import shard_notes
 from cardinet.data.kinds.shard_places import shard_places
 from cardinet.data.kinds.shard_sets import ShardSet, open_shards
 from cardinet.data.kinds.split_names import files_by_split
@@ -97,6 +98,7 @@ def list_webdataset(
         problems += class_problems(split, part, found.classes, found.unknown.get(split, ()), "samples")
     if any(map(len, parts.values())) or not any(problem.bad for problem in problems):  # else it has been said why
         problems += count_problems(f"webdataset:{text}", found.classes, parts)
+    problems += shard_notes(parts, len(found.classes), shuffle_shards)
     identity = fingerprint(found.classes, entries)
     return Listing(found.classes, parts, identity, tuple(problems), unsplit=len(parts) == 1)
 

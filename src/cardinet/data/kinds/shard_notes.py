@@ -1,0 +1,40 @@
+"""What is worth knowing about the shards of a source: their number and sizes, and whether they are sorted by class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from cardinet.data.findings import Finding
+from cardinet.data.shards import shard_of_each
+from cardinet.data.source_listing import SplitPictures
+
+SORTED = 0.5
+"""Shards are sorted if they hold fewer than this share of the classes that shards in random order would hold."""
+
+
+def shard_notes(parts: Mapping[str, SplitPictures], classes: int, together: int) -> list[Finding]:
+    """Notes on the shards of each split, of which training shuffles `together` at a time."""
+    found = []
+    for split, part in parts.items():
+        shards = shard_of_each(part.encoded)
+        if shards is None or not len(part):
+            continue
+        used, counts = np.unique(shards, return_counts=True)
+        sizes = " to ".join(f"{count:,}" for count in dict.fromkeys((int(counts.min()), int(counts.max()))))
+        detail = f"{len(used):,} {'shard' if len(used) == 1 else 'shards'} of {sizes} samples"
+        found.append(Finding(f"the {split} samples", split, "shards", detail, bad=False))
+        if split != "train" or len(used) <= together or classes < 2:
+            continue
+        held = np.unique(shards.astype(np.int64) * classes + part.labels)
+        mean = len(held) / len(used)
+        expected = float(np.mean(classes * (1.0 - (1.0 - 1.0 / classes) ** counts)))
+        if mean < SORTED * expected:
+            detail = (
+                f"a shard holds {mean:.1f} of the {classes:,} classes, and in random order it would hold "
+                f"{expected:.1f}, so that batches from {together} shards are uneven; write the samples in random order, "
+                "or raise data.shuffle_shards"
+            )
+            found.append(Finding(f"the {split} samples", split, "sorted-shards", detail, bad=False))
+    return found
