@@ -32,9 +32,8 @@ def shard_notes(parts: Mapping[str, SplitPictures], classes: int, together: int)
         expected = float(np.mean(classes * (1.0 - (1.0 - 1.0 / classes) ** counts)))
         if mean < SORTED * expected:
             detail = (
-                f"a shard holds {mean:.1f} of the {classes:,} classes, and in random order it would hold "
-                f"{expected:.1f}, so that batches from {together} shards are uneven; write the samples in random order, "
-                "or raise data.shuffle_shards"
+                f"a shard holds {mean:.1f} of the {classes:,} classes (in random order {expected:.1f}), so "
+                f"batches from {together} shards are uneven; shuffle before writing, or raise data.shuffle_shards"
             )
             found.append(Finding(f"the {split} samples", split, "sorted-shards", detail, bad=False))
     return found
