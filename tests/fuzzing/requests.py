@@ -55,6 +55,7 @@ RIGHT: dict[str, tuple[Words, ...]] = {
     ),
     "reproduce": ({}, {"names": "equal-counts", "out": "book"}),
     "report": ({"runs": "done", "out": "new.html"},),
+    "sweep": ({"file": "sweep.toml", "out": "new", "dry_run": True},),
     "push": ({"model": "model.safetensors", "repo": "me/x", "dry_run": "new", "license": "mit"},),
 }  # fmt: skip
 """Requests that are right and short, by verb."""

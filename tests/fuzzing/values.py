@@ -31,7 +31,7 @@ PATHS = (
     "big.safetensors", "red.png", "half.png", "pipe.png", "empty", "set", "set/ant", "piped", "recipe.toml",
     "pipe.toml", "deep.toml", "folder.toml", "zero.toml", "new.csv", "new.html", "new.onnx", "new.pt2", "dangling.csv",
     "loop.html", "folder.csv", "done", "broken", "done/model.safetensors", "*.png", "**", "[", "x" * 252 + ".csv",
-    "new.", ".new", " new", "new ", "-new", "a:b", "a=b",
+    "new.", ".new", " new", "new ", "-new", "a:b", "a=b", "sweep.toml",
 )  # fmt: skip
 SOURCES = (
     "digits", "digit", "digits:x", "set", "set/", "piped", "missing", "file", "pipe", "socket", "loop", "dangling",

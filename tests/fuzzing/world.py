@@ -85,6 +85,7 @@ def _fill(root: Path) -> None:
         "empty": "",
         "empty.safetensors": "",
         "recipe.toml": 'base = "quick"\n',
+        "sweep.toml": 'data = "digits"\ntrials = 1\n[settings]\ntraining.length = "2 steps"\n[space]\nseed = [1, 2]\n',
         "deep.toml": "a = " + "[" * 3000,
     }
     for name, text in texts.items():

@@ -200,7 +200,7 @@ def test_a_new_part_of_networks_appears_by_itself() -> None:
     own = found["ScaleOfTheCatalogue"]
     assert (own.role, own.example) == ("gate", "gate=ScaleOfTheCatalogue(start=1.0)")
     assert own.settings == (
-        Setting("start", "start", "network.gate.start", "number", "1.0", "The first value of the factors."),
+        Setting("start", "gate.start", "network.gate.start", "number", "1.0", "The first value of the factors."),
     )
     gate = next(setting for setting in found["VGG"].settings if setting.name == "gate")
     assert gate.type == f"a part: {', '.join(gate_names())}, ScaleOfTheCatalogue or none"
