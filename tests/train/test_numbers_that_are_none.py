@@ -136,9 +136,10 @@ def test_a_training_that_diverges_in_finite_numbers_stops_and_says_so(tmp_path: 
 
 
 def test_a_high_loss_that_falls_and_a_low_one_are_no_divergence() -> None:
-    assert has_diverged(100.0, 90.0, 2.3)
-    assert not has_diverged(100.0, 40.0, 2.3)
-    assert not has_diverged(45.0, 60.0, 2.3)
+    assert has_diverged(100.0, 90.0, 2.3, steps=8)
+    assert not has_diverged(100.0, 40.0, 2.3, steps=8)
+    assert not has_diverged(45.0, 60.0, 2.3, steps=8)
+    assert not has_diverged(100.0, 90.0, 2.3, steps=7)
 
 
 GUESSES = {

@@ -6,6 +6,8 @@ from cardinet.train.objectives import Objective
 
 FAR = 20.0
 """A loss so many times that of a guess is beyond what a training recovers from."""
+LEAST = 8
+"""A window of fewer steps says nothing: the first steps of a good training may be as far off."""
 ROWS = 256
 
 
@@ -17,15 +19,15 @@ def guess_loss(objective: Objective, classes: int) -> float:
     return objective.loss(torch.zeros(len(labels), classes), labels).item()
 
 
-def has_diverged(mean: float, last: float, guess: float) -> bool:
-    """Whether the losses of a window are far above a guess and do not fall.
+def has_diverged(mean: float, last: float, guess: float, steps: int) -> bool:
+    """Whether the losses of a window of so many steps are far above a guess and do not fall.
 
-    `mean` is that of its steps, `last` that of its last one: the first steps of a good training may be far off too.
+    `mean` is that of its steps, `last` that of its last one.
     """
-    return mean > FAR * guess and last > mean / 2
+    return steps >= LEAST and mean > FAR * guess and last > mean / 2
 
 
 def divergence(mean: float, steps: int, guess: float) -> str:
     """What is wrong, for the message."""
-    of = f"the mean loss of the last {steps} steps" if steps > 1 else "the loss"
-    return f"{of} is {mean:.4g}, and that of a network that only guesses is {guess:.3g}: the training diverges"
+    of, guessed = f"the mean loss of the last {steps} steps", f"that of a network that only guesses is {guess:.3g}"
+    return f"{of} is {mean:.4g}, and {guessed}: the training diverges"

@@ -241,7 +241,7 @@ class Loop:
         """Raise WorkError if the training diverges; else begin a new window."""
         window = self.progress.window
         mean = window.loss / window.steps
-        if has_diverged(mean, self.last_loss, self.guess):
+        if has_diverged(mean, self.last_loss, self.guess, window.steps):
             raise self._stopped(divergence(mean, window.steps, self.guess), self.progress.step, None)
         self.progress.window = Window()
 
