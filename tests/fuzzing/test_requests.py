@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from fuzzing.requests import COUNTED, requests, run, slots, verbs
+from fuzzing.drawn_requests import COUNTED, requests, run, slots, verbs
 
 
 def test_wrong_requests_end_in_words() -> None:
