@@ -145,4 +145,6 @@ def locked(folder: Path, message: str) -> Iterator[None]:
             raise WorkError(message) from error
         yield
     finally:
+        # A process that was forked meanwhile has the handle too, and closing this one would leave its lock in place.
+        fcntl.flock(handle, fcntl.LOCK_UN)
         os.close(handle)

@@ -149,4 +149,6 @@ def _locked(path: Path) -> Iterator[bool]:
             same = False
         yield same
     finally:
+        # A process that was forked meanwhile has the handle too, and closing this one would leave its lock in place.
+        fcntl.flock(handle, fcntl.LOCK_UN)
         os.close(handle)
