@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.data import arrow, parquet_shards
+from cardinet.data import arrow, kept_shards, parquet_shards
 from cardinet.data.admission import admitted, without_pictures
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.kinds import list_source
@@ -83,7 +83,8 @@ def test_pictures_too_large_for_memory_are_shards(
     monkeypatch.setattr(arrow, "IN_MEMORY", 0)
     (file,) = {piece.bytes for piece in pieces_of(tmp_path / "train-0.parquet", "image")}
     monkeypatch.setattr(parquet_shards, "PIECE", file * 0.9)  # two pieces of a file, of nine and of three rows
-    found = opened(tmp_path, limit=20)
+    limit = 2.3 * file / kept_shards.GIB
+    found = opened(tmp_path, limit=20, shuffle_shards=2, shard_cache=limit)
     shards = shard_of_each(found.splits["train"].encoded)
     assert shards is not None
     assert set(shards) == set(range(6))
@@ -93,10 +94,15 @@ def test_pictures_too_large_for_memory_are_shards(
         assert found.splits["train"].picture(place).tobytes() == plain.splits["train"].picture(index).tobytes()
         assert shards[place] == 2 * int(name[6]) + (int(row) >= 9)
     assert found.fingerprint == plain.fingerprint
+    folder = own_cache / "cardinet" / "shards"
+    assert sum(kept.stat().st_size for kept in folder.iterdir()) <= limit * kept_shards.GIB
     with monkeypatch.context() as patch:  # the places of the pictures are known now
         patch.delattr(parquet_shards.ParquetShards, "make")
         patch.setattr(parquet_shards.ParquetShards, "__abstractmethods__", frozenset())
-        assert list_source(f"parquet:{tmp_path}").fingerprint == plain.fingerprint
+        settings = DataSettings(shuffle_shards=2, shard_cache=limit)
+        assert list_source(f"parquet:{tmp_path}", settings).fingerprint == plain.fingerprint
+    with pytest.raises(RequestError, match=r"data\.shuffle_shards = 4 shards need"):
+        opened(tmp_path, shuffle_shards=4, shard_cache=limit)
 
 
 def test_a_row_without_bytes_is_named_in_a_shard_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

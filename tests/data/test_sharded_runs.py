@@ -1,4 +1,4 @@
-"""Runs on shards (tar in files, tar on a failing server, large parquet), crashed and resumed, end in the same bits."""
+"""Runs on shards, crashed and resumed, end in the same bits: tar in files, tar on a failing server, large parquet."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from cardinet.data import arrow
 from cardinet.data.data_settings import DataSettings
+from cardinet.data.parquet_shards import pieces_of
 from cardinet.data.shards import shard_of_each
 from cardinet.data.source import open_source
 from cardinet.evaluate.job import evaluate_model
@@ -53,7 +54,7 @@ def shards(tmp_path: Path) -> Path:
 def source(
     request: pytest.FixtureRequest, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, Any]]:
-    """The settings of a source of each kind; the server's cache holds four shards of the ten."""
+    """The settings of a source of each kind; a cache holds four shards of the eight."""
     if request.param == "files":
         yield {"source": f"webdataset:{shards}"}
     elif request.param == "server":
@@ -75,7 +76,8 @@ def source(
                 cells = [{"bytes": picture(i, width=10 + i % 5), "path": None} for i in places]
                 table = pa.table({"image": cells, "label": [i % 2 for i in places]})
                 pq.write_table(table, root / f"{split}-{number}.parquet")
-        yield {"source": f"parquet:{root}"}
+        most = max(piece.bytes for path in root.iterdir() for piece in pieces_of(path, "image"))
+        yield {"source": f"parquet:{root}", "shard_cache": 4.2 * most / 2**30}
 
 
 def test_a_crashed_run_goes_on_exactly(source: dict[str, Any], shards: Path, tmp_path: Path) -> None:

@@ -93,13 +93,14 @@ class RowNames(Names):
         return self.files[number], index - int(self.starts[number])
 
 
-def read_pictures(files: Sequence[Path], column: str) -> ArrowBytes | ShardPictures:
+def read_pictures(files: Sequence[Path], column: str, *, together: int, limit: float) -> ArrowBytes | ShardPictures:
     """The encoded pictures of parquet files, in order: in memory, or above `IN_MEMORY` bytes as shards.
 
-    `column` is the column of pictures (a struct with `bytes`, or binary). Raises as `sharded_pictures` does.
+    `column` is the column of pictures (a struct with `bytes`, or binary). `together` and `limit` are as in
+    `sharded_pictures`. Raises as it does.
     """
     pieces = [piece for file in files for piece in pieces_of(file, column)]
     if sum(piece.bytes for piece in pieces) > IN_MEMORY:
-        return sharded_pictures(pieces, column)
+        return sharded_pictures(pieces, column, together, limit)
     chunks = [values for piece in pieces for values in piece.values(column)]
     return ArrowBytes(pa.chunked_array(chunks, type=pa.binary()))

@@ -56,7 +56,7 @@ class DataSettings(Settings):
     """
 
     shard_cache: float = Field(default=32.0, gt=0.0, allow_inf_nan=False)
-    """The most GiB of fetched shards that are kept on disk."""
+    """The most GiB of shards that are kept on disk, of those that are fetched or converted."""
 
     limit: int | None = Field(default=None, gt=0)
     """The most pictures of each split, chosen by seed; none: all."""

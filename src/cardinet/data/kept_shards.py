@@ -25,10 +25,8 @@ class KeptShards(ABC):
     folder. Several processes can use it: a shard is made once, by one of them, and the others wait.
     """
 
-    FOLDER = "shards"
-
     def __init__(self, names: Sequence[str], sizes: Sequence[int], limit: int) -> None:
-        self.folder = cache_folder(self.FOLDER)
+        self.folder = cache_folder("shards")
         self.names, self.sizes, self.limit = tuple(names), tuple(sizes), limit
         self._expected: list[int] = []
         self._change = threading.Condition()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ import pyarrow.parquet as pq
 from cardinet.base.errors import WorkError
 from cardinet.base.files import write_atomic
 from cardinet.data.cache import cache_folder
-from cardinet.data.kept_shards import GIB, KeptShards
+from cardinet.data.kept_shards import KeptShards, check_limit
 from cardinet.data.shards import ShardPictures
 
 PIECE = 512 << 20
@@ -56,11 +54,8 @@ class Piece:
 class ParquetShards(KeptShards):
     """The pictures of a column as shards in the cache folder; a row's bytes follow those of the row before."""
 
-    FOLDER = "rows"
-
-    def __init__(self, pieces: Sequence[Piece], column: str) -> None:
-        sizes = [piece.bytes for piece in pieces]
-        super().__init__([f"{_key(piece, column)}.bytes" for piece in pieces], sizes, sys.maxsize)
+    def __init__(self, pieces: Sequence[Piece], column: str, limit: int) -> None:
+        super().__init__([f"{_key(piece, column)}.bytes" for piece in pieces], [one.bytes for one in pieces], limit)
         self.pieces, self.column = tuple(pieces), column
 
     def make(self, number: int, target: Path) -> None:
@@ -80,16 +75,6 @@ class ParquetShards(KeptShards):
         np.save(content, np.concatenate([np.empty(0, np.int32), *sizes]))
         write_atomic(self._sizes_path(number), content.getvalue())
 
-    def check_room(self) -> None:
-        """Raise WorkError if the missing shards do not fit on the disk."""
-        some = zip(self.names, self.sizes, strict=True)
-        missing = sum(size for name, size in some if not (self.folder / name).exists())
-        if missing > (free := shutil.disk_usage(self.folder).free):
-            raise WorkError(
-                f"{self.folder} has {free / GIB:.1f} GiB free and the pictures need {missing / GIB:.1f}; make room, or "
-                "set XDG_CACHE_HOME to a larger disk."
-            )
-
     def picture_sizes(self, number: int) -> npt.NDArray[np.int64]:
         """The bytes of the picture in each row of a piece, -1 for a row without one. Raises WorkError."""
         path = self._sizes_path(number)
@@ -106,13 +91,12 @@ class ParquetShards(KeptShards):
         return cache_folder("shard-index") / f"{Path(self.names[number]).stem}.npy"
 
 
-def sharded_pictures(pieces: Sequence[Piece], column: str) -> ShardPictures:
-    """The pictures of some pieces, in order, as shards in the cache folder. Raises WorkError if the disk is too full.
+def sharded_pictures(pieces: Sequence[Piece], column: str, together: int, limit: float) -> ShardPictures:
+    """The pictures of some pieces, in order, as shards in the cache folder, of which at most `limit` GiB are kept.
 
-    All are kept there: pyarrow stops for ever in a forked process, so a worker must find them.
+    Raises RequestError if `together` shards, which training needs at a time, exceed the limit.
     """
-    shards = ParquetShards(pieces, column)
-    shards.check_room()
+    shards = ParquetShards(pieces, column, check_limit(limit, [piece.bytes for piece in pieces], together))
     sizes = [shards.picture_sizes(number) for number in range(len(pieces))]
     offsets = [np.cumsum(np.maximum(one, 0)) - np.maximum(one, 0) for one in sizes]
     numbers = np.repeat(np.arange(len(pieces), dtype=np.int32), [len(one) for one in sizes])

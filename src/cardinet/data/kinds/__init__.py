@@ -35,9 +35,9 @@ KINDS = {
     "digits": Row("digits:list_digits"),
     "imagenet": Row("imagenet:list_imagenet", "PATH"),
     "tiny-imagenet": Row("tiny_imagenet:list_tiny_imagenet", "PATH"),
-    "parquet": Row("parquet:list_parquet", "PATH", COLUMNS),
+    "parquet": Row("parquet:list_parquet", "PATH", (*COLUMNS, *SHARDS)),
     "datasets": Row("saved_datasets:list_saved", "PATH", COLUMNS),
-    "hf": Row("hub_datasets:list_hub", "NAME", COLUMNS),
+    "hf": Row("hub_datasets:list_hub", "NAME", (*COLUMNS, *SHARDS)),
     "csv": Row(
         "csv_files:list_csv",
         "FILE",

@@ -29,6 +29,8 @@ def list_hub(
     picture_column: str | None = None,
     label_column: str | None = None,
     labels: str = "one",
+    shuffle_shards: int = 16,
+    shard_cache: float = 32.0,
 ) -> Listing:
     """The parquet files of the data set `OWNER/NAME[@REVISION][/PART]`, downloaded once into the Hub's cache.
 
@@ -55,6 +57,8 @@ def list_hub(
         picture_column=picture_column,
         label_column=label_column,
         labels=labels,
+        shuffle_shards=shuffle_shards,
+        shard_cache=shard_cache,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,6 +24,8 @@ def list_parquet(
     picture_column: str | None = None,
     label_column: str | None = None,
     labels: str = "one",
+    shuffle_shards: int = 16,
+    shard_cache: float = 32.0,
 ) -> Listing:
     """The rows of `PATH`, a parquet file or a folder of them (also in data/ or in one folder a split).
 
@@ -34,9 +37,8 @@ def list_parquet(
     root = _root(text)
     files = {split: [_opened(path) for path in paths] for split, paths in split_files(root).items()}
     base = root if root.is_dir() else root.parent
-    return list_rows(
-        text, base, files, read_pictures, picture_column=picture_column, label_column=label_column, labels=labels
-    )
+    encode = partial(read_pictures, together=shuffle_shards, limit=shard_cache)
+    return list_rows(text, base, files, encode, picture_column=picture_column, label_column=label_column, labels=labels)
 
 
 def parquet_pictures(text: str, picture_column: str | None = None) -> dict[str, ParquetPictures]:
