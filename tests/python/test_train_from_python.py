@@ -22,7 +22,7 @@ from cardinet.train.interrupt import Interrupted
 from cardinet.train.job import resume
 from cardinet.train.listener import Listener, Tick
 from cardinet.train.methods import Conditions, Hooks, Method
-from cardinet.train.plain_options import SETS
+from cardinet.train.plain_options import OPTIONS
 from train.runs_to_compare import differences
 
 SHORT: dict[str, Any] = {"epochs": 2, "batch_size": 128, "seed": 3, "workers": 0}
@@ -85,8 +85,8 @@ def test_the_run_is_that_of_the_command(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_every_plain_option_of_the_command_is_one_here() -> None:
     named = set(inspect.signature(command).parameters)
-    assert SETS.keys() <= named
-    others = named - SETS.keys() - set(inspect.signature(train).parameters)
+    assert OPTIONS.keys() <= named
+    others = named - OPTIONS.keys() - set(inspect.signature(train).parameters)
     assert others == {"dry_run", "no_bounds", "as_json", "find_lr", "engine", "processes"}
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cardinet.rewriting.kinds.option import Option
+from cardinet.base.option import Option
 
 
 def with_options(options: Iterable[Option], after: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

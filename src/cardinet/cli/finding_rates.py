@@ -16,8 +16,11 @@ ROWS, WIDTH = 16, 40
 """The most lines of the drawn losses, and the letters of the longest bar."""
 
 
-def find_rate(request: Request, *, dry_run: bool, as_json: bool) -> None:
-    """Run a range test, and print its losses and its suggestion; the output of the request is its page."""
+def find_rate(request: Request, *, dry_run: bool, alone: bool, as_json: bool) -> None:
+    """Run a range test, and print its losses and its suggestion; the output of the request is its page.
+
+    Raises RequestError for what a range test cannot be: a dry run, or work that an engine does (not `alone`).
+    """
     import sys
 
     from cardinet.base.errors import RequestError
@@ -25,6 +28,8 @@ def find_rate(request: Request, *, dry_run: bool, as_json: bool) -> None:
     from cardinet.train.processes import connected_for
     from cardinet.train.range_test import range_test, resolve_range_test
 
+    if not alone:
+        raise RequestError("--find-lr tries some steps in one process; omit --engine.")
     if dry_run:
         raise RequestError("--find-lr trains nothing that is kept, and --dry-run trains nothing at all; give only one.")
     with connected_for(None) as ranks, screen(ranks.leads) as shown:

@@ -7,12 +7,14 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cardinet.cli.options import Engine, Json, NoBounds, OnBadImage, Processes, Set
+from cardinet.cli.declared_options import with_options
+from cardinet.cli.options import Engine, Json, NoBounds, Processes, Set
 from cardinet.cli.talk import duration, in_short, print_json, say, show
+from cardinet.train.plain_options import ROWS, as_settings
 
 if TYPE_CHECKING:
     from cardinet.runs.folder import RunFolder
@@ -20,19 +22,13 @@ if TYPE_CHECKING:
     from cardinet.train.request import Request, Resolved
 
 
+@with_options(ROWS, after="recipe")
 def train(
     network: Annotated[str | None, typer.Argument(metavar="[NETWORK]", help="A name from `cardinet list`.")] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            "--data", metavar="SOURCE", help="The pictures: digits, a folder, csv:FILE, parquet:PATH, cifar10, ..."
-        ),
-    ] = None,
     recipe: Annotated[
         str | None,
         typer.Option("--recipe", metavar="NAME|FILE", help="A name from `cardinet list --recipes`, or a file."),
     ] = None,
-    epochs: Annotated[float | None, typer.Option("--epochs", metavar="N", help="The length of the training.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="The new run folder, or the page of --find-lr.")
     ] = None,
@@ -42,22 +38,6 @@ def train(
             "--weights", metavar="WEIGHTS", help="Start from a file, torchvision:NAME, timm:NAME or hub:OWNER/REPO."
         ),
     ] = None,
-    device: Annotated[str | None, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:N.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="The seed of all random draws.")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", metavar="N", help="The pictures in a step.")] = None,
-    lr: Annotated[float | None, typer.Option("--lr", metavar="X", help="The learning rate.")] = None,
-    freeze: Annotated[
-        str | None,
-        typer.Option(
-            "--freeze",
-            metavar="LAYERS",
-            help="Layers that stay as they are: stem,layer1, or body (all but the head).",
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", help="The processes that decode pictures.")
-    ] = None,
-    on_bad_image: OnBadImage = None,
     settings: Set = None,
     watch: Annotated[
         list[str] | None,
@@ -67,12 +47,6 @@ def train(
             help="Show the run in tensorboard, wandb, mlflow or trackio. Can be given several times.",
         ),
     ] = None,
-    find_batch: Annotated[
-        bool,
-        typer.Option(
-            "--find-batch", help="Pass each batch in as few parts as fit into memory, found by trying before the run."
-        ),
-    ] = False,
     find_lr: Annotated[
         bool,
         typer.Option(
@@ -87,30 +61,17 @@ def train(
     processes: Processes = None,
     no_bounds: NoBounds = False,
     as_json: Json = False,
+    **asked: Any,
 ) -> None:
     """Train a network. Without arguments it trains a small ResNeXt on the embedded digits."""
     started = time.monotonic()
-    from cardinet.train.plain_options import as_settings
-
-    given = as_settings(
-        data=data,
-        epochs=epochs,
-        device=device,
-        seed=seed,
-        batch_size=batch_size,
-        lr=lr,
-        find_batch=True if find_batch else None,
-        freeze=freeze,
-        workers=workers,
-        on_bad_image=on_bad_image,
-    )
-    from cardinet.base.errors import RequestError
     from cardinet.engines.choice import check_engine
 
+    given = as_settings(**asked)
     check_engine(engine, processes, work="train")
     by = None if engine == "local" else ByRay(processes)
     if resume is not None:
-        given.pop("data.source", None)
+        data = given.pop("data.source", None)
         others = [network, recipe, out, weights, *given.values(), *(settings or [])]
         others_given = any(other is not None for other in others) or dry_run or find_lr
         _resume(resume, data, watch, by, others=others_given, as_json=as_json, started=started)
@@ -128,11 +89,9 @@ def train(
         watch=tuple(watch or ()),
     )
     if find_lr:
-        if by is not None:
-            raise RequestError("--find-lr tries some steps in one process; omit --engine.")
         from cardinet.cli.finding_rates import find_rate
 
-        find_rate(request, dry_run=dry_run, as_json=as_json)
+        find_rate(request, dry_run=dry_run, alone=by is None, as_json=as_json)
         return
     _start(request, by, dry_run=dry_run, as_json=as_json, started=started)
 

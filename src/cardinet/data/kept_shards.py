@@ -45,7 +45,7 @@ class KeptShards(ABC):
                 if mine and place.exists():  # another process has made it meanwhile
                     beside.unlink(missing_ok=True)
                 elif mine:
-                    self._make_room(self.sizes[number])
+                    self._make_room(number)
                     self.make(number, beside)
                     os.replace(beside, place)
         return place
@@ -84,21 +84,25 @@ class KeptShards(ABC):
                 return number
         return None
 
-    def _make_room(self, size: int) -> None:
-        """Remove the shards that were unused for longest until one of `size` bytes fits. Raises WorkError.
+    def _make_room(self, number: int) -> None:
+        """Remove the shards that were unused for longest until this one fits. Raises WorkError.
 
-        Unfinished files may belong to another process, so they stay for `UNFINISHED` seconds after their last byte.
+        Its unfinished file is there already. Unfinished files count as whole, so that two processes that make shards at
+        the same time see each other's. They stay for `UNFINISHED` seconds after their last byte.
         """
+        size, own = self.sizes[number], f".{self.names[number]}.part"
+        whole = {f".{name}.part": held for name, held in zip(self.names, self.sizes, strict=True)}
         files: list[tuple[float, int, Path]] = []
         for entry in os.scandir(self.folder):
             with suppress(FileNotFoundError):
                 status = entry.stat()
-                files.append((status.st_mtime, status.st_size, Path(entry.path)))
+                files.append((status.st_mtime, max(status.st_size, whole.get(entry.name, 0)), Path(entry.path)))
         total, free = sum(held for _, held, _ in files), _free(self.folder)
         for used, held, path in sorted(files):
-            if total + size <= self.limit and size <= free:
+            if total <= self.limit and size <= free:
                 break
-            if not path.name.startswith(".") or used < time.time() - UNFINISHED:
+            forgotten = path.name.startswith(".") and path.name != own and used < time.time() - UNFINISHED
+            if not path.name.startswith(".") or forgotten:
                 path.unlink(missing_ok=True)
                 total, free = total - held, free + held
         if size > free:

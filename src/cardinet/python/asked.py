@@ -21,12 +21,12 @@ def request_of(
     options: Mapping[str, Any],
 ) -> Request:
     """The request; `options` are short options of the command, and settings by their last word."""
-    from cardinet.train.plain_options import SETS, as_settings
+    from cardinet.train.plain_options import OPTIONS, as_settings
     from cardinet.train.request import Request
 
     plain = {**options, "data": source}
-    given = as_settings(**{name: value for name, value in plain.items() if name in SETS})
-    given |= {name: value for name, value in options.items() if name not in SETS}
+    given = as_settings(**{name: value for name, value in plain.items() if name in OPTIONS})
+    given |= {name: value for name, value in options.items() if name not in OPTIONS}
     return Request(
         network=network,
         recipe="quick" if recipe is None else str(recipe),

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+from cardinet.base.option import Option
 from cardinet.rewriting.kinds.classes import CLASSES
 from cardinet.rewriting.kinds.deepen import DEEPEN
 from cardinet.rewriting.kinds.in_channels import IN_CHANNELS
 from cardinet.rewriting.kinds.kind import Kind
-from cardinet.rewriting.kinds.option import Option
 from cardinet.rewriting.kinds.temperature import TEMPERATURE
 from cardinet.rewriting.kinds.unfold import UNFOLD
 from cardinet.rewriting.kinds.widen import WIDEN

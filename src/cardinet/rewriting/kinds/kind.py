@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cardinet.rewriting.kinds.option import Option
+from cardinet.base.option import Option
 
 if TYPE_CHECKING:
     from cardinet.runs.model_file import Model

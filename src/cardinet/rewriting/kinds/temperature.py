@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cardinet.base.errors import RequestError
+from cardinet.base.option import Option
 from cardinet.data.labelling import ONE
 from cardinet.rewriting.kinds.kind import Kind
-from cardinet.rewriting.kinds.option import Option
 
 if TYPE_CHECKING:
     from cardinet.runs.model_file import Model

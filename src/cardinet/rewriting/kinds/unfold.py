@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from cardinet.base.errors import RequestError
+from cardinet.base.option import Option
 from cardinet.rewriting.kinds.kind import Kind
-from cardinet.rewriting.kinds.option import Option
 
 
 class Unfold(Kind):

@@ -1,4 +1,4 @@
-"""One option of a rewrite. The help, the listing and the first check follow from it."""
+"""One option of a verb, as data. The help, the listing and the first check follow from it."""
 
 from __future__ import annotations
 
