@@ -52,7 +52,7 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", breadth(FORMATS, "openvino"))
 def test_a_float_file_is_the_network(format: str, model: Model, digits: Source, tmp_path: Path) -> None:
     before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
     model.network.train()

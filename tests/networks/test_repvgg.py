@@ -124,6 +124,7 @@ def test_the_deployment_form_is_the_fused_training_form(delta: dict[str, object]
     assert (logits - expected).abs().max() <= 1e-10 * expected.abs().max()
 
 
+@pytest.mark.long
 def test_timms_d2se_by_value() -> None:
     """Here, as 48 gates in a row leave nothing of the picture unless BN has the statistics of what it normalises."""
     torch.manual_seed(0)

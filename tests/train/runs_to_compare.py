@@ -17,6 +17,16 @@ from cardinet.train.listener import Listener
 from cardinet.train.request import Request, resolve
 from cardinet.weights.read_file import read_tensors
 
+TINY: dict[str, Any] = {
+    "network.id": "resnet20_cifar",
+    "network.depths": [1, 1, 1],
+    "network.widths": [4, 8, 8],
+    "network.width": 4,
+    "threads": 1,
+    "workers": 0,
+}
+"""A network of three small units, which the digits suit too."""
+
 TIMES = ("seconds", "images_per_second", "waiting")
 """What a clock has measured; everything else in metrics.jsonl has to repeat."""
 

@@ -20,15 +20,10 @@ from cardinet.train.listener import Listener
 from cardinet.train.micro_batch import with_parts
 from cardinet.train.plain_options import as_settings
 from cardinet.train.request import Request, Resolved, resolve
-from train.runs_to_compare import differences, train
+from train.runs_to_compare import TINY, differences, train
 
-TINY: dict[str, Any] = {
-    "network.id": "resnet20_cifar",
-    "network.depths": [1, 1, 1],
-    "network.widths": [4, 8, 8],
-    "network.width": 4,
-    "threads": 1,
-    "workers": 0,
+RUN: dict[str, Any] = {
+    **TINY,
     "length": "12 steps",
     "evaluate_every": "6 steps",
     "log_every": "3 steps",
@@ -44,7 +39,7 @@ class Heard(Listener):
 
 
 def asked(**settings: Any) -> Resolved:
-    return resolve(Request(settings=tuple({**TINY, "accumulate": 0, **settings}.items())), Listener())
+    return resolve(Request(settings=tuple({**RUN, "accumulate": 0, **settings}.items())), Listener())
 
 
 @pytest.fixture
@@ -141,9 +136,9 @@ def stopped_at(step: int) -> Iterator[None]:
 def test_a_run_records_the_number_and_resumes_with_it(tmp_path: Path, holds: Callable[[int], None]) -> None:
     """The same bits as a run that asks for the number, also after a stop, and on a machine that would hold more."""
     holds(9)
-    train(tmp_path / "asked", {**TINY, "accumulate": 4})
+    train(tmp_path / "asked", {**RUN, "accumulate": 4})
     with stopped_at(9), pytest.raises(BaseException, match="Stopped"):
-        train(tmp_path / "found", {**TINY, "accumulate": 0})
+        train(tmp_path / "found", {**RUN, "accumulate": 0})
     record = RunFolder(tmp_path / "found").record()
     assert record.recipe["training"]["accumulate"] == 4
     assert any("8 pictures pass at once" in note for note in record.notes)
@@ -158,12 +153,12 @@ def test_a_step_that_finds_no_memory_says_what_to_do(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(loop, "whole_step", fails)
     with pytest.raises(WorkError, match="Step 1: cpu has not enough memory for 16 pictures at once") as caught:
-        train(tmp_path / "run", {**TINY, "accumulate": 2})
+        train(tmp_path / "run", {**RUN, "accumulate": 2})
     assert "--find-batch" in str(caught.value)
     assert "the batch of 32" in str(caught.value)
     monkeypatch.setattr(loop, "whole_step", lambda *words: (_ for _ in ()).throw(RuntimeError("another fault")))
     with pytest.raises(RuntimeError, match="another fault"):
-        train(tmp_path / "other", TINY)
+        train(tmp_path / "other", RUN)
 
 
 def test_the_option_is_the_setting() -> None:

@@ -205,7 +205,12 @@ def test_a_state_comes_back_slot_by_slot(batch: tuple[Tensor, Tensor], name: str
     [
         ("AdamW(lr=0.003, weight_decay=0.1)", 'Cosine(warmup="10 steps")', ADAM),
         ("LAMB(lr=0.01, layer_decay=0.7)", 'OneCycle(warmup="20 steps")', ADAM),
-        ("RMSProp(lr=0.02)", 'CosineRestarts(restart_after="11 steps")', {"square_avg", "momentum_buffer"}),
+        pytest.param(
+            "RMSProp(lr=0.02)",
+            'CosineRestarts(restart_after="11 steps")',
+            {"square_avg", "momentum_buffer"},
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_a_run_resumes_bit_for_bit(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from breadth import breadth
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.blocks.compactor import Compactor
 from cardinet.build.builder import build
@@ -198,7 +199,7 @@ def test_the_model_file_is_a_smaller_network(whole: Path) -> None:
     assert folder.record().rewrites == ({"name": "compact", "arguments": {}},)
 
 
-@pytest.mark.parametrize("step", [3, 40, 141])
+@pytest.mark.parametrize("step", breadth([3, 40, 141], 3, 141))
 def test_it_resumes_bit_for_bit(tmp_path: Path, whole: Path, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped before, while and after rows are masked."""
     monkeypatch.setattr("cardinet.train.loop.SECONDS_TO_SHOW", {"cpu": -1.0})

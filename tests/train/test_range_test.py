@@ -22,17 +22,9 @@ from cardinet.train.methods import Conditions, Hooks, Method
 from cardinet.train.range_test import RangeTest, Sweep, range_test, resolve_range_test
 from cardinet.train.rate_curve import EXPLODED, Explosion, read_curve, smooth
 from cardinet.train.request import Request
-from train.runs_to_compare import train
+from train.runs_to_compare import TINY, train
 
 RATES = [10 ** (-5 + 6 * i / 99) for i in range(100)]
-TINY: dict[str, Any] = {
-    "network.id": "resnet20_cifar",
-    "network.depths": [1, 1, 1],
-    "network.widths": [4, 8, 8],
-    "network.width": 4,
-    "threads": 1,
-    "workers": 0,
-}
 SHORT = Sweep(low=1e-3, high=1.0, steps=24)
 
 
