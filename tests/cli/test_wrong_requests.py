@@ -32,7 +32,7 @@ def test_a_wrong_request_ends_in_sentences(
 
 
 def test_number_of_cases() -> None:
-    assert len(WRONG) == len({typed for typed, _, _ in WRONG}) == 251
+    assert len(WRONG) == len({typed for typed, _, _ in WRONG}) == 252
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 TRAININGS: list[tuple[str, int, list[str]]] = [
+    (
+        "train --data webdataset:a-0.tar webdataset:a-1.tar webdataset:a-2.tar",
+        2,
+        ["(webdataset:a-2.tar): the shell has made 3 words of one source; put it in quotes, as in 'webdataset:...'."],
+    ),
     # Training: what is asked for
     (
         "train resnxt --set lrr=3 --data nodata --out two --lr nan --weights none.pth",

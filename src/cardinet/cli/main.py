@@ -98,6 +98,9 @@ def _usage(error: Any, words: list[str]) -> str:
         if head in options and message.startswith("Invalid value"):
             message = f"{head} {rest if equals else after}: {message.partition(': ')[2]}"
             break
+    shards = [word for word in words if word.startswith("webdataset:")]
+    if len(shards) > 1 and "extra argument" in message:
+        message += f": the shell has made {len(shards)} words of one source; put it in quotes, as in 'webdataset:...'"
     from cardinet.cli.verbs import app
 
     verbs = [str(command.name) for command in app.registered_commands]
