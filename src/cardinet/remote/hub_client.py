@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,11 +10,14 @@ from typing import Any
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.remote.reachability import short_reason, unreachable
 
+CLIENT = "huggingface_hub"
+"""The client's name, also of its logger, which warns about retries and about lower limits without a login."""
+
 
 def client(what: str) -> Any:
     """The client library of the Hub. Raises RequestError if it is not installed; `what` names what needs it."""
     try:
-        return importlib.import_module("huggingface_hub")
+        return importlib.import_module(CLIENT)
     except ImportError:
         raise RequestError(f'{what} needs huggingface_hub: pip install "cardinet[hub]".') from None
 
@@ -53,15 +55,3 @@ def hub_errors(source: str, repo: str, revision: str | None) -> Iterator[None]:
         raise RequestError(f"There is no repository {repo} on the Hub, or it is private.") from None
     except Exception as error:  # a refused name, a full disk, any error of the HTTP client
         raise no_download(source, short_reason(error)) from error
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Hide the client's warnings, about retries and about lower limits without a login."""
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cardinet.base.errors import CardinetError, RequestError
-from cardinet.remote.hub_client import client, hub_address, hub_errors, no_download, quiet
+from cardinet.base.extras import quiet
+from cardinet.remote.hub_client import CLIENT, client, hub_address, hub_errors, no_download
 from cardinet.remote.reachability import short_reason
 
 FILES = ("model.safetensors", "pytorch_model.bin")
@@ -41,7 +42,7 @@ def first_file(files: Sequence[str], repo: str, revision: str | None, source: st
     """
     library = client(f'"{source}"')
     errors: Any = importlib.import_module("huggingface_hub.errors")
-    with quiet():
+    with quiet(CLIENT):
         server, offline = hub_address(library)
         for file in files:
             try:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cardinet.base.errors import RequestError, WorkError
-from cardinet.remote.hub_client import client, hub_address, quiet
+from cardinet.base.extras import quiet
+from cardinet.remote.hub_client import CLIENT, client, hub_address
 from cardinet.remote.reachability import short_reason
 
 NEEDS = "`cardinet push`"
@@ -86,7 +87,7 @@ def inspect_target(target: Target) -> Present:
     """
     library = client(NEEDS)
     errors: Any = importlib.import_module("huggingface_hub.errors")
-    with quiet(), _answers(target, "looked at"):
+    with quiet(CLIENT), _answers(target, "looked at"):
         token = _token(library)
         server, offline = hub_address(library)
         if offline:
@@ -141,7 +142,7 @@ def upload(target: Target, present: Present, files: Mapping[str, bytes], message
     if all(name in present.files and _same(present.files[name], content) for name, content in files.items()):
         return Uploaded(page, None)
     made: list[str] = []
-    with quiet(), _bars_for_eyes(library), warnings.catch_warnings(), _answers(target, "written", made):
+    with quiet(CLIENT), _bars_for_eyes(library), warnings.catch_warnings(), _answers(target, "written", made):
         token = _token(library)
         hub = library.HfApi(endpoint=server, token=token)
         _check_card(library, server, token, files[CARD])

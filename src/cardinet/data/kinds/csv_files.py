@@ -14,7 +14,7 @@ import numpy as np
 
 from cardinet.base.errors import Findings, RequestError
 from cardinet.data.kinds.class_problems import class_problems, count_problems
-from cardinet.data.kinds.csv_labels import Asked, LabelCells, label_cells, not_found
+from cardinet.data.kinds.csv_labels import Asked, LabelCells, label_cells
 from cardinet.data.kinds.csv_table import Table, read_table
 from cardinet.data.kinds.faults import Faults
 from cardinet.data.kinds.split_names import split_of
@@ -134,7 +134,7 @@ def _numbers(rows: Sequence[_Row], classes: tuple[str, ...], cells: LabelCells) 
 def pictures_in_csv(text: str, picture_column: str | None = None, root: str | None = None) -> list[Path]:
     """The files that a table names, for a prediction; it needs no labels. Raises as `list_csv` does."""
     table, base = _opened(text), _base(text, root)
-    place = _picture_column(table, picture_column)
+    place = table.needed_column(picture_column, "picture", "file names", PICTURES)
     faults, folder = _Faults(str(table.file), FAULTS), _Folder(base)
     found = []
     for line, cells in zip(table.lines, table.rows, strict=True):
@@ -173,7 +173,7 @@ def _columns(
     places: dict[str, int | None] = {"picture": None, "split": None}
     cells: LabelCells | None = None
     with findings:
-        places["picture"] = _picture_column(table, picture)
+        places["picture"] = table.needed_column(picture, "picture", "file names", PICTURES)
     with findings:
         setting = "data.split_column"
         places["split"] = table.usual_column(SPLITS, setting) if split is None else table.column(split, setting)
@@ -185,15 +185,6 @@ def _columns(
     assert found is not None
     assert cells is not None
     return _Columns(found, cells, places["split"])
-
-
-def _picture_column(table: Table, name: str | None) -> int:
-    if name is not None:
-        return table.column(name, "data.picture_column")
-    place = table.usual_column(PICTURES, "data.picture_column")
-    if place is None:
-        raise not_found(table, "file names", PICTURES, "picture")
-    return place
 
 
 def _rows(table: Table, columns: _Columns, base: Path, faults: _Faults) -> list[_Row]:

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cardinet.base.errors import Findings, RequestError, WorkError
+from cardinet.base.errors import Findings, RequestError
 from cardinet.data.findings import Finding
 from cardinet.data.kinds.csv_table import Table
 
@@ -147,7 +147,7 @@ class Asked:
 def label_cells(table: Table, asked: Asked) -> LabelCells:
     """The cells with the labels, as they are asked for. Raises RequestError or WorkError if there are no such cells."""
     if asked.labels in ("one", "list"):
-        column = _column(table, asked.label_column)
+        column = table.needed_column(asked.label_column, "label", "labels", LABELS)
         return OneCell(column) if asked.labels == "one" else ListCell(column, _separator(table, column, asked))
     if asked.label_column is None and asked.labels == "columns":
         raise RequestError("data.labels = columns needs the names of the columns: --set data.label_column=A,B.")
@@ -158,15 +158,6 @@ def label_cells(table: Table, asked: Asked) -> LabelCells:
     if asked.labels == "columns":
         return SeveralCells(columns)
     return MarkedCells(columns, tuple(table.header[place] for place in columns))
-
-
-def _column(table: Table, name: str | None) -> int:
-    if name is not None:
-        return table.column(name, "data.label_column")
-    place = table.usual_column(LABELS, "data.label_column")
-    if place is None:
-        raise not_found(table, "labels", LABELS, "label")
-    return place
 
 
 def _named(table: Table, names: Sequence[str]) -> tuple[int, ...]:
@@ -193,12 +184,4 @@ def _separator(table: Table, column: int, asked: Asked) -> str:
     given = "'|'" if seen is None else _word(seen[0])
     raise RequestError(
         f"data.labels = list needs the text between two labels: --set data.label_separator={given}.{hint}"
-    )
-
-
-def not_found(table: Table, what: str, usual: Sequence[Sequence[str]], kind: str) -> WorkError:
-    """The error for a table without a column that has a usual name."""
-    return WorkError(
-        f"{table.file} has no column of {what} with a usual name ({', '.join(usual[0][:5])}, ...); its columns: "
-        f"{', '.join(table.header)}. Name the column: --set data.{kind}_column=NAME."
     )

@@ -55,6 +55,21 @@ class Table:
                 raise WorkError(f"{self.file} has the columns {columns}; choose one with --set {setting}=NAME.")
         return None
 
+    def needed_column(self, name: str | None, kind: str, what: str, usual: Sequence[Sequence[str]]) -> int:
+        """The place of the column that `data.KIND_column` names, or without `name` of the one with a usual name.
+
+        `what` it holds is said where there is none. Raises RequestError as `column`, WorkError as `usual_column`, and
+        if there is no such column.
+        """
+        setting = f"data.{kind}_column"
+        place = self.usual_column(usual, setting) if name is None else self.column(name, setting)
+        if place is None:
+            raise WorkError(
+                f"{self.file} has no column of {what} with a usual name ({', '.join(usual[0][:5])}, ...); its columns: "
+                f"{', '.join(self.header)}. Name the column: --set {setting}=NAME."
+            )
+        return place
+
 
 def read_table(file: Path) -> Table:
     """The table in a file.

@@ -10,10 +10,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cardinet.base.errors import RequestError, WorkError
+from cardinet.base.extras import quiet
 from cardinet.data.kinds.parquet import list_parquet
 from cardinet.data.kinds.split_names import split_of, split_of_file
 from cardinet.data.source_listing import Listing
-from cardinet.remote.hub_client import client, hub_address, hub_errors, no_download, quiet
+from cardinet.remote.hub_client import CLIENT, client, hub_address, hub_errors, no_download
 from cardinet.remote.reachability import short_reason
 
 CONVERTED = "refs/convert/parquet"
@@ -44,7 +45,7 @@ def list_hub(
     source, repo, revision, part = f"hf:{name}", parts["repo"], parts["revision"], parts["part"]
     library = client(f'"{source}"')
     branches = (revision,) if revision else (None, CONVERTED)
-    with quiet():
+    with quiet(CLIENT):
         server, offline = hub_address(library)
         if offline:
             why = f"{server} cannot be reached: {offline}"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cardinet.base.errors import RequestError, WorkError, nearest
+from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.kinds.row_file import RowFile
-from cardinet.data.kinds.row_labels import LABELS, agreed_classes, stated_names
+from cardinet.data.kinds.row_labels import agreed_classes, label_column, stated_names
 from cardinet.data.labelling import Labels
 from cardinet.data.labelling.several import matrix
 
@@ -44,16 +44,9 @@ def read_lists(file: RowFile, *, needed: bool, column: str | None = None) -> Fil
     missing and needed, WorkError if there is none with a usual name, if it holds no lists, and for rows whose list
     cannot be used: a number without a name, a label named twice, an empty value.
     """
-    names, path = file.schema.names, file.path
-    found = column if column in names else None
-    if column is None:
-        found = next((name for name in LABELS if name in names), None)
+    path, found = file.path, label_column(file, column, needed=needed)
     if found is None:
-        if not needed:
-            return FileLists(path, (None,) * file.rows, None, False)
-        if column is not None:
-            raise RequestError(f"{path} has no column data.label_column = {column!r} ({nearest(column, names)}).")
-        raise WorkError(f"{path} has no column of labels ({', '.join(LABELS)}); its columns: {', '.join(names)}.")
+        return FileLists(path, (None,) * file.rows, None, False)
     kind = file.schema.field(found).type
     value = kind.value_type if _is_list(kind) else None
     if value is None or not (

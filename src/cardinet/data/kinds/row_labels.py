@@ -37,22 +37,31 @@ class FileLabels:
         return bool((self.labels < 0).all())
 
 
+def label_column(file: RowFile, column: str | None, *, needed: bool) -> str | None:
+    """The column of labels: the given one, or one with a usual name. None without one, unless it is `needed`.
+
+    Raises RequestError if a given column is missing and needed, WorkError if there is none with a usual name.
+    """
+    names = file.schema.names
+    found = column if column in names else None
+    if column is None:
+        found = next((name for name in LABELS if name in names), None)
+    if found is not None or not needed:
+        return found
+    if column is not None:
+        raise RequestError(f"{file.path} has no column data.label_column = {column!r} ({nearest(column, names)}).")
+    raise WorkError(f"{file.path} has no column of labels ({', '.join(LABELS)}); its columns: {', '.join(names)}.")
+
+
 def read_labels(file: RowFile, *, needed: bool, column: str | None = None) -> FileLabels:
     """The labels of a file, in `column` or one with a usual name: integers of any width, true and false, or text.
 
     Without the column all labels are -1, unless they are `needed`. Raises RequestError if a given column is missing and
     needed, WorkError if there is none with a usual name, or if it has another type.
     """
-    names, path = file.schema.names, file.path
-    found = column if column in names else None
-    if column is None:
-        found = next((name for name in LABELS if name in names), None)
+    path, found = file.path, label_column(file, column, needed=needed)
     if found is None:
-        if not needed:
-            return FileLabels(path, np.full(file.rows, -1, dtype=np.int64), None)
-        if column is not None:
-            raise RequestError(f"{path} has no column data.label_column = {column!r} ({nearest(column, names)}).")
-        raise WorkError(f"{path} has no column of labels ({', '.join(LABELS)}); its columns: {', '.join(names)}.")
+        return FileLabels(path, np.full(file.rows, -1, dtype=np.int64), None)
     kind = file.schema.field(found).type
     value = kind.value_type if pa.types.is_dictionary(kind) else kind
     try:
