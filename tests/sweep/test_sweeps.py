@@ -150,8 +150,50 @@ FAULTS = {
 def test_a_wrong_file_is_refused_before_work(text: str, tmp_path: Path) -> None:
     path = tmp_path / "wrong.toml"
     path.write_text(text)
-    with pytest.raises(RequestError, match=re.escape(FAULTS[text])):
-        read_sweep(path)
+    with pytest.raises(RequestError, match=re.escape(FAULTS[text])) as caught:
+        read_sweep(path)[1].raise_if_any()
+    assert len(caught.value.findings) == 1
+
+
+ALL_AT_ONCE = """
+trials = 0
+sampler = "grid"
+wrong = 1
+[settings]
+data.source = "gone"
+training.clip = -1.0
+freeze = "layer1"
+[space]
+optimizer.lr = {low = 1.0, high = 0.1}
+optimizer.weight_decay = {low = 0.0, high = 0.1}
+batch_size = [16, -3]
+depth = [1, 2]
+"""
+SAID = [
+    "trials = 0",
+    'no setting "wrong"',
+    '"gone"',
+    "training.clip = -1",
+    "low = 1 is not below high = 0.1",
+    "a grid needs steps from 0 to 0.1",
+    "batch_size = -3",
+    'no setting "depth"',
+    "there is no such engine",
+    "is no sweep",
+]
+
+
+def test_the_faults_of_a_file_are_found_together(tmp_path: Path) -> None:
+    """Its own, those of its values, of its pictures, of the engine and of the folder; each once."""
+    path, there = tmp_path / "all.toml", tmp_path / "there"
+    path.write_text(ALL_AT_ONCE)
+    there.mkdir()
+    (there / "mine").touch()
+    with pytest.raises(RequestError) as caught:
+        resolve(Request(path, there, "dask"))
+    for text in SAID:
+        assert sum(text in finding for finding in caught.value.findings) == 1, (text, caught.value.findings)
+    assert len(caught.value.findings) == len(SAID) + 1, caught.value.findings  # and the short name freeze
 
 
 def test_wrong_requests_have_all_findings(sweep_file: Path, tmp_path: Path) -> None:
@@ -160,7 +202,7 @@ def test_wrong_requests_have_all_findings(sweep_file: Path, tmp_path: Path) -> N
     sweep_file.write_text(TEXT + "seed = -1")
     with pytest.raises(RequestError) as error:
         resolve(Request(sweep_file, tmp_path / "there", "dask"))
-    assert len(error.value.findings) == 2
+    assert len(error.value.findings) == 3
     sweep_file.write_text(TEXT)
     with pytest.raises(RequestError, match="is no sweep"):
         resolve(Request(sweep_file, tmp_path / "there"))

@@ -13,11 +13,14 @@ from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.base.files import write_atomic
 from cardinet.engines.choice import LOCAL, check_engine
 from cardinet.engines.engine import Engine
-from cardinet.sweep.samplers import Draw, Told, sampler
+from cardinet.sweep.samplers import Draw, Told, check_library, sampler
 from cardinet.sweep.sweep_file import SweepFile, read_sweep
 from cardinet.sweep.sweep_folder import Outcome, SweepFolder, TrialRecord
 from cardinet.sweep.trial import Trial, begin, written_by
 from cardinet.train.interrupt import Interrupted
+from cardinet.train.listener import Listener
+from cardinet.train.request import Resolved
+from cardinet.train.request import resolve as resolve_training
 
 FAILURES = 3
 """So many failed trials in a row end the sweep, as something else than their settings must be wrong."""
@@ -91,29 +94,43 @@ def resolve(request: Request) -> Sweep:
     findings = Findings()
     file: SweepFile | None = None
     drawn: tuple[Draw, int] | None = None
+    resolved: Resolved | None = None
     folder = SweepFolder(request.out or Path("sweeps") / request.path.stem)
     with findings:
         check_engine(request.engine, request.processes, work="sweep")
     with findings:
-        file = read_sweep(request.path)
-    if file is not None:
+        file, faults = read_sweep(request.path)
         with findings:
-            drawn = sampler(file)
+            check_library(file)
+        if not faults:
+            with findings:
+                drawn = sampler(file)
         with findings:
-            folder.check(file)
+            folder.check(None if faults else file)
+        findings.errors += faults.errors
+        resolved = _first_trial(request, file, drawn)
     findings.raise_if_any()
     assert file is not None
     assert drawn is not None
-    sweep = Sweep(request, file, folder, *drawn, gpus=0)
-    first = Trial(0, folder.path.absolute() / "check", file, sweep.draw(0, []), sweep.threads)
-    resolved = first.resolved()
-    splits = resolved.task.source.splits
-    if "validation" not in splits:
+    assert resolved is not None
+    gpus = int(resolved.task.device.startswith("cuda"))
+    return Sweep(request, file, folder, *drawn, gpus=gpus, notes=resolved.notes)
+
+
+def _first_trial(request: Request, file: SweepFile, drawn: tuple[Draw, int] | None) -> Resolved:
+    """The first trial, checked with its pictures; what is wrong in its file is left out of it.
+
+    Raises RequestError or WorkError with all findings.
+    """
+    values = drawn[0](0, []) if drawn is not None else file.first_values()
+    trial = Trial(0, Path("check"), file, values, None if request.engine == LOCAL else 1)
+    resolved = resolve_training(replace(trial.request, out=None), Listener())
+    if "validation" not in resolved.task.source.splits:
         raise RequestError(
             f"A sweep needs validation pictures, as test pictures must decide nothing, and {resolved.task.source.text} "
             "has none; give data.validation = 0.1 in [settings]."
         )
-    return replace(sweep, gpus=int(resolved.task.device.startswith("cuda")), notes=resolved.notes)
+    return resolved
 
 
 def run(sweep: Sweep, watcher: Watcher, engine: Engine) -> Result:

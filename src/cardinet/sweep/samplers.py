@@ -43,16 +43,16 @@ def sampler(file: SweepFile) -> tuple[Draw, int]:
     assert file.trials is not None
     if file.sampler == "random":
         return _random(dimensions, file.seed), file.trials
-    require_optuna(f'sampler = "{file.sampler}"')
+    check_library(file)
     return _optuna(dimensions, file.seed, file.sampler), file.trials
 
 
-def require_optuna(what: str) -> None:
-    """Raise RequestError, with the extra that installs it, if Optuna is not installed."""
-    if importlib.util.find_spec("optuna") is None:
+def check_library(file: SweepFile) -> None:
+    """Raise RequestError, with the extra that installs it, if the sampler is one of Optuna, which is not installed."""
+    if file.sampler not in ("grid", "random") and importlib.util.find_spec("optuna") is None:
         raise RequestError(
-            f'{what} needs optuna, which is not installed: pip install "cardinet[ray]". The samplers random and grid '
-            "need nothing."
+            f'sampler = "{file.sampler}" needs optuna, which is not installed: pip install "cardinet[ray]". The '
+            "samplers random and grid need nothing."
         )
 
 

@@ -20,7 +20,8 @@ rule = "asha"
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -98,16 +99,25 @@ class SweepFile(Settings):
         findings.raise_if_any()
         return found
 
+    def first_values(self) -> dict[str, Any]:
+        """A right value of each setting of the space that has one, for a check of the rest."""
+        found = {}
+        for key, value in self.space.items():
+            with suppress(RequestError):
+                found[key] = dimension(key, value).ends[0]
+        return found
+
     def fixed(self) -> tuple[tuple[str, Any], ...]:
         """The settings of every trial as pairs."""
         data = {} if self.data is None else {"data.source": self.data}
         return tuple({**data, **self.settings}.items())
 
 
-def read_sweep(path: Path) -> SweepFile:
-    """The sweep in a file. Raises RequestError with everything that is wrong in it, including each value of its space.
+def read_sweep(path: Path) -> tuple[SweepFile, Findings]:
+    """The sweep in a file, and everything that is wrong in it, including each value of its space.
 
-    A value is checked alone, beside the settings of every trial.
+    A value is checked alone, beside the settings of every trial. Entries that no sweep can have are left out. Raises
+    RequestError if there is no such file, or if it is not TOML.
     """
     try:
         document = parse_toml(read_bytes(path, 2**20))
@@ -118,9 +128,23 @@ def read_sweep(path: Path) -> SweepFile:
     for group in ("settings", "space"):
         if isinstance(document.get(group), Mapping):
             document[group] = dict(flat(document[group]))
-    file = validate(SweepFile, document)
-    _check(file)
-    return file
+    findings = Findings()
+    file: SweepFile | None = None
+    with findings:
+        file = validate(SweepFile, document)
+    file = file or _of_right_entries(document)
+    _check(file, document.keys() - file.model_fields_set, findings)
+    return file, findings
+
+
+def _of_right_entries(document: Mapping[str, Any]) -> SweepFile:
+    """A sweep with those entries of a document that alone are right, and perhaps without a space."""
+    kept: dict[str, Any] = {"space": {}}
+    for name, value in document.items():
+        with suppress(RequestError):
+            validate(SweepFile, {"space": {}, name: value})
+            kept[name] = value
+    return SweepFile.model_validate(kept)
 
 
 def flat(group: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -132,27 +156,24 @@ def flat(group: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]
             yield f"{before}{key}", value
 
 
-def _check(file: SweepFile) -> None:
-    findings, dimensions = Findings(), dict[str, Dimension]()
-    if not file.space:
+def _check(file: SweepFile, wrong: Collection[str], findings: Findings) -> None:
+    """Add all faults to the findings. The entries that are `wrong` are left out of the file, and said already."""
+    if not file.space and not findings:
         findings.errors.append(RequestError("[space] is empty; name at least one setting with its values."))
-    with findings:
-        dimensions = file.dimensions()
     pairs = (("network.id", file.network), *file.fixed()) if file.network is not None else file.fixed()
     with findings:
         _recipe(file.recipe, pairs)
-    if not findings:
-        for key, values in dimensions.items():
-            for value in values.ends:
+    for key, value in file.space.items():
+        with findings:
+            values = dimension(key, value)
+            if file.sampler == "grid":
                 with findings:
-                    _recipe(file.recipe, (*pairs, (key, value)))
-    if file.sampler == "grid":
-        for key, values in dimensions.items():
-            with findings:
-                _points(key, values)
-    elif file.trials is None:
+                    _points(key, values)
+            for one in values.ends:
+                with findings:
+                    _recipe(file.recipe, (*pairs, (key, one)))
+    if file.sampler != "grid" and file.trials is None and not {"sampler", "trials"} & {*wrong}:
         findings.errors.append(RequestError(f"trials is missing: {file.sampler} draws have no end; give their number."))
-    findings.raise_if_any()
 
 
 def _points(key: str, values: Dimension) -> None:

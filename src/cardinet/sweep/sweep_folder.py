@@ -64,8 +64,8 @@ class SweepFolder:
         self.result = path / "sweep.json"
         self.report = path / "report.html"
 
-    def check(self, file: SweepFile) -> None:
-        """Raise RequestError if the folder cannot be made, is no sweep, or is one of another file."""
+    def check(self, file: SweepFile | None) -> None:
+        """Raise RequestError if the folder cannot be made, is no sweep, or is one of another file (None: unknown)."""
         if not self.path.exists():
             check_new_folder(self.path, parents=True)
             return
@@ -73,6 +73,8 @@ class SweepFolder:
             if self.path.is_dir() and not any(self.path.iterdir()):
                 return
             raise RequestError(f"{self.path} exists and is no sweep; give --out a folder that does not.")
+        if file is None:
+            return
         begun: SweepFile = read_document(self.toml, SweepFile, parse_toml)
         different = [
             name for name in SweepFile.model_fields if name != "trials" and getattr(begun, name) != getattr(file, name)

@@ -42,12 +42,13 @@ class Trial:
             return ()
         return (StopBadTrial(rule=rule, metric=self.file.metric, folder=str(self.folder)),)
 
-    def resolved(self, opener: Opener = open_source) -> Resolved:
-        """Check a trial that was not started. Raises RequestError or WorkError with all findings."""
+    @property
+    def request(self) -> Request:
+        """The request for its run."""
         pairs = (*self.file.fixed(), *self.values.items())
         if self.threads is not None and not any(key.rpartition(".")[2] == "threads" for key, _ in pairs):
             pairs += (("machine.threads", self.threads),)
-        request = Request(
+        return Request(
             network=self.file.network,
             recipe=self.file.recipe,
             settings=pairs,
@@ -56,7 +57,10 @@ class Trial:
             command="cardinet sweep",
             callbacks=self.methods,
         )
-        return resolve(request, Listener(), opener)
+
+    def resolved(self, opener: Opener = open_source) -> Resolved:
+        """Check a trial that was not started. Raises RequestError or WorkError with all findings."""
+        return resolve(self.request, Listener(), opener)
 
     def run(self, listener: Listener, opener: Opener = open_source) -> None:
         """Train to the end: from the last checkpoint, or from the beginning. A finished run stays as it is."""
