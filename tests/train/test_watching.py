@@ -199,6 +199,7 @@ def test_the_environment_of_weights_and_biases_counts(monkeypatch: pytest.Monkey
     monkeypatch.setenv("WANDB_MODE", "offline")
     assert trackers_of(["wandb"]) == (WandB(),)
     monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setattr("cardinet.train.trackers.wandb.unreachable", lambda ask: "")
     (tmp_path / "keys").write_text("machine api.wandb.ai login user password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "keys"))
     assert trackers_of(["wandb"]) == (WandB(),)
@@ -208,9 +209,14 @@ def test_the_environment_of_weights_and_biases_counts(monkeypatch: pytest.Monkey
         trackers_of(["wandb"])
 
 
-def test_a_server_that_does_not_answer_is_named_before_the_run() -> None:
+def test_a_server_that_does_not_answer_is_named_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RequestError, match=r"http://127.0.0.1:9 does not answer \(.*refused"):
         trackers_of(["MLflow(address=http://127.0.0.1:9)"])
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    with pytest.raises(RequestError, match=r"http://127.0.0.1:9 does not answer \(.*refused\); write files for later"):
+        trackers_of(["WandB(mode=online)"])
+    assert trackers_of(["WandB(mode=offline)"])
 
 
 def test_only_the_leader_has_trackers() -> None:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from cardinet.base.errors import RequestError
+from cardinet.remote.reachability import head_request, unreachable
 from cardinet.train.trackers import Entry, Folder, Status, Tracked, Tracker, Tracking
 from cardinet.train.trackers.wandb_file import logged_numbers, wait_for_end
 
@@ -59,11 +60,17 @@ class WandB(Tracker):
 
     def check(self) -> None:
         super().check()
-        if self.used_mode == "online" and not _has_key():
+        if self.used_mode == "offline":
+            return
+        later = 'write files for later with --watch "WandB(mode=offline)"'
+        if not _has_key():
             raise RequestError(
                 "--watch WandB has no key for an account: set WANDB_API_KEY, or log in once with `wandb login`, or "
-                'write files for later with --watch "WandB(mode=offline)".'
+                f"{later}."
             )
+        # The library itself tries for minutes, and the run waits at its end.
+        if reason := unreachable(head_request(_address())):
+            raise RequestError(f"--watch WandB: {_address()} does not answer ({reason}); {later}.")
 
     def open(self, run: Tracked) -> Tracking:
         import wandb
@@ -158,11 +165,16 @@ def _nested(settings: Any) -> dict[str, Any]:
     return tree
 
 
+def _address() -> str:
+    """The address of the server."""
+    return os.environ.get("WANDB_BASE_URL") or ADDRESS
+
+
 def _has_key() -> bool:
     """Whether there is a key, so that the library does not ask for one."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
-    host = urlsplit(os.environ.get("WANDB_BASE_URL", ADDRESS)).hostname or ""
+    host = urlsplit(_address()).hostname or ""
     for name in (os.environ.get("NETRC"), "~/.netrc", "~/_netrc"):
         with suppress(OSError, netrc.NetrcParseError, UnicodeDecodeError):
             if name and netrc.netrc(os.path.expanduser(name)).authenticators(host):
