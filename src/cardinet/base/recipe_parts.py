@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, c
 
 from cardinet.base.errors import EVERY_SETTING, Findings, RequestError, nearest
 from cardinet.base.part_text import arguments, read_call
-from cardinet.base.settings import KEY, Nested, Settings, parse_assignments, tag
+from cardinet.base.settings import KEY, Nested, Settings, parse_assignments, tag, validate
 
 
 class RecipePart(Settings):
@@ -198,13 +198,29 @@ class SomeOf(Nested):
         if isinstance(value, str):
             if not value.strip():
                 raise RequestError(f"There is no {self.table.noun} in an empty text; write none to have none.")
-            return [self.table.document(word) for word in arguments(value)] if value.lower() != "none" else []
+            return self._of_words(arguments(value)) if value.lower() != "none" else []
         if isinstance(value, Mapping):
             return {
                 name: self.table.document(item) if isinstance(item, str) and item.lower() != "none" else item
                 for name, item in value.items()
             }
         return value
+
+    def _of_words(self, words: list[str]) -> list[Any]:
+        """The documents of parts that are written as text. Raises RequestError if one is none, with what else is
+        wrong in the others.
+        """
+        found, findings = list[Any](), Findings()
+        for word in words:
+            with findings:
+                found.append(self.table.document(word))
+        if findings:
+            for item in found:
+                with findings:
+                    settings = {key: value for key, value in item.items() if key != KEY}
+                    validate(self.table.rows[item[KEY]], settings, f"{item[KEY]}.")
+        findings.raise_if_any()
+        return found
 
     def paths(self) -> Iterator[tuple[str, ...]]:
         """The path of all parts together, of each part, and of each part's settings."""
@@ -221,7 +237,8 @@ class SomeOf(Nested):
             if twice := {str(name) for name in names if names.count(name) > 1}:
                 raise RequestError(f"{', '.join(sorted(twice))} is given twice; give it once.")
             for item in items:
-                self.table.check_name(item)
+                if not isinstance(item, Mapping) or KEY not in item:
+                    self.table.check_name(item)  # an unknown name is a finding beside those of the other parts
             value = dict(zip(map(str, names), items, strict=True))
         if not isinstance(value, Mapping):
             raise RequestError(f"Write it as in {next(iter(self.table.rows))}(...), or none.")

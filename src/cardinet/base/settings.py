@@ -254,6 +254,5 @@ def validate(model: type[M], document: Mapping[str, Any], where: str = "") -> M:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise to_request_error(
-            error, [".".join(p) for p in setting_paths(model)] + list(model.model_fields), where
-        ) from None
+        known = dict.fromkeys([*(".".join(path) for path in setting_paths(model)), *model.model_fields])
+        raise to_request_error(error, list(known), where) from None
