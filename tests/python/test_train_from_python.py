@@ -87,7 +87,7 @@ def test_every_plain_option_of_the_command_is_one_here() -> None:
     named = set(inspect.signature(command).parameters)
     assert OPTIONS.keys() <= named
     others = named - OPTIONS.keys() - set(inspect.signature(train).parameters)
-    assert others == {"dry_run", "no_bounds", "as_json", "find_lr", "engine", "processes"}
+    assert others == {"dry_run", "no_bounds", "as_json", "find_lr"}
 
 
 def test_a_run_with_methods_of_a_program_resumes_in_the_same_bits(tmp_path: Path) -> None:

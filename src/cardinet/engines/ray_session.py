@@ -55,6 +55,11 @@ def default_processes(gpus: int) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def on_a_cluster() -> bool:
+    """Whether the work goes to machines that Ray has already, which may have other files and devices than this one."""
+    return bool(os.environ.get("RAY_ADDRESS"))
+
+
 @contextmanager
 def session(cpus: int, gpus: int) -> Iterator[Any]:
     """Ray with room for so many processes, to the end of the block; one that runs already is used and stays.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cardinet.report.finished_run import FinishedRun
     from cardinet.train.listener import Listener
     from cardinet.train.methods import Method
+    from cardinet.train.request import Request
     from cardinet.train.trackers import Tracker
 
 
@@ -29,6 +30,8 @@ def train(
     callbacks: Sequence[Method] = (),
     watch: str | Tracker | Sequence[str | Tracker] | None = None,
     listener: Listener | None = None,
+    engine: str = "local",
+    processes: int | None = None,
     settings: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> FinishedRun:
@@ -51,32 +54,79 @@ def train(
     settings as in "WandB(project=cats, mode=offline)". They change no bit of a run; if one fails, the training goes on.
     A run that is continued keeps its own unless `watch` is given.
 
+    With `engine="ray"` so many `processes` of Ray train together, by default one for each processor or GPU; `out` is
+    then needed, callbacks act in these processes, and `data` must be a text or path.
+
     Raises RequestError with all faults of the request before any work, WorkError if the work fails, and
     `cardinet.train.interrupt.Interrupted` if the user stops it; what was saved can be resumed.
     """
     from cardinet.data.kinds.datasets import source_text
+    from cardinet.engines.choice import RAY, check_engine
+    from cardinet.train.trackers import Tracker
+
+    check_engine(engine, processes, work="train")
+    source = None if data is None else source_text(data)
+    trackers = None if watch is None else (watch,) if isinstance(watch, str | Tracker) else tuple(watch)
+    request = replace(
+        request_of(network, source, recipe, weights, settings, options),
+        out=None if out is None else Path(out),
+        command="cardinet.train(...)",
+        callbacks=tuple(callbacks),
+        watch=trackers or (),
+    )
+    run = None if resume is None else Path(resume)
+    if run is not None:
+        others = {"network": network, "recipe": recipe, "out": out, "weights": weights, "settings": settings}
+        _require_alone({**others, **options})
+    asked = _Asked(request, run, source, trackers)
+    return _by_ray(asked, listener, processes) if engine == RAY else _here(asked, listener)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A new run, or the `run` that is continued on the pictures of a `source` and with `trackers`, None: its own."""
+
+    request: Request
+    run: Path | None
+    source: str | None
+    trackers: tuple[str | Tracker, ...] | None
+
+
+def _here(asked: _Asked, listener: Listener | None) -> FinishedRun:
+    """Train in this process, perhaps as one of several that a launcher has started."""
     from cardinet.report.finished_run import finished
     from cardinet.train import job, processes
     from cardinet.train.listener import Listener
-    from cardinet.train.trackers import Tracker
 
-    source = None if data is None else source_text(data)
-    folder = resume if resume is not None else out
-    place = None if folder is None else Path(folder)
-    trackers = None if watch is None else (watch,) if isinstance(watch, str | Tracker) else tuple(watch)
-    with processes.connected_for(place) as ranks, shown_by(listener if ranks.leads else Listener()) as shown:
-        if resume is not None:
-            others = {"network": network, "recipe": recipe, "out": out, "weights": weights, "settings": settings}
-            _require_alone({**others, **options})
-            return finished(job.resume(Path(resume), shown, source, callbacks, ranks, trackers), ranks)
-        request = replace(
-            request_of(network, source, recipe, weights, settings, options),
-            out=None if out is None else Path(out),
-            command="cardinet.train(...)",
-            callbacks=tuple(callbacks),
-            watch=trackers or (),
+    request, run = asked.request, asked.run
+    with (
+        processes.connected_for(run or request.out) as ranks,
+        shown_by(listener if ranks.leads else Listener()) as shown,
+    ):
+        if run is not None:
+            folder = job.resume(run, shown, asked.source, request.callbacks, ranks, asked.trackers)
+        else:
+            folder = processes.train(request, shown, ranks, lambda resolved: None)
+        return finished(folder, ranks)
+
+
+def _by_ray(asked: _Asked, listener: Listener | None, count: int | None) -> FinishedRun:
+    """Train in other processes. Raises RequestError for pictures that only this program has."""
+    from cardinet.report.finished_run import finished
+    from cardinet.train.on_ray import resume_on_ray, train_on_ray
+
+    request, run = asked.request, asked.run
+    if asked.source is not None and asked.source.startswith("dataset:"):
+        raise RequestError(
+            'engine="ray" trains in other processes, which do not have the data set of this program; give data as a '
+            "text or path that they can read, or omit engine."
         )
-        return finished(processes.train(request, shown, ranks, lambda resolved: None), ranks)
+    with shown_by(listener) as shown:
+        if run is not None:
+            folder = resume_on_ray(run, shown, count, asked.source, asked.trackers, request.callbacks)
+        else:
+            folder = train_on_ray(request, shown, count)
+        return finished(folder)
 
 
 def _require_alone(others: Mapping[str, Any]) -> None:

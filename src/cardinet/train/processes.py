@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cardinet.base.errors import CardinetError, RequestError
+from cardinet.base.errors import CardinetError, Findings, RequestError
 from cardinet.runs.environment import versions
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.ranks import Ranks, connected, launch_id
@@ -49,17 +49,28 @@ def resolve_together(
 ) -> Resolved:
     """Check a request in all processes. Raises CardinetError with the findings of all, and what they differ in."""
     with ranks.together():
-        if not ranks.alone and request.out is None:
-            raise RequestError(
-                f"{ranks.count} processes train one run: name its folder with --out, so that they find it if they are "
-                "started again."
-            )
-        resolved = resolve(request, listener, ranks=ranks)
+        resolved = resolve_for(request, listener, ranks)
     with ranks.together():
         _require_same(resolved, ranks)
     for note in resolved.notes:
         listener.said(note)
     begins(resolved)
+    return resolved
+
+
+def resolve_for(request: Request, listener: Listener, ranks: Ranks) -> Resolved:
+    """Check a request for these processes, which need not be connected. Raises CardinetError with all findings."""
+    findings, resolved = Findings(), None
+    with findings:
+        if not ranks.alone and request.out is None:
+            raise RequestError(
+                f"{ranks.count} processes train one run: name its folder with --out, so that they find it if they are "
+                "started again."
+            )
+    with findings:
+        resolved = resolve(request, listener, ranks=ranks)
+    findings.raise_if_any()
+    assert resolved is not None
     return resolved
 
 

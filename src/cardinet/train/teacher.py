@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import torch
 from torch import Tensor
@@ -33,11 +34,11 @@ class Taught:
     labelling: Labelling = ONE
 
 
-def teacher_path(text: str) -> Path:
+def teacher_path(text: str, fix: str = "give a run folder or a model file") -> Path:
     """The model file of a teacher: a file, that of a run folder or hub:REPO. Raises RequestError if there is none."""
     path = model_path(text)
     if path is None or not path.is_file():
-        raise RequestError(f'Distillation.teacher: "{text}" is not there; give a run folder or a model file.')
+        raise RequestError(f'Distillation.teacher: "{text}" is not there; {fix}.')
     return path
 
 
@@ -46,15 +47,17 @@ def kept_text(text: str) -> str:
     return text if text.startswith("hub:") else str(Path(text).expanduser().absolute())
 
 
-def fingerprint(text: str) -> str:
-    """The sha256 of a teacher's model file. Raises RequestError if there is none."""
-    with open(teacher_path(text), "rb") as file:
+def fingerprint(path: Path) -> str:
+    """The sha256 of a teacher's model file."""
+    with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def require_same(text: str, recorded: str) -> None:
-    """Raise RequestError if a teacher is not the one with the recorded fingerprint."""
-    if (now := fingerprint(text)) != recorded:
+    """Raise RequestError if a teacher is not there, or not the one with the recorded fingerprint."""
+    link = f"ln -s NEW-PLACE {quote(text)}"
+    back = f"put the file with the sha256 {recorded[:12]}... there again, or a link to its new place ({link})"
+    if (now := fingerprint(teacher_path(text, back))) != recorded:
         raise RequestError(
             f"Distillation.teacher = {text} has changed: the sha256 of its file is {now[:12]}..., not "
             f"{recorded[:12]}...; put the old file back, or start a new run."

@@ -83,14 +83,16 @@ class Distillation(Method):
     def check_again(self) -> None:
         from cardinet.train.teacher import require_same, teacher_path
 
-        teacher_path(self.teacher)
-        if self.fingerprint is not None:
+        if self.fingerprint is None:
+            teacher_path(self.teacher)
+        else:
             require_same(self.teacher, self.fingerprint)
 
     def fitted(self) -> Self:
-        from cardinet.train.teacher import fingerprint, kept_text
+        from cardinet.train.teacher import fingerprint, kept_text, teacher_path
 
-        return self.model_copy(update={"teacher": kept_text(self.teacher), "fingerprint": fingerprint(self.teacher)})
+        found = fingerprint(teacher_path(self.teacher))
+        return self.model_copy(update={"teacher": kept_text(self.teacher), "fingerprint": found})
 
     def memory(self, network: Classifier, side: int, pictures: int) -> Memory:
         from cardinet.train.teacher import teacher_memory
