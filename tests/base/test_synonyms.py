@@ -6,10 +6,12 @@ import re
 from dataclasses import fields
 
 import pytest
+from typer.testing import CliRunner
 
 from cardinet.base.errors import RequestError
 from cardinet.base.settings import setting_paths, short_names
 from cardinet.base.synonyms import CALLED, INSTEAD, option_hint, setting_hint
+from cardinet.cli.verbs import app
 from cardinet.networks.part import PARTS
 from cardinet.networks.registry import find
 from cardinet.train.recipe import Recipe, make_recipe, overrides
@@ -35,6 +37,15 @@ def test_settings_that_the_sentences_name_are_there() -> None:
         assert any(text in sentence for sentence in INSTEAD.values())
         key, _, value = text.partition("=")
         find("resnet50").spec.but(**{key: value})
+
+
+def test_options_that_the_sentences_name_are_those_of_train() -> None:
+    """But those of torchrun."""
+    found = {word for sentence in INSTEAD.values() for word in re.findall(r"--[a-z-]+", sentence)}
+    known = CliRunner().invoke(app, ["train", "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"}).stdout
+    named = found - {"--nproc-per-node", "--no-python"}
+    assert len(named) > 6
+    assert not {word for word in named if not re.search(rf"{word}\b", known)}
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,14 @@ def test_an_idle_one_changes_nothing(part: Augmentation) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ACTIVE)
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.9])
+def test_smaller_pictures_switch_none_on_or_off(name: str, share: float) -> None:
+    """As pictures that grow in a run have them (`ProgressiveResizing`)."""
+    assert ACTIVE[name].scaled(share).acts
+    assert not any(part.scaled(share).acts for part in IDLE)
+
+
 def test_the_order_does_not_depend_on_how_they_are_written() -> None:
     expected = ["PadCrop", "Flip", "RandAugment", "ColorJitter", "Lighting", "RandomErasing"]
     for text in (

@@ -52,7 +52,7 @@ def said(processes: Sequence[subprocess.Popen[str]]) -> list[tuple[int, str, str
     """The exit code, stdout and stderr of every process."""
     found = []
     for process in processes:
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=600)
         found.append((process.returncode, out, err))
     return found
 

@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from cardinet.runs.folder import RunFolder
+from cardinet.train.trackers.mlflow import MLflow
+from cardinet.train.trackers.wandb import WandB
 from ranks.started import said, start
 from train.runs_to_compare import differences
+from train.test_trackers import expected, mlflow_has, wandb_has
 
 SMALL = (
     *("--batch-size", "48", "--seed", "3", "--workers", "0", "--set", "precision=float64", "--set", "threads=1"),
@@ -121,6 +124,19 @@ def test_heads_growing_pictures_and_recomputation_are_those_of_one_process(tmp_p
 
 
 @pytest.mark.long
+def test_trackers_of_several_processes_get_each_line_once(folder: Path) -> None:
+    """The leader alone has them: one run, one file of events, and the bits of a run without them."""
+    watched = f"tensorboard, MLflow(address=sqlite:///{folder / 'mlflow.db'}), WandB(mode=offline)"
+    assert [code for code, _, _ in train(folder, 2, command("seen", 8, "--watch", watched))] == [0, 0]
+    assert not differences(folder / "of2", folder / "seen")
+    assert len(list((folder / "seen" / "tensorboard").glob("events*"))) == 1
+    assert len(list((folder / "seen" / "wandb").glob("offline-run-*"))) == 1
+    run, tracker = RunFolder(folder / "seen"), MLflow(address=f"sqlite:///{folder / 'mlflow.db'}")
+    assert mlflow_has(run, tracker)[0] == expected(run)
+    assert wandb_has(run, WandB(mode="offline"))[0] == expected(run)
+
+
+@pytest.mark.long
 def test_two_processes_of_ray_have_the_same_bits_and_say_their_error_once(folder: Path) -> None:
     by_ray = ("--engine", "ray", "--processes", "2")
     ((code, out, err),) = train(folder, 1, command("ray", 8, *by_ray))
@@ -133,3 +149,24 @@ def test_two_processes_of_ray_have_the_same_bits_and_say_their_error_once(folder
     assert [line.partition(" ")[0] for line in err.splitlines()] == ["error:", "error:"]
     for part in ("ray exists", "optimizer.lr = -1"):
         assert err.count(part) == 1
+
+
+PROGRAM = """
+import cardinet
+
+settings = {"length": "8 steps", "log_every": "1 step", "evaluate_every": "4 steps", "data.limit": 179}
+settings |= {"precision": "float64", "threads": 1}
+run = cardinet.train(
+    out="python", engine="ray", processes=2, batch_size=48, seed=3, workers=0, settings=settings
+)
+print(run.results["test"]["count"])
+again = cardinet.train(resume="python", engine="ray")
+print(again.folder)
+"""
+
+
+@pytest.mark.long
+def test_ray_from_a_program_has_the_same_bits(folder: Path) -> None:
+    ((code, out, err),) = train(folder, 1, ["-c", PROGRAM])
+    assert (code, out.split()) == (0, ["179", "python"]), err
+    assert not differences(folder / "of2", folder / "python")

@@ -64,6 +64,36 @@ def test_mixing_with_an_objective_of_one_class_is_said_with_the_rest(
     assert len(found) == len(parts), found
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "parts"),
+    [
+        (
+            "methods",
+            "Mixup(alpha=-1), Nothing, Freeze(layers=3)",
+            ('"Nothing"', "Mixup.alpha = -1", "Freeze.layers = 3"),
+        ),
+        ("augmentation", "Flip(probability=7), Bent, Crooked", ('"Bent"', '"Crooked"', "Flip.probability = 7")),
+        ("methods", [{"part": "Mixup", "alpha": -1}, {"part": "Nothing"}], ('"Nothing"', "Mixup.alpha = -1")),
+        ("methods", "Mixup(kind=3), Nothing", ('"Nothing"', '"Mixup.kind" (known: alpha, probability)')),
+    ],
+)
+def test_an_unknown_part_hides_no_fault_of_the_others(key: str, value: Any, parts: Sequence[str]) -> None:
+    found = said([(key, value), ("optimizer.lr", -1.0)])
+    for part in (*parts, "optimizer.lr = -1"):
+        assert sum(part in text for text in found) == 1, (part, found)
+    assert len(found) == len(parts) + 1, found
+
+
+def test_a_momentum_that_is_not_there_cannot_move() -> None:
+    rising, falling = "OneCycle(momenta=[0.85, 0.95])", "OneCycle(momenta=[0.95, 0.85])"
+    found = said([("schedule", falling), ("machine.device", "tpu")])
+    assert len(found) == 2, found
+    assert any("give them in rising order" in text for text in found)
+    for optimizer, name in (("SGD(momentum=0)", "momentum"), ("AdamW(betas=[0.0, 0.9])", "betas")):
+        (text,) = said([("schedule", rising), ("optimizer", optimizer)])
+        assert f"optimizer.{name} is 0, and schedule.momenta moves it" in text
+
+
 def test_other_classes_than_the_data_has(photographs: Path, tmp_path: Path) -> None:
     found = said([("data.source", str(photographs)), ("network.num_classes", 7)], out=tmp_path)
     assert [text for text in found if "num_classes = 7: the data has 3 classes" in text]

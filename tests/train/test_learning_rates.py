@@ -87,12 +87,16 @@ def test_cosine_to_a_final_share() -> None:
     assert min(found) > 0.5
 
 
-def torchs(scheduler: Callable[[torch.optim.Optimizer], Any], lr: float, steps: int) -> list[float]:
-    """The rates of a scheduler of torch, step by step."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
+def torchs(
+    scheduler: Callable[[torch.optim.Optimizer], Any], lr: float, steps: int, momenta: list[float] | None = None
+) -> list[float]:
+    """The rates of a scheduler of torch, step by step; the momenta are added to the list."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr, momentum=0.9)
     made, found = scheduler(optimizer), []
     for _ in range(steps):
         found.append(optimizer.param_groups[0]["lr"])
+        if momenta is not None:
+            momenta.append(optimizer.param_groups[0]["momentum"])
         optimizer.step()
         made.step()
     return found
@@ -170,8 +174,10 @@ def test_drops_are_counted_from_the_start_also_with_a_warmup() -> None:
 )
 def test_one_cycle_as_torch_has_it(steps: int, shape: str, warmup: str, divisor: float, final: float) -> None:
     ends: dict[str, Any] = {"warmup_from": 1 / divisor, "final": 1 / divisor / final}
+    ends["momenta"] = [0.8, 0.97]
     recipe, times = made(schedule="OneCycle", length=f"{steps} steps", lr=0.8, warmup=warmup, shape=shape, **ends)
     one = torch.optim.lr_scheduler.OneCycleLR
+    momenta: list[float] = []
     expected = torchs(
         lambda o: one(
             o,
@@ -181,11 +187,15 @@ def test_one_cycle_as_torch_has_it(steps: int, shape: str, warmup: str, divisor:
             anneal_strategy="cos" if shape == "cosine" else "linear",
             div_factor=divisor,
             final_div_factor=final,
+            base_momentum=0.8,
+            max_momentum=0.97,
         ),
         0.8,
         steps,
+        momenta,
     )
     assert rates(recipe, times) == pytest.approx(expected, rel=1e-9)
+    assert [recipe.schedule.momentum(step, times) for step in range(steps)] == pytest.approx(momenta, rel=1e-9)
 
 
 def test_the_defaults_of_one_cycle_are_torchs() -> None:
@@ -358,6 +368,7 @@ def test_the_last_step_is_always_logged_and_evaluated() -> None:
         ({"warmup": "500 %"}, "is as long as the run or longer"),
         ({"schedule": "OneCycle", "warmup": "1 step"}, "is less than two steps, and OneCycle rises first"),
         ({"schedule": "OneCycle", "warmup": "10 epochs"}, "is as long as the run or longer"),
+        ({"schedule": "OneCycle", "momenta": [0.95, 0.85]}, "momenta = 0.95,0.85: the first is that of the highest"),
         ({"schedule": "CosineRestarts", "restart_after": "10 epochs"}, "is 100 steps, and 100 are left for cosines"),
         (
             {"schedule": "CosineRestarts", "restart_after": "9 epochs", "warmup": "10 %"},

@@ -126,6 +126,32 @@ def test_steps_are_those_of_an_independent_implementation(
         assert not torch.equal(start.get_parameter(parameter), tensor), parameter
 
 
+@pytest.mark.parametrize("name", [name for name in CASES if "no momentum" not in name])
+def test_a_momentum_that_moves_is_that_of_the_group(batch: tuple[Tensor, Tensor], name: str) -> None:
+    """As torch's OneCycleLR moves it: by the key of the group. A group with a momentum of its own keeps it."""
+    settings = CASES[name].model_copy(update={"weight_decay": 0.0})
+    made = network()
+    theirs, (own,) = copy.deepcopy(made), [{"params": [made.fc.weight], "weight_decay": 0.0, "momentum": 0.3}]
+    key = "betas" if "betas" in settings.defaults() else "momentum"
+    if key == "betas":
+        own = {**own, "betas": (0.3, 0.9)}
+    optimizer = make_optimizer(made, settings, [own])
+    others = [p for n, p in theirs.named_parameters() if n != "fc.weight"]
+    peer = PEERS[name]([{"params": [theirs.fc.weight]}, {"params": others}])
+    peer.param_groups[0][key] = own[key]
+    for group in peer.param_groups:
+        group["lr"], group["weight_decay"] = 0.01, 0.0
+    for momentum in (0.95, 0.9, 0.85, 0.95):
+        forward_backward(made, *batch, CrossEntropy())
+        update(made, optimizer, 0.01, None, momentum)
+        nn.functional.cross_entropy(theirs(batch[0]), batch[1]).backward()
+        peer.param_groups[1][key] = (momentum, settings.betas[1]) if key == "betas" else momentum  # type: ignore[attr-defined]
+        peer.step()
+        peer.zero_grad()
+    for parameter, tensor in theirs.named_parameters():
+        torch.testing.assert_close(made.get_parameter(parameter), tensor, rtol=1e-9, atol=1e-12, msg=parameter)
+
+
 @pytest.mark.parametrize(("weight", "gradient"), [(0.0, 1.0), (1.0, 0.0), (0.0, 0.0), (3.0, 2.0), (1e-9, 1.0)])
 def test_the_ratio_of_lamb_where_a_norm_is_zero(weight: float, gradient: float) -> None:
     """As in timm: the ratio is 1 there."""
@@ -204,7 +230,7 @@ def test_a_state_comes_back_slot_by_slot(batch: tuple[Tensor, Tensor], name: str
     ("optimizer", "schedule", "slots"),
     [
         ("AdamW(lr=0.003, weight_decay=0.1)", 'Cosine(warmup="10 steps")', ADAM),
-        ("LAMB(lr=0.01, layer_decay=0.7)", 'OneCycle(warmup="20 steps")', ADAM),
+        ("LAMB(lr=0.01, layer_decay=0.7)", 'OneCycle(warmup="20 steps", momenta=[0.85, 0.95])', ADAM),
         pytest.param(
             "RMSProp(lr=0.02)",
             'CosineRestarts(restart_after="11 steps")',

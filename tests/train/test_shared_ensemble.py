@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -10,17 +9,19 @@ from torch.nn import functional as F
 from cardinet.base.errors import RequestError
 from cardinet.blocks.deeply_fused import DeeplyFusedNet
 from cardinet.build.builder import build
-from cardinet.data.batches import Batch
 from cardinet.networks.families.deeply_fused import fuse
 from cardinet.networks.registry import find
 from cardinet.train.methods.shared_ensemble import Members, base_paths
+from cardinet.train.objectives.cross_entropy import CrossEntropy
+from cardinet.train.training_step import forward_backward
 from train.test_methods import task_with
 
 SPEC = fuse(8, 3).but(widths=(4, 4, 8), in_channels=1)
 
 
-@pytest.mark.parametrize("without_deepest", [False, True])
-def test_the_gradient_is_the_mean_of_those_of_separate_networks(without_deepest: bool) -> None:
+@pytest.mark.parametrize(("without_deepest", "parts"), [(False, 1), (True, 1), (False, 2)])
+def test_the_gradient_is_the_mean_of_those_of_separate_networks(without_deepest: bool, parts: int) -> None:
+    """In float64, and in the parts in which the batch passes."""
     torch.manual_seed(0)
     fused = build(SPEC).double()
     assert isinstance(fused, DeeplyFusedNet)
@@ -28,22 +29,23 @@ def test_the_gradient_is_the_mean_of_those_of_separate_networks(without_deepest:
     paths = base_paths(fused, without_deepest=without_deepest)
     assert len(paths) == (7 if without_deepest else 8)
     hooks = Members(fused, paths)
-    hooks.see(Batch(pixels, labels, np.arange(6)), 0)
-    F.cross_entropy(fused.train()(pixels), labels).backward()
-    hooks.before_update(0)
+    forward_backward(fused.train(), pixels, labels, CrossEntropy(), parts=parts)
+    hooks.after_backward(
+        lambda network, objective: forward_backward(network, pixels, labels, objective, parts=parts)[0]
+    )
 
     expected = {name: torch.zeros_like(p) for name, p in fused.named_parameters()}
     for path in paths:
         alone = build(SPEC.but(path=path)).double().train()
         alone.load_state_dict({name: fused.state_dict()[name] for name in alone.state_dict()})
-        F.cross_entropy(alone(pixels), labels).backward()
+        for x, y in zip(pixels.chunk(parts), labels.chunk(parts), strict=True):
+            (F.cross_entropy(alone(x), y) / parts).backward()
         for name, parameter in alone.named_parameters():
             assert parameter.grad is not None
             expected[name] += parameter.grad / len(paths)
     for name, parameter in fused.named_parameters():
         found = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-        # the members run in float64, but the loss in float32
-        torch.testing.assert_close(found, expected[name], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(found, expected[name], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("spec", [find("resnet20_cifar").spec, SPEC.but(path=("deep1",) * 3)])

@@ -89,7 +89,9 @@ INSTEAD = {
     "unfreeze_at freeze_epochs unfreeze_epoch": "give the time from which all layers are trained, as in "
     "--set \"methods=Freeze(until='2 epochs')\"",
     "compile torchcompile torch_compile": "this version does not compile networks",
-    "ddp distributed gpus devices world_size nproc_per_node": "this version trains in one process on one device",
+    "ddp distributed gpus devices world_size nproc_per_node num_gpus n_gpus strategy": "one run is trained by "
+    "several processes under torchrun, as in torchrun --nproc-per-node 2 --no-python cardinet train --out DIR, or "
+    "with --engine ray --processes 2",
     "loss criterion loss_fn bce_loss": "name it by objective (CrossEntropy, BinaryCrossEntropy or "
     'Focal), as in --set "objective=CrossEntropy(label_smoothing=0.1)"',
     "aux_logits aux_weight aux_loss aux_heads auxiliary auxiliary_loss deep_supervision": "add heads in training with "

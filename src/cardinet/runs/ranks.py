@@ -85,6 +85,10 @@ class Ranks:
         found[self.rank] = tensor
         return self.sum(found)
 
+    def of_the_one_before(self, tensor: Tensor) -> Tensor:
+        """The tensor of the process before this one, of one shape in all; the first gets that of the last."""
+        return tensor if self.alone else self.rows(tensor)[self.rank - 1]
+
     def from_leader(self, document: Any) -> Any:
         """The leader's JSON document."""
         return self.tell(document if self.leads else None)[self.leader]

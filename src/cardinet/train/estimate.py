@@ -174,6 +174,7 @@ def made_up_step(task: Task) -> Callable[[int], None]:
     subject = trainee(task, build(task.spec, init=task.recipe.network.init))
     dtype = next(subject.network.parameters()).dtype
     side, recipe = task.preprocessing.crop, task.recipe
+    passes = functools.partial(forward_backward, autocast=task.precision == "bfloat16")
 
     @functools.cache
     def batch(pictures: int) -> tuple[Tensor, Tensor]:
@@ -183,9 +184,10 @@ def made_up_step(task: Task) -> Callable[[int], None]:
 
     def step(pictures: int) -> None:
         try:
-            autocast = task.precision == "bfloat16"
             hooks = tuple(subject.hooks.values())
-            forward_backward(subject.network, *batch(pictures), recipe.objective, hooks=hooks, autocast=autocast)
+            passes(subject.network, *batch(pictures), recipe.objective, hooks=hooks)
+            for method in hooks:
+                method.after_backward(lambda network, objective: passes(network, *batch(pictures), objective)[0])
             update(subject.whole, subject.optimizer, 0.0, recipe.training.clip)
         except NonFinite as error:
             raise WorkError(f"On made-up pictures {error.what}; look at the settings of the network.") from None

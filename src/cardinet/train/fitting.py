@@ -97,8 +97,9 @@ def check(recipe: Recipe, source: Source, given: Draft | None = None, ranks: Ran
     with findings:
         times = make_clock(recipe.training, train)
         recipe.schedule.check(times)
+        _check_momentum(recipe, times)
     if given is not None and times is not None:
-        facts = conditions_of(recipe, source, times, size)
+        facts = conditions_of(recipe, source, times, size, ranks)
         for method in recipe.methods.values():
             with findings:
                 method.check(given.network, facts)
@@ -171,6 +172,15 @@ def _check_sampling(recipe: Recipe, batch_size: int) -> None:
                 "class_weights = balanced and training.balanced would balance the classes twice; remove one of them."
             )
     findings.raise_if_any()
+
+
+def _check_momentum(recipe: Recipe, clock: Clock) -> None:
+    """Raise RequestError if the schedule moves a momentum that the optimizer does not have."""
+    found = [*recipe.optimizer.defaults().items()]
+    if recipe.schedule.momentum(0, clock) is None or any(v[0] if isinstance(v, tuple) else v for _, v in found):
+        return
+    what = f"optimizer.{found[0][0]} is 0" if found else f"{type(recipe.optimizer).__name__} has no momentum"
+    raise RequestError(f"{what}, and schedule.momenta moves it; give the optimizer a momentum, or omit the momenta.")
 
 
 def _check_parts(batch_size: int, ranks: Ranks) -> None:

@@ -104,7 +104,8 @@ class Loop:
         """Train on a batch, after a wait of `waited` seconds for it."""
         task, progress = self.task, self.progress
         try:
-            loss, wrong = whole_step(task, self.subject, batch, progress.step, task.learning_rate(progress.step))
+            done = progress.step
+            loss, wrong = whole_step(task, self.subject, batch, done, task.learning_rate(done), task.momentum(done))
         except NonFinite as error:
             raise self._stopped(error.what, progress.step + 1, batch) from None
         except (MemoryError, RuntimeError) as error:
@@ -230,6 +231,7 @@ class Loop:
                 "loss": window.loss / window.steps,
                 "error": window.wrong / (window.images * self.decisions),
                 "lr": self.task.learning_rate(step - 1),
+                **({} if (momentum := self.task.momentum(step - 1)) is None else {"momentum": momentum}),
                 **self.subject.figures(),
                 "images_per_second": window.images / window.seconds,
                 "waiting": window.waiting / window.seconds,

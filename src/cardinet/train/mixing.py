@@ -2,7 +2,8 @@
 
 They have the meaning of torchvision's v2 transforms: one lambda for a batch, from Beta(alpha, alpha), and each picture
 is mixed with the one before it in the batch (which is in random order). timm mixes the first picture with the last, the
-second with the last but one, and so on. Of several processes each mixes its own part of a batch.
+second with the last but one, and so on. Several processes mix the whole batch as one does: each gets the last picture
+of the part before its own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import Field
 
@@ -25,6 +26,18 @@ if TYPE_CHECKING:
 
     from cardinet.blocks.classifier import Classifier
     from cardinet.data.batches import Batch
+    from cardinet.runs.ranks import Ranks
+
+
+class Pictures(NamedTuple):
+    """Pixels (B, C, H, W) and labels (B, classes)."""
+
+    pixels: Tensor
+    labels: Tensor
+
+    def before(self, ranks: Ranks) -> Pictures:
+        """For each picture the one before it in the whole batch of all processes; for the first the last."""
+        return Pictures(*(_turned(values, ranks) for values in self))
 
 
 class Mixing(Method):
@@ -69,10 +82,9 @@ class Mixing(Method):
         before = sum(method.probability for method in every[: every.index(self)])
         return before / total, (before + self.probability) / total
 
-    def mixed(self, pixels: Tensor, labels: Tensor, share: float, draw: random.Random) -> tuple[Tensor, Tensor]:
-        """Pixels (B, C, H, W) and labels (B, classes), each mixed with those before it; `share` is the drawn lambda.
-
-        The layout in memory stays.
+    def mixed(self, own: Pictures, before: Pictures, share: float, draw: random.Random) -> Pictures:
+        """Pictures, each mixed with the one before it; `share` is the drawn lambda. The layout in memory is that of
+        `own`.
         """
         raise NotImplementedError
 
@@ -81,7 +93,7 @@ class Mixer(Hooks):
     """Mixes the batches of a run. The draws are functions of seed and step, so there is no state."""
 
     def __init__(self, method: Mixing, conditions: Conditions) -> None:
-        self.method, self.seed = method, conditions.seed
+        self.method, self.seed, self.ranks = method, conditions.seed, conditions.ranks
         self.classes = len(conditions.source.classes)
         self.low, self.high = method.interval(conditions.methods)
 
@@ -89,10 +101,9 @@ class Mixer(Hooks):
         if not self.low <= random.Random(f"{self.seed}, {step}, mixing").random() < self.high:
             return batch
         share, draw = self.draw(step)
-        pixels = batch.pixels
-        labels = probabilities(batch.labels, pixels.new_empty(0, self.classes))
-        pixels, labels = self.method.mixed(pixels, labels, share, draw)
-        return replace(batch, pixels=pixels, labels=labels)
+        own = Pictures(batch.pixels, probabilities(batch.labels, batch.pixels.new_empty(0, self.classes)))
+        mixed = self.method.mixed(own, own.before(self.ranks), share, draw)
+        return replace(batch, pixels=mixed.pixels, labels=mixed.labels)
 
     def draw(self, step: int) -> tuple[float, random.Random]:
         """The lambda of a step, and the generator of its further draws."""
@@ -100,6 +111,12 @@ class Mixer(Hooks):
         return draw.betavariate(self.method.alpha, self.method.alpha), draw
 
 
-def blended(values: Tensor, share: float) -> Tensor:
-    """share * value + (1 - share) * the value before it in the batch; the first one gets the last one's."""
-    return values.mul(share).add_(values.roll(1, 0), alpha=1 - share)
+def blended(values: Tensor, before: Tensor, share: float) -> Tensor:
+    """share * values + (1 - share) * those before them."""
+    return values.mul(share).add_(before, alpha=1 - share)
+
+
+def _turned(values: Tensor, ranks: Ranks) -> Tensor:
+    import torch
+
+    return torch.cat([ranks.of_the_one_before(values[-1])[None], values[:-1]])

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 UpdateRule = Callable[[Tensor, Tensor, dict[str, Tensor], dict[str, Any]], None]
-"""An update rule (parameter, gradient, state, group). The state starts empty; group has "lr" and "weight_decay"."""
+"""An update rule (parameter, gradient, state, group). The state starts empty."""
 
 
 class RuleOptimizer(torch.optim.Optimizer):
-    """Applies a rule to every parameter that has a gradient."""
+    """Applies a rule to every parameter that has a gradient. Groups have the `defaults`, where they do not say it."""
 
-    def __init__(self, groups: Iterable[dict[str, Any]], lr: float, move: UpdateRule) -> None:
-        super().__init__(groups, {"lr": lr})
+    def __init__(self, groups: Iterable[dict[str, Any]], defaults: dict[str, Any], move: UpdateRule) -> None:
+        super().__init__(groups, defaults)
         self.move = move
 
     @torch.no_grad()

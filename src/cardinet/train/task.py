@@ -46,7 +46,7 @@ class Task:
     @property
     def conditions(self) -> Conditions:
         """The conditions of the run for its methods."""
-        found = conditions_of(self.recipe, self.source, self.clock, self.preprocessing.crop)
+        found = conditions_of(self.recipe, self.source, self.clock, self.preprocessing.crop, self.ranks)
         return replace(found, preprocessing=self.preprocessing)
 
     @property
@@ -66,6 +66,10 @@ class Task:
         highest = self.recipe.optimizer.rate(self.clock.batch_size)
         return highest * self.recipe.schedule.share(step, self.clock)
 
+    def momentum(self, step: int) -> float | None:
+        """The momentum of the step after `step` done ones; None: that of the optimizer."""
+        return self.recipe.schedule.momentum(step, self.clock)
+
     @property
     def judge(self) -> str | None:
         """The split that is evaluated during training: validation, or test if there is no validation split."""
@@ -77,7 +81,7 @@ class Task:
         return self.judge == "validation" and all(method.SELECTS for method in self.recipe.methods.values())
 
 
-def conditions_of(recipe: Recipe, source: Source, clock: Clock, side: int) -> Conditions:
+def conditions_of(recipe: Recipe, source: Source, clock: Clock, side: int, ranks: Ranks) -> Conditions:
     """The conditions for the methods of a recipe, in a run whose input has sides of `side` pixels."""
     return Conditions(
         clock=clock,
@@ -89,4 +93,5 @@ def conditions_of(recipe: Recipe, source: Source, clock: Clock, side: int) -> Co
         seed=recipe.machine.seed,
         methods=tuple(recipe.methods.values()),
         init=recipe.network.init,
+        ranks=ranks,
     )

@@ -15,6 +15,9 @@ from cardinet.train.methods import Hooks
 from cardinet.train.objectives import Objective
 from cardinet.train.optimizers import Optimizer
 
+OWN = "own_momentum"
+"""The key of a group that says that its momentum is its own, whatever the schedule does."""
+
 
 def make_optimizer(
     network: Classifier, settings: Optimizer, apart: Sequence[dict[str, Any]] = ()
@@ -27,7 +30,8 @@ def make_optimizer(
     taken = {id(p) for group in apart for p in group["params"]}
     rates = rates_of_parameters(network, settings.layer_decay)
     made = groups_of((p for p in network.parameters() if id(p) not in taken), settings, rates)
-    return settings.make([*made, *(group for group in apart if group["params"])])
+    others = ({**group, OWN: bool({"momentum", "betas"} & group.keys())} for group in apart if group["params"])
+    return settings.make([*made, *others])
 
 
 def groups_of(
@@ -122,8 +126,12 @@ def forward_backward(
     return total, wrong
 
 
-def update(network: nn.Module, optimizer: torch.optim.Optimizer, lr: float, clip: float | None) -> None:
+def update(
+    network: nn.Module, optimizer: torch.optim.Optimizer, lr: float, clip: float | None, momentum: float | None = None
+) -> None:
     """One step of the optimizer at a learning rate, times the "rate" of each group; `clip` bounds the gradient's norm.
+
+    A `momentum` takes the place of that of all groups but those that a method has given their own.
 
     A trained parameter that no gradient reached (of a unit that stochastic depth closed) has a gradient of zero: it
     still decays, and its momentum goes on, as in the authors' code (torch alone would pass it over).
@@ -134,6 +142,9 @@ def update(network: nn.Module, optimizer: torch.optim.Optimizer, lr: float, clip
             raise NonFinite(f"the norm of the gradient is {norm.item()}")
     for group in optimizer.param_groups:
         group["lr"] = lr * group.get("rate", 1.0)
+        if momentum is not None and not group.get(OWN):
+            changed = {"betas": (momentum, group["betas"][1])} if "betas" in group else {"momentum": momentum}
+            group.update(changed)
         for parameter in group["params"]:
             if parameter.grad is None and parameter.requires_grad:
                 parameter.grad = torch.zeros_like(parameter)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -26,31 +29,38 @@ def train_batches(task: Task) -> TrainBatches:
     )
 
 
-def whole_step(task: Task, subject: Trainee, batch: Batch, done: int, lr: float) -> tuple[Tensor, Tensor]:
+def whole_step(
+    task: Task, subject: Trainee, batch: Batch, done: int, lr: float, momentum: float | None = None
+) -> tuple[Tensor, Tensor]:
     """Train on a batch at a learning rate, after `done` steps; return (mean loss, wrong decisions) of all processes.
+
+    `momentum` takes the place of the optimizer's.
 
     Raises NonFinite, before the parameters change, if the loss or the gradient is NaN or infinite. On a GPU a loss that
     is not finite is not noticed here, as that would wait for the device.
     """
     training, hooks = task.recipe.training, subject.hooks.values()
+    if task.precision == "float64":
+        batch = replace(batch, pixels=batch.pixels.double())
     for method in hooks:
         batch = method.see(batch, done)
-    loss, wrong = forward_backward(
-        subject.network,
-        batch.pixels.double() if task.precision == "float64" else batch.pixels,
-        batch.labels,
-        task.recipe.objective,
+    pass_through = partial(
+        forward_backward,
+        pixels=batch.pixels,
+        labels=batch.labels,
         labelling=task.source.labelling,
-        hooks=hooks,
         parts=training.accumulate,
         autocast=task.precision == "bfloat16",
         checked=task.ranks.alone,
     )
+    loss, wrong = pass_through(subject.network, objective=task.recipe.objective, hooks=hooks)
+    for method in hooks:
+        method.after_backward(lambda network, objective: pass_through(network, objective=objective)[0])
     if not task.ranks.alone:
         loss, wrong = _together(task, subject, loss, wrong)
     for method in hooks:
         method.before_update(done)
-    update(subject.whole, subject.optimizer, lr, training.clip)
+    update(subject.whole, subject.optimizer, lr, training.clip, momentum)
     for method in hooks:
         method.after_update(done)
     return loss, wrong

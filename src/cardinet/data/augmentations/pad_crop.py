@@ -21,7 +21,7 @@ class PadCrop(Framing):
     """Pad each side of the picture and take a random crop of the input's size."""
 
     pad: int = Field(ge=0)
-    """The pixels that are added on each side before the crop."""
+    """The pixels that are added on each side before the crop; 0: the central crop is used, and nothing is random."""
 
     pad_mode: Literal["zero", "mean", "reflect"] = "zero"
     """The added pixels: black (zero), the mean colour as a pixel value, which normalises to about 0 (mean), or the
@@ -36,7 +36,7 @@ class PadCrop(Framing):
         return f"shifted by up to {self.pad} pixel{'s' if self.pad != 1 else ''}"
 
     def scaled(self, share: float) -> Self:
-        return self.model_copy(update={"pad": round(self.pad * share)})
+        return self.model_copy(update={"pad": max(min(1, self.pad), round(self.pad * share))})  # 0 would switch it off
 
     def on_picture(self, image: Image.Image, preprocessing: Preprocessing, draws: Draws) -> Image.Image:
         """A crop of the resized and padded picture. Only the visible part is resized."""

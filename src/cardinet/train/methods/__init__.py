@@ -6,7 +6,7 @@ two classes and no method.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from cardinet.data.source import Source
     from cardinet.measure.memory import Memory
     from cardinet.rewrite.steps import Step
+    from cardinet.runs.ranks import Ranks
+
+
+Pass = Callable[["nn.Module", Objective], "Tensor"]
+"""Passes a batch through a network, adds the gradient of an objective to its parameters, and returns the mean loss."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ class Conditions:
     """The constant facts of a run that a method may need.
 
     `side` is the side of the input in pixels; `methods` are all methods of the run. `preprocessing` is None while a
-    request is checked, before its pictures are decoded. `init` is the rule of the first weights.
+    request is checked, before its pictures are decoded. `init` is the rule of the first weights. `ranks` are the
+    processes that train together.
     """
 
     clock: Clock
@@ -48,6 +54,7 @@ class Conditions:
     methods: tuple[Method, ...] = ()
     preprocessing: Preprocessing | None = None
     init: str = "torchvision"
+    ranks: Ranks = field(kw_only=True)
 
     @property
     def sides(self) -> PictureSides:
@@ -89,8 +96,13 @@ class Hooks:
         """
         return value
 
+    def after_backward(self, again: Pass) -> None:
+        """After the backward passes of this process, before several processes put their gradients together. `again`
+        passes the batch through another network, which may share parameters, in the same parts and precision.
+        """
+
     def before_update(self, step: int) -> None:
-        """After the backward pass of that step: gradients may be changed."""
+        """After the backward pass of that step, in all processes: gradients may be changed, in each in the same way."""
 
     def after_update(self, step: int) -> None:
         """After the optimizer has moved the parameters in that step."""

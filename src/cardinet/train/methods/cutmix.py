@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from cardinet.train.mixing import Mixing, blended
+from cardinet.train.mixing import Mixing, Pictures, blended
 
 if TYPE_CHECKING:
     import random
-
-    from torch import Tensor
 
 
 class CutMix(Mixing):
@@ -20,12 +18,13 @@ class CutMix(Mixing):
     uniform over the picture. What lies outside is cut off, and the labels follow the box that is left.
     """
 
-    def mixed(self, pixels: Tensor, labels: Tensor, share: float, draw: random.Random) -> tuple[Tensor, Tensor]:
-        height, width = pixels.shape[2:]
+    def mixed(self, own: Pictures, before: Pictures, share: float, draw: random.Random) -> Pictures:
+        height, width = own.pixels.shape[2:]
         left, top, right, bottom = box(width, height, share, draw)
-        mixed = pixels.clone()
-        mixed[:, :, top:bottom, left:right] = pixels.roll(1, 0)[:, :, top:bottom, left:right]
-        return mixed, blended(labels, 1 - (right - left) * (bottom - top) / (width * height))
+        mixed = own.pixels.clone()
+        mixed[:, :, top:bottom, left:right] = before.pixels[:, :, top:bottom, left:right]
+        kept = 1 - (right - left) * (bottom - top) / (width * height)
+        return Pictures(mixed, blended(own.labels, before.labels, kept))
 
 
 def box(width: int, height: int, share: float, draw: random.Random) -> tuple[int, int, int, int]:

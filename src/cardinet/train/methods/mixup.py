@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cardinet.train.mixing import Mixing, blended
+from cardinet.train.mixing import Mixing, Pictures, blended
 from cardinet.train.optimizers import Positive
 
 if TYPE_CHECKING:
     import random
-
-    from torch import Tensor
 
 
 class Mixup(Mixing):
@@ -22,5 +20,5 @@ class Mixup(Mixing):
     alpha: Positive = 0.2
     """The number in Beta(alpha, alpha), from which lambda is drawn once for a batch; the smaller, the less is mixed."""
 
-    def mixed(self, pixels: Tensor, labels: Tensor, share: float, draw: random.Random) -> tuple[Tensor, Tensor]:
-        return blended(pixels, share), blended(labels, share)
+    def mixed(self, own: Pictures, before: Pictures, share: float, draw: random.Random) -> Pictures:
+        return Pictures(*(blended(values, others, share) for values, others in zip(own, before, strict=True)))

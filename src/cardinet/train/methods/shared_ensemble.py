@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cardinet.base.errors import Findings, RequestError
-from cardinet.train.methods import Conditions, Hooks, Method
+from cardinet.train.methods import Conditions, Hooks, Method, Pass
 from cardinet.train.objectives.cross_entropy import CrossEntropy
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from cardinet.blocks.classifier import Classifier
     from cardinet.blocks.deeply_fused import DeeplyFusedNet
-    from cardinet.data.batches import Batch
 
 
 MOST = 256
@@ -96,18 +95,12 @@ class Members(Hooks):
     def __init__(self, network: DeeplyFusedNet, paths: Sequence[tuple[str, ...]]) -> None:
         self.network = network
         self.members = [network.base(path).train() for path in paths]
-        self.batch: Batch | None = None
 
-    def see(self, batch: Batch, step: int) -> Batch:
-        self.batch = batch
-        return batch
-
-    def before_update(self, step: int) -> None:
+    def after_backward(self, again: Pass) -> None:
         """The gradient of each member in turn, so that only one of them needs memory."""
-        from torch.nn import functional as F
-
-        assert self.batch is not None
         self.network.zero_grad(set_to_none=True)
         for member in self.members:
-            loss = F.cross_entropy(member(self.batch.pixels).float(), self.batch.labels)
-            (loss / len(self.members)).backward()
+            again(member, CrossEntropy())
+        for parameter in self.network.parameters():
+            if parameter.grad is not None:
+                parameter.grad /= len(self.members)

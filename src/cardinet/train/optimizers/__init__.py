@@ -81,11 +81,17 @@ class Optimizer(RecipePart):
         """The optimizer of groups of parameters, each with its own "weight_decay" and perhaps more."""
         from cardinet.train.rule_optimizer import RuleOptimizer
 
-        return RuleOptimizer(groups, self.lr, self.move)
+        return RuleOptimizer(groups, {"lr": self.lr, **self.defaults()}, self.move)
+
+    def defaults(self) -> dict[str, Any]:
+        """What a group has by default beside "lr" and "weight_decay": "momentum", or "betas", whose first is likewise
+        the share of the past in the direction of a step. A schedule may move it; empty: there is nothing to move.
+        """
+        return {}
 
     def move(self, parameter: Tensor, gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> None:
         """Update one parameter in place.
 
-        `state` belongs to it and starts empty; `group` has "lr" and "weight_decay".
+        `state` belongs to it and starts empty; `group` has "lr", "weight_decay" and `defaults`.
         """
         raise NotImplementedError

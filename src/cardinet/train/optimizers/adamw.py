@@ -28,7 +28,10 @@ class AdamW(Optimizer):
     eps: Positive = 1e-8
     """The number that is added to the root in the denominator, so that it is never zero."""
 
+    def defaults(self) -> dict[str, Any]:
+        return {"betas": self.betas}
+
     def make(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
         import torch
 
-        return torch.optim.AdamW(groups, lr=self.lr, betas=self.betas, eps=self.eps, fused=True)
+        return torch.optim.AdamW(groups, lr=self.lr, **self.defaults(), eps=self.eps, fused=True)

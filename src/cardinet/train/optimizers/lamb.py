@@ -32,13 +32,16 @@ class LAMB(Optimizer):
     eps: Positive = 1e-6
     """The number that is added to the root in the denominator, so that it is never zero."""
 
+    def defaults(self) -> dict[str, Any]:
+        return {"betas": self.betas}
+
     def move(self, parameter: Tensor, gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> None:
         import torch
 
         if not state:
             state["step"] = torch.zeros((), dtype=torch.float64, device=parameter.device)
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
-        b1, b2 = self.betas
+        b1, b2 = group["betas"]
         step, mean, square = state["step"].add_(1), state["exp_avg"], state["exp_avg_sq"]
         mean.lerp_(gradient, 1 - b1)
         square.mul_(b2).addcmul_(gradient, gradient, value=1 - b2)

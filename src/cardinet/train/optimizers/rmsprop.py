@@ -38,12 +38,15 @@ class RMSProp(Optimizer):
     variant: Literal["tensorflow", "torch"] = "tensorflow"
     """The program that is followed: eps under the root, as the Inception papers train, or as torch has it."""
 
+    def defaults(self) -> dict[str, Any]:
+        return {"momentum": self.momentum}
+
     def make(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
         import torch
 
         if self.variant == "tensorflow":
             return super().make(groups)
-        return torch.optim.RMSprop(groups, lr=self.lr, alpha=self.rho, eps=self.eps, momentum=self.momentum)
+        return torch.optim.RMSprop(groups, lr=self.lr, alpha=self.rho, eps=self.eps, **self.defaults())
 
     def move(self, parameter: Tensor, gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> None:
         """The variant tensorflow."""
@@ -58,5 +61,5 @@ class RMSProp(Optimizer):
         square = state["square_avg"].lerp_(gradient.square(), 1 - self.rho)
         way = gradient.div(square.add(self.eps).sqrt_()).mul_(group["lr"])
         if self.momentum:
-            way = state["momentum_buffer"].mul_(self.momentum).add_(way)
+            way = state["momentum_buffer"].mul_(group["momentum"]).add_(way)
         parameter.sub_(way)

@@ -22,8 +22,11 @@ class SGD(Optimizer):
     without momentum it has no effect.
     """
 
+    def defaults(self) -> dict[str, Any]:
+        return {"momentum": self.momentum}
+
     def make(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
         import torch
 
         nesterov = self.nesterov and self.momentum > 0
-        return torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=nesterov, fused=True)
+        return torch.optim.SGD(groups, lr=self.lr, **self.defaults(), nesterov=nesterov, fused=True)

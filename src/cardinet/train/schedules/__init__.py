@@ -36,6 +36,10 @@ class Schedule(RecipePart):
         """The share for a step after the first `warmup` steps."""
         raise NotImplementedError
 
+    def momentum(self, step: int, clock: Clock) -> float | None:
+        """The optimizer's momentum in the step after `step` done ones; None: the optimizer's own, all the time."""
+        return None
+
     def problems(self, clock: Clock) -> Iterator[str]:
         """Sentences on settings that would have no effect in a run, or not the intended one."""
         if clock.steps(self.warmup) >= clock.length and not within(self.warmup):
