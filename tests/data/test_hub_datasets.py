@@ -11,6 +11,7 @@ import pytest
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.kinds import absolute, hub_datasets
+from cardinet.data.ordered_pictures import ordered_pictures
 from cardinet.data.source import Source, open_source
 from cli.hub_server import TOKEN, HubServer, Repo, served
 from cli.test_push_command import ask
@@ -61,6 +62,13 @@ def test_a_data_set_of_the_hub_is_that_of_its_files(
         assert mine.images is not None
         assert pictures.images is not None
         assert mine.images.equal(pictures.images)
+    write(tmp_path / "set" / "data" / "test-00000-of-00001.parquet", [-1, -1, -1, -1], names=NAMES)
+    content = (tmp_path / "set" / "data" / "test-00000-of-00001.parquet").read_bytes()
+    put(hub, "me/blind", {**files, "data/test-00000-of-00001.parquet": content})  # its test pictures have no labels
+    assert set(opened("hf:me/blind").splits) == {"train"}
+    assert len(ordered_pictures(["hf:me/blind"], DataSettings(), "test")) == 4
+    assert len(ordered_pictures(["hf:me/blind"], DataSettings())) == 8 + 4
+    hub.requests[:] = [request for request in hub.requests if "blind" not in request]
     fetched = [request for request in hub.requests if request.startswith("GET") and "resolve" in request]
     assert sorted(request.rsplit("/", 1)[1] for request in fetched) == [
         "test-00000-of-00001.parquet",
@@ -69,7 +77,7 @@ def test_a_data_set_of_the_hub_is_that_of_its_files(
     ]
     monkeypatch.setattr(hub_datasets, "hub_address", lambda library: (hub.address, "no network"))
     assert opened("hf:me/pets").fingerprint == source.fingerprint
-    (cached,) = (tmp_path / "hub").rglob("train-00001-of-00002.parquet")
+    (cached,) = (tmp_path / "hub" / "datasets--me--pets").rglob("train-00001-of-00002.parquet")
     cached.unlink()
     with pytest.raises(WorkError, match=r"not all in the local cache|only partly in the local cache"):
         opened("hf:me/pets")

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cardinet.base.errors import WorkError
+import cardinet
+from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import Source, open_source
 from data.pictures import noise
+from data.test_datasets import Pictures
 
 
 def write(path: Path, labels: Sequence[Any] | None, names: list[str] | None = None, kind: Any = None) -> None:
@@ -47,6 +50,27 @@ def test_every_file_has_its_own_names(tmp_path: Path) -> None:
     source = opened(tmp_path)
     assert source.classes == ("ant", "bee", "cat", "dog")
     assert labels(source) == {"train": [0, 1, 2, 0, 1, 3, 3], "test": [3, 2, 1, 0]}
+
+
+@pytest.mark.parametrize("form", ["one", "list", "data set", "lists of a data set"])
+def test_one_wrong_number_does_not_fill_the_memory(tmp_path: Path, form: str) -> None:
+    """Classes without names are counted by their highest number, which was made into a list without a bound."""
+    numbers, settings, text = [0, 1, 10**11], DataSettings(labels="list" if form == "list" else "one"), ""
+    with pytest.raises(WorkError, match=r"the label 100,000,000,000 is no class; .* up to 999,999"):  # noqa: PT012
+        if "data set" in form:
+            picture = np.zeros((8, 8), np.uint8)
+            text = cardinet.source(Pictures([(picture, [n] if "lists" in form else n) for n in numbers]))
+        else:
+            write(tmp_path / "a.parquet", [[n] for n in numbers] if form == "list" else numbers)
+            text = f"parquet:{tmp_path}"
+        open_source(text, settings)
+
+
+def test_marks_that_need_more_than_the_memory_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a.parquet", [[0], [1], [99_999]])
+    monkeypatch.setattr("cardinet.measure.available_memory.available_memory", lambda device: 200_000)
+    with pytest.raises(RequestError, match="The marks of 100,000 classes for 3 pictures"):
+        open_source(f"parquet:{tmp_path}", DataSettings(labels="list"))
 
 
 def test_names_that_training_does_not_have(tmp_path: Path) -> None:

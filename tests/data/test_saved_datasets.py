@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from cardinet.base.errors import CardinetError
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.kinds import list_source
+from cardinet.data.ordered_pictures import ordered_pictures, whole
 from cardinet.data.source import Source, open_source
 from data.pictures import MakePicture
 
@@ -36,6 +38,22 @@ def save(folder: Path, pictures: list[Path], labels: list[Any], names: list[str]
     (folder / "state.json").write_text(json.dumps({"_data_files": listed, "_fingerprint": "x", "_split": None}))
     (folder / "dataset_info.json").write_text(json.dumps({"features": features}))
     return folder
+
+
+def test_a_prediction_needs_no_labels_and_no_train_split(photographs: Path, tmp_path: Path) -> None:
+    files = sorted((photographs / "train" / "ant").iterdir())[:5]
+    save(tmp_path / "set" / "train", files[:2], [0, 1], ["a", "b"])
+    save(tmp_path / "set" / "test", files[2:], [None] * 3, None)
+    (tmp_path / "set" / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    found = ordered_pictures([f"datasets:{tmp_path / 'set'}"], DataSettings())
+    assert [np.asarray(one.image(10**6)).tobytes() for one in whole(found)] == [
+        np.asarray(Image.open(file)).tobytes() for file in files
+    ]
+    assert len(ordered_pictures([f"datasets:{tmp_path / 'set'}"], DataSettings(), "test")) == 3
+    (tmp_path / "set" / "dataset_dict.json").write_text('{"splits": ["test"]}')
+    assert len(ordered_pictures([f"datasets:{tmp_path / 'set'}"], DataSettings())) == 3
+    alone = ordered_pictures([f"datasets:{tmp_path / 'set' / 'test'}"], DataSettings())
+    assert [one.name for one in whole(alone)][-1] == "data-00001-of-00002.arrow row 0"
 
 
 def opened(folder: Path, **settings: Any) -> Source:

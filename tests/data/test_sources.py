@@ -16,7 +16,8 @@ from cardinet.base.settings import Settings, validate
 from cardinet.data.data_settings import Augmentations, DataSettings
 from cardinet.data.kinds import KINDS, short_name
 from cardinet.data.labelling import ONE
-from cardinet.data.source import open_source
+from cardinet.data.ordered_pictures import is_source, ordered_pictures
+from cardinet.data.source import open_source, settings_for
 from cardinet.data.statistics import channel_statistics
 from data.pictures import MakePicture
 
@@ -85,6 +86,8 @@ def test_hold_out_divides_each_class_alike() -> None:
         ("webdataset:x.tar", "There is no shard x.tar"),
         ("hf:", "names no name; write hf:NAME"),
         ("hf:a b", "write it as hf:OWNER/NAME"),
+        ("webdataset:", "write webdataset:SHARDS"),
+        ("datasets:", "write datasets:PATH"),
         ("datasets:/nowhere", "There is no folder"),
     ],
 )
@@ -92,6 +95,26 @@ def test_a_wrong_source_is_a_wrong_request(text: str, words: str) -> None:
     with pytest.raises(RequestError, match=words) as error:
         open_source(text, SETTINGS)
     assert len(error.value.findings) == 1
+    if is_source(text):  # a prediction takes the same words; with an empty path it read the current folder
+        with pytest.raises(RequestError, match=words):
+            ordered_pictures([text], SETTINGS)
+
+
+def test_a_wrong_setting_hides_no_other_and_makes_none(tmp_path: Path) -> None:
+    """The source is read with the settings that are right: with the usual ones it complained of what was asked for."""
+    (tmp_path / "a.png").write_bytes(b"x")
+    table = tmp_path / "t.csv"
+    table.write_text("picture,tags,file\na.png,ant|bee,a.png\n")
+    asked = {"labels": "list", "label_column": "tags", "label_separator": "|", "picture_column": "picture"}
+    wrong: list[dict[str, Any]] = [{"folds": 3}, {"limit": 0}, {"on_bad_image": "drop"}, {"validation": 0.9}]
+    assert len(wrong) == 4
+    for one in wrong:
+        with pytest.raises(RequestError) as error:
+            settings_for(f"csv:{table}", asked | one)
+        assert len(error.value.findings) == 1, error.value.findings
+        with pytest.raises(RequestError) as error:
+            settings_for(f"csv:{table}", {**asked, **one, "label_column": "words"})
+        assert ["no column data.label_column = 'words'" in text for text in error.value.findings] == [False, True]
 
 
 def test_every_kind_has_its_function() -> None:

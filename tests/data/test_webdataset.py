@@ -23,7 +23,7 @@ from cardinet.data.check import check
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.kinds import absolute, list_source
 from cardinet.data.kinds.shard_places import expanded, shard_places
-from cardinet.data.ordered_pictures import ordered_pictures, whole
+from cardinet.data.ordered_pictures import lost, ordered_pictures, whole
 from cardinet.data.source import Source, open_source
 from cardinet.data.tar_index import Columns, NoTar, read_index
 from data.tar_shards import picture, write_shard, write_shards
@@ -392,7 +392,15 @@ def test_a_prediction_needs_no_labels(tmp_path: Path) -> None:
         f"{s}-0.tar/{i:04d}.png" for s in ("test", "val") for i in range(4)
     ]
     assert len(ordered_pictures([text], DataSettings(), "test")) == 4
+    assert lost(pictures) == ()
     write_shard(tmp_path / "val-1.tar", [{"png": picture(9)}, {"txt": b"a caption"}])
-    with pytest.raises(WorkError, match=r"no-picture: val-1\.tar/0001: the sample has no picture"):
+    (tmp_path / "val-2.tar").write_bytes((tmp_path / "val-1.tar").read_bytes()[:1600])
+    found = ordered_pictures([text, str(tmp_path / "val-0.tar")], DataSettings())
+    assert len(found) == 9 + 1
+    assert len(ordered_pictures([text], DataSettings(), "validation")) == 5
+    no_picture, cut = sorted(lost(found))
+    assert "no-picture: val-1.tar/0001: the sample has no picture" in no_picture
+    assert "truncated: val-2.tar/0000.png: the shard is cut" in cut
+    (tmp_path / "val-3.tar").write_bytes(b"no tar")
+    with pytest.raises(WorkError, match=r"no-tar: val-3\.tar"):
         ordered_pictures([text], DataSettings())
-    assert len(ordered_pictures([text], DataSettings(on_bad_image="skip"))) == 9

@@ -167,7 +167,7 @@ def test_the_shards_as_csv_are_the_table(request_for: Callable[..., Request], tm
 CHANGES: dict[str, dict[str, Any]] = {
     "the number of rows of a shard": {"shard_rows": 5},
     "the number of classes": {"top": 1},
-    "the settings of the pictures": {"words": ("pixel_limit=64",)},
+    "the setting pixel_limit": {"words": ("pixel_limit=64",)},
 }
 
 
@@ -230,7 +230,7 @@ def test_any_source_is_read_from_any_place(models: Path, tmp_path: Path) -> None
 def test_wrong_requests_have_all_findings(request_for: Callable[..., Request], source: Path, tmp_path: Path) -> None:
     wrong: tuple[tuple[dict[str, Any], str], ...] = (
         ({"split": "train"}, "has no such split"),
-        ({"out": "parquet:"}, "name a folder"),
+        ({"out": "parquet:"}, "^--out parquet: names no folder; write --out parquet:answers.$"),
         ({"out": "orc:x"}, "parquet:DIR"),
         ({"out": None}, "--shard-rows is for a folder"),
         ({"out": f"csv:{source / '0.parquet' / 'x'}"}, "is not a folder"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from markdown_it import MarkdownIt
 import cardinet
 from cardinet.base.errors import RequestError
 from cardinet.build.meta import on_meta
+from cardinet.data.kinds import KINDS
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.measure.counts import count
 from cardinet.networks.registry import FAMILIES, find
@@ -248,6 +250,15 @@ def test_what_is_no_result(row: Any) -> None:
     assert results({"test": row}) == ()
 
 
+FOLLOWS = {
+    "PATH": "/home/alice/cats",
+    "FILE": "/home/alice/cats.csv",
+    "NAME": "pets",
+    "SHARDS": "/home/alice/cats/{0..9}.tar::/home/alice/dogs/x.tar",
+}
+"""What may follow the word of a kind."""
+
+
 def test_data_by_their_names() -> None:
     for text, dataset in (
         ("cifar100", "uoft-cs/cifar100"),
@@ -260,6 +271,23 @@ def test_data_by_their_names() -> None:
         assert data is not None
         assert data.dataset == dataset
         assert "alice" not in data.words + data.name
+    texts = [
+        "/home/alice/cats",
+        *(f"{kind}:{FOLLOWS[row.follows]}" if row.follows else kind for kind, row in KINDS.items()),
+    ]
+    assert len(texts) == 15
+    words = [data_facts(text, 10) for text in texts]
+    assert all(one is not None and "alice" not in one.words + one.name for one in words)
+    said = [re.sub(r" \(.*|, on the Hub.*|, \[.*", "", one.words) for one in words if one is not None]
+    assert len(set(said)) == 15  # each kind has words of its own, so that none is called what it is not
+    assert said[0] == "pictures in class folders"
+    assert said[texts.index("csv:/home/alice/cats.csv")] == "picture files that a table names"
+    secret = data_facts("webdataset:https://host/home/alice/{000..009}.tar?token=s3cret", 10)
+    assert secret is not None
+    assert "s3cret" not in secret.words + secret.name
+    hub = data_facts("hf:bob/pets@v1/part", 10)
+    assert hub is not None
+    assert hub.dataset == "bob/pets"
     few = data_facts("imagenet:/x", 10)
     assert few is not None
     assert few.dataset is None

@@ -54,11 +54,11 @@ def predict(
 ) -> int:
     """Name the most probable classes of each picture. For a folder or a source it prints one JSON line per picture.
 
-    If a picture cannot be used, it is named, the others are predicted, and the exit code is 1.
+    If a picture cannot be used, or a sample of tar shards has none, it is named, the others are predicted, and the exit
+    code is 1.
     """
-    from cardinet.data.ordered_pictures import is_source, whole
+    from cardinet.data.ordered_pictures import lost
     from cardinet.evaluate.prediction_request import Request, resolve
-    from cardinet.runs.prediction import predictions
 
     request = Request(
         model=model,
@@ -78,20 +78,31 @@ def predict(
     )
     found = resolve(request)
     say(*found.opened.notes)
+    if missing := lost(found.pictures):
+        errors(missing)
+    return max(_predict(found, as_json=as_json), int(bool(missing)))
+
+
+def _predict(found: Prepared, *, as_json: bool) -> int:
+    """Predict, and print or write the answers. Return the exit code."""
+    from cardinet.data.ordered_pictures import is_source, whole
+    from cardinet.runs.prediction import predictions
+
+    request = found.request
     if found.folder is not None:
         return _write_shards(found, as_json=as_json)
     total = len(found.pictures)
     answers = predictions(
         found.model,
         whole(found.pictures),
-        top,
-        batch_size=batch_size,
-        workers=workers,
+        request.top,
+        batch_size=request.batch_size,
+        workers=request.workers,
         pixel_limit=found.pixel_limit,
     )
-    if out is not None:
-        return _write(answers, found, Path(out), as_json=as_json)
-    lines = as_json or any(Path(path).is_dir() or is_source(path) for path in pictures)
+    if request.out is not None:
+        return _write(answers, found, Path(request.out), as_json=as_json)
+    lines = as_json or any(Path(path).is_dir() or is_source(path) for path in request.pictures)
     failed = sum(not _print(answer, lines=lines, named=total > 1) for answer in answers)
     return _failed(failed, total)
 

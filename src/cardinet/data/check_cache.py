@@ -8,11 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cardinet.base.cache import cache_folder
 from cardinet.base.documents import DocumentError, parse_json, read_bytes, to_json
 from cardinet.base.errors import WorkError
 from cardinet.base.files import write_atomic
 from cardinet.base.schemas import Document, conform
-from cardinet.data.cache import cache_folder
 from cardinet.data.inspection import Inspection, Remark
 from cardinet.data.picture_formats import reader
 

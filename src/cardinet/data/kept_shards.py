@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from cardinet.base.cache import cache_folder
 from cardinet.base.errors import CardinetError, RequestError, WorkError
-from cardinet.data.cache import cache_folder
 
 GIB = 2**30
 UNFINISHED = 3600.0

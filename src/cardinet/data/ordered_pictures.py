@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import accumulate, chain
@@ -14,8 +14,10 @@ import numpy as np
 
 from cardinet.base.errors import Findings, RequestError, nearest
 from cardinet.data.data_settings import DataSettings
-from cardinet.data.kinds import KINDS, list_source
+from cardinet.data.kinds import kind_of, list_source, named_kind
+from cardinet.data.kinds.hub_datasets import pictures_on_hub
 from cardinet.data.kinds.parquet import parquet_pictures
+from cardinet.data.kinds.saved_datasets import pictures_in_saved
 from cardinet.data.kinds.webdataset import pictures_in_shards
 from cardinet.data.picture_inputs import PictureInput, picture_paths
 from cardinet.data.source_listing import SplitPictures, fingerprint
@@ -32,6 +34,13 @@ class OrderedPictures(Protocol):
 
     def entries(self) -> Iterator[str]:
         """Texts that differ if the pictures or their order differ: names and sizes."""
+
+
+def lost(pictures: OrderedPictures) -> tuple[str, ...]:
+    """Sentences on the samples of a source that have no picture, so that they get no answer."""
+    if not isinstance(pictures, Joined):
+        return ()
+    return (*pictures.lost, *(sentence for part in pictures.parts for sentence in lost(part)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +71,8 @@ def identity(pictures: OrderedPictures) -> str:
 def ordered_pictures(texts: Sequence[str], settings: DataSettings, split: str | None = None) -> OrderedPictures:
     """The pictures that texts name: files, folders, patterns, csv:FILE, or any other source by KIND:PATH or its name.
 
-    Those of a source come split by split, and labels are not needed in parquet:PATH and webdataset:SHARDS. With `split`
-    only those of one split are taken. A file or folder that exists is meant before a source of that name. `settings`
+    Those of a source come split by split, and labels are not needed in the kinds of `UNLABELLED`. With `split` only
+    those of one split are taken. A file or folder that exists is meant before a source of that name. `settings`
     say how tables are read. Raises RequestError or WorkError with every text that names no pictures.
     """
     findings, found = Findings(), list[OrderedPictures]()
@@ -87,27 +96,56 @@ def ordered_pictures(texts: Sequence[str], settings: DataSettings, split: str | 
 
 def is_source(text: str) -> bool:
     """Whether a text names a source of another kind than files, folders, patterns and csv:FILE."""
-    word, colon, _ = text.partition(":")
-    row = KINDS.get(word)
-    return row is not None and word != "csv" and bool(colon) == bool(row.follows) and not os.path.lexists(text)
+    return named_kind(text) is not None and not text.startswith("csv:") and not os.path.lexists(text)
 
 
 def _of_source(text: str, settings: DataSettings, split: str | None) -> OrderedPictures:
-    parts: dict[str, OrderedPictures]
-    if text.startswith("parquet:"):
-        parts = dict(parquet_pictures(text.removeprefix("parquet:"), settings.picture_column))
-    elif text.startswith("webdataset:"):
-        shards, mark = pictures_in_shards(text.removeprefix("webdataset:"), settings)
-        parts = {name: Listed(part, f"{mark} {name}") for name, part in shards.items()}
-    else:
-        listing = list_source(text, settings)
-        named = {WHOLE: listing.parts["train"]} if listing.unsplit else listing.parts
-        parts = {name: Listed(part, f"{listing.fingerprint} {name}") for name, part in named.items()}
+    _, rest = kind_of(text)
+    parts, lost = UNLABELLED.get(text.partition(":")[0], _listed)(text, rest, settings)
     if split is None or split == WHOLE:
-        return Joined(tuple(parts.values()))
+        return Joined(tuple(parts.values()), lost)
     if split not in parts:
         raise RequestError(f"--split {split}: {text} has no such split ({nearest(split, parts)}).")
-    return parts[split]
+    return Joined((parts[split],), lost)
+
+
+Parts = tuple[dict[str, OrderedPictures], tuple[str, ...]]
+"""The pictures of a source by split, and sentences on its samples that have no picture."""
+
+
+def _in_parquet(text: str, rest: str, settings: DataSettings) -> Parts:
+    return dict(parquet_pictures(rest, settings.picture_column)), ()
+
+
+def _on_hub(text: str, rest: str, settings: DataSettings) -> Parts:
+    return dict(pictures_on_hub(rest, settings.picture_column)), ()
+
+
+def _in_saved(text: str, rest: str, settings: DataSettings) -> Parts:
+    return _marked(*pictures_in_saved(rest, settings.picture_column)), ()
+
+
+def _in_shards(text: str, rest: str, settings: DataSettings) -> Parts:
+    parts, mark, findings = pictures_in_shards(rest, settings)
+    return _marked(parts, mark), tuple(finding.sentence() for finding in findings)
+
+
+def _listed(text: str, rest: str, settings: DataSettings) -> Parts:
+    listing = list_source(text, settings)
+    return _marked({WHOLE: listing.parts["train"]} if listing.unsplit else listing.parts, listing.fingerprint), ()
+
+
+def _marked(parts: Mapping[str, SplitPictures], mark: str) -> dict[str, OrderedPictures]:
+    return {name: Listed(part, f"{mark} {name}") for name, part in parts.items()}
+
+
+UNLABELLED: Mapping[str, Callable[[str, str, DataSettings], Parts]] = {
+    "parquet": _in_parquet,
+    "hf": _on_hub,
+    "datasets": _in_saved,
+    "webdataset": _in_shards,
+}
+"""The kinds whose pictures can be had without labels."""
 
 
 class Files:
@@ -161,9 +199,10 @@ class Listed:
 
 @dataclass(frozen=True, eq=False)
 class Joined:
-    """The pictures of several places, one after the other."""
+    """The pictures of several places, one after the other, and sentences on their samples without a picture."""
 
     parts: tuple[OrderedPictures, ...]
+    lost: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.starts[-1]

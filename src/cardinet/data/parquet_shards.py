@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from cardinet.base.cache import cache_folder
 from cardinet.base.errors import WorkError
 from cardinet.base.files import write_atomic
-from cardinet.data.cache import cache_folder
 from cardinet.data.kept_shards import KeptShards, check_limit
 from cardinet.data.shards import ShardPictures
 

@@ -146,7 +146,7 @@ def picture_paths(path: str | Path, picture_column: str | None, root: str | None
 
 
 def _below(folder: str) -> list[str]:
-    return [path for path, _ in files_below(folder, frozenset())]
+    return [path for path, _ in files_below(folder)]
 
 
 def _read(path: Path) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -183,10 +184,20 @@ def settings_for(text: Any, document: Mapping[str, Any], where: str = "") -> Dat
     except RequestError as wrong:
         try:
             if isinstance(text, str):
-                list_source(text)
+                list_source(text, _usable(document))
         except CardinetError as gone:
             raise RequestError(*wrong.findings, *gone.findings) from None
         raise
+
+
+def _usable(document: Mapping[str, Any]) -> DataSettings:
+    """The settings of a document without those that are wrong: else the source is read in a way nobody asked for."""
+    kept: dict[str, Any] = {}
+    for key, value in document.items():
+        with suppress(RequestError):
+            validate(DataSettings, kept | {key: value})
+            kept[key] = value
+    return validate(DataSettings, kept)
 
 
 def in_memory_splits(source: Source, settings: DataSettings) -> Source:

@@ -23,10 +23,10 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from cardinet.base.cache import cache_folder
 from cardinet.base.documents import DocumentError, parse_json
 from cardinet.base.errors import WorkError
 from cardinet.base.files import write_atomic
-from cardinet.data.cache import cache_folder
 from cardinet.data.picture_formats import EXTENSIONS
 
 VERSION = 1

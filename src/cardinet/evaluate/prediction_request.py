@@ -57,7 +57,7 @@ class Request:
     def target(self) -> tuple[str, Path] | None:
         """The form and the folder of shards, if `out` is one."""
         form, colon, folder = (self.out or "").partition(":")
-        return (form, Path(folder)) if colon and form in FORMS else None
+        return (form, Path(folder)) if colon and folder and form in FORMS else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,9 +133,9 @@ def _settings(words: Sequence[str]) -> DataSettings:
 
 def _check_out(request: Request) -> None:
     """Raise RequestError for an output that cannot be."""
+    if request.out in {f"{form}:" for form in FORMS}:
+        raise RequestError(f"--out {request.out} names no folder; write --out {request.out}answers.")
     if request.target is not None:
-        if not str(request.target[1]) or request.out in {f"{form}:" for form in FORMS}:
-            raise RequestError(f"--out {request.out}: name a folder, such as --out {request.out}answers.")
         if request.shard_rows is not None:
             require_whole(1, shard_rows=request.shard_rows)
         return

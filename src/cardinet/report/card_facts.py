@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from cardinet.data.kinds import FOLDER, named_kind, short_name
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.document import to_document
 from cardinet.networks.family import Named
@@ -127,17 +128,16 @@ def data_facts(text: Any, classes: int) -> Data | None:
     """The data source of a training summary. Only the last name of a path is shown, to keep paths private."""
     if not isinstance(text, str) or not text:
         return None
-    kind, colon, rest = text.partition(":")
-    if text == "digits":
-        return Data("the handwritten digits of scikit-learn (`digits`)", "digits")
-    if text in HUB_DATA:
-        return Data(f"{code(text)}, on the Hub {_link(HUB_DATA[text])}", text, HUB_DATA[text])
-    name = last_name(rest if colon and kind in ("imagenet", "parquet") else text) or "pictures"
-    if colon and kind == "imagenet":
-        full = "ILSVRC/imagenet-1k" if classes == 1000 else None
-        return Data(f"pictures in ImageNet's folders ({code(name)})", name, full)
-    words = "parquet files" if colon and kind == "parquet" else "pictures in class folders"
-    return Data(f"{words} ({code(name)})", name)
+    row, (kind, _, rest) = named_kind(text) or FOLDER, text.partition(":")
+    if row is not FOLDER and not row.follows:
+        dataset = HUB_DATA.get(text)
+        words = f"{row.words} ({code(text)})" if dataset is None else f"{code(text)}, on the Hub {_link(dataset)}"
+        return Data(words, text, dataset)
+    if row is not FOLDER and kind == "hf" and (repo := re.match(r"[\w.-]+(/[\w.-]+)?", rest, re.ASCII)):
+        return Data(f"{row.words}, {_link(repo[0])}", PurePath(repo[0]).name, repo[0])
+    name = short_name(text)
+    full = "ILSVRC/imagenet-1k" if row is not FOLDER and kind == "imagenet" and classes == 1000 else None
+    return Data(f"{row.words} ({code(name)})", name, full)
 
 
 def last_name(path: str) -> str:

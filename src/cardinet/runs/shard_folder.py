@@ -36,9 +36,11 @@ WORDS = {
     "top": "number of classes (--top)",
     "count": "number of pictures",
     "form": "form of the tables",
-    "settings": "settings of the pictures (--set)",
 }
 """What the entries of a manifest are that must not differ, in words."""
+
+OPTIONS = {"split": "split (--split)", "threshold": "threshold (--threshold)"}
+"""The settings of a manifest that are options of the command, in words."""
 
 
 class Manifest(Document):
@@ -60,16 +62,19 @@ class Manifest(Document):
 
     def differences(self, other: Manifest) -> list[str]:
         """What differs from another manifest, each with both values."""
-        pairs = {name: (getattr(self, name), getattr(other, name)) for name in WORDS}
+        pairs = {words: (getattr(self, name), getattr(other, name)) for name, words in WORDS.items()}
+        for name in {**self.settings, **other.settings}:
+            words = OPTIONS.get(name, f"setting {name} (--set {name})")
+            pairs[words] = self.settings.get(name), other.settings.get(name)
         return [
-            f"the {WORDS[name]}: {_short(there)} there, {_short(here)} here"
-            for name, (there, here) in pairs.items()
+            f"the {words}: {_short(there)} there, {_short(here)} here"
+            for words, (there, here) in pairs.items()
             if there != here
         ]
 
 
 def _short(value: Any) -> str:
-    text = str(value)
+    text = "none" if value is None else str(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 

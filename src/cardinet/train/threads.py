@@ -19,11 +19,11 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field
 
+from cardinet.base.cache import cache_folder
 from cardinet.base.documents import DocumentError, parse_json, read_bytes, to_json
 from cardinet.base.errors import WorkError
 from cardinet.base.files import write_atomic
 from cardinet.base.schemas import Document, conform
-from cardinet.data.cache import cache_folder
 from cardinet.measure.counts import count
 from cardinet.networks.document import to_document
 from cardinet.runs.environment import hardware, versions

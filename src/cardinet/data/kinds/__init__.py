@@ -19,11 +19,12 @@ from cardinet.data.source_listing import Listing
 class Row:
     """A kind: the function that lists it, as text "module:function", and what follows its name and a colon.
 
-    It is text because a kind imports what it alone needs. Without `follows` the name is the whole source. `reads` names
-    the settings of the data that the function takes as keyword arguments.
+    It is text because a kind imports what it alone needs. `words` say what the pictures lie in. Without `follows` the
+    name is the whole source. `reads` names the settings of the data that the function takes as keyword arguments.
     """
 
     place: str
+    words: str
     follows: str = ""
     reads: tuple[str, ...] = ()
 
@@ -32,32 +33,34 @@ COLUMNS = ("picture_column", "label_column", "labels")
 SHARDS = ("shuffle_shards", "shard_cache")
 
 KINDS = {
-    "digits": Row("digits:list_digits"),
-    "imagenet": Row("imagenet:list_imagenet", "PATH"),
-    "tiny-imagenet": Row("tiny_imagenet:list_tiny_imagenet", "PATH"),
-    "parquet": Row("parquet:list_parquet", "PATH", (*COLUMNS, *SHARDS)),
-    "datasets": Row("saved_datasets:list_saved", "PATH", COLUMNS),
-    "hf": Row("hub_datasets:list_hub", "NAME", (*COLUMNS, *SHARDS)),
+    "digits": Row("digits:list_digits", "the handwritten digits of scikit-learn"),
+    "imagenet": Row("imagenet:list_imagenet", "pictures in ImageNet's folders", "PATH"),
+    "tiny-imagenet": Row("tiny_imagenet:list_tiny_imagenet", "pictures in Tiny ImageNet's folders", "PATH"),
+    "parquet": Row("parquet:list_parquet", "parquet files", "PATH", (*COLUMNS, *SHARDS)),
+    "datasets": Row("saved_datasets:list_saved", "a folder that the library datasets has saved", "PATH", COLUMNS),
+    "hf": Row("hub_datasets:list_hub", "a data set of the Hub", "NAME", (*COLUMNS, *SHARDS)),
     "csv": Row(
         "csv_files:list_csv",
+        "picture files that a table names",
         "FILE",
         (*COLUMNS, "label_separator", "split_column", "root", "on_bad_image"),
     ),
-    "cifar10": Row("named_sets:list_named"),
-    "cifar100": Row("named_sets:list_named"),
-    "mnist": Row("named_sets:list_named"),
-    "fashion-mnist": Row("named_sets:list_named"),
-    "svhn": Row("named_sets:list_named"),
-    "dataset": Row("datasets:list_dataset", "NAME"),
+    "cifar10": Row("named_sets:list_named", "CIFAR-10"),
+    "cifar100": Row("named_sets:list_named", "CIFAR-100"),
+    "mnist": Row("named_sets:list_named", "MNIST"),
+    "fashion-mnist": Row("named_sets:list_named", "Fashion-MNIST"),
+    "svhn": Row("named_sets:list_named", "SVHN"),
+    "dataset": Row("datasets:list_dataset", "a data set that a Python program made", "NAME"),
     "webdataset": Row(
         "webdataset:list_webdataset",
+        "tar shards",
         "SHARDS",
         ("picture_column", "label_column", "class_names", "on_bad_image", *SHARDS),
     ),
 }
 """By the word before the colon, or the whole text."""
 
-FOLDER = Row("class_folders:list_folder")
+FOLDER = Row("class_folders:list_folder", "pictures in class folders")
 """A path without a kind."""
 
 OF_SOME_KINDS = ("picture_column", "label_column", "labels", "label_separator", "split_column", "root", "class_names")
@@ -72,7 +75,7 @@ def list_source(text: str, settings: DataSettings | None = None) -> Listing:
     `Listing.problems`.
     """
     settings = settings or DataSettings()
-    row, rest = _kind_of(text)
+    row, rest = kind_of(text)
     findings = Findings()
     with findings:
         _check_read(text, row, settings)
@@ -83,11 +86,18 @@ def list_source(text: str, settings: DataSettings | None = None) -> Listing:
     return _beside_a_folder(listing, text) if beside else listing
 
 
-def _kind_of(text: str) -> tuple[Row, str]:
+def named_kind(text: str) -> Row | None:
+    """The kind that a text names by its word, whether the source exists or not; None for a path."""
+    word, colon, _ = text.partition(":")
+    row = KINDS.get(word)
+    return row if row is not None and bool(colon) == bool(row.follows) else None
+
+
+def kind_of(text: str) -> tuple[Row, str]:
     """The kind of a source, and the text that its function takes. Raises RequestError."""
     word, colon, rest = text.partition(":")
     row = KINDS.get(word)
-    if row is not None and bool(colon) == bool(row.follows):
+    if row is not None and row is named_kind(text):
         if colon and not rest:
             raise RequestError(f'The source "{text}" names no {row.follows.lower()}; write {word}:{row.follows}.')
         return row, rest if colon else word

@@ -184,7 +184,7 @@ def scan(root: Path, folder: Path) -> Scan:
             result.ignore(entry.name)
             continue
         pictures = result.pictures[entry.name] = []
-        for path, size in files_below(entry.path, frozenset(), result.system):
+        for path, size in files_below(entry.path, result.system):
             if path.lower().endswith(EXTENSIONS):
                 pictures.append((os.path.relpath(path, root), size))
             else:
@@ -192,22 +192,32 @@ def scan(root: Path, folder: Path) -> Scan:
     return result
 
 
-def files_below(
-    folder: str, above: frozenset[tuple[int, int]], system: Counter[str] | None = None
-) -> Iterator[tuple[str, int]]:
-    """All files below a folder with their sizes, by name. `above` holds the folders above it, to stop loops of links.
+def files_below(folder: str, system: Counter[str] | None = None) -> Iterator[tuple[str, int]]:
+    """All files below a folder with their sizes, by name. A link to a folder above itself, a loop, is not followed.
 
     Hidden files and those of the system are left out, and counted in `system` if it is given.
     """
-    status = os.stat(folder)
-    identity = (status.st_dev, status.st_ino)
+    places = (os.path.abspath(folder), os.path.realpath(folder))
+    above = {_identity(str(one)) for place in places for one in Path(place).parents}
+    return _files_below(folder, frozenset(above), system)
+
+
+def _files_below(
+    folder: str, above: frozenset[tuple[int, int]], system: Counter[str] | None
+) -> Iterator[tuple[str, int]]:
+    identity = _identity(folder)
     if identity in above:
         return
     for entry in visible_entries(folder, system):
         if entry.is_dir():
-            yield from files_below(entry.path, above | {identity}, system)
+            yield from _files_below(entry.path, above | {identity}, system)
         else:
             yield entry.path, (entry.stat().st_size if os.path.exists(entry.path) else 0)
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
 
 
 def from_scans(root: Path, scans: dict[str, Scan], *, unsplit: bool, problems: Iterable[Finding] = ()) -> Listing:

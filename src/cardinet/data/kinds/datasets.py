@@ -14,6 +14,7 @@ import numpy as np
 from cardinet.base.errors import Findings, RequestError, WorkError, nearest
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.decode import PictureError, to_mode
+from cardinet.data.kinds.class_numbers import number_names
 from cardinet.data.kinds.class_problems import class_problems, count_problems
 from cardinet.data.kinds.given_labels import GivenLabel, Value, kind, way_of
 from cardinet.data.kinds.split_names import split_of
@@ -225,7 +226,7 @@ def _classes(given: Iterable[str] | None, read: Mapping[str, _Read]) -> tuple[st
     names = given if given is not None else getattr(dataset, "classes", getattr(whole, "classes", None))
     most = max(one.way.classes(one.values) for one in read.values())
     if names is None or isinstance(names, str):
-        return tuple(map(str, range(train.way.classes(train.values))))
+        return number_names(train.way.classes(train.values), train.pictures.name)
     found = tuple(str(name) for name in names)
     if len(set(found)) < len(found):
         twice = next(name for name in found if found.count(name) > 1)

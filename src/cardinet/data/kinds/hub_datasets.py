@@ -11,8 +11,9 @@ from typing import Any
 
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.extras import quiet
-from cardinet.data.kinds.parquet import list_parquet
+from cardinet.data.kinds.parquet import list_parquet, parquet_pictures
 from cardinet.data.kinds.split_names import split_of, split_of_file
+from cardinet.data.parquet_pictures import ParquetPictures
 from cardinet.data.source_listing import Listing
 from cardinet.remote.hub_client import CLIENT, client, hub_address, hub_errors, no_download
 from cardinet.remote.reachability import short_reason
@@ -39,6 +40,23 @@ def list_hub(
     of a repository that has several, each a folder. Without a connection the cache is used. Raises RequestError for a
     name, revision or part that does not exist, WorkError if the download fails, and both as `list_parquet`.
     """
+    return list_parquet(
+        _place(name),
+        picture_column=picture_column,
+        label_column=label_column,
+        labels=labels,
+        shuffle_shards=shuffle_shards,
+        shard_cache=shard_cache,
+    )
+
+
+def pictures_on_hub(name: str, picture_column: str | None = None) -> dict[str, ParquetPictures]:
+    """The pictures of a data set of the Hub by split, for a prediction; they need no labels. Raises as `list_hub`."""
+    return parquet_pictures(_place(name), picture_column)
+
+
+def _place(name: str) -> str:
+    """The local folder with the parquet files of a data set. Raises as `list_hub`."""
     parts = _NAME.fullmatch(name)
     if parts is None:
         raise RequestError(f'"hf:{name}": write it as hf:OWNER/NAME, with @REVISION and /PART where you need them.')
@@ -52,15 +70,7 @@ def list_hub(
             folder, files = _cached(library, source, repo, branches, part, why)
         else:
             folder, files = _fetched(library, source, repo, branches, part)
-    place = str(folder / _part_of(files, part, source))
-    return list_parquet(
-        place,
-        picture_column=picture_column,
-        label_column=label_column,
-        labels=labels,
-        shuffle_shards=shuffle_shards,
-        shard_cache=shard_cache,
-    )
+    return str(folder / _part_of(files, part, source))
 
 
 def _fetched(

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from cardinet.base.cache import cache_folder
 from cardinet.base.errors import WorkError
-from cardinet.data.cache import cache_folder
 from cardinet.data.source_listing import Listing, Numbered, SplitPictures, fingerprint
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cardinet.base.errors import RequestError, WorkError
+from cardinet.data.kinds.class_numbers import number_names
 from cardinet.data.kinds.row_file import RowFile
 from cardinet.data.kinds.row_labels import agreed_classes, label_column, stated_names
 from cardinet.data.labelling import Labels
@@ -116,7 +117,10 @@ def lists_in_common(
             )
     used = [name for one in read["train"] for labels in one.lists for name in labels or ()]
     if files and files[0].numbers:
-        classes = tuple(map(str, range(max(map(int, used), default=-1) + 1)))
+        most, file = max(
+            ((int(n), one.file) for one in read["train"] for some in one.lists for n in some or ()), default=(-1, None)
+        )
+        classes = number_names(most + 1, str(file))
     else:
         classes = agreed_classes([one.stated for one in read["train"] if one.stated is not None], used)
     number = {name: place for place, name in enumerate(classes)}

@@ -12,6 +12,7 @@ import pyarrow as pa
 from cardinet.base.documents import DocumentError, parse_json
 from cardinet.base.errors import RequestError, WorkError, nearest
 from cardinet.base.schemas import Document, conform
+from cardinet.data.kinds.class_numbers import number_names
 from cardinet.data.kinds.row_file import RowFile
 from cardinet.data.labelling import Labels
 
@@ -115,8 +116,8 @@ def in_common(
     files = [one for some in read.values() for one in some if (one.labels >= 0).any()]
     named = [one for one in files if one.names is not None]
     if not named:
-        most = max((int(one.labels.max(initial=-1)) for one in read["train"]), default=-1)
-        return tuple(map(str, range(most + 1))), {k: _joined([o.labels for o in some]) for k, some in read.items()}, {}
+        most, file = max(((int(one.labels.max(initial=-1)), one.file) for one in read["train"]), default=(-1, None))
+        return number_names(most + 1, str(file)), {k: _joined([o.labels for o in some]) for k, some in read.items()}, {}
     if len(named) < len(files):
         without = next(one for one in files if one.names is None)
         raise WorkError(

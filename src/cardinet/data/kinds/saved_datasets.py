@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from cardinet.base.documents import DocumentError, parse_json, read_bytes
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.schemas import Document, conform
-from cardinet.data.arrow import MappedBytes, mapped
-from cardinet.data.kinds.picture_rows import list_rows
+from cardinet.data.arrow import MappedBytes, RowNames, mapped
+from cardinet.data.kinds.picture_rows import list_rows, picture_column_of
 from cardinet.data.kinds.row_file import RowFile
 from cardinet.data.kinds.split_names import FILE_LIST, SPLIT_LIST, is_saved, split_of
-from cardinet.data.source_listing import Listing
+from cardinet.data.source_listing import Listing, SplitPictures, fingerprint
+from cardinet.data.splitting import WHOLE
 
 D = TypeVar("D", bound=Document)
 
@@ -43,6 +46,34 @@ def list_saved(
     path that is no such folder, WorkError for one that cannot be read or has two splits of one kind, and both as
     `list_rows`.
     """
+    root = _root(text)
+    folders = _split_folders(root) or {"train": root}
+    if "train" not in folders:
+        raise WorkError(f"{root} holds no split called train.")
+    files = {split: _files(folder) for split, folder in folders.items()}
+
+    def encode(paths: Sequence[Path], column: str) -> MappedBytes:
+        return MappedBytes(paths, column)
+
+    return list_rows(text, root, files, encode, picture_column=picture_column, label_column=label_column, labels=labels)
+
+
+def pictures_in_saved(text: str, picture_column: str | None = None) -> tuple[dict[str, SplitPictures], str]:
+    """The pictures of such a folder by split, for a prediction, and their fingerprint. They need no labels.
+
+    Raises as `list_saved` does.
+    """
+    root, found, entries = _root(text), dict[str, SplitPictures](), list[str]()
+    for split, folder in (_split_folders(root) or {WHOLE: root}).items():
+        files = _files(folder)
+        names = RowNames(root, [file.path for file in files], [file.rows for file in files])
+        encoded = MappedBytes(names.files, picture_column_of(files[0], picture_column))
+        found[split] = SplitPictures(names, np.full(len(names), -1, dtype=np.int64), encoded=encoded)
+        entries += [f"{split}\t{file.path.name}\t{file.path.stat().st_size}\t{file.rows}" for file in files]
+    return found, fingerprint((), entries)
+
+
+def _root(text: str) -> Path:
     root = Path(text).expanduser()
     if not root.is_dir():
         raise RequestError(f'There is no folder "{text}".')
@@ -51,18 +82,13 @@ def list_saved(
             f"{root} has neither {SPLIT_LIST} nor {FILE_LIST}, so save_to_disk of the library datasets did not write "
             "it; for a folder of .parquet files write parquet:PATH."
         )
-    files = {split: _files(folder) for split, folder in _split_folders(root).items()}
-
-    def encode(paths: Sequence[Path], column: str) -> MappedBytes:
-        return MappedBytes(paths, column)
-
-    return list_rows(text, root, files, encode, picture_column=picture_column, label_column=label_column, labels=labels)
+    return root
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
-    """The folders of the splits. Raises WorkError."""
+    """The folders of the splits, {} if there are none. Raises WorkError."""
     if not (root / SPLIT_LIST).is_file():
-        return {"train": root}
+        return {}
     found: dict[str, Path] = {}
     for name in _read(_Splits, root / SPLIT_LIST).splits:
         split = split_of(name)
@@ -71,8 +97,6 @@ def _split_folders(root: Path) -> dict[str, Path]:
         if split in found:
             raise WorkError(f"{root} holds both {found[split].name}/ and {name}/; keep one of them.")
         found[split] = root / name
-    if "train" not in found:
-        raise WorkError(f"{root} holds no split called train.")
     return found
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin
 
+from cardinet.base.cache import cache_folder
 from cardinet.base.errors import CardinetError, Findings, RequestError
-from cardinet.data.cache import cache_folder
 from cardinet.data.kept_shards import KeptShards, check_limit
 from cardinet.data.kinds.shard_places import is_address
 from cardinet.data.shards import LocalShards, ShardFiles

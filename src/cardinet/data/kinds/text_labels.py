@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from cardinet.data.kinds.class_numbers import MOST_CLASSES
 from cardinet.data.labelling import Labels
-
-MOST_CLASSES = 1_000_000
-"""A number from this one on is no label of a class."""
 
 Mask = npt.NDArray[np.bool_]
 

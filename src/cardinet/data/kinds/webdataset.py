@@ -12,6 +12,7 @@ import numpy as np
 from cardinet.base.documents import DocumentError, read_lines
 from cardinet.base.errors import Findings, Notice, RequestError, WorkError
 from cardinet.data.data_settings import DataSettings
+from cardinet.data.findings import Finding
 from cardinet.data.kept_shards import GIB
 from cardinet.data.kinds.class_problems import class_problems, count_problems
 from cardinet.data.kinds.faults import Faults
@@ -103,10 +104,10 @@ def list_webdataset(
     return Listing(found.classes, parts, identity, tuple(problems), unsplit=len(parts) == 1)
 
 
-def pictures_in_shards(text: str, settings: DataSettings) -> tuple[dict[str, SplitPictures], str]:
-    """The pictures of tar shards by split, for a prediction, and their fingerprint. They need no labels.
+def pictures_in_shards(text: str, settings: DataSettings) -> tuple[dict[str, SplitPictures], str, tuple[Finding, ...]]:
+    """The pictures of tar shards by split, for a prediction, their fingerprint, and findings on samples without one.
 
-    Raises as `list_webdataset` does, and WorkError for faults of shards and samples.
+    They need no labels. Raises as `list_webdataset` does, and WorkError for shards that cannot be read.
     """
     shards = open_shards(shard_places(text), settings.shuffle_shards, settings.shard_cache)
     splits, without = files_by_split(text, [PurePosixPath(name) for name in shards.names])
@@ -115,16 +116,16 @@ def pictures_in_shards(text: str, settings: DataSettings) -> tuple[dict[str, Spl
     columns = Columns(settings.picture_column, labelled=False)
     paths = [index_path(identity, columns) for identity in shards.identities]
     indexes = _indexes(shards, columns, paths, faults)
-    skipped = OF_SAMPLES if settings.on_bad_image == "skip" else ()
-    if bad := [finding.sentence() for finding in faults.findings(skipped, NOTES) if finding.bad]:
-        raise WorkError(*bad)
+    found = [finding for finding in faults.findings((), NOTES) if finding.bad]
+    if any(finding.kind not in OF_SAMPLES for finding in found):
+        raise WorkError(*(finding.sentence() for finding in found))
     parts, entries = {}, list[str]()
     for split, places in splits.items():
         some = [indexes[i] for i in places]
         labels = np.full(sum(map(len, some)), -1, dtype=np.int64)
         parts[split] = _pictures(shards, places, some, paths, labels)
         entries += [f"{split}\t{shards.names[i]}\t{shards.sizes[i]}\t{_digest(indexes[i])}" for i in places]
-    return parts, fingerprint((), entries)
+    return parts, fingerprint((), entries), tuple(found)
 
 
 def _splits(shards: ShardSet, text: str) -> dict[str, list[int]]:

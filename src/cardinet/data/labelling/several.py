@@ -9,6 +9,7 @@ import numpy as np
 
 from cardinet.data.labelling.labelling import Labelling, Labels, Rows
 from cardinet.data.labelling.stratified import dealt
+from cardinet.measure.available_memory import require_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +76,11 @@ class SeveralLabels(Labelling):
 
 
 def matrix(labels: Sequence[Iterable[int]], classes: int) -> Labels:
-    """Lists of classes as labels, uint8 (N, classes). A number that is no class is left out."""
+    """Lists of classes as labels, uint8 (N, classes). A number that is no class is left out.
+
+    Raises RequestError if the memory does not suffice.
+    """
+    require_bytes(len(labels) * classes, "cpu", f"The marks of {classes:,} classes for {len(labels):,} pictures")
     found = np.zeros((len(labels), classes), np.uint8)
     for row, numbers in enumerate(labels):
         for number in numbers:
