@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from cardinet.base.errors import RequestError
 from cardinet.data.labelling import ONE, SEVERAL
+from cardinet.evaluate.label_intervals import bootstrap_interval
 from cardinet.evaluate.label_scores import average_precision, best_thresholds, curve, label_scores, micro
 from cardinet.evaluate.label_sets import LabelEvaluation, require_answers
 
@@ -44,6 +45,33 @@ def test_average_precision_is_that_of_scikit_learn(case: str) -> None:
             assert drawing.recall == pytest.approx(recall[:-1][::-1])
             assert drawing.precision == pytest.approx(precision[:-1][::-1])
     assert len(CASES) == 4
+
+
+@pytest.mark.parametrize("levels", [None, 5])
+def test_the_interval_is_that_of_resampled_pictures(levels: int | None) -> None:
+    """The same draws, made as arrays of pictures and scored by scikit-learn."""
+    from sklearn.metrics import average_precision_score
+
+    truth, scores = drawn(2, count=30, classes=4, levels=levels)
+    truth[:, 3] = 0
+    truth[4, 3] = 1  # in about a third of the draws this class has no picture
+    rng, means, without = np.random.default_rng(9), [], 0
+    for _ in range(60):
+        rows = rng.integers(0, 30, 30)
+        known = [k for k in range(4) if truth[rows, k].any()]
+        without += len(known) < 4
+        means.append(np.mean([average_precision_score(truth[rows, k], scores[rows, k]) for k in known]))
+    assert 5 < without < 55
+    found = bootstrap_interval(truth, scores, resamples=60, seed=9)
+    assert found == pytest.approx(tuple(np.quantile(means, (0.025, 0.975))), rel=1e-12)
+    assert bootstrap_interval(truth, scores, resamples=60, seed=8) != found
+    assert bootstrap_interval(truth, scores) == bootstrap_interval(truth, scores)
+
+
+def test_an_interval_that_would_take_minutes_or_has_no_label_is_none() -> None:
+    assert bootstrap_interval(np.zeros((5, 2), np.uint8), np.zeros((5, 2))) is None
+    many = np.broadcast_to(np.uint8(1), (100_000, 80)), np.broadcast_to(np.float64(1), (100_000, 80))
+    assert bootstrap_interval(*many) is None
 
 
 def test_a_class_without_a_picture_has_none() -> None:

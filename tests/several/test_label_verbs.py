@@ -165,6 +165,7 @@ def test_a_table_of_an_evaluation(
     document = json.loads(capsys.readouterr().out)
     assert document["labels"] == "several"
     assert [row["threshold"] for row in document["classes"]] == list(THRESHOLDS)
+    assert document["interval"][0] <= document["mean_average_precision"] <= document["interval"][1]
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert list(rows[0]) == ["path", "truth", "labels", "class_1", "probability_1"]
     split = source.splits["test"]
@@ -176,6 +177,7 @@ def test_a_table_of_an_evaluation(
     text = capsys.readouterr().out
     assert "mean average precision" in text
     assert "threshold" in text
+    assert "% (bootstrap over the pictures, 1,000 draws, seed 0)" in text
 
 
 def test_info_shows_labels_and_thresholds(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def label_lines(result: LabelEvaluation, classes: Sequence[str]) -> list[str]:
-    """The lines below the mean average precision: F1, wrong labels, and a row for each class (of many the hardest)."""
+    """The lines below the mean average precision: its interval, F1, wrong labels, and a row for each class (of many the
+    hardest).
+    """
     from cardinet.evaluate.label_scores import micro
     from cardinet.evaluate.scores import mean
 
@@ -25,7 +27,8 @@ def label_lines(result: LabelEvaluation, classes: Sequence[str]) -> list[str]:
     width = max(len(short(name)) for name in (title, "mean", *(row.name for row in shown)))
     together = micro(rows)
     share = 100 * result.wrong_labels / result.truth.size
-    lines = [
+    lines = [*_interval(result)]
+    lines += [
         f"{share:.2f} % of the decisions about labels are wrong ({result.wrong_labels:,} of {result.truth.size:,})"
     ]
     if len(known) < len(rows):
@@ -40,6 +43,16 @@ def label_lines(result: LabelEvaluation, classes: Sequence[str]) -> list[str]:
         f"{'all':<{width}}  {together.support:>8,}  {_rates(None, together.precision, together.recall, together.f1)}"
     )
     return lines
+
+
+def _interval(result: LabelEvaluation) -> list[str]:
+    """The interval of the mean average precision, and how it was made."""
+    from cardinet.evaluate.label_intervals import RESAMPLES
+
+    if result.interval is None:
+        return []
+    low, high = (f"{100 * value:.2f}" for value in result.interval)
+    return [f"95 % interval {low} to {high} % (bootstrap over the pictures, {RESAMPLES:,} draws, seed 0)"]
 
 
 def _line(row: LabelScore, width: int) -> str:

@@ -32,12 +32,15 @@ class DataSettings(Settings):
     """
 
     labels: Literal["one", "list", "columns", "marks"] = "one"
-    """How the labels of a picture are written: one label; list: several in one cell; columns: several, each in its own
-    column; marks: a column of 0 and 1 for each class.
+    """How the labels of a picture are written: one label; list: several, in one cell of a table or one file of a tar
+    shard (.json with a list, .cls or .txt with a name in each line); columns: several, each in its own column; marks: a
+    column of 0 and 1 for each class.
     """
 
     label_separator: str | None = None
-    """The text between the labels in a cell of a csv table (labels = list), such as | or the word space."""
+    """The text between the labels in a cell of a csv table or a text of a tar shard (labels = list), such as | or the
+    word space; none: for tar shards the end of the line.
+    """
 
     split_column: str | None = None
     """The column of a table that says train, validation or test; none: a column called split, if there is one."""

@@ -24,16 +24,14 @@ import numpy as np
 import numpy.typing as npt
 
 from cardinet.base.cache import cache_folder
-from cardinet.base.documents import DocumentError, parse_json
+from cardinet.base.documents import DocumentError, parse_json, to_json
 from cardinet.base.errors import WorkError
 from cardinet.base.files import write_atomic
 from cardinet.data.picture_formats import EXTENSIONS
+from cardinet.data.tar_lists import FIELDS, label_list
 
-VERSION = 1
+VERSION = 2
 """To be raised when the index or the reading of a shard changes."""
-
-FIELDS = ("label", "labels", "class", "class_name", "cls", "target", "category")
-"""The usual names of a label in a sample's .json, in order."""
 
 LABEL_BYTES = 1 << 20
 """The most bytes of a label file; a longer one is no label."""
@@ -54,19 +52,21 @@ class NoTar(Exception):
 class Columns:
     """Which files of a sample are read: the picture and the label by their settings, None for the usual ones.
 
-    If it need not be `labelled`, a sample without a label is no fault.
+    If it need not be `labelled`, a sample without a label is no fault. With `lists` a sample has several labels, or
+    none, and this is the text between them where they are plain text.
     """
 
     picture: str | None = None
     label: str | None = None
     labelled: bool = True
+    lists: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class ShardIndex:
     """The usable samples of a shard in order, and its faults.
 
-    - `keys`, `labels` (n,): as bytes, a label as it is written;
+    - `keys`, `labels` (n,): as bytes, a label as it is written, several as a list in JSON;
     - `suffix`, `offset`, `size` (n,): what follows the key in the picture's name, as a place in `suffixes`, and where
       its bytes are;
     - `fault_kinds`, `fault_places` (m,): what is wrong, as text, and where, to stand behind the name of the shard.
@@ -154,8 +154,7 @@ class _Reader:
         elif len(sample.pictures) > 1:
             fault, sample.key = "several-pictures", f"{sample.key} ({', '.join(sample.pictures)})"
         else:
-            label = _label(sample.labels, self.columns.label)
-            fault = "" if label or not self.columns.labelled else "no-label"
+            label, fault = _read_label(sample.labels, self.columns)
         if fault:
             self.faults.append((fault, f"/{sample.key}"))
             return
@@ -203,7 +202,7 @@ def _samples(file: IO[bytes], columns: Columns, faults: list[tuple[str, str]]) -
             sample.twice = suffix
         elif _is_picture(suffix, columns.picture):
             sample.pictures[suffix] = (offset, length)
-        elif _is_label(suffix, columns.label) and length <= LABEL_BYTES:
+        elif _is_label(suffix, columns) and length <= LABEL_BYTES:
             file.seek(offset)
             sample.labels[suffix] = file.read(length)
     if sample is not None:
@@ -239,8 +238,20 @@ def _is_picture(suffix: str, asked: str | None) -> bool:
     return suffix == asked if asked is not None else f".{suffix}".endswith(EXTENSIONS)
 
 
-def _is_label(suffix: str, asked: str | None) -> bool:
-    return suffix == asked or suffix in ("cls", "json") or suffix.endswith((".cls", ".json"))
+def _is_label(suffix: str, columns: Columns) -> bool:
+    last = suffix.split(".")[-1]
+    return suffix == columns.label or last in ("cls", "json") or (last == "txt" and columns.lists is not None)
+
+
+def _read_label(files: dict[str, bytes], columns: Columns) -> tuple[bytes, str]:
+    """The label of a sample as it is kept, and the kind of its fault."""
+    if columns.lists is None:
+        label = _label(files, columns.label)
+        return label, "" if label or not columns.labelled else "no-label"
+    names = label_list(files, columns.label, columns.lists)
+    if names is None:
+        return b"", "no-label" if columns.labelled else ""
+    return to_json(names).encode(), "twice-named" if len(set(names)) < len(names) else ""
 
 
 def _label(files: dict[str, bytes], asked: str | None) -> bytes:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cardinet.base.errors import WorkError
 from cardinet.data.source import Split
+from cardinet.evaluate.label_intervals import bootstrap_interval
 from cardinet.evaluate.label_scores import (
     Floats,
     LabelScore,
@@ -86,6 +87,11 @@ class LabelEvaluation:
         assert found is not None  # an evaluation without any label is refused
         return found
 
+    @cached_property
+    def interval(self) -> tuple[float, float] | None:
+        """The interval (95 %) of the mean average precision (`bootstrap_interval`); None if it would take too long."""
+        return bootstrap_interval(self.truth, self.logs)
+
     @property
     def error(self) -> float:
         """1 - mean average precision: what the choice of the best weights makes small."""
@@ -129,11 +135,13 @@ class LabelEvaluation:
     def to_document(self, classes: Sequence[str]) -> dict[str, Any]:
         """The summary and the scores of the classes as plain data, without the answer to each picture.
 
-        Rates whose denominator is 0 are None; `mean` is the mean over the other classes, `all` counts all labels.
+        `interval` is that of the mean average precision. Rates whose denominator is 0 are None; `mean` is the mean over
+        the other classes, `all` counts all labels.
         """
         rows, rates = self.scores(classes), ("precision", "recall", "f1")
         return {
             **self.summary(),
+            "interval": None if self.interval is None else list(self.interval),
             "hamming_loss": self.wrong_labels / self.truth.size,
             "classes": [row.to_document() for row in rows],
             "mean": {key: mean([getattr(row, key) for row in rows]) for key in rates},

@@ -72,6 +72,8 @@ class LabelOutcome:
     """The scores of each class, in order."""
     curves: tuple[tuple[tuple[float, float], ...], ...] = ()
     """(recall, precision) of each class, in order; empty for a class without a picture."""
+    interval: tuple[float, float] | None = None
+    """The 95 % interval of the mean average precision, by a bootstrap over pictures; None if it is unknown."""
     checkpoint: str = ""
 
     @property

@@ -155,6 +155,7 @@ def _outcome(results: Results, name: str, checkpoint: str) -> Outcome | LabelOut
             mean_average_precision=figures.mean_average_precision,
             rows=results.label_scores[name],
             curves=results.curves[name],
+            interval=results.intervals.get(name),
         )
     confusion = np.asarray(results.confusion[name], dtype=np.int64)
     return Outcome(**common, top5_wrong=figures.top5_wrong, confusion=confusion)

@@ -34,10 +34,13 @@ def counted(outcome: Outcome | LabelOutcome) -> str:
 
 
 def error_interval(outcome: Outcome | LabelOutcome) -> str:
-    """The 95 % interval of the error as text; a mean average precision has none."""
+    """The 95 % interval of the error as text; that of 1 - mean average precision if it is known."""
     if isinstance(outcome, LabelOutcome):
-        return MISSING
-    low, high = wilson(outcome.wrong, outcome.count)
+        if outcome.interval is None:
+            return MISSING
+        high, low = (1 - value for value in outcome.interval)
+    else:
+        low, high = wilson(outcome.wrong, outcome.count)
     return f"{percent(low)} to {percent(high)}"
 
 
@@ -70,6 +73,7 @@ def _label_lede(content: ReportContent, shown: LabelOutcome) -> str:
     verb = "has" if shown.wrong == 1 else "have"
     said = [
         "mAP is the mean average precision of the classes.",
+        *_label_interval(shown),
         f"At its thresholds {count(shown.wrong)} of {plural(shown.count, 'picture')} {verb} a wrong label.",
     ]
     if shown.loss is not None:
@@ -80,6 +84,14 @@ def _label_lede(content: ReportContent, shown: LabelOutcome) -> str:
     if content.result is not None and isinstance(also, LabelOutcome):
         said.append(f"On the {also.split} data the same weights have {percent(also.mean_average_precision)} mAP.")
     return " ".join(said)
+
+
+def _label_interval(shown: LabelOutcome) -> list[str]:
+    """The interval of the mean average precision as a sentence, if it is known."""
+    if shown.interval is None:
+        return []
+    low, high = map(percent, shown.interval)
+    return [f"Its 95\u00a0% interval is {low} to {high}, by a bootstrap over pictures."]
 
 
 def _so_far(content: ReportContent) -> list[str]:

@@ -42,8 +42,8 @@ class ClassFigures(Document, extra="allow"):
 class Results(Document, extra="allow"):
     """The content of the file: figures and confusion matrix (rows: true class) by split, the model's step, mistakes.
 
-    With several labels there are instead the scores of the classes and their precision-recall curves, as (recall,
-    precision), by split.
+    With several labels there are instead the scores of the classes, their precision-recall curves, as (recall,
+    precision), and the 95 % interval of the mean average precision, by split.
     """
 
     results: dict[str, Figures]
@@ -52,6 +52,7 @@ class Results(Document, extra="allow"):
     mistakes: tuple[ShownMistake, ...] = ()
     label_scores: dict[str, tuple[ClassFigures, ...]] = {}
     curves: dict[str, tuple[tuple[tuple[Share, Share], ...], ...]] = {}
+    intervals: dict[str, tuple[Share, Share] | None] = {}
 
     def figures(self) -> dict[str, dict[str, Any]]:
         """The figures as plain data."""

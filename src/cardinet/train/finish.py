@@ -79,6 +79,7 @@ def _details(source: Source, results: Mapping[str, Result]) -> dict[str, Any]:
             name: [row.to_document() for row in result.scores(source.classes)] for name, result in several.items()
         }
         found["curves"] = {name: result.curves() for name, result in several.items()}
+        found["intervals"] = {name: result.interval for name, result in several.items()}
     return found
 
 

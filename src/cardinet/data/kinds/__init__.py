@@ -55,7 +55,7 @@ KINDS = {
         "webdataset:list_webdataset",
         "tar shards",
         "SHARDS",
-        ("picture_column", "label_column", "class_names", "on_bad_image", *SHARDS),
+        (*COLUMNS, "label_separator", "class_names", "on_bad_image", *SHARDS),
     ),
 }
 """By the word before the colon, or the whole text."""

@@ -172,12 +172,19 @@ def _named(table: Table, names: Sequence[str]) -> tuple[int, ...]:
     return tuple(places)
 
 
+def between(separator: str | None, usual: str = "") -> str:
+    """The text between two labels by the setting, or the usual one. Raises RequestError if it is empty."""
+    if separator is None:
+        return usual
+    if not separator:
+        raise RequestError("data.label_separator is empty; give the text between two labels, or the word space.")
+    return " " if separator.lower() == SPACE else separator
+
+
 def _separator(table: Table, column: int, asked: Asked) -> str:
     """The separator of labels. Raises RequestError if none is given, with the one that the cells seem to have."""
     if asked.label_separator is not None:
-        if not asked.label_separator:
-            raise RequestError("data.label_separator is empty; give the text between two labels, or the word space.")
-        return " " if asked.label_separator.lower() == SPACE else asked.label_separator
+        return between(asked.label_separator)
     cells = [row[column].strip() for row in table.rows if len(row) > column]
     seen = next(((one, cell) for one in SEPARATORS for cell in cells if one in cell), None)
     hint = "" if seen is None else f' A cell of {table.header[column]} is "{seen[1]:.60}".'

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from cardinet.data.findings import Finding
+from cardinet.data.labelling import labelling_of
 from cardinet.data.shards import shard_of_each
 from cardinet.data.source_listing import SplitPictures
 
@@ -27,9 +28,11 @@ def shard_notes(parts: Mapping[str, SplitPictures], classes: int, together: int)
         found.append(Finding(f"the {split} samples", split, "shards", detail, bad=False))
         if split != "train" or len(used) <= together or classes < 2:
             continue
-        held = np.unique(shards.astype(np.int64) * classes + part.labels)
+        rows, labels = labelling_of(part.labels).pairs(part.labels)
+        held = np.unique(shards[rows].astype(np.int64) * classes + labels)
         mean = len(held) / len(used)
-        expected = float(np.mean(classes * (1.0 - (1.0 - 1.0 / classes) ** counts)))
+        drawn = np.bincount(shards[rows], minlength=int(used.max()) + 1)[used]
+        expected = float(np.mean(classes * (1.0 - (1.0 - 1.0 / classes) ** drawn)))
         if mean < SORTED * expected:
             detail = (
                 f"a shard holds {mean:.1f} of the {classes:,} classes (in random order {expected:.1f}), so "

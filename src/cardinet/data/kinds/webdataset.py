@@ -15,17 +15,20 @@ from cardinet.data.data_settings import DataSettings
 from cardinet.data.findings import Finding
 from cardinet.data.kept_shards import GIB
 from cardinet.data.kinds.class_problems import class_problems, count_problems
+from cardinet.data.kinds.csv_labels import between
 from cardinet.data.kinds.faults import Faults
 from cardinet.data.kinds.shard_notes import shard_notes
 from cardinet.data.kinds.shard_places import shard_places
 from cardinet.data.kinds.shard_sets import ShardSet, open_shards
 from cardinet.data.kinds.split_names import files_by_split
 from cardinet.data.kinds.text_labels import TextLabels, numbered
+from cardinet.data.kinds.text_lists import numbered_lists
 from cardinet.data.labelling import Labels
 from cardinet.data.shards import ShardNames, ShardPictures
 from cardinet.data.source_listing import Listing, SplitPictures, fingerprint
 from cardinet.data.splitting import WHOLE
 from cardinet.data.tar_index import Columns, NoTar, ShardIndex, index_path, keep_index, kept_index, nothing, read_index
+from cardinet.data.tar_lists import LINES
 
 FAULTS = {
     "no-tar": "no shard of pictures can be read there",
@@ -36,14 +39,18 @@ FAULTS = {
     "several-pictures": "the sample has several pictures; choose one: --set data.picture_column=SUFFIX",
     "no-label": "the sample has no label (.cls, or a label in .json; --set data.label_column names another)",
     "wrong-label": "the label is outside the classes",
+    "twice-named": "the sample names a label twice; remove one of them",
     "mixed-labels": "some labels are numbers and some are names; name the classes: --set data.class_names=FILE",
 }
 """What can be wrong with shards and samples, in the order of the findings."""
 
-OF_SAMPLES = ("truncated", "duplicate-key", "no-picture", "several-pictures", "no-label", "wrong-label")
+OF_SAMPLES = ("truncated", "duplicate-key", "no-picture", "several-pictures", "no-label", "wrong-label", "twice-named")
 """The faults of single samples, which are left out with `on_bad_image` "skip"."""
 
 NOTES = ("empty-shard",)
+
+NUMBERED = {"one": numbered, "list": numbered_lists}
+"""How the labels become numbers, by the setting `labels`."""
 
 PATIENCE = 3
 """The shards that cannot be fetched before the others are not tried."""
@@ -54,6 +61,8 @@ def list_webdataset(
     *,
     picture_column: str | None = None,
     label_column: str | None = None,
+    labels: str = "one",
+    label_separator: str | None = None,
     class_names: str | None = None,
     on_bad_image: str = "fail",
     shuffle_shards: int = 16,
@@ -62,12 +71,15 @@ def list_webdataset(
     """The samples of tar shards, at the paths or addresses that `shard_places` finds.
 
     A sample's label is its .cls (a number or a name), else the `label` (or another usual field) of its .json, else what
-    `label_column` names: a file or a field. Numbers are classes by themselves, or places in `class_names`, a file with
-    a name in each line. Shards of several splits have the split in their names; others are divided like class folders
-    without splits. Faults of samples and shards are problems of the listing, one for each kind; those of samples are
-    left out with `on_bad_image` "skip". The index of each shard is made once and kept in the cache folder. Raises
-    RequestError for places that do not exist, WorkError for shards that cannot be fetched.
+    `label_column` names: a file or a field. With `labels` "list" it has several, or none (`tar_lists.label_list`).
+    Numbers are classes by themselves, or places in `class_names`, a file with a name in each line. Shards of several
+    splits have the split in their names; others are divided like class folders without splits. Faults of samples and
+    shards are problems of the listing, one for each kind; those of samples are left out with `on_bad_image` "skip". The
+    index of each shard is made once and kept in the cache folder. Raises RequestError for places that do not exist,
+    WorkError for shards that cannot be fetched.
     """
+    if labels not in NUMBERED:
+        raise RequestError(f"data.labels = {labels} is for csv:FILE; tar shards with several labels have a list: list.")
     shards = open_shards(shard_places(text), shuffle_shards, shard_cache)
     findings, splits = Findings(), dict[str, list[int]]()
     with findings:
@@ -77,11 +89,11 @@ def list_webdataset(
         names = None if class_names is None else _class_names(shards.beside(class_names))
     findings.raise_if_any()
     faults = Faults(f"webdataset:{text}", FAULTS)
-    columns = Columns(picture_column, label_column)
+    columns = Columns(picture_column, label_column, lists=None if labels == "one" else between(label_separator, LINES))
     paths = [index_path(identity, columns) for identity in shards.identities]
     indexes = _indexes(shards, columns, paths, faults)
     written = {split: TextLabels([indexes[i].labels for i in places]) for split, places in splits.items()}
-    found = numbered(written, names)
+    found = NUMBERED[labels](written, names)
     if found.mixed is not None:
         faults.add("mixed-labels", *found.mixed)
     parts: dict[str, SplitPictures] = {}

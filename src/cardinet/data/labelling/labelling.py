@@ -35,6 +35,10 @@ class Labelling:
         """The pictures of each class, (classes,)."""
         raise NotImplementedError
 
+    def pairs(self, labels: Labels) -> tuple[Rows, Rows]:
+        """Each label of each picture: the picture's row and the class."""
+        raise NotImplementedError
+
     def wrong(self, labels: Labels, classes: int) -> Rows:
         """The places of the pictures whose labels are not among the classes."""
         raise NotImplementedError

@@ -30,6 +30,9 @@ class OneLabel(Labelling):
         among = labels[(labels >= 0) & (labels < classes)]
         return np.bincount(among, minlength=classes).astype(np.int64)
 
+    def pairs(self, labels: Labels) -> tuple[Rows, Rows]:
+        return np.arange(len(labels)), labels.astype(np.int64, copy=False)
+
     def wrong(self, labels: Labels, classes: int) -> Rows:
         return np.flatnonzero((labels < 0) | (labels >= classes)).astype(np.int64)
 

@@ -27,6 +27,10 @@ class SeveralLabels(Labelling):
     def counts(self, labels: Labels, classes: int) -> Rows:
         return np.asarray(labels.sum(0, dtype=np.int64))
 
+    def pairs(self, labels: Labels) -> tuple[Rows, Rows]:
+        rows, classes = np.nonzero(labels)
+        return rows.astype(np.int64), classes.astype(np.int64)
+
     def wrong(self, labels: Labels, classes: int) -> Rows:
         return np.flatnonzero((labels > 1).any(1)).astype(np.int64)
 
@@ -75,12 +79,17 @@ class SeveralLabels(Labelling):
         return (0.5,) * classes
 
 
+def require_marks(pictures: int, classes: int) -> None:
+    """Raise RequestError if the memory does not suffice for the labels of so many pictures."""
+    require_bytes(pictures * classes, "cpu", f"The marks of {classes:,} classes for {pictures:,} pictures")
+
+
 def matrix(labels: Sequence[Iterable[int]], classes: int) -> Labels:
     """Lists of classes as labels, uint8 (N, classes). A number that is no class is left out.
 
     Raises RequestError if the memory does not suffice.
     """
-    require_bytes(len(labels) * classes, "cpu", f"The marks of {classes:,} classes for {len(labels):,} pictures")
+    require_marks(len(labels), classes)
     found = np.zeros((len(labels), classes), np.uint8)
     for row, numbers in enumerate(labels):
         for number in numbers:
