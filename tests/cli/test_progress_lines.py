@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
 
+from cardinet.base.side_work import counted
 from cardinet.cli import progress
-from cardinet.cli.progress import Bar, Line, Screen, bar
+from cardinet.cli.main import outcome
+from cardinet.cli.progress import Bar, Line, Screen, bar, screen
 from cardinet.cli.talk import duration, in_short, thousands
+from cardinet.data import arrow
 from cardinet.train.listener import Tick
+from data.tar_shards import served, write_shards
+from data.test_parquet_sources import write
 
 
 class Terminal(io.StringIO):
@@ -140,3 +146,46 @@ def test_numbers_in_words() -> None:
     ]
     assert [in_short(n) for n in (999, 1000, 4_230_479_872, 25_028_904)] == ["999", "1 k", "4.23 G", "25.03 M"]
     assert thousands(25_028_904) == "25,028,904"
+
+
+KINDS = {"files": "reading shards", "server": "looking at shards", "parquet": "converting shards"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_shards_that_are_read_for_the_first_time_are_counted(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The index of shards, and their conversion, are made where nothing else shows that the program works."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(progress, "LIVE_SECONDS", 0.0)
+    data, shown = tmp_path / "data", Terminal()
+    with served(data) as server:
+        if kind == "parquet":
+            monkeypatch.setattr(arrow, "IN_MEMORY", 0)
+            for number in range(3):
+                write(data / f"train-{number}.parquet", [0, 1] * 3)
+            text = f"parquet:{data}"
+        else:
+            write_shards(data, shards=3)
+            text = f"webdataset:{data if kind == 'files' else server.address + '/train-{000..002}.tar'}"
+        monkeypatch.setattr(sys, "stderr", shown)
+        assert outcome(["check-data", text]) == 0
+        assert [f"{KINDS[kind]} {done}/3" in shown.getvalue() for done in range(3)] == [True, True, True]
+        drawn = shown.getvalue()
+        assert drawn.rindex("\r\x1b[2K") > drawn.rindex(KINDS[kind])  # the line is removed
+        assert ("reading shards 2/3" in drawn) is (kind != "parquet")
+        if kind != "server":  # what a server has is asked for each time
+            monkeypatch.setattr(sys, "stderr", again := Terminal())
+            assert outcome(["check-data", text]) == 0
+            assert ("reading shards" in again.getvalue()) is False
+    assert "shards" not in capsys.readouterr().out.replace("the train samples: shards: 3 shards", "")
+
+
+def test_side_work_is_shown_on_the_screen_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", shown := Terminal())
+    with screen(True):
+        assert list(counted("reading shards", "ab", 2)) == ["a", "b"]
+    assert "reading shards 0/2" in shown.getvalue()
+    with screen(False):
+        list(counted("converting", "ab", 2))
+    assert "converting" not in shown.getvalue()

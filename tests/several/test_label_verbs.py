@@ -26,7 +26,10 @@ from cardinet.explain.questions import QUESTIONS
 from cardinet.explain.request import Request as Question
 from cardinet.explain.request import resolve
 from cardinet.export.answers import Answers, LabelAnswers
+from cardinet.export.formats import FORMATS
 from cardinet.export.metadata import describe
+from cardinet.export.proof_pictures import Pictures, feed
+from cardinet.export.runner import open_exported
 from cardinet.runs.answer_table import joined
 from cardinet.runs.model_file import Model, load_model, save_model
 from explain.models import TINY, classifier
@@ -218,13 +221,34 @@ def test_rewrites_keep_the_labels_or_are_refused(
 
 
 @pytest.mark.long
-def test_an_exported_file_says_its_labels_and_is_proven_by_them(file: Path, source: Source, tmp_path: Path) -> None:
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_exported_file_says_its_labels_and_is_proven_by_them(source: Source, tmp_path: Path, format: str) -> None:
+    """The labels that its metadata makes of its logits, as a reader without Cardinet would, are those of `predict`."""
+    assert len(FORMATS) == 3
+    ranked = np.sort(evaluate_model(labeller(), source, split="test").probabilities, 0)
+    middle = tuple((ranked[len(ranked) // 2 - 1 : len(ranked) // 2 + 1].mean(0)).tolist())  # between two pictures
+    path, model = tmp_path / f"m{FORMATS[format].suffix}", replace(labeller(), thresholds=middle)
+    parity = cardinet.export(model, path, data=source, threads=1).parity["float32"]
+    result = evaluate_model(model, source, split="test")
+    assert (parity.differing, parity.wrong_before, parity.wrong_after) == (0, result.wrong, result.wrong)
+    runner, split = open_exported(path), source.splits["test"]
+    assert runner.about.labels == "several"
+    assert runner.about.thresholds == pytest.approx(middle)
+    read = Pictures(split, runner.about.preprocessing, len(split), len(split))
+    pixels = np.concatenate([feed(some, runner.about.preprocessing, runner.about.dtype) for some in read.batches(7)])
+    chances = 1 / (1 + np.exp(-runner.logits(pixels).astype(np.float64)))
+    given = [set(np.array(runner.about.classes)[row >= np.array(runner.about.thresholds)]) for row in chances]
+    answers = [model.predict(split.picture(i)) for i in range(len(split))]
+    assert given == [set(answer.labels or ()) for answer in answers]
+    assert len({frozenset(labels) for labels in given}) > 1
+    for row, answer in zip(chances, answers, strict=True):
+        known = dict(zip(answer.classes, answer.probabilities, strict=True))
+        assert [known[name] for name in CLASSES] == pytest.approx(row.tolist(), abs=1e-5)
+
+
+def test_what_is_said_of_the_labels_of_an_exported_file(file: Path, source: Source, tmp_path: Path) -> None:
     about = {name: json.loads(value) for name, value in describe(labeller(), False).items()}
     assert (about["labels"], about["thresholds"]) == ("several", list(THRESHOLDS))
-    made = cardinet.export(file, tmp_path / "m.pt2", data=source, threads=1)
-    parity = made.parity["float32"]
-    result = evaluate_model(load_model(file), source, split="test")
-    assert (parity.differing, parity.wrong_before, parity.wrong_after) == (0, result.wrong, result.wrong)
     assert "int8 is proven by the error of one label" in said(
         lambda: cardinet.export(file, tmp_path / "q.onnx", data=source, int8=True)
     )

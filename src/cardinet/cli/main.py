@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from cardinet.base.errors import CardinetError, RequestError, out_of_memory
+from cardinet.base.side_work import Tell, heard
 from cardinet.base.synonyms import option_hint
 from cardinet.cli.ctrl_c import Stop, leave
 from cardinet.cli.talk import discard, errors, notices, open_streams, say
@@ -51,7 +52,7 @@ def outcome(words: list[str]) -> int:
             raise RequestError(
                 'One of the arguments is empty (""); perhaps a variable of the shell is not set. Omit the argument.'
             )
-        with notices():
+        with notices(), heard(_side_work()):
             result = app(words, prog_name="cardinet", standalone_mode=False)
         sys.stdout.flush()
         if result == 130:  # how newer versions of typer return from Ctrl-C
@@ -83,6 +84,22 @@ def outcome(words: list[str]) -> int:
         errors(["There is not enough memory for this; give a smaller --batch-size, or smaller pictures."])
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _side_work() -> Tell:
+    """Shows side work as a line of progress, which is removed at its end. Nothing is imported before there is any."""
+    line = None
+
+    def tell(what: str, done: int, total: int) -> None:
+        nonlocal line
+        from cardinet.cli.progress import Line
+
+        line = line or Line()
+        line.show(f"{what} {done:,}/{total:,}", done, total)
+        if done == total:
+            line.clear()
+
+    return tell
 
 
 def _usage(error: Any, words: list[str]) -> str:

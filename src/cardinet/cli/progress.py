@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from cardinet.base.side_work import heard
 from cardinet.base.terminal_text import visible
 from cardinet.cli.talk import draw, duration, say
 from cardinet.runs.figure_words import measure_words
@@ -154,6 +155,7 @@ def screen(speaks: bool) -> Iterator[Listener]:
         return
     shown = Screen()
     try:
-        yield shown
+        with heard(shown.progress):
+            yield shown
     finally:
         shown.close()

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from cardinet.base.cache import cache_folder
 from cardinet.base.errors import WorkError
 from cardinet.base.files import write_atomic
+from cardinet.base.side_work import counted
 from cardinet.data.kept_shards import KeptShards, check_limit
 from cardinet.data.shards import ShardPictures
 
@@ -97,7 +98,7 @@ def sharded_pictures(pieces: Sequence[Piece], column: str, together: int, limit:
     Raises RequestError if `together` shards, which training needs at a time, exceed the limit.
     """
     shards = ParquetShards(pieces, column, check_limit(limit, [piece.bytes for piece in pieces], together))
-    sizes = [shards.picture_sizes(number) for number in range(len(pieces))]
+    sizes = [shards.picture_sizes(number) for number in counted("converting shards", range(len(pieces)), len(pieces))]
     offsets = [np.cumsum(np.maximum(one, 0)) - np.maximum(one, 0) for one in sizes]
     numbers = np.repeat(np.arange(len(pieces), dtype=np.int32), [len(one) for one in sizes])
     return ShardPictures(shards, numbers, np.concatenate(offsets), np.concatenate(sizes))

@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 
 from cardinet.base.cache import cache_folder
 from cardinet.base.errors import CardinetError, Findings, RequestError
+from cardinet.base.side_work import counted
 from cardinet.data.kept_shards import KeptShards, check_limit
 from cardinet.data.kinds.shard_places import is_address
 from cardinet.data.shards import LocalShards, ShardFiles
@@ -109,7 +110,7 @@ def _looked_at(addresses: Sequence[str]) -> list[RemoteFile]:
     findings, found = Findings(), list[RemoteFile]()
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
-        for answer in pool.map(ask, addresses):
+        for answer in counted("looking at shards", pool.map(ask, addresses), len(addresses)):
             with findings:
                 if isinstance(answer, CardinetError):
                     raise answer

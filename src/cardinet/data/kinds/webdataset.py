@@ -11,6 +11,7 @@ import numpy as np
 
 from cardinet.base.documents import DocumentError, read_lines
 from cardinet.base.errors import Findings, Notice, RequestError, WorkError
+from cardinet.base.side_work import counted
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.findings import Finding
 from cardinet.data.kept_shards import GIB
@@ -178,7 +179,7 @@ def _indexes(shards: ShardSet, columns: Columns, paths: Sequence[Path], faults: 
     if missing:
         shards.files.expect(missing)
     failures = Findings()
-    for number in missing:
+    for number in counted("reading shards", missing, len(missing)):
         with failures:
             try:
                 index = read_index(shards.files.path(number), columns)
