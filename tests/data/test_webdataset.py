@@ -181,6 +181,10 @@ def test_several_labels_of_a_sample(tmp_path: Path, way: str) -> None:
     assert found.parts["train"].labels.tolist() == [[int(name in names) for name in found.classes] for names in lists]
     assert not [problem for problem in found.problems if problem.bad]
     assert len(LISTS) == 10
+    alone = list_source(f"webdataset:{tmp_path}", DataSettings(label_column=settings.get("label_column")))
+    said = " ".join(problem.detail for problem in alone.problems)
+    asked = "a.tar/0000, a.tar/0001, a.tar/0003, and 2 more: the sample has a list of labels; for several labels of a"
+    assert (asked in said) is (way in {"json field", "json list", "json before text", "asked field"})
     again = list_source(f"webdataset:{tmp_path}", DataSettings(labels="list", **settings))  # from the kept index
     assert again.fingerprint == found.fingerprint
 

@@ -28,9 +28,9 @@ from cardinet.base.documents import DocumentError, parse_json, to_json
 from cardinet.base.errors import WorkError
 from cardinet.base.files import write_atomic
 from cardinet.data.picture_formats import EXTENSIONS
-from cardinet.data.tar_lists import FIELDS, label_list
+from cardinet.data.tar_lists import FIELDS, LINES, label_list
 
-VERSION = 2
+VERSION = 3
 """To be raised when the index or the reading of a shard changes."""
 
 LABEL_BYTES = 1 << 20
@@ -247,7 +247,9 @@ def _read_label(files: dict[str, bytes], columns: Columns) -> tuple[bytes, str]:
     """The label of a sample as it is kept, and the kind of its fault."""
     if columns.lists is None:
         label = _label(files, columns.label)
-        return label, "" if label or not columns.labelled else "no-label"
+        if label or not columns.labelled:
+            return label, ""
+        return b"", "several-labels" if label_list(files, columns.label, LINES) else "no-label"
     names = label_list(files, columns.label, columns.lists)
     if names is None:
         return b"", "no-label" if columns.labelled else ""

@@ -39,13 +39,23 @@ FAULTS = {
     "no-picture": "the sample has no picture",
     "several-pictures": "the sample has several pictures; choose one: --set data.picture_column=SUFFIX",
     "no-label": "the sample has no label (.cls, or a label in .json; --set data.label_column names another)",
+    "several-labels": "the sample has a list of labels; for several labels of a picture: --set data.labels=list",
     "wrong-label": "the label is outside the classes",
     "twice-named": "the sample names a label twice; remove one of them",
     "mixed-labels": "some labels are numbers and some are names; name the classes: --set data.class_names=FILE",
 }
 """What can be wrong with shards and samples, in the order of the findings."""
 
-OF_SAMPLES = ("truncated", "duplicate-key", "no-picture", "several-pictures", "no-label", "wrong-label", "twice-named")
+OF_SAMPLES = (
+    "truncated",
+    "duplicate-key",
+    "no-picture",
+    "several-pictures",
+    "no-label",
+    "several-labels",
+    "wrong-label",
+    "twice-named",
+)
 """The faults of single samples, which are left out with `on_bad_image` "skip"."""
 
 NOTES = ("empty-shard",)
