@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 
 import cardinet.cli
+from cardinet.base import cache
 from cardinet.base.documents import to_json
 from cardinet.base.errors import Notice, WorkError
 from cardinet.base.terminal_text import visible
 from cardinet.cli.ctrl_c import Stop
 from cardinet.cli.main import outcome, run
 from cardinet.cli.talk import open_streams
-from cardinet.data import cache
 from cli.cli_runner import Cli
 from cli.hostile_files import class_folder
 from fuzzing.forked import in_child
