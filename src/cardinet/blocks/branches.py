@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from cardinet.blocks.residual_unit import ConvFactory, Layer, ResidualUnit, Surr
 
 class Branch(nn.Module):
     """conv1 1x1, bn1, relu, conv2 3x3, bn2, relu, and in form a conv3 1x1: one of the C transforms."""
+
+    RECTIFIED: ClassVar[tuple[str, ...]] = ("bn1", "bn2")
 
     def __init__(self, reduce: Layer, middle: Layer, expand: Layer | None) -> None:
         super().__init__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 from torch import Tensor, nn
 from torch.nn.functional import relu
@@ -29,6 +29,8 @@ Make: TypeAlias = Callable[[int], Piece]
 
 class ConvNormReLU(Piece):
     """conv without bias, BN (eps 1e-3), ReLU; without `norm` conv with bias, ReLU. The padding is "same" or "valid"."""
+
+    RECTIFIED: ClassVar[tuple[str, ...]] = ("bn",)
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import ClassVar, cast
 
 from torch import Tensor, nn
 
@@ -16,6 +16,8 @@ class SplitAttention(nn.Module):
     """
 
     starts_closed = True  # ResNeSt starts training with a gamma of 0 in the last BN of a unit
+
+    RECTIFIED: ClassVar[tuple[str, ...]] = ("bn0", "bn1")
 
     def __init__(
         self,

@@ -125,6 +125,11 @@ class MachineSettings(Settings):
     is slow, and for comparisons.
     """
 
+    kernels: Literal["torch", "own"] = "torch"
+    """The kernels of training on the processor; own: BN does the sum and the ReLU after it too, in fewer passes over
+    memory, by code that is compiled on first use and whose numbers differ from torch's by rounding.
+    """
+
     workers: Annotated[int, Field(ge=0, le=WORKERS)] = 2
     """The number of processes that decode pictures; 0: the process that trains decodes them."""
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from cardinet.blocks.classifier import Classifier
+from cardinet.blocks.joined_norm import join_norms
 from cardinet.blocks.recomputation import recomputing
 from cardinet.blocks.synced_batch_norm import synced
 from cardinet.rewrite.steps import apply
@@ -68,4 +69,6 @@ def trainee(task: Task, built: Classifier, done: int = 0, callbacks: Sequence[Me
     optimizer = make_optimizer(network, task.recipe.optimizer, apart)
     every = {**methods, **dict(zip(names_of(callbacks), callbacks, strict=True))}
     hooks = {name: method.hooks(network, optimizer, conditions) for name, method in every.items()}
+    if task.recipe.machine.kernels == "own":
+        join_norms(network)  # last, so that methods see the network as it is described
     return Trainee(network, optimizer, hooks)
