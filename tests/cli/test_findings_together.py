@@ -16,12 +16,13 @@ VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "rewrite": ("nothere --fold --data nodata --out nodir/x.safetensors", (MODEL, DATA, OUT)),
     "export": ("nothere --format torch-export --data nodata --out nodir/x.pt2", (MODEL, DATA, OUT)),
     "explain": ("paths nothere nodata --out nodir/x.html", (MODEL, DATA, OUT)),
+    "bench": ("nothere --out nodir/x.html", (MODEL, OUT)),
     "push": (
         "nothere no/such/name --license nolicence --dry-run nodir/x",
         (MODEL, "no/such/name", "nolicence", "nodir/x cannot be made"),
     ),
 }
-"""By verb with an output: its words, each of them wrong, and what is said of them. A push has no pictures."""
+"""By verb with an output: its words, each of them wrong, and what is said of them. Push and bench have no pictures."""
 
 
 def test_every_verb_that_writes_what_it_finds_in_a_model_is_here() -> None:
@@ -32,7 +33,7 @@ def test_every_verb_that_writes_what_it_finds_in_a_model_is_here() -> None:
         if any("MODEL" in str(p.metavar) for p in verb.params) and {p.name for p in verb.params} & {"out", "dry_run"}
     }
     assert found == set(VERBS)
-    assert len(VERBS) == 6
+    assert len(VERBS) == 7
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -67,5 +68,5 @@ def test_a_wrong_setting_hides_no_source_that_is_not_there(verb: str, cli: Cli) 
 
 def test_every_verb_that_reads_labelled_pictures_is_here() -> None:
     changed = {name for name, verb in command_line().commands.items() if {p.name for p in verb.params} & {"settings"}}
-    assert changed - set(READ_PICTURES) == {"info", "predict"}
+    assert changed - set(READ_PICTURES) == {"bench", "info", "predict"}
     assert len(READ_PICTURES) == 6

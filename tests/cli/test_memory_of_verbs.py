@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import cardinet
+from breadth import breadth
 from cardinet.measure.memory import network_bytes
 from cardinet.runs.model_file import Model, load_model
 from cli.cli_runner import Cli, command_line
@@ -20,6 +21,7 @@ VERBS: dict[str, tuple[tuple[str, ...], str]] = {
     "explain paths": ((), ""),
     "rewrite": (("--fold", "--out", "b.safetensors"), "The proof of these rewrites needs about "),
     "export": (("--format", "torch-export", "--out", "b.pt2"), "The export, with batches of 64 pictures of 8 x 8 "),
+    "bench": (("--against", "none", "--batch-size", "4", "--seconds", "0.01"), "A benchmark needs about "),
     "push": (("me/it", "--dry-run", "there"), "The push of "),
 }
 """By verb that opens a model, with the words before the model: its other words, and what is refused if only the model
@@ -31,7 +33,7 @@ def test_every_verb_that_opens_a_model_is_here() -> None:
     commands = command_line().commands
     models = {name for name, verb in commands.items() if any("MODEL" in str(p.metavar) for p in verb.params)}
     assert models == {words.split()[0] for words in VERBS}
-    assert len(VERBS) == 7
+    assert len(VERBS) == 8
 
 
 def only(path: Path) -> list[str]:
@@ -45,7 +47,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", breadth(VERBS, "bench"))
 def test_a_model_that_does_not_fit(
     verb: str, cli: Cli, place: Path, digits_run: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -60,7 +62,7 @@ def test_a_model_that_does_not_fit(
         assert cli(*verb.split(), digits_run / "model.safetensors", *words, "--no-bounds").code == 0
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", breadth(VERBS, "bench"))
 def test_work_that_does_not_fit_beside_the_model(
     verb: str, cli: Cli, place: Path, digits_run: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

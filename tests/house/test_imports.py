@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parents[2] / "src" / "cardinet"
 
 BY_TEXT = {
     "cardinet": "its rooms that are called as functions",
+    "cardinet.bench.contenders": "the contenders",
     "cardinet.build.binding": "the modules of parts",
     "cardinet.data.kinds": "the kinds of sources",
     "cardinet.data.data_settings": "the table of augmentations",

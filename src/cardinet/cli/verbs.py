@@ -8,6 +8,7 @@ import typer
 
 from cardinet.base.version import __version__
 from cardinet.cli import (
+    bench,
     check_data,
     evaluate,
     explain,
@@ -46,6 +47,7 @@ app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
 app.command("reproduce")(reproduce.reproduce)
 app.command("rewrite")(rewrite.rewrite)
+app.command("bench")(bench.bench)
 app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("push")(push.push)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 LEAST = 5
 """The least number of rounds, however long they take."""
@@ -17,16 +18,30 @@ def time_in_turn(
     Every round runs all calls, in an order that is reversed from round to round. Each measured call follows an
     unmeasured one, which warms the caches again after another call.
     """
-    times: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         call()
-    end, names = time.perf_counter() + seconds, list(calls)
+
+    def measured(call: Callable[[], object]) -> float:
+        call()
+        start = time.perf_counter()
+        call()
+        return 1000 * (time.perf_counter() - start)
+
+    return rounds_in_turn({name: partial(measured, call) for name, call in calls.items()}, seconds=seconds, most=most)
+
+
+def rounds_in_turn(
+    turns: Mapping[str, Callable[[], float]], *, seconds: float, most: int, least: int = LEAST
+) -> dict[str, tuple[float, ...]]:
+    """The values that each of the turns gives in each round; about `seconds` in all, from `least` to `most` rounds.
+
+    The order of a round is the reverse of that before it.
+    """
+    found: dict[str, list[float]] = {name: [] for name in turns}
+    end, names = time.perf_counter() + seconds, list(turns)
     for number in range(most):
-        if number >= LEAST and time.perf_counter() >= end:
+        if number >= least and time.perf_counter() >= end:
             break
         for name in names if number % 2 == 0 else names[::-1]:
-            calls[name]()
-            start = time.perf_counter()
-            calls[name]()
-            times[name].append(1000 * (time.perf_counter() - start))
-    return {name: tuple(found) for name, found in times.items()}
+            found[name].append(turns[name]())
+    return {name: tuple(values) for name, values in found.items()}

@@ -90,15 +90,16 @@ def _without_notes(model: Any) -> None:
 
 
 class OnnxRunner:
-    """ONNX Runtime on the CPU."""
+    """ONNX Runtime on the CPU. Its threads may spin within a pass; they always sleep between passes."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, *, spins: bool = False) -> None:
         runtime = library("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = 3  # errors only
         # Waiting threads must sleep, or they slow down the runtime that is measured next.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spins else "0")
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         self.session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.metadata: Mapping[str, str] = self.session.get_modelmeta().custom_metadata_map
 

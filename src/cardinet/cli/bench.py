@@ -1,0 +1,111 @@
+"""`cardinet bench`: what a network costs on this machine, beside what other programs make of it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cardinet.base.whole_numbers import SIDE, THREADS
+from cardinet.cli.options import Device, Json, NoBounds, Set
+from cardinet.cli.talk import duration, print_json, say, show, show_table
+
+if TYPE_CHECKING:
+    from cardinet.bench.contest import Contest
+    from cardinet.bench.job import Result
+
+
+def bench(
+    model: Annotated[str, typer.Argument(metavar="NETWORK|MODEL", help="A network name, run folder or model file.")],
+    measure: Annotated[
+        str, typer.Option("--measure", metavar="NAMES", help="Of inference, training, start (a cold start).")
+    ] = "inference",
+    against: Annotated[
+        str,
+        typer.Option("--against", metavar="NAMES", help="The other contenders, with commas; all or none."),
+    ] = "all",
+    precision: Annotated[
+        str, typer.Option("--precision", metavar="NAMES", help="Of float32, bfloat16, int8.")
+    ] = "float32",
+    batch_size: Annotated[str, typer.Option("--batch-size", metavar="N,N", help="The pictures of a pass.")] = "1,8",
+    input_size: Annotated[
+        int | None,
+        typer.Option("--input-size", min=1, max=SIDE, metavar="N", help="The side of the picture in pixels."),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", min=1, max=THREADS, metavar="N", help="Default: the cores of this process."),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option("--seconds", metavar="S", help="The time for the rounds of each batch size and precision.")
+    ] = 10.0,
+    settings: Set = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="The seed of new weights and pictures.")] = 0,
+    device: Device = "cpu",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.html", help="The file for the page. It must not exist.")
+    ] = None,
+    no_bounds: NoBounds = False,
+    as_json: Json = False,
+) -> None:
+    """Measure a network beside other programs that run it: torchvision, timm, torch.compile, ONNX Runtime, OpenVINO.
+
+    All get the same weights and pictures, and run in turn, each in a process of its own. Whose answers differ from our
+    network's in float32 is named and not timed. A named network has new weights.
+    """
+    from cardinet.bench.job import measure as run
+    from cardinet.bench.request import Request, resolve
+    from cardinet.cli.progress import Phases
+
+    started = time.monotonic()
+    asked = resolve(
+        Request(
+            model=model,
+            measures=(measure,),
+            against=(against,),
+            precisions=(precision,),
+            batch_sizes=(batch_size,),
+            input_size=input_size,
+            threads=threads,
+            seconds=seconds,
+            words=tuple(settings or ()),
+            seed=seed,
+            device=device,
+            out=out,
+        )
+    )
+    with Phases() as phases:
+        found = run(asked, phases)
+    if out is not None:
+        from cardinet.report.bench_page import write_page
+
+        write_page(found, out)
+    if as_json:
+        print_json(found.to_document())
+    else:
+        _print(found)
+    say(*found.notes)
+    if out is not None:
+        say(f"The page is {out}.")
+    say(f"Done in {duration(time.monotonic() - started)}.")
+
+
+def _print(found: Result) -> None:
+    from cardinet.report.bench_page import COLUMNS, cells, machine_text, peaks_text
+
+    show(f"{found.model}, pictures of {found.side} x {found.side} pixels", machine_text(found), peaks_text(found))
+    for contest in found.contests:
+        show("", _title(contest))
+        if contest.entries:
+            sides = ("left", *("right",) * (len(COLUMNS) - 1))
+            show_table(dict(zip(COLUMNS, sides, strict=True)), cells(contest))  # type: ignore[arg-type]
+        show(*(f"left out: {name}: {reason}." for name, reason in contest.left_out.items()))
+
+
+def _title(contest: Contest) -> str:
+    from cardinet.report.bench_page import title
+
+    rounds = contest.latency.rounds if contest.times else 0
+    return f"{title(contest)}: median and quartiles of {rounds} rounds"
