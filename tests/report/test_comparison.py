@@ -14,6 +14,7 @@ import pytest
 from cardinet.report import comparison
 from cardinet.report.comparison import as_csv, as_json, notes
 from cardinet.report.progress import AXES, with_progress
+from cardinet.report.templating import breakable
 from report.report_samples import content, digits, unfinished
 
 
@@ -97,6 +98,15 @@ def test_what_a_reader_must_know() -> None:
     assert notes([RUN, unjudged]) == ["runs/b was not evaluated while it trained, so it has no evaluated curve."]
     for text in notes([other_classes, unjudged]):
         assert text in comparison([other_classes, unjudged])
+
+
+def test_long_settings_break_between_their_words() -> None:
+    mine = {"methods.AuxiliaryHeads.at": "layer1", "network.id": "resnext11_8x16d_digits"}
+    page = comparison([replace(RUN, settings=mine), replace(RUN, run="runs/b", settings={})])
+    assert "methods.<wbr>AuxiliaryHeads.<wbr>at" in page
+    assert str(breakable("a-b 0.309, 1e-05, -0.5, img_1.png")) == "a-<wbr>b 0.309, 1e-05, -0.5, img_<wbr>1.<wbr>png"
+    assert "resnext11_<wbr>8x16d_<wbr>digits" in page
+    assert ".differences td, .differences tbody th { overflow-wrap: break-word;" in page  # not within a word
 
 
 def test_the_same_figures_as_data() -> None:

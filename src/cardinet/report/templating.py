@@ -52,8 +52,8 @@ def data_uri(png: bytes) -> str:
 
 
 def breakable(text: str) -> Markup:
-    """A path or name that the page may break after its separators."""
-    return Markup(re.sub(r"([/_\-.=:])(?=\w)", r"\1<wbr>", str(escape(visible(text)))))
+    """A path, name or value that the page may break after its separators, but not within a number."""
+    return Markup(re.sub(r"([/_=:]|(?<!\d)\.|\.(?!\d)|(?<=\w)(?<!\de)-)(?=\w)", r"\1<wbr>", str(escape(visible(text)))))
 
 
 def toml(text: str) -> Markup:

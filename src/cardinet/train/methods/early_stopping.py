@@ -57,8 +57,9 @@ class EarlyStopping(Method):
                 f"EarlyStopping.patience = {self.patience}: the run has no more evaluations than that after the first, "
                 "so it cannot end early; evaluate more often (evaluate_every) or give a smaller patience.",
             )
+        count = "one evaluation" if self.patience == 1 else f"{self.patience} evaluations"
         return (
-            f"The run ends early after {self.patience} evaluations without a lower validation error (EarlyStopping); "
+            f"The run ends early after {count} without a lower validation error (EarlyStopping); "
             f"its schedule, {type(conditions.schedule).__name__}, is made for all {clock.length:,} steps and is then "
             "cut short.",
         )
