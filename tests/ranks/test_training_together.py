@@ -124,6 +124,7 @@ def test_heads_growing_pictures_and_recomputation_are_those_of_one_process(tmp_p
 
 
 @pytest.mark.long
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # in MLflow's use of sqlalchemy
 def test_trackers_of_several_processes_get_each_line_once(folder: Path) -> None:
     """The leader alone has them: one run, one file of events, and the bits of a run without them."""
     watched = f"tensorboard, MLflow(address=sqlite:///{folder / 'mlflow.db'}), WandB(mode=offline)"
