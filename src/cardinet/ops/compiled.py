@@ -38,6 +38,7 @@ _P, _N, _I, _D = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_double
 
 FUNCTIONS = {
     "norm_forward": (_I, _P, _P, _N, _N, _P, _P, _D, _I, _P, _P, _P, _P, _P, _I),
+    "run_forward": (_I, _P, _P, _P, _P, _N, _P, _P, _N, _P, _P, _I),
     "norm_backward": (_I, _P, _P, _N, _N, _P, _P, _P, _P, _I, _P, _P, _P, _P, _P, _I),
 }
 """The functions of the library with the types of their arguments. Each returns 0, or 1 if there is no memory."""

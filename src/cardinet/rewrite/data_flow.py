@@ -25,7 +25,7 @@ class Call:
     """One operation: its name in torch ("convolution", "add"), and the numbers of the values that it reads and makes.
 
     `layer` is the name of the module that owns its weights or statistics, if any. `inside` is the name of the innermost
-    module that was running. `scalars` are its numeric arguments.
+    module that was running. `scalars` are its numeric arguments, `arguments` all in torch's order, None for tensors.
     """
 
     operation: str
@@ -34,6 +34,7 @@ class Call:
     layer: str | None = None
     inside: str = ""
     scalars: tuple[float, ...] = ()
+    arguments: tuple[Any, ...] = ()
 
 
 @dataclass
@@ -87,7 +88,8 @@ class _Recorder:
         makes = tuple(self.number(tensor, new=True) for tensor in made)
         if reads:
             operation = "norm" if name in NORMS else name
-            self.calls.append(Call(operation, reads, makes, layer, self.inside[-1], tuple(numbers)))
+            plain = tuple(None if isinstance(each, Tensor) else each for each in args)
+            self.calls.append(Call(operation, reads, makes, layer, self.inside[-1], tuple(numbers), plain))
         elif layer is not None:  # a view of a weight, such as the transposed weight of a linear layer
             self.owners |= {id(tensor): layer for tensor in made}
 

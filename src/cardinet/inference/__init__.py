@@ -1,0 +1,1 @@
+"""A network run forward by Cardinet's own kernels."""
