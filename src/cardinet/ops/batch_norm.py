@@ -173,11 +173,16 @@ def _cpu_backward(
     found = kernels() if has_kernel(x, weight, bias, None) and mean.dtype == torch.float32 else None
     if found is None:
         return reference_backward(dy, x, weight, bias, mean, rstd, bits, relu)
-    dy = dy.to(x.dtype).contiguous(memory_format=LAST)
-    dx, dother, dweight, dbias = _fake_backward(dy, x, weight, bias, mean, rstd, bits, relu)
+    laid = dy.to(x.dtype).contiguous(memory_format=LAST)
+    dx, dweight, dbias = torch.empty_like(x), torch.empty_like(mean), torch.empty_like(mean)
+    dother = x.new_empty(0)
+    if len(bits):  # a copy that was made here can be overwritten
+        dother = laid if laid.data_ptr() != dy.data_ptr() else torch.empty_like(x)
     sizes = (_rows(x), x.shape[1])
     narrow, kept, other = x.dtype == torch.bfloat16, bits if len(bits) else None, dother if len(bits) else None
-    call(found, "norm_backward", narrow, x, dy, *sizes, weight, bias, mean, rstd, relu, kept, dx, other, dweight, dbias)
+    call(
+        found, "norm_backward", narrow, x, laid, *sizes, weight, bias, mean, rstd, relu, kept, dx, other, dweight, dbias
+    )
     return dx, dother, dweight, dbias
 
 
