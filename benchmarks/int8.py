@@ -35,8 +35,6 @@ from cardinet.build.builder import build
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.data.source import Source, open_source
-from cardinet.export.formats import FORMATS
-from cardinet.export.formats.openvino import core
 from cardinet.export.graph import graph_of
 from cardinet.export.latency import Latency, latencies
 from cardinet.export.metadata import describe
@@ -47,6 +45,8 @@ from cardinet.export.runner import Array, Runner, TorchRunner, open_exported
 from cardinet.networks.registry import find
 from cardinet.runs.environment import hardware, versions
 from cardinet.runs.model_file import Model
+from cardinet.runtimes.formats import FORMATS
+from cardinet.runtimes.formats.openvino import core
 from cardinet.train.pretrained import pretrained
 from cardinet.weights.weight_source import read_weights
 

@@ -19,11 +19,11 @@ from pathlib import Path
 import torch
 
 from cardinet.base.rounding import float32_limit
-from cardinet.export.formats import FORMATS
 from cardinet.export.graph import graph_of
 from cardinet.export.metadata import describe
 from cardinet.export.runner import TorchRunner, open_exported
 from cardinet.networks.family import Named
+from cardinet.runtimes.formats import FORMATS
 from export.exported import model_of, pixels
 from networks.citizen import subject
 from table import FAIL, arguments, failure, prove

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cardinet.export.formats.onnx import translate, write_onnx
-from cardinet.export.formats.openvino import from_onnx, write_openvino
 from cardinet.export.graph import graph_of
 from cardinet.export.metadata import describe
 from cardinet.export.runner import open_exported
 from cardinet.networks.registry import NETWORKS, find
+from cardinet.runtimes.formats.onnx import translate, write_onnx
+from cardinet.runtimes.formats.openvino import from_onnx, write_openvino
 from export.exported import model_of, pixels, relative_difference
 from networks.test_citizen import SMALL, shortest
 

@@ -15,13 +15,13 @@ import torch
 from cardinet.base.errors import WorkError
 from cardinet.data.source import Source
 from cardinet.export import file_maker, proof_pictures, runner
-from cardinet.export.formats import FORMATS
-from cardinet.export.formats import onnx as onnx_format
 from cardinet.export.job import export_model
 from cardinet.export.metadata import describe, read_metadata
 from cardinet.export.request import Request
 from cardinet.export.runner import open_exported
 from cardinet.runs.model_file import Model
+from cardinet.runtimes.formats import FORMATS
+from cardinet.runtimes.formats import onnx as onnx_format
 from export.exported import Broken
 
 pytestmark = [pytest.mark.usefixtures("short"), pytest.mark.long]

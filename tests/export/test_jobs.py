@@ -21,10 +21,6 @@ from breadth import breadth
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.source import Source
 from cardinet.export import job, runner
-from cardinet.export.extras import library
-from cardinet.export.formats import FORMATS, quantized_formats
-from cardinet.export.formats.openvino import has_bf16, write_openvino
-from cardinet.export.formats.torch_export import ProgramRunner
 from cardinet.export.graph import graph_of
 from cardinet.export.job import export_model
 from cardinet.export.metadata import describe
@@ -33,6 +29,10 @@ from cardinet.export.runner import open_exported
 from cardinet.measure.memory import network_bytes
 from cardinet.runs.model_file import Model
 from cardinet.runs.temperature import at_temperature
+from cardinet.runtimes.formats import FORMATS, quantized_formats
+from cardinet.runtimes.formats.openvino import has_bf16, write_openvino
+from cardinet.runtimes.formats.torch_export import ProgramRunner
+from cardinet.runtimes.libraries import library
 from export.exported import Broken, pixels, relative_difference
 from measure.machine import with_memory
 

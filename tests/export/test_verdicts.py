@@ -18,8 +18,6 @@ import torch
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.source import Source
 from cardinet.export import job
-from cardinet.export.extras import isolated, library
-from cardinet.export.formats.onnx import check_opset
 from cardinet.export.latency import latencies
 from cardinet.export.metadata import describe
 from cardinet.export.parity import Disagreement, Parity, compare
@@ -28,6 +26,8 @@ from cardinet.export.request import Request, check_request
 from cardinet.export.result import Export
 from cardinet.export.summary import sentences
 from cardinet.runs.model_file import Model
+from cardinet.runtimes.formats.onnx import check_opset
+from cardinet.runtimes.libraries import isolated, library
 
 
 def parity(count: int, differing: int = 0, *, relative: float = 1e-6, growth: int = 0, ties: int = 0) -> Parity:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cardinet.blocks.merge import StochasticDepth
 from cardinet.build.builder import build
+from cardinet.build.drawn import with_drawn_values
 from cardinet.networks.registry import PEERS
 from cardinet.weights.names import LAYOUTS
 
@@ -78,7 +79,7 @@ def compare(name: str) -> Comparison:
     # In one memory layout, as another convolution algorithm rounds otherwise; pytorchcv's AlexNet takes one alone.
     layout = torch.contiguous_format if fnmatch.fnmatch(name, "pytorchcv:alexnet*") else torch.channels_last
     single_x = x.float().to(memory_format=layout)
-    reference = randomised(peer(library, theirs).to(memory_format=layout), single_x).eval()
+    reference = with_drawn_values(peer(library, theirs).to(memory_format=layout), single_x).eval()
     network = build(row.spec, device="meta").to_empty(device="cpu").eval()  # no weights but those carried over
     names = carried(reference.state_dict(), network, library)
     with torch.no_grad():
@@ -138,29 +139,6 @@ def peer(library: str, name: str) -> nn.Module:
     else:
         auxiliary = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
         network = importlib.import_module("torchvision").models.get_model(name, weights=None, **auxiliary)
-    return network
-
-
-def randomised(network: nn.Module, x: Tensor) -> nn.Module:
-    """The network with nothing at a value where it would not show.
-
-    Parameters that begin at zero are drawn, as is the affine part of BN; its statistics are those of other pictures
-    like x, so that even the deepest network neither explodes nor vanishes.
-    """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 1.0
-        if norm.affine:
-            nn.init.uniform_(norm.weight, 0.5, 1.0)
-            nn.init.normal_(norm.bias, std=0.1)
-    for parameter in network.parameters():
-        if not parameter.any():
-            nn.init.normal_(parameter, std=0.05)
-    with torch.no_grad():
-        network.train()(torch.randn_like(x))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
     return network
 
 

@@ -26,12 +26,12 @@ from cardinet.explain.questions import QUESTIONS
 from cardinet.explain.request import Request as Question
 from cardinet.explain.request import resolve
 from cardinet.export.answers import Answers, LabelAnswers
-from cardinet.export.formats import FORMATS
 from cardinet.export.metadata import describe
 from cardinet.export.proof_pictures import Pictures, feed
 from cardinet.export.runner import open_exported
 from cardinet.runs.answer_table import joined
 from cardinet.runs.model_file import Model, load_model, save_model
+from cardinet.runtimes.formats import FORMATS
 from explain.models import TINY, classifier
 from several.models import CLASSES, THRESHOLDS, labeller, pictures
 

@@ -13,7 +13,7 @@ CALIBRATION = 64
 
 def translated(subject: Subject, format: str, precision: str) -> Path:
     """The file of a format. An int8 one is quantized by NNCF. Raises Unable for a missing library."""
-    from cardinet.export.formats import format_named
+    from cardinet.runtimes.formats import format_named
 
     made = format_named(format)
     path = subject.folder / f"{'int8' if precision == 'int8' else 'float32'}{made.suffix}"
@@ -25,11 +25,11 @@ def translated(subject: Subject, format: str, precision: str) -> Path:
 def _write(subject: Subject, format: str, path: Path, int8: bool) -> None:
     from cardinet.base.errors import RequestError
     from cardinet.base.extras import installed
-    from cardinet.export.formats import format_named
     from cardinet.export.graph import graph_of
     from cardinet.export.metadata import describe
     from cardinet.export.proof_pictures import Pictures
     from cardinet.export.quantize import quantize
+    from cardinet.runtimes.formats import format_named
 
     made = format_named(format)
     if int8 and not installed("nncf"):

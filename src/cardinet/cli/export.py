@@ -10,8 +10,8 @@ import typer
 from cardinet.base.whole_numbers import THREADS
 from cardinet.cli.options import Json, NoBounds, OnBadImage, Set, Workers
 from cardinet.cli.talk import print_json, say, show
-from cardinet.export.formats import FORMATS, suffixes
-from cardinet.export.formats.onnx import OPSETS
+from cardinet.runtimes.formats import FORMATS, suffixes
+from cardinet.runtimes.formats.onnx import OPSETS
 
 if TYPE_CHECKING:
     from cardinet.export.request import Request

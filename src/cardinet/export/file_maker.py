@@ -8,13 +8,13 @@ from typing import Any
 
 from cardinet.base.errors import WorkError
 from cardinet.export import runner
-from cardinet.export.formats import format_named
 from cardinet.export.graph import graph_of
 from cardinet.export.metadata import Metadata, describe
 from cardinet.export.proof_pictures import Pictures
 from cardinet.export.quantize import quantize, quantize_with_control
 from cardinet.export.request import Request
 from cardinet.runs.model_file import Model
+from cardinet.runtimes.formats import format_named
 
 Progress = Callable[[str, int, int], None]
 """A function that gets the name of the current work, the amount done, and the total."""

@@ -1,17 +1,14 @@
-"""The graph of a network in torch's operators, for any number of pictures. Every format starts from it."""
+"""The graph of a model in torch's operators, from which every exported file starts."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram
+from torch.export import ExportedProgram
 
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.rewrite.strip import strip
 from cardinet.runs.model_file import Model
-
-NOTES = ("stack_trace", "source_fn_stack", "torch_fn")
-"""Notes of a node about its place in the source, with paths of this machine."""
+from cardinet.runtimes.graph import float_copy, program_of
 
 
 class Normalised(nn.Module):
@@ -31,12 +28,6 @@ class Normalised(nn.Module):
         return logits
 
 
-def float_copy(network: nn.Module) -> nn.Module:
-    """A float32 copy on the CPU in eval mode, without layers that act only in training."""
-    twin = strip(network).to("cpu", torch.float32).eval().requires_grad_(False)
-    return twin.to(memory_format=torch.contiguous_format)
-
-
 def graph_of(model: Model, with_preprocessing: bool) -> ExportedProgram:
     """The program from pixels (N, C, crop, crop) to logits (N, K).
 
@@ -46,9 +37,4 @@ def graph_of(model: Model, with_preprocessing: bool) -> ExportedProgram:
     p = model.preprocessing
     pixels = torch.zeros(2, p.channels, p.crop, p.crop, dtype=torch.uint8 if with_preprocessing else torch.float32)
     whole = Normalised(network, p).eval() if with_preprocessing else network
-    with torch.no_grad():
-        program = torch.export.export(whole, (pixels,), dynamic_shapes=({0: Dim("batch")},))
-    for node in program.graph.nodes:
-        for note in NOTES:
-            node.meta.pop(note, None)
-    return program
+    return program_of(whole, pixels)

@@ -21,15 +21,15 @@ from cardinet.data.kinds.datasets import source_text
 from cardinet.data.source import Source
 from cardinet.evaluate.opening import as_words
 from cardinet.export import runner
-from cardinet.export.extras import library
 from cardinet.export.file_maker import Files, Maker, Progress
-from cardinet.export.formats import format_named, format_of, suffixes
 from cardinet.export.latency import latencies
 from cardinet.export.parity import Parity, compare
 from cardinet.export.proof_pictures import Pictures, calibration_pictures, feed, proof_pictures
 from cardinet.export.request import Request, check_request, resolve
 from cardinet.export.result import Export
 from cardinet.runs.model_file import Model
+from cardinet.runtimes.formats import format_named, format_of, suffixes
+from cardinet.runtimes.libraries import library
 
 if TYPE_CHECKING:
     from cardinet.data.kinds.datasets import Given

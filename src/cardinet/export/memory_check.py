@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cardinet.build.meta import on_meta
-from cardinet.export.formats.format import Format
 from cardinet.export.parity import BATCH
 from cardinet.measure.memory import FLOAT, network_bytes
 from cardinet.runs.memory_checks import require_passes
 from cardinet.runs.model_file import Model
+from cardinet.runtimes.formats.format import Format
 
 
 def require_export(model: Model, format: Format, held: int, *, int8: bool) -> None:

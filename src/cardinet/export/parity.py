@@ -12,9 +12,9 @@ import numpy.typing as npt
 from cardinet.base.errors import CardinetError, WorkError
 from cardinet.base.rounding import ROUNDING, float32_limit, share
 from cardinet.export.answers import Answers, answers_of
-from cardinet.export.formats import quantized_formats
 from cardinet.export.proof_pictures import Pictures, feed
 from cardinet.export.runner import Runner, reason
+from cardinet.runtimes.formats import quantized_formats
 
 SHARE = 0.001
 """The share of predictions that may differ in a float file; at least one may."""

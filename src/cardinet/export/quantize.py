@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from cardinet.export.extras import isolated, library
-from cardinet.export.formats.format import Int8
 from cardinet.export.parity import POINTS
 from cardinet.export.proof_pictures import Pictures, feed
+from cardinet.runtimes.formats.format import Int8
+from cardinet.runtimes.libraries import isolated, library
 
 
 def quantize(model: Any, calibration: Pictures, dtype: str, how: Int8) -> Any:

@@ -14,12 +14,12 @@ from cardinet.data.labelling import ONE
 from cardinet.data.source import Source
 from cardinet.evaluate.matching import check_classes
 from cardinet.evaluate.opening import AskedModel, AskedPictures, Opened, OpenedSoFar, opened
-from cardinet.export.extras import check_installed
-from cardinet.export.formats import FORMATS, format_named, quantized_formats
-from cardinet.export.formats.format import Format
 from cardinet.export.memory_check import require_export
 from cardinet.export.proof_pictures import calibration_pictures
 from cardinet.runs.model_file import Model
+from cardinet.runtimes.formats import FORMATS, format_named, quantized_formats
+from cardinet.runtimes.formats.format import Format
+from cardinet.runtimes.libraries import check_installed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,10 +13,10 @@ from torch import nn
 
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.data.preprocessing import Preprocessing
-from cardinet.export.extras import check_installed
-from cardinet.export.formats import format_of, suffixes
-from cardinet.export.formats.format import Loaded
 from cardinet.export.metadata import Metadata, read_metadata
+from cardinet.runtimes.formats import format_of, suffixes
+from cardinet.runtimes.formats.format import Loaded
+from cardinet.runtimes.libraries import check_installed
 
 Array = npt.NDArray[Any]
 

@@ -22,7 +22,7 @@ class OnnxRuntime(Contender):
         translated(subject, "onnx", work.precision)
 
     def inference(self, subject: Subject, work: Work) -> Pass:
-        from cardinet.export.formats.onnx import OnnxRunner
+        from cardinet.runtimes.formats.onnx import OnnxRunner
 
         file: Path = translated(subject, "onnx", work.precision)
         runner, pixels = OnnxRunner(file, work.threads, spins=True), subject.pixels(work.batch)

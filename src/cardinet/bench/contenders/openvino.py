@@ -22,7 +22,7 @@ class OpenVino(Contender):
         translated(subject, "openvino", work.precision)
 
     def inference(self, subject: Subject, work: Work) -> Pass:
-        from cardinet.export.formats.openvino import OpenVinoRunner, has_bf16
+        from cardinet.runtimes.formats.openvino import OpenVinoRunner, has_bf16
 
         if work.precision == "bfloat16" and not has_bf16():
             raise Unable("OpenVINO has no bfloat16 on this CPU")

@@ -8,14 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cardinet.export.extras import library
-from cardinet.export.formats.format import Format, Int8
-from cardinet.export.formats.onnx import translate
+from cardinet.runtimes.formats.format import Format, Int8
+from cardinet.runtimes.formats.onnx import translate
+from cardinet.runtimes.libraries import library
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
-    from cardinet.export.formats.format import Array
+    from cardinet.runtimes.formats.format import Array
 
 GROUP = "cardinet"
 """The place of the metadata in the rt_info of the representation."""
@@ -53,9 +53,18 @@ def write_openvino(model: Any, about: Mapping[str, str], path: Path) -> None:
 
 def read_metadata(model: Any) -> dict[str, str]:
     """The metadata of a representation; empty if Cardinet did not write it."""
-    from cardinet.export.metadata import KEYS
+    entries = model.get_rt_info([GROUP]).value if model.has_rt_info([GROUP]) else {}
+    return {str(key): str(value) for key, value in entries.items()}
 
-    return {key: str(model.get_rt_info([GROUP, key]).astype(str)) for key in KEYS if model.has_rt_info([GROUP, key])}
+
+def compiled(model: Any, threads: int, precision: str = "f32") -> Any:
+    """A model of OpenVINO that is compiled for the CPU and for calls one after another."""
+    settings = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    return core().compile_model(model, "CPU", settings)
 
 
 class OpenVinoRunner:
@@ -66,12 +75,7 @@ class OpenVinoRunner:
 
     def __init__(self, path: Path, threads: int, precision: str = "f32") -> None:
         model = core().read_model(str(path))
-        settings = {
-            "INFERENCE_PRECISION_HINT": precision,
-            "INFERENCE_NUM_THREADS": threads,
-            "PERFORMANCE_HINT": "LATENCY",
-        }
-        self.compiled = core().compile_model(model, "CPU", settings)
+        self.compiled = compiled(model, threads, precision)
         self.metadata: Mapping[str, str] = read_metadata(model)
 
     def logits(self, pixels: Array) -> Array:

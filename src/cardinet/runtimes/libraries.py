@@ -13,7 +13,7 @@ from cardinet.base.errors import RequestError
 from cardinet.base.extras import quiet, require_libraries
 
 if TYPE_CHECKING:
-    from cardinet.export.formats.format import Format
+    from cardinet.runtimes.formats.format import Format
 
 TELEMETRY = "openvino_telemetry"
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.version import __version__
 from cardinet.base.whole_numbers import require_whole
-from cardinet.export.extras import ignored, library
-from cardinet.export.formats.format import Format, Int8
+from cardinet.runtimes.formats.format import Format, Int8
+from cardinet.runtimes.libraries import ignored, library
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
-    from cardinet.export.formats.format import Array
+    from cardinet.runtimes.formats.format import Array
 
 OPSETS = range(18, 26)
 """torch's exporter writes 18 without a conversion. From 26 on the conversion is not complete."""
@@ -89,18 +89,26 @@ def _without_notes(model: Any) -> None:
         part.doc_string = ""
 
 
+def session_of(model: str | bytes, threads: int, *, spins: bool = False) -> Any:
+    """A session of ONNX Runtime on the CPU, for a file or the bytes of one.
+
+    Threads that wait sleep, so that they do not slow down what another runtime does then. With `spins` they wait
+    actively during a run, which is faster, and sleep after it.
+    """
+    runtime = library("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3  # errors only
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spins)))
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
 class OnnxRunner:
     """ONNX Runtime on the CPU. Its threads may spin within a pass; they always sleep between passes."""
 
     def __init__(self, path: Path, threads: int, *, spins: bool = False) -> None:
-        runtime = library("onnxruntime")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 3  # errors only
-        # Waiting threads must sleep, or they slow down the runtime that is measured next.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spins else "0")
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        self.session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.session = session_of(str(path), threads, spins=spins)
         self.metadata: Mapping[str, str] = self.session.get_modelmeta().custom_metadata_map
 
     def logits(self, pixels: Array) -> Array:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from cardinet.base.documents import DocumentError, parse_json, to_json
 from cardinet.base.errors import WorkError
 from cardinet.base.extras import quiet
-from cardinet.export.extras import ignored
-from cardinet.export.formats.format import Format
+from cardinet.runtimes.formats.format import Format
+from cardinet.runtimes.libraries import ignored
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
-    from cardinet.export.formats.format import Array
+    from cardinet.runtimes.formats.format import Array
 
 METADATA = "cardinet.json"
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from cardinet.base.errors import RequestError, nearest
-from cardinet.export.formats.format import Format
-from cardinet.export.formats.onnx import Onnx
-from cardinet.export.formats.openvino import OpenVino
-from cardinet.export.formats.torch_export import TorchExport
+from cardinet.runtimes.formats.format import Format
+from cardinet.runtimes.formats.onnx import Onnx
+from cardinet.runtimes.formats.openvino import OpenVino
+from cardinet.runtimes.formats.torch_export import TorchExport
 
 FORMATS: dict[str, Format] = {format.name: format for format in (Onnx(), TorchExport(), OpenVino())}
 """The formats by name, in the order of the listing."""

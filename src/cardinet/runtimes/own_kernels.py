@@ -1,0 +1,31 @@
+"""The network on Cardinet's own kernels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cardinet.runtimes.runtime import Precision, Runtime
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cardinet.runtimes.runtime import Prepared
+
+
+class OwnKernels(Runtime):
+    """The room `inference`: steps from the data flow, kernels that are compiled on first use."""
+
+    name, about = "kernels", "Cardinet's own kernels for the CPU"
+    own = True
+
+    def prepare(
+        self, network: nn.Module, shape: tuple[int, ...], precision: Precision, threads: int, device: str = "cpu"
+    ) -> Prepared:
+        import torch
+
+        from cardinet.inference.network import prepare
+        from cardinet.runtimes.graph import float_copy
+
+        made = prepare(float_copy(network), precision, threads)
+        made(torch.zeros(shape))  # it makes its buffers for this shape
+        return made
