@@ -19,7 +19,7 @@ NETWORK = "resnext11_8x16d_digits"
 
 def test_the_table_has_every_contender_once_and_ours_first() -> None:
     table = contenders()
-    expected = {"cardinet", "onnxruntime", "openvino", "timm", "torch-compile", "torchvision"}
+    expected = {"cardinet", "onnxruntime", "openvino", "own-kernels", "timm", "torch-compile", "torchvision"}
     assert set(table) == {*expected, "torchvision-channels-last"}
     assert next(iter(table)) == "cardinet"
     assert all(one.name == name and one.about and one.precisions for name, one in table.items())

@@ -49,7 +49,7 @@ class Map:
 
 @dataclass
 class Work:
-    """A step with the kernel that runs it. `weights` and `bias` are packed."""
+    """A step, without its own weight and bias, with the kernel that runs it. `weights` and `bias` are packed."""
 
     step: Step
     kernel: str
@@ -57,6 +57,9 @@ class Work:
     bias: Tensor | None = None
     option: int = 0
     wide: bool = False
+
+    def __post_init__(self) -> None:
+        self.step = replace(self.step, weight=None, bias=None)  # one copy of the weights is enough
 
     @property
     def reads(self) -> tuple[int, ...]:
