@@ -38,7 +38,7 @@ def result() -> Result:
 
 def test_the_document_is_json_and_has_every_number() -> None:
     found = json.loads(json.dumps(result().to_document(), allow_nan=False))
-    keys = "network model input_size seed machine load peaks spread contests notes"
+    keys = "network model input_size seed machine load peaks spread contests layers notes"
     assert set(found) == set(keys.split())
     first, second = found["contests"]
     assert first["entries"][1]["against_best_other"] == {"contender": "cardinet", "ratio": 2.0, "quartiles": [2.0, 2.0]}

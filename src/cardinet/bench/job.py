@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,13 @@ import torch
 from cardinet.bench.contenders import OURS, contenders
 from cardinet.bench.contest import Contest, hold
 from cardinet.bench.floors import floor, layers_of
+from cardinet.bench.kind_floors import kind_floors
+from cardinet.bench.layer_times import MEASURES as LAYERED
+from cardinet.bench.layer_times import LayerTimes, layer_times
 from cardinet.bench.machine import described, load, warnings
 from cardinet.bench.peaks import Peaks, measure_peaks
 from cardinet.bench.request import Asked
-from cardinet.bench.work import Subject, Work
+from cardinet.bench.work import Subject, Unable, Work
 from cardinet.bench.worker import Worker
 from cardinet.networks.registry import named_network
 from cardinet.runs.model_file import save_model
@@ -46,13 +49,16 @@ class Result:
     contests: tuple[Contest, ...]
     load: dict[str, dict[str, Any]]
     notes: tuple[str, ...] = ()
+    layers: tuple[LayerTimes, ...] = ()
 
     def to_document(self) -> dict[str, Any]:
         """Plain data, as `cardinet bench --json` prints it."""
         about = {"network": self.network, "model": self.model, "input_size": self.side, "seed": self.seed}
         machine = {"machine": self.machine, "load": self.load, "peaks": self.peaks.to_document()}
         contests = [contest.to_document() for contest in self.contests]
-        return {**about, **machine, "spread": SPREAD, "contests": contests, "notes": list(self.notes)}
+        layers = [layer.to_document() for layer in self.layers]
+        found = {"spread": SPREAD, "contests": contests, "layers": layers, "notes": list(self.notes)}
+        return {**about, **machine, **found}
 
 
 def measure(asked: Asked, progress: Progress = lambda what, done, total: None) -> Result:
@@ -65,6 +71,7 @@ def measure(asked: Asked, progress: Progress = lambda what, done, total: None) -
         with Worker(asked.threads) as worker:
             peaks: Peaks = worker.ask(partial(measure_peaks, threads=asked.threads, device=asked.device))
         contests = tuple(_contest(asked, subject, work, peaks, progress) for work in works)
+        layers, unseen = _layers(asked, subject, works, peaks, progress)
     end = load()
     row = named_network(asked.model.spec)
     return Result(
@@ -76,7 +83,8 @@ def measure(asked: Asked, progress: Progress = lambda what, done, total: None) -
         peaks=peaks,
         contests=contests,
         load={"start": start, "end": end},
-        notes=(*asked.opened.notes, *warnings(start, end)),
+        notes=(*asked.opened.notes, *unseen, *warnings(start, end)),
+        layers=layers,
     )
 
 
@@ -100,6 +108,24 @@ def reference(subject: Subject, work: Work) -> Array:
 
     exact = replace(work, precision="float32", device="cpu", threads=torch.get_num_threads())
     return first_answers({}, contenders()[OURS], subject, exact)
+
+
+def _layers(
+    asked: Asked, subject: Subject, works: Sequence[Work], peaks: Peaks, progress: Progress
+) -> tuple[tuple[LayerTimes, ...], tuple[str, ...]]:
+    """Where the time of our network's passes goes, if it is asked for, and sentences on what could not be looked at."""
+    looked = [work for work in works if asked.request.layers and work.measure in LAYERED]
+    found, unseen = [], []
+    for number, work in enumerate(looked):
+        progress("looking at the layers", number, len(looked))
+        shape = (work.batch, subject.channels, subject.side, subject.side)
+        training = work.measure == "training"
+        floors = kind_floors(asked.model.network, shape, peaks, work.precision, training=training)
+        try:
+            found.append(layer_times(contenders()[OURS], subject, work, floors))
+        except Unable as error:
+            unseen.append(f"The layers of {work.measure} in {work.precision} could not be looked at: {error}.")
+    return tuple(found), tuple(unseen)
 
 
 def _contest(asked: Asked, subject: Subject, work: Work, peaks: Peaks, progress: Progress) -> Contest:

@@ -16,6 +16,7 @@ from cardinet.base.whole_numbers import SEED, SIDE, THREADS, require_whole
 from cardinet.bench.contender import Contender
 from cardinet.bench.contenders import chosen
 from cardinet.bench.fresh import fresh_model, takes
+from cardinet.bench.layer_times import MEASURES as LAYERED
 from cardinet.bench.work import Work
 from cardinet.blocks.classifier import Classifier
 from cardinet.evaluate.opening import AskedModel, Opened, model_path, opened
@@ -39,7 +40,8 @@ class Request:
     """What is to be measured of a model, or of the network of a name.
 
     A named network gets new weights; `words` change its description. `measures`, `against`, `precisions` and
-    `batch_sizes` are words with commas. `seconds` is the approximate time of the rounds of one contest.
+    `batch_sizes` are words with commas. `seconds` is the approximate time of the rounds of one contest. `layers` asks
+    where the time of our network's passes goes.
     """
 
     model: Model | str | os.PathLike[str]
@@ -54,6 +56,7 @@ class Request:
     seed: int = 0
     device: str = "cpu"
     out: Path | None = None
+    layers: bool = False
 
     def check(self) -> Checked:
         """The checked words. Raises RequestError with all faults of the request itself, without a model."""
@@ -75,6 +78,11 @@ class Request:
         with findings:
             if not 0 < self.seconds <= LONGEST:
                 raise RequestError(f"seconds = {self.seconds:g}: give a number above 0, at most {LONGEST:g}.")
+        with findings:
+            if self.layers and found.measures and not set(found.measures) & set(LAYERED):
+                raise RequestError("--layers looks at inference and training; give one of them to --measure.")
+            if self.layers and self.device.startswith("cuda"):
+                raise RequestError(f"--layers looks at the CPU, and the device is {self.device}; omit one of them.")
         with findings:
             if self.out is not None:
                 if self.out.suffix != PAGE:

@@ -44,6 +44,9 @@ def bench(
     settings: Set = None,
     seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="The seed of new weights and pictures.")] = 0,
     device: Device = "cpu",
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Also show where the time of our network goes, by kinds of layers.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.html", help="The file for the page. It must not exist.")
     ] = None,
@@ -74,6 +77,7 @@ def bench(
             seed=seed,
             device=device,
             out=out,
+            layers=layers,
         )
     )
     with Phases() as phases:
@@ -93,6 +97,7 @@ def bench(
 
 
 def _print(found: Result) -> None:
+    from cardinet.report.bench_layers import LAYER_COLUMNS, layer_cells, layer_title
     from cardinet.report.bench_page import COLUMNS, cells, machine_text, peaks_text
 
     show(f"{found.model}, pictures of {found.side} x {found.side} pixels", machine_text(found), peaks_text(found))
@@ -102,6 +107,10 @@ def _print(found: Result) -> None:
             sides = ("left", *("right",) * (len(COLUMNS) - 1))
             show_table(dict(zip(COLUMNS, sides, strict=True)), cells(contest))  # type: ignore[arg-type]
         show(*(f"left out: {name}: {reason}." for name, reason in contest.left_out.items()))
+    for layers in found.layers:
+        show("", f"Where the time goes: {layer_title(layers)}")
+        sides = ("left", *("right",) * (len(LAYER_COLUMNS) - 1))
+        show_table(dict(zip(LAYER_COLUMNS, sides, strict=True)), layer_cells(layers))  # type: ignore[arg-type]
 
 
 def _title(contest: Contest) -> str:

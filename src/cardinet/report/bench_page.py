@@ -12,6 +12,7 @@ from cardinet.bench.job import Result
 from cardinet.bench.request import MEASURES
 from cardinet.explain.answer import Answer, Section
 from cardinet.explain.figures import Bar, Bars, Table
+from cardinet.report.bench_layers import layer_section
 from cardinet.report.explain_page import About, answer_page
 from cardinet.report.number_text import MISSING
 
@@ -83,7 +84,7 @@ def answer_of(found: Result) -> Answer:
     return Answer(
         title="How fast is it here?",
         lead=[_sentence(contest) for contest in found.contests],
-        sections=[_section(contest) for contest in found.contests],
+        sections=[*map(_section, found.contests), *map(layer_section, found.layers)],
         document=found.to_document(),
         strip=_strip(found),
         limits=(
