@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from cardinet.build.builder import build
+from cardinet.build.drawn import with_drawn_values
 from cardinet.build.meta import on_meta
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.networks.family import Named
@@ -30,7 +31,7 @@ def fresh_model(row: Named, delta: Mapping[str, Any], side: int, seed: int) -> M
         torch.manual_seed(seed)
         network = build(spec)
         if takes(network, side):  # if not, the user is told so
-            _settle(network, torch.randn(PICTURES, channels, side, side))
+            with_drawn_values(network, torch.randn(PICTURES, channels, side, side))
     plain = {"channels": channels, "crop": side, "mean": (0.5,) * channels, "std": (0.25,) * channels}
     classes = tuple(f"class {i + 1}" for i in range(spec.num_classes))
     return Model(network.eval(), spec, classes, Preprocessing.model_validate(plain))
@@ -44,20 +45,3 @@ def takes(network: nn.Module, side: int) -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def _settle(network: nn.Module, pictures: torch.Tensor) -> None:
-    """Draw the affine part of all BN, and take their statistics from one pass."""
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 1.0
-        if norm.affine:
-            nn.init.uniform_(norm.weight, 0.5, 1.0)
-            nn.init.normal_(norm.bias, std=0.1)
-    with torch.no_grad():
-        network.train()(pictures)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-        if norm.running_var is not None:  # a map of one pixel and few pictures may have none
-            norm.running_var.clamp_(min=1e-3)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+LEAST = 1e-3
+"""The least variance of BN."""
+
 
 def with_drawn_values(network: nn.Module, pixels: Tensor) -> nn.Module:
     """The network with nothing at a value where it would not show.
@@ -12,7 +15,7 @@ def with_drawn_values(network: nn.Module, pixels: Tensor) -> nn.Module:
     Parameters that begin at zero are drawn, as is the affine part of BN; its statistics are those of other pictures
     like `pixels`, so that even the deepest network neither explodes nor vanishes. The result is in train mode.
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 1.0
@@ -26,4 +29,6 @@ def with_drawn_values(network: nn.Module, pixels: Tensor) -> nn.Module:
         network.train()(torch.randn_like(pixels))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
+        if norm.running_var is not None:  # a map of one pixel and few pictures may have none
+            norm.running_var.clamp_(min=LEAST)
     return network
