@@ -13,7 +13,8 @@ from breadth import breadth
 from cardinet import create
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.inference.network import Precision, prepare
-from cardinet.inference.steps import steps_of
+from cardinet.inference.plan import Work, maps_of
+from cardinet.inference.steps import Step, steps_of
 from cardinet.ops import forward as room
 from cardinet.ops.compiled import CannotCompile
 from inference.by_torch import values_of
@@ -127,11 +128,35 @@ def test_pixels_that_are_refused() -> None:
     for pixels, words in (
         (torch.zeros(1, 1, 64, 64), r"\(N, 3, H, W\), not float32 \(1, 1, 64, 64\)"),
         (torch.zeros(1, 3, 64, 64, dtype=torch.float64), "not float64"),
+        (torch.zeros(1, 3, 64, 64, device="meta"), "on meta"),
         (torch.zeros(3, 64, 64), r"not float32 \(3, 64, 64\)"),
         (torch.zeros(1, 3, 0, 64), "0 x 64 pixels do not fit"),
     ):
         with pytest.raises(RequestError, match=words):
             call(pixels)
+
+
+def test_requests_that_are_refused_at_once() -> None:
+    with pytest.raises(RequestError) as refusal:
+        prepare(network("resnet20_cifar"), "int8", 0)  # type: ignore[arg-type]
+    assert len(refusal.value.findings) == 2
+    assert "bfloat16" in refusal.value.findings[0] or "float32" in refusal.value.findings[0]
+
+
+def test_maps_of_other_forms_are_not_added() -> None:
+    first = Step(kind="adaptive", reads=0, makes=1, channels=3, kernel=(1, 1))
+    total = Step(kind="affine", reads=0, makes=2, channels=3, other=1)
+    with pytest.raises(RequestError, match="maps of one form only"):
+        maps_of([Work(first, "adaptive"), Work(total, "affine")], (1, 3, 4, 4), torch.float32)
+
+
+def test_the_network_itself_stays_as_it_is() -> None:
+    net = create("resnet20_cifar", num_classes=10).train()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    prepare(net, "bfloat16", 1)(pictures(1, 32))
+    assert net.training
+    assert all(parameter.requires_grad and parameter.dtype == torch.float32 for parameter in net.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
 
 
 @pytest.mark.long

@@ -9,13 +9,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from cardinet.base.errors import RequestError
+from cardinet.base.errors import RequestError, nearest
 from cardinet.inference.plan import maps_of, works_of
 from cardinet.inference.program import program_of
 from cardinet.inference.steps import steps_of
 from cardinet.ops.forward import Kernels, Program
 
 Precision = Literal["float32", "bfloat16"]
+
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 SIZES = 8
 """Sizes of pictures whose buffers are kept."""
@@ -31,7 +33,7 @@ class Prepared:
     def __init__(self, network: nn.Module, precision: Precision, threads: int, instructions: str | None) -> None:
         steps = steps_of(network)
         self._kernels = Kernels(instructions)
-        self._dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        self._dtype = TYPES[precision]
         self._works = works_of(steps, self._dtype, self._kernels.lanewise)
         self._channels, self._threads = steps.channels, threads
         self._planned: OrderedDict[tuple[int, ...], tuple[Program, tuple[Tensor, Tensor]]] = OrderedDict()
@@ -39,8 +41,10 @@ class Prepared:
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """The logits. Raises RequestError for pixels of another form, type or size than the network takes."""
-        if pixels.dim() != 4 or pixels.shape[1] != self._channels or pixels.dtype != torch.float32:
-            found = f"{str(pixels.dtype).removeprefix('torch.')} {tuple(pixels.shape)}"
+        fits = pixels.dim() == 4 and pixels.shape[1] == self._channels
+        if not fits or pixels.dtype != torch.float32 or pixels.device.type != "cpu":
+            place = "" if pixels.device.type == "cpu" else f" on {pixels.device}"
+            found = f"{str(pixels.dtype).removeprefix('torch.')} {tuple(pixels.shape)}{place}"
             raise RequestError(f"The network takes float32 pixels of (N, {self._channels}, H, W), not {found}.")
         with self._lock:
             program, memory = self._plan(tuple(pixels.shape))
@@ -72,4 +76,12 @@ def prepare(
     the instruction sets of this processor (the fastest by default). Raises RequestError, with all reasons, for a
     network with operations that the kernels do not know, and WorkError where they cannot be compiled.
     """
-    return Prepared(network, precision, torch.get_num_threads() if threads is None else threads, instructions)
+    count = torch.get_num_threads() if threads is None else threads
+    faults = []
+    if precision not in TYPES:
+        faults.append(f'precision="{precision}": there is no such precision ({nearest(precision, TYPES)}).')
+    if count < 1:
+        faults.append(f"threads={count}: at least 1 is needed.")
+    if faults:
+        raise RequestError(*faults)
+    return Prepared(network, precision, count, instructions)

@@ -128,6 +128,9 @@ def maps_of(works: Sequence[Work], shape: tuple[int, ...], dtype: torch.dtype) -
         high, wide = _sides(step, source)
         if high < 1 or wide < 1 or (step.whole and (high, wide) != (1, 1)):
             raise RequestError(f"Pictures of {height} x {width} pixels do not fit this network.")
+        added = None if step.other is None else maps[step.other]
+        if added is not None and (added.channels, added.height, added.width) != (step.channels, high, wide):
+            raise RequestError("Cardinet's own kernels add maps of one form only; this network adds others.")
         stored = up(step.channels, block)
         if work.kernel == "windows":
             row = source.channels * step.kernel[1]

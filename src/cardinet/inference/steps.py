@@ -201,8 +201,9 @@ def _mean(reader: _Reader, call: Call) -> None:
 
 
 def _alias(reader: _Reader, call: Call) -> None:
-    source = reader.of(call.reads[0])
-    reader.same[call.makes[0]] = source
+    if call.operation.endswith("view") and (len(call.arguments[1]) != 2 or call.arguments[1][0] != 1):
+        raise Refused("a view other than one row for each picture")  # the data flow is that of one picture
+    reader.same[call.makes[0]] = reader.of(call.reads[0])
 
 
 def _slice(reader: _Reader, call: Call) -> None:
