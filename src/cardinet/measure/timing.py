@@ -31,16 +31,16 @@ def time_in_turn(
 
 
 def rounds_in_turn(
-    turns: Mapping[str, Callable[[], float]], *, seconds: float, most: int, least: int = LEAST
+    turns: Mapping[str, Callable[[], float]], *, seconds: float, most: int, least: int | None = None
 ) -> dict[str, tuple[float, ...]]:
     """The values that each of the turns gives in each round; about `seconds` in all, from `least` to `most` rounds.
 
-    The order of a round is the reverse of that before it.
+    Without `least` it is `LEAST`. The order of a round is the reverse of that before it.
     """
     found: dict[str, list[float]] = {name: [] for name in turns}
     end, names = time.perf_counter() + seconds, list(turns)
     for number in range(most):
-        if number >= least and time.perf_counter() >= end:
+        if number >= (LEAST if least is None else least) and time.perf_counter() >= end:
             break
         for name in names if number % 2 == 0 else names[::-1]:
             found[name].append(turns[name]())
