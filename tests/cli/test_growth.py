@@ -104,7 +104,7 @@ def test_other_classes(cli: Cli, digits_run: Path) -> None:
     found = document(cli("rewrite", digits_run, "--classes", "7, eel,1", "--out", "three.safetensors", "--json"))
     (step,) = found["steps"]
     assert step["arguments"] == {"rows": [7, -1, 1], "seed": 0}
-    assert step["proofs"]["real"]["float64"] == 0
+    assert step["proofs"]["real"]["float64"] < 1e-14  # some processors sum the products of fewer rows in another order
     old, new = cardinet.load(digits_run), cardinet.load("three.safetensors")
     assert new.classes == ("7", "eel", "1")
     assert new.network.num_classes == 3

@@ -216,6 +216,7 @@ def test_json_is_one_document_and_talk_is_elsewhere(cli: Cli, digits_run: Path) 
         "explain": ["explain", "paths", digits_run],
         "reproduce": ["reproduce"],
         "rewrite": ["rewrite", digits_run, "--form", "b", "--out", "b.safetensors"],
+        "bench": ["bench", digits_run, "--against", "none", "--batch-size", "1", "--seconds", "0.01"],
         "export": ["export", digits_run, "--format", "torch-export", "--out", "program.pt2", "--pictures", "8"],
         "report": ["report", digits_run],
         "push": ["push", digits_run, "me/digits", "--dry-run", "card"],

@@ -45,6 +45,10 @@ RIGHT: dict[str, tuple[Words, ...]] = {
     ),
     "predict": ({"model": "model.safetensors", "pictures": "red.png", "workers": "0"},),
     "rewrite": ({"model": "model.safetensors", "out": "new.safetensors", "classes": "a,b,c"},),
+    "bench": (
+        {"model": "model.safetensors", "against": "none", "batch_size": "1", "seconds": "0.1", "threads": "1"},
+        {"model": "resnet20_cifar", "against": "torchvision", "batch_size": "1", "seconds": "0.1", "out": "new.html"},
+    ),
     "export": (
         {"model": "model.safetensors", "format": "torch-export", "out": "new.pt2", "data": "set", "pictures": "2",
          "workers": "0"},

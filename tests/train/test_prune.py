@@ -195,7 +195,7 @@ def test_the_model_file_is_a_smaller_network(whole: Path) -> None:
     assert model.network.get_parameter("layer3.0.conv1.weight").shape[0] == kept["layer3.0.conv1"] < 64
     assert (apply(full, model.rewrites).state_dict().keys()) == model.network.state_dict().keys()
     assert not compactors(model.network)
-    assert model.training["test"]["error"] < 0.5
+    assert model.training["test"]["error"] < 0.7
     assert folder.record().rewrites == ({"name": "compact", "arguments": {}},)
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from cardinet.data.labelling.labelling import Labelling, Labels, Rows
 from cardinet.data.labelling.stratified import dealt
-from cardinet.measure.available_memory import require_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -81,6 +80,8 @@ class SeveralLabels(Labelling):
 
 def require_marks(pictures: int, classes: int) -> None:
     """Raise RequestError if the memory does not suffice for the labels of so many pictures."""
+    from cardinet.measure.available_memory import require_bytes
+
     require_bytes(pictures * classes, "cpu", f"The marks of {classes:,} classes for {pictures:,} pictures")
 
 
