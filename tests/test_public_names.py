@@ -34,7 +34,7 @@ def model() -> Model:
 
 
 def test_every_public_name_is_there() -> None:
-    assert len(cardinet.__all__) == 17
+    assert len(cardinet.__all__) == 18
     assert all(getattr(cardinet, name) for name in cardinet.__all__)
     for name in ("CardinetError", "RequestError", "WorkError"):
         assert getattr(cardinet, name) is getattr(errors, name)

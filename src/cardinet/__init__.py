@@ -3,10 +3,10 @@
 `create(id, num_classes=...)` builds a named network, `count(id)` counts it; `train(network, data)` trains one as the
 command does, `sweep(file)` many over a space of settings, and `find_lr` suggests a learning rate. `load(file)` gives
 the classifier in a model file, whose `predict` takes pictures, and `save(model, file)` writes it; `evaluate(model,
-data)` measures it exactly and `export(model, file)` writes it for another runtime.
-`source` makes a data set of a program one of its sources. `load_weights` and `save_weights` exchange parameters with
-other programs. `with no_bounds():` builds and tries what is larger than the bounds. What goes wrong is a `RequestError`
-or a `WorkError`, both `CardinetError`. Importing this package imports nothing heavy.
+data)` measures it exactly and `export(model, file)` writes it for another runtime. `compile(model)` runs a model as
+fast as this machine can. `source` makes a data set of a program one of its sources. `load_weights` and `save_weights`
+exchange parameters with other programs. `with no_bounds():` builds and tries what is larger than the bounds. What goes
+wrong is a `RequestError` or a `WorkError`, both `CardinetError`. Importing this package imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ __all__ = [
     "RequestError",
     "WorkError",
     "__version__",
+    "compile",
     "count",
     "create",
     "evaluate",
@@ -131,6 +132,19 @@ def load(path: str | Path, device: str = "cpu", *, compare: bool = True) -> Mode
 
     file, place = local_file(path), check_device(device)
     return load_model(file / "model.safetensors" if file.is_dir() else file, place, compare=compare)
+
+
+def compile(model: Any, pixels: Any = None, **options: Any) -> Any:
+    """A loaded model, or a network, that this machine runs as fast as it can: `compile(load(file)).predict(folder)`.
+
+    The fastest of the installed runtimes (eager mode, Cardinet's own kernels, ONNX Runtime, OpenVINO) that gives the
+    network's answers is chosen by measurement, and kept for this machine. `pixels` are normalised pictures for the
+    comparison; a network without them needs `input_size`. `precisions=("float32", "bfloat16")` allows bfloat16.
+    `cardinet.fast.job.compile_network` says more. Raises RequestError with everything that is wrong.
+    """
+    from cardinet.fast.job import compile_network
+
+    return compile_network(model, pixels, **options)
 
 
 def save(model: Model, path: str | Path) -> None:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from bench import contenders_for_tests as cases
-from cardinet.bench.contest import TOLERANCE, Contest, Entry, checked, difference, hold
+from cardinet.bench.contest import Contest, Entry, checked, hold
 from cardinet.bench.work import Subject, Unable, Work
 from cardinet.measure.timing import rounds_in_turn
+from cardinet.runtimes.agreement import TOLERANCE, difference
 
 WORK = Work("inference", "float32", 2, 1)
 TIMES = {"a": (10.0, 12.0, 11.0, 30.0, 10.0), "b": (20.0, 24.0, 22.0, 30.0, 20.0), "c": (5.0, 60.0, 60.0, 60.0, 60.0)}

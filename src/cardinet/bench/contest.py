@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from cardinet.bench.contender import Contender
 from cardinet.bench.lane import Lane
 from cardinet.bench.work import Subject, Unable, Work
 from cardinet.export.latency import Latency
 from cardinet.measure.timing import rounds_in_turn
+from cardinet.runtimes.agreement import difference, disagreement
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
     Array = npt.NDArray[np.float32]
@@ -24,9 +24,6 @@ Progress = Callable[[str, int, int], None]
 
 MOST, FRESH, LEAST_FRESH = 500, 20, 3
 """The most rounds, of passes and of cold starts, and the least of cold starts."""
-
-TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1, "int8": 0.5}
-"""By precision how much answers may differ from those of our network in float32: `difference`."""
 
 
 @dataclass(frozen=True)
@@ -170,26 +167,9 @@ def _named(name: str, lane: Lane) -> Callable[[], float]:
 
 def checked(answers: Array, reference: Array, precision: str) -> float:
     """How much answers differ from the reference. Raises Unable if that is more than the precision explains."""
-    if answers.shape != reference.shape:
-        raise Unable(f"it gives answers of shape {answers.shape}, and the network {reference.shape}")
-    found = difference(answers, reference)
-    if not found <= TOLERANCE[precision]:
-        raise Unable(
-            f"its answers differ from the network's by {found:.2g} of their spread, and {TOLERANCE[precision]:g} are "
-            f"allowed for {precision}"
-        )
-    return found
-
-
-def difference(answers: Array, reference: Array) -> float:
-    """The root mean square of the differences, as a share of that of the reference around the mean of each picture.
-
-    The losses of a training are numbers of one row, which are not moved: only their size counts.
-    """
-    exact = reference.astype(np.float64)
-    spread = exact - exact.mean(axis=1, keepdims=True) if exact.ndim > 1 else exact
-    scale = float(np.sqrt(np.mean(spread**2)))
-    return float(np.sqrt(np.mean((answers.astype(np.float64) - exact) ** 2))) / max(scale, 1e-30)
+    if reason := disagreement(answers, reference, precision):
+        raise Unable(reason)
+    return difference(answers, reference)
 
 
 def _words(work: Work) -> str:
