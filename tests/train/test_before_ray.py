@@ -82,8 +82,9 @@ def test_several_processes_do_not_each_start_ray(monkeypatch: pytest.MonkeyPatch
         cardinet.train(engine="ray", processes=2, out=tmp_path / "run", listener=Listener())
 
 
-def test_what_hinders_a_continuation(tmp_path: Path, teacher: Path) -> None:
+def test_what_hinders_a_continuation(tmp_path: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another number of processes, and a teacher that has moved, which a link brings back."""
+    monkeypatch.setattr("cardinet.train.loop.SECONDS_TO_SHOW", {"cpu": -1.0})  # each step is shown
     shutil.copy(teacher, tmp_path / "mine.safetensors")
     methods = f"Distillation(teacher={tmp_path / 'mine.safetensors'})"
     with pytest.raises(Crash):
