@@ -14,6 +14,9 @@ MODEL_FILE = ".safetensors"
 DRAWING = ".svg"
 """The extension of a drawing."""
 
+PAGES = (".html", ".htm")
+"""The extensions of a page."""
+
 
 def path_of(path: object) -> Path:
     """A path given as text or as a Path. Raises RequestError for any other value."""
@@ -49,6 +52,13 @@ def check_new_drawing(path: Path) -> None:
     """Raise RequestError if the path has another extension than a drawing, or `check_new_file` refuses it."""
     if path.suffix != DRAWING:
         raise RequestError(f"{path} cannot be the drawing; end its name with {DRAWING}.")
+    check_new_file(path)
+
+
+def check_new_page(path: Path) -> None:
+    """Raise RequestError if the path has another extension than a page, or `check_new_file` refuses it."""
+    if path.suffix not in PAGES:
+        raise RequestError(f"{path} cannot be the page; end its name with {PAGES[0]}.")
     check_new_file(path)
 
 

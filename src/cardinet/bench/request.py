@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from cardinet.base.errors import Findings, RequestError, nearest
-from cardinet.base.output_paths import check_new_file
+from cardinet.base.output_paths import check_new_page
 from cardinet.base.settings import parse_group
 from cardinet.base.whole_numbers import SEED, SIDE, THREADS, require_whole
 from cardinet.bench.contender import Contender
@@ -31,7 +31,6 @@ MEASURES = {
     "start": "from a new process to its first answer",
 }
 PRECISIONS = ("float32", "bfloat16", "int8")
-PAGE = ".html"
 LONGEST = 3600.0
 
 
@@ -85,9 +84,7 @@ class Request:
                 raise RequestError(f"--layers looks at the CPU, and the device is {self.device}; omit one of them.")
         with findings:
             if self.out is not None:
-                if self.out.suffix != PAGE:
-                    raise RequestError(f"{self.out} cannot be the page; end its name with {PAGE}.")
-                check_new_file(self.out)
+                check_new_page(self.out)
         findings.raise_if_any()
         return found
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from cardinet.base.errors import Findings, RequestError, WorkError, nearest
-from cardinet.base.output_paths import check_new_file
+from cardinet.base.output_paths import check_new_page
 from cardinet.base.settings import parse_assignments, validate
 from cardinet.base.whole_numbers import SEED, WORKERS, require_whole
 from cardinet.blocks.classifier import Classifier
@@ -27,7 +27,6 @@ from cardinet.runs.model_file import Model
 from cardinet.runs.prediction import BATCH_SIZE
 from cardinet.train.pretrained import prepared
 
-PAGE = ".html"
 OF_NETWORK = "network."
 NO_PICTURES = "Name the pictures to look at (SOURCE); only a run folder knows its own."
 
@@ -67,9 +66,7 @@ class Request:
             require_whole(0, SEED, seed=self.seed)
         with findings:
             if self.out is not None:
-                if self.out.suffix != PAGE:
-                    raise RequestError(f"{self.out} cannot be the page; end its name with {PAGE}.")
-                check_new_file(self.out)
+                check_new_page(self.out)
         findings.raise_if_any()
 
     @property

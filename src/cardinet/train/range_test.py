@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cardinet.base.errors import Findings, RequestError, WorkError
-from cardinet.base.output_paths import check_new_file
+from cardinet.base.output_paths import check_new_page
 from cardinet.runs.ranks import ALONE, Ranks
 from cardinet.train.job import made_ready
 from cardinet.train.listener import Listener
@@ -68,9 +68,7 @@ def resolve_range_test(request: Request, page: Path | None, listener: Listener, 
             raise RequestError("--find-lr keeps no run, so there is nothing to watch; omit --watch.")
     with findings:
         if page is not None:
-            if page.suffix not in (".html", ".htm"):
-                raise RequestError(f"{page} cannot be the page of --find-lr; end its name with .html.")
-            check_new_file(page)
+            check_new_page(page)
     resolved = None
     with findings:
         resolved = resolve(replace(request, out=None, watch=()), listener)
