@@ -16,7 +16,7 @@ VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "rewrite": ("nothere --fold --data nodata --out nodir/x.safetensors", (MODEL, DATA, OUT)),
     "export": ("nothere --format torch-export --data nodata --out nodir/x.pt2", (MODEL, DATA, OUT)),
     "explain": ("paths nothere nodata --out nodir/x.html", (MODEL, DATA, OUT)),
-    "bench": ("nothere --out nodir/x.html", (MODEL, OUT)),
+    "bench": ("nothere --out nodir/x.html", ('There is no network "nothere"', OUT)),
     "push": (
         "nothere no/such/name --license nolicence --dry-run nodir/x",
         (MODEL, "no/such/name", "nolicence", "nodir/x cannot be made"),

@@ -20,7 +20,7 @@ from cardinet.bench.layer_times import MEASURES as LAYERED
 from cardinet.bench.work import Work
 from cardinet.blocks.classifier import Classifier
 from cardinet.evaluate.opening import AskedModel, Opened, model_path, opened
-from cardinet.networks.registry import find, is_known_name
+from cardinet.networks.registry import find
 from cardinet.runs.environment import device_of
 from cardinet.runs.memory_checks import require_batch
 from cardinet.runs.model_file import Model
@@ -149,14 +149,18 @@ def resolve(request: Request) -> Asked:
 
     prepare = None
     if named:
-        row, delta = find(str(request.model)), {}
+        row, delta = None, {}
         findings = Findings()
+        with findings:
+            row = find(str(request.model))
         with findings:
             check()
         with findings:
             delta = parse_group(request.words, "network")
-            row.spec.but(**delta)
+            if row is not None:
+                row.spec.but(**delta)
         findings.raise_if_any()
+        assert row is not None
         side = request.input_size or row.input_size
 
         def prepare(device: str) -> object:
@@ -174,7 +178,7 @@ def resolve(request: Request) -> Asked:
 
 
 def _is_name(model: object) -> bool:
-    return isinstance(model, str) and model_path(model) is None and is_known_name(model)
+    return isinstance(model, str) and model_path(model) is None
 
 
 def _cores() -> int:
