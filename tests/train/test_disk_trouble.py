@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -85,6 +86,14 @@ def step_of(run: Path, name: str = "last") -> int:
     return int(load_checkpoint(run / "checkpoints" / f"{name}.safetensors")[1]["step"])
 
 
+def wait_until_saved(run: Path, step: int) -> None:
+    """Wait until the last checkpoint holds a step: a thread writes it beside the steps, at the speed of the disk."""
+    end = time.monotonic() + 120
+    while step_of(run) < step:
+        assert time.monotonic() < end, f"step {step} was not saved"
+        time.sleep(0.01)
+
+
 def failure(run: Path, listener: Listener, seconds: float = 1e6) -> str:
     """The one sentence of a run that fails."""
     with pytest.raises(WorkError) as caught:
@@ -99,7 +108,12 @@ def failure(run: Path, listener: Listener, seconds: float = 1e6) -> str:
 def test_no_room_for_a_checkpoint(disk: Path, whole: Path, step: int, saved: int) -> None:
     """Half a megabyte is left before the first or the second evaluation writes its checkpoints."""
     run = disk / "run"
-    sentence = failure(run, At(step, lambda: fill(disk, leave=1 << 19)))
+
+    def fill_up() -> None:
+        wait_until_saved(run, saved)
+        fill(disk, leave=1 << 19)
+
+    sentence = failure(run, At(step, fill_up))
     file = run / "checkpoints" / "best.safetensors"
     assert sentence == f"{file} could not be written: No space left on device. What was saved before is intact."
     assert step_of(run) == saved
@@ -150,13 +164,14 @@ def test_read_only_from_a_step_on(tmp_path: Path, whole: Path, mounts: Mounts, i
     place = run / inside
 
     def freeze() -> None:
+        wait_until_saved(run, 18)
         mounts.mount(place, "--bind", str(place))
         mounts.mount(place, "-o", "remount,bind,ro")
 
     sentence = failure(run, At(21, freeze), seconds)
     assert sentence.count("Read-only file system") == 1
     assert str(run) in sentence
-    assert step_of(run) in ((18, 19, 20) if seconds == 0 else (18,))  # the last of them may still be being written
+    assert step_of(run) in ((18, 19, 20) if seconds == 0 else (18,))  # a due checkpoint passes while one is written
     before = (run / "run.toml").read_bytes()
     with pytest.raises(WorkError, match="Read-only file system"):
         resume(run, Listener())
