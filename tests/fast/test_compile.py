@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 import cardinet
 from cardinet.base.errors import RequestError
+from cardinet.build.meta import on_meta
 from cardinet.fast import job, measuring
 from cardinet.fast.choice import PLAIN
+from cardinet.measure.memory import evaluation_memory
 from cardinet.runs.model_file import Model
 from cardinet.runtimes import RUNTIMES
 from cardinet.runtimes.eager import Eager, called
@@ -131,6 +133,20 @@ def test_whole_batches_parts_and_everything_else(network: nn.Module) -> None:
         assert twin(torch.zeros(4, 3, 16, 16)).isfinite().all()  # the weights are those of the choice
         assert twin(torch.zeros(4, 3, 20, 20)).isnan().all()
         assert found(torch.zeros(4, 3, 20, 20)).isfinite().all()
+
+
+def test_what_counts_memory_counts_the_network_itself(network: nn.Module) -> None:
+    found, before = compiled(network), Quick.passes
+    assert evaluation_memory(on_meta(found), 16, 3, 4) == evaluation_memory(on_meta(network), 16, 3, 4)
+    assert Quick.passes == before
+
+
+def test_a_choice_that_is_used_again_costs_one_pass_of_the_runtime(network: nn.Module) -> None:
+    pixels = torch.randn(40, 3, 16, 16)
+    compiled(network, input_size=None, pixels=pixels)
+    before = Quick.passes
+    compiled(network, input_size=None, pixels=pixels)
+    assert Quick.passes == before + 1
 
 
 def test_a_choice_is_kept_and_compared_anew(

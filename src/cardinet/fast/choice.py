@@ -18,12 +18,12 @@ from cardinet.base.documents import DocumentError, parse_json, read_bytes, to_js
 from cardinet.base.errors import WorkError
 from cardinet.base.extras import PACKAGES, installed
 from cardinet.base.files import write_atomic
-from cardinet.base.schemas import Document, conform
+from cardinet.base.schemas import Document, Seconds, conform
 from cardinet.runs.environment import hardware, versions
 from cardinet.runtimes import RUNTIMES
 from cardinet.runtimes.runtime import Precision
 
-VERSION = 1
+VERSION = 2
 
 PLAIN = "eager"
 """The runtime that every network has, and whose answers in float32 are the network's."""
@@ -35,12 +35,13 @@ class Tried(Document):
     """A runtime in a precision: the median milliseconds of a batch, or the reason why it was not timed.
 
     `difference` is how much its logits differ from the network's (`runtimes.agreement.difference`), and `changed` the
-    number of pictures of `pictures` whose answer is another.
+    number of pictures of `pictures` whose most probable class is another. `preparation` is in seconds.
     """
 
     runtime: str
     precision: Precision
     milliseconds: Milliseconds | None = None
+    preparation: Seconds | None = None
     difference: float | None = None
     changed: int | None = None
     pictures: int | None = None
@@ -68,10 +69,21 @@ class Choice(Document):
     @property
     def gain(self) -> float:
         """How many times as fast as the network in eager mode and float32 the choice is."""
+        plain, chosen = self._times()
+        return plain / chosen
+
+    @property
+    def saved(self) -> float:
+        """The seconds that the choice saves for each picture."""
+        plain, chosen = self._times()
+        return (plain - chosen) / 1000 / int(self.measured_for["shape"][0])
+
+    def _times(self) -> tuple[float, float]:
+        """The milliseconds of a batch in eager mode and float32, and by the choice."""
         plain = next(one for one in self.tried if (one.runtime, one.precision) == (PLAIN, "float32"))
         assert plain.milliseconds is not None
         assert self.chosen.milliseconds is not None
-        return plain.milliseconds / self.chosen.milliseconds
+        return plain.milliseconds, self.chosen.milliseconds
 
     def sentences(self) -> tuple[str, ...]:
         """What was chosen and why, for the user."""
@@ -80,10 +92,13 @@ class Choice(Document):
         times = ", ".join(f"{one.name} {one.milliseconds:.3g} ms" for one in timed)
         batch = self.measured_for["shape"][0]
         found = [f"{self.chosen.name} runs the network, as measured: a batch of {batch} took {times}."]
+        if len(timed) == 1 and len(self.tried) > 1:
+            reasons = "; ".join(f"{one.name}: {one.left_out}" for one in self.tried if one.left_out)
+            return (f"{self.chosen.name} runs the network, because nothing else can or is as fast ({reasons}).",)
         if self.chosen.changed is not None and self.precision != "float32":
             found.append(
-                f"In {self.precision} {self.chosen.changed:,} of {self.chosen.pictures:,} pictures had another answer "
-                "than in float32."
+                f"In {self.precision} {self.chosen.changed:,} of {self.chosen.pictures:,} pictures had another most "
+                "probable class than in float32."
             )
         wrong = [f"{one.name}: {one.left_out}" for one in self.tried if "answers" in one.left_out]
         return (*found, *(f"Not chosen is {text}." for text in wrong))

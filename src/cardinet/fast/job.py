@@ -26,6 +26,9 @@ SLOW_TO_PREPARE = ("compile",)
 PIXELS = 8 * 224 * 224
 """The pixels of a batch: more need more memory, and are hardly faster."""
 
+COMPARED_AGAIN = 4
+"""The pictures whose answers are compared when a choice is used again."""
+
 MOST_DRAWN = 128
 """The most pictures that are drawn for a choice."""
 
@@ -79,23 +82,23 @@ def fast_network(
     shape = (batch, *pixels.shape[1:])
     about = conditions(network, shape, asked.precisions, asked.among, threads, device)
     choice = kept(about)
-    run = None if choice is None else _again(choice, network, pixels, device)
+    run = None
+    if choice is not None:
+        run = compared(Rival(choice.runtime, choice.precision), network, pixels, batch, threads, device).run
     if choice is None or run is None:
         choice, run = measured(network, pixels, about, device=device, progress=progress)
         keep(choice)
     return with_forward(network, run, shape, choice), choice
 
 
-def _again(choice: Choice, network: nn.Module, pixels: Tensor, device: str) -> Any:
-    """The prepared runtime of a choice; None if it cannot be prepared now, or gives other answers."""
-    batch, threads = choice.measured_for["shape"][0], choice.measured_for["threads"]
-    rival, plain = Rival(choice.runtime, choice.precision), Rival(PLAIN, "float32")
-    reference = plain.prepare(network, pixels, batch, threads, device)
-    logits = rival.prepare(network, pixels, batch, threads, device)
-    if reference is None or logits is None:
-        return None
-    rival.compare(logits, reference)
-    return rival.run
+def compared(rival: Rival, network: nn.Module, pixels: Tensor, batch: int, threads: int, device: str) -> Rival:
+    """A runtime, prepared and compared on few pictures; without its `run`, it cannot be prepared or answers wrong."""
+    logits = rival.prepare(network, pixels, batch, threads, device, COMPARED_AGAIN)
+    few = pixels[:COMPARED_AGAIN]
+    reference = None if logits is None else Rival(PLAIN, "float32").prepare(network, few, len(few), threads, device)
+    if logits is not None and reference is not None:
+        rival.compare(logits, reference)
+    return rival
 
 
 def fast_model(

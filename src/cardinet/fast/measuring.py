@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from cardinet.base.side_work import counted
 from cardinet.fast.choice import PLAIN, VERSION, Choice, Tried
 from cardinet.measure.timing import rounds_in_turn
 from cardinet.runtimes import RUNTIMES
@@ -36,15 +37,19 @@ class Rival:
         self.run: Prepared | None = None
         self.facts: dict[str, Any] = {}
 
-    def prepare(self, network: nn.Module, pixels: Tensor, batch: int, threads: int, device: str) -> Tensor | None:
-        """Its logits of the pixels, or None, with the reason in its facts."""
+    def prepare(
+        self, network: nn.Module, pixels: Tensor, batch: int, threads: int, device: str, compared: int | None = None
+    ) -> Tensor | None:
+        """Its logits of the pixels, or of the first `compared`; None, with the reason in its facts, if it has none."""
         made = RUNTIMES[self.runtime]
         if reason := made.hindrance(self.precision, device):
             self.facts["left_out"] = reason
             return None
+        start = time.perf_counter()
         try:
             run = made.prepare(network, (batch, *pixels.shape[1:]), self.precision, threads, device)
-            logits = in_batches(run, pixels, batch)
+            self.facts["preparation"] = time.perf_counter() - start
+            logits = in_batches(run, pixels[:compared], batch)
         except Exception as error:  # each runtime has its own errors
             self.facts["left_out"] = first_line(error)
             return None
@@ -82,7 +87,7 @@ def measured(
     reference = plain.prepare(network, pixels, batch, threads, device)
     if reference is None:
         raise AssertionError(plain.facts["left_out"])
-    for rival in (plain, *others):
+    for rival in counted("preparing runtimes", (plain, *others), 1 + len(others)):
         progress(f"preparing {rival.runtime} in {rival.precision}")
         logits = reference if rival is plain else rival.prepare(network, pixels, batch, threads, device)
         if logits is not None:

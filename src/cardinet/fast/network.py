@@ -21,8 +21,10 @@ class FastForward:
     Everything else (another size, training, gradients, another device or precision) is computed by the network itself.
     """
 
-    def __init__(self, network: nn.Module, run: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> None:
-        self._network, self._run, self._shape = network, run, shape
+    def __init__(
+        self, network: nn.Module, run: Callable[[Tensor], Tensor], shape: tuple[int, ...], device: torch.device
+    ) -> None:
+        self._network, self._run, self._shape, self._device = network, run, shape, device
 
     def __call__(self, pixels: Tensor) -> Tensor:
         if self._network.training or torch.is_grad_enabled() or not self._fits(pixels):
@@ -32,10 +34,11 @@ class FastForward:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FastForward:
         """That of a copied network. The runtime is the same; most runtimes cannot be copied."""
-        return FastForward(copy.deepcopy(self._network, memo), self._run, self._shape)
+        return FastForward(copy.deepcopy(self._network, memo), self._run, self._shape, self._device)
 
     def _fits(self, pixels: Tensor) -> bool:
-        return pixels.dtype == torch.float32 and len(pixels) > 0 and tuple(pixels.shape[1:]) == self._shape[1:]
+        one = pixels.dtype == torch.float32 and pixels.device == self._device and len(pixels) > 0
+        return one and tuple(pixels.shape[1:]) == self._shape[1:]
 
 
 def with_forward(
@@ -47,6 +50,6 @@ def with_forward(
     attribute `choice`.
     """
     twin = copy.copy(network)
-    twin.forward = FastForward(twin, run, shape)
+    twin.forward = FastForward(twin, run, shape, next(network.parameters()).device)
     twin.choice = choice  # type: ignore[assignment]
     return twin
