@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from cardinet.blocks.merge import Add, Branch
 from cardinet.blocks.residual_unit import Chain, ResidualUnit
 from cardinet.blocks.shortcut import Absent
-from cardinet.ops.batch_norm import batch_norm, has_kernel
-from cardinet.ops.compiled import kernels
+from cardinet.ops.batch_norm import available, batch_norm, has_kernel
 
 
 class JoinedNorm(nn.BatchNorm2d):
@@ -65,11 +64,13 @@ class NormalisedSum(nn.Module):
 
 
 def join_norms(network: nn.Module) -> int:
-    """Join the BN of a network with what follows it, in place; return their number, 0 if there are no kernels.
+    """Join the BN of a network with what follows it, in place; return their number.
 
-    BN of another kind stays as it is (such as that over several processes), as does all that somebody listens to.
+    It is 0 if there are no kernels for the device of the network. BN of another kind stays as it is (such as that over
+    several processes), as does all that somebody listens to.
     """
-    if kernels() is None:
+    device = next((parameter.device.type for parameter in network.parameters()), "cpu")
+    if not available(device):
         return 0
     found = [module for module in network.modules() if type(module) is nn.BatchNorm2d]
     for norm in found:

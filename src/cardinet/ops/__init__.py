@@ -1,1 +1,1 @@
-"""Custom operators of torch with their own kernels, which are compiled on first use, and their reference in torch."""
+"""Custom operators of torch with own kernels in C++ and Triton, compiled on first use, and their reference in torch."""

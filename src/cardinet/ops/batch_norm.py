@@ -3,23 +3,42 @@
 torch runs up to three operators there, which together pass over memory about twice as often. What the backward pass
 needs to know of the ReLU is computed again from x; after a sum it is one bit an element, not the output.
 
-`cardinet::batch_norm` and its backward work for every device and type. On the CPU, for float32 and bfloat16 in
-channels_last, they run the kernels of this room; else they are composed of torch's operators.
+`cardinet::batch_norm` and its backward work for every device and type. They run the kernels of this room for what
+`TAKEN` names: on the CPU those in C++, on a GPU those in Triton (unmeasured). Else they are composed of torch's.
 """
 
 from __future__ import annotations
 
+import functools
+import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from cardinet.base.errors import Notice
 from cardinet.ops.compiled import call, kernels
+from cardinet.ops.triton_launch import has_triton, hindrance
 
 LANES = 16
 """The channels that share a word of bits."""
 
 LAST = torch.channels_last
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The maps that the kernels for a kind of device take."""
+
+    types: tuple[torch.dtype, ...]
+    layouts: tuple[torch.memory_format, ...]
+
+
+TAKEN = {
+    "cpu": Taken((torch.float32, torch.bfloat16), (LAST,)),
+    "cuda": Taken((torch.float32, torch.bfloat16, torch.float16), (LAST, torch.contiguous_format)),
+}
 
 torch.library.define(
     "cardinet::batch_norm",
@@ -45,21 +64,38 @@ def batch_norm(
     return y, mean, variance
 
 
+@functools.cache
+def available(kind: str) -> bool:
+    """Whether there are kernels for a kind of device ("cpu", "cuda"); if not, one Notice says why."""
+    if kind == "cpu":
+        return kernels() is not None
+    reason = hindrance() if kind in TAKEN else f"there are none for {kind}"
+    if reason is not None:
+        warnings.warn(Notice(f"torch's own kernels are used, because {reason}."), stacklevel=2)
+    return reason is None
+
+
 def has_kernel(x: Tensor, weight: Tensor | None, bias: Tensor | None, other: Tensor | None) -> bool:
     """Whether the kernels of this room take these tensors."""
+    taken, kind = _layout(x), x.device.type
     return (
-        x.device.type == "cpu"
-        and x.dtype in (torch.float32, torch.bfloat16)
-        and x.dim() == 4
+        taken is not None
+        and (kind != "cuda" or has_triton())
+        and x.dtype in TAKEN[kind].types
         and x.numel() > 0
-        and x.is_contiguous(memory_format=LAST)
         and all(each is None or _plain(each) for each in (weight, bias))
-        and (other is None or _alike(other, x))
+        and (other is None or (other.dtype == x.dtype and other.shape == x.shape and _laid(other, taken)))
     )
 
 
-def _alike(other: Tensor, x: Tensor) -> bool:
-    return other.dtype == x.dtype and other.shape == x.shape and other.is_contiguous(memory_format=LAST)
+def _layout(x: Tensor) -> torch.memory_format | None:
+    """The layout in which kernels take x: the first one of `TAKEN` in which it lies."""
+    layouts = TAKEN[x.device.type].layouts if x.device.type in TAKEN and x.dim() == 4 else ()
+    return next((each for each in layouts if _laid(x, each)), None)
+
+
+def _laid(x: Tensor, layout: torch.memory_format) -> bool:
+    return x.is_contiguous(memory_format=layout)
 
 
 def _plain(vector: Tensor) -> bool:
@@ -186,6 +222,39 @@ def _cpu_backward(
     return dx, dother, dweight, dbias
 
 
+def _cuda(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, other: Tensor | None, eps: float, relu: bool
+) -> tuple[Tensor, ...]:
+    if not has_kernel(x, weight, bias, other):
+        return reference(x, weight, bias, other, eps, relu)
+    from cardinet.ops import triton_batch_norm
+
+    made = _fake(x, weight, bias, other, eps, relu)
+    triton_batch_norm.forward(x, weight, bias, other, eps, relu, made)
+    return made
+
+
+def _cuda_backward(
+    dy: Tensor,
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    mean: Tensor,
+    rstd: Tensor,
+    bits: Tensor,
+    relu: bool,
+) -> tuple[Tensor, ...]:
+    layout = _layout(x)
+    if layout is None or not has_kernel(x, weight, bias, None) or mean.dtype != torch.float32:
+        return reference_backward(dy, x, weight, bias, mean, rstd, bits, relu)
+    from cardinet.ops import triton_batch_norm
+
+    made = _fake_backward(dy, x, weight, bias, mean, rstd, bits, relu)
+    laid = dy.to(x.dtype).contiguous(memory_format=layout)
+    triton_batch_norm.backward(laid, x, weight, bias, (mean, rstd, bits), relu, made)
+    return made
+
+
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     x, weight, bias, other, _, relu = inputs
     _, mean, variance, rstd, bits = output
@@ -238,11 +307,12 @@ def _unpacked(bits: Tensor, like: Tensor) -> Tensor:
     return pixels.permute(0, 3, 1, 2)
 
 
-for _name, _composed, _own, _shapes in (
-    ("cardinet::batch_norm", reference, _cpu, _fake),
-    ("cardinet::batch_norm_backward", reference_backward, _cpu_backward, _fake_backward),
+for _name, _composed, _on_cpu, _on_gpu, _shapes in (
+    ("cardinet::batch_norm", reference, _cpu, _cuda, _fake),
+    ("cardinet::batch_norm_backward", reference_backward, _cpu_backward, _cuda_backward, _fake_backward),
 ):
     torch.library.impl(_name, "CompositeExplicitAutograd", _composed)
-    torch.library.impl(_name, "CPU", _own)
+    torch.library.impl(_name, "CPU", _on_cpu)
+    torch.library.impl(_name, "CUDA", _on_gpu)
     torch.library.register_fake(_name, _shapes)
 torch.library.register_autograd("cardinet::batch_norm", _backward, setup_context=_setup)

@@ -126,8 +126,9 @@ class MachineSettings(Settings):
     """
 
     kernels: Literal["torch", "own"] = "torch"
-    """The kernels of training on the processor; own: BN does the sum and the ReLU after it too, in fewer passes over
-    memory, by code that is compiled on first use and whose numbers differ from torch's by rounding.
+    """The kernels of training; own: BN does the sum and the ReLU after it too, in fewer passes over memory, by code
+    that is compiled on first use and whose numbers differ from torch's by rounding; on a GPU it needs Triton, and its
+    speed is unmeasured.
     """
 
     workers: Annotated[int, Field(ge=0, le=WORKERS)] = 2
