@@ -36,7 +36,9 @@ def document(said: Said) -> dict[str, Any]:
 
 
 def test_a_trained_run_is_evaluated_to_the_figure_that_it_reported(cli: Cli, digits_run: Path) -> None:
-    reported = json.loads((digits_run / "evaluation.json").read_text())["results"]
+    results = json.loads((digits_run / "evaluation.json").read_text())
+    reported = results["results"]
+    assert results["computed_by"] == {"runtime": "eager", "precision": "float32"}
     for split in ("validation", "test"):
         found = document(cli("eval", digits_run, "--split", split, "--json"))
         assert {key: found[key] for key in reported[split]} == reported[split]

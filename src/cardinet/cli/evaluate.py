@@ -13,9 +13,11 @@ from cardinet.cli.options import (
     BatchSize,
     Compare,
     Device,
+    Fast,
     Json,
     NoBounds,
     OnBadImage,
+    Precision,
     Set,
     Split,
     Threshold,
@@ -73,12 +75,14 @@ def evaluate(
     device: Device = "auto",
     batch_size: BatchSize = 128,
     workers: Workers = 2,
+    fast: Fast = None,
+    precision: Precision = None,
     compare: Compare = True,
     no_bounds: NoBounds = False,
     as_json: Json = False,
 ) -> None:
     """Evaluate a model on every picture of a split. Each picture is counted once."""
-    from cardinet.cli.options import about_pictures
+    from cardinet.cli.options import about_pictures, wanted
     from cardinet.evaluate.evaluation_settings import EvaluationSettings
     from cardinet.evaluate.request import Request
 
@@ -94,6 +98,7 @@ def evaluate(
         size=size,
         threshold=threshold,
         how=EvaluationSettings(crops=_CROPS[crops], passes=passes, top=top, batch_size=batch_size, workers=workers),
+        wanted=wanted(fast, precision),
         device=device,
         compare=compare,
         out=out,
@@ -141,6 +146,7 @@ def _print(result: Result, model: Model) -> None:
     from cardinet.cli.score_table import score_lines
     from cardinet.data.splitting import WHOLE
     from cardinet.evaluate.label_sets import LabelEvaluation
+    from cardinet.runs.computed_by import computed_by
     from cardinet.runs.figure_words import result_words
 
     split = "" if result.split == WHOLE else result.split
@@ -155,4 +161,5 @@ def _print(result: Result, model: Model) -> None:
     p = model.preprocessing
     resize = "as it is" if p.resize is None else f"shorter side {p.resize} ({p.interpolation}, antialias {p.antialias})"
     mean, std = (" ".join(f"{value:.4g}" for value in values) for values in (p.mean, p.std))
-    say(f"loss {result.loss:.4f}; input {resize}, size {p.crop}, mean {mean}, std {std}; float32.")
+    by = computed_by(model.network).name
+    say(f"loss {result.loss:.4f}; input {resize}, size {p.crop}, mean {mean}, std {std}; {by}.")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cardinet.base.whole_numbers import WORKERS
+
+if TYPE_CHECKING:
+    from cardinet.fast.use import Wanted
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Set = Annotated[
@@ -57,6 +60,28 @@ Processes = Annotated[
     ),
 ]
 
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        metavar="P,...",
+        help="The precisions that --fast may choose. Default: float32; with float32,bfloat16 answers change a little.",
+    ),
+]
+_FAST = (
+    "Run the network by the fastest runtime of this machine that gives its answers. It is measured on your first "
+    "pictures, in some seconds, and kept."
+)
+Fast = Annotated[bool | None, typer.Option("--fast/--no-fast", help=_FAST)]
+FastWherePaying = Annotated[
+    bool | None,
+    typer.Option(
+        "--fast/--no-fast",
+        help=f"{_FAST} Default: on the CPU, from 64 pictures on, if that saves twice its time (about 20 s, or less if "
+        "it was kept).",
+    ),
+]
+
 Threshold = Annotated[
     float | None,
     typer.Option(
@@ -102,6 +127,15 @@ def network_and_data(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, 
         if word.strip().startswith("data.") or word.partition("=")[0].strip() in DataSettings.model_fields
     )
     return tuple(word for word in words if word not in data), data
+
+
+def wanted(fast: bool | None, precision: str | None) -> Wanted:
+    """The words of `--fast` and `--precision`."""
+    from cardinet.fast.use import Wanted
+
+    if precision is None:
+        return Wanted(fast=fast)
+    return Wanted(fast=fast, precisions=tuple(name.strip() for name in precision.split(",")))
 
 
 def about_pictures(assignments: list[str] | None, on_bad_image: str | None) -> tuple[str, ...]:

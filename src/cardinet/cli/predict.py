@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardinet.cli.options import BatchSize, Compare, Device, Engine, Json, NoBounds, Processes, Set, Threshold, Workers
+from cardinet.cli.options import (
+    BatchSize,
+    Compare,
+    Device,
+    Engine,
+    FastWherePaying,
+    Json,
+    NoBounds,
+    Precision,
+    Processes,
+    Set,
+    Threshold,
+    Workers,
+    wanted,
+)
 from cardinet.cli.talk import errors, print_json, say, show
 
 if TYPE_CHECKING:
@@ -47,6 +61,8 @@ def predict(
     device: Device = "auto",
     batch_size: BatchSize = 128,
     workers: Workers = 2,
+    fast: FastWherePaying = None,
+    precision: Precision = None,
     settings: Set = None,
     compare: Compare = True,
     no_bounds: NoBounds = False,
@@ -71,6 +87,7 @@ def predict(
         processes=processes,
         top=top,
         threshold=threshold,
+        wanted=wanted(fast, precision),
         batch_size=batch_size,
         workers=workers,
         device=device,

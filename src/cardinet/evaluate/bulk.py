@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from cardinet.base.errors import Findings
+from cardinet.base.errors import Findings, WorkError
 from cardinet.data.ordered_pictures import Span
 from cardinet.engines.engine import Engine, OneProcess, Tell, Work
 from cardinet.evaluate.prediction_request import Prepared, Request, resolve
 from cardinet.runs.answer_table import AnswerTable
+from cardinet.runs.computed_by import computed_by
 from cardinet.runs.prediction import Unusable, predictions
 
 HERE = OneProcess()
@@ -76,8 +77,15 @@ def predict_in_shards(prepared: Prepared, watcher: Watcher, engine: Engine = HER
 
 
 def open_worker(request: Request) -> Work[int, Shard]:
-    """Open the model and the pictures of a request in another process. Raises as `resolve`."""
-    return _work(resolve(request))
+    """Open the model and the pictures of a request in another process. Raises as `resolve`.
+
+    Raises WorkError if the runtime that computes the rows cannot be used in that process.
+    """
+    prepared = resolve(request)
+    by = computed_by(prepared.model.network)
+    if prepared.folder is not None and prepared.folder.begun_by not in (None, by):
+        raise WorkError(*prepared.opened.of_model, "Give --no-fast, and all processes run the network in eager mode.")
+    return _work(prepared)
 
 
 def _work(prepared: Prepared) -> Work[int, Shard]:
@@ -88,7 +96,13 @@ def _make(prepared: Prepared, shard: int, tell: Tell) -> Shard:
     """Predict the pictures of one shard and write its file."""
     folder, request = prepared.folder, prepared.request
     assert folder is not None
-    table = AnswerTable(folder.manifest.top, truth=False, form=folder.form, labelling=prepared.model.labelling)
+    table = AnswerTable(
+        folder.manifest.top,
+        truth=False,
+        form=folder.form,
+        labelling=prepared.model.labelling,
+        by=computed_by(prepared.model.network),
+    )
     span = Span(prepared.pictures, *folder.span(shard))
     reasons = []
     answers = predictions(

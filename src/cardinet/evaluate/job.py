@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,9 @@ from cardinet.evaluate.classification import Result, evaluate
 from cardinet.evaluate.evaluation_settings import Crops, EvaluationSettings
 from cardinet.evaluate.opening import Opened, as_words
 from cardinet.evaluate.request import Request, resolve
+from cardinet.fast.use import Wanted
 from cardinet.measure.available_memory import require_confusion
+from cardinet.runs.computed_by import computed_by
 from cardinet.runs.memory_checks import require_batch
 from cardinet.runs.model_file import Model
 from cardinet.runs.prediction import BATCH_SIZE
@@ -53,6 +55,7 @@ def document(request: Request, opened: Opened, result: Result) -> dict[str, Any]
         "data": pictures.source.text,
         **figures,
         **averaged,
+        "computed_by": computed_by(model.network).model_dump(),
         "temperature": model.temperature,
         "preprocessing": model.preprocessing.as_settings(),
         "notes": list(pictures.notes),
@@ -70,6 +73,8 @@ def evaluate_model(
     passes: int = 1,
     batch_size: int = BATCH_SIZE,
     workers: int = 0,
+    fast: bool = False,
+    precisions: Sequence[str] = ("float32",),
     progress: Callable[[int, int], None] | None = None,
     **settings: Any,
 ) -> Any:
@@ -79,7 +84,9 @@ def evaluate_model(
     `data` is an opened source, its text ("flowers/", "parquet:PATH", "digits") or a data set of (picture, label)
     (`data.kinds.datasets.source_text`). `pictures.open_pictures` chooses the pictures of a text, and `settings` say how
     they are read (limit=30, on_bad_image="skip"). The default `split` is the test split, else the nearest one. `size`
-    is another side of the input, `threshold` replaces the thresholds of several labels. `EvaluationSettings` explains
+    is another side of the input, `threshold` replaces the thresholds of several labels. With `fast` the network is run
+    by the fastest runtime of this machine that gives its answers in one of the `precisions`; it is chosen on the first
+    pictures, and kept (`cardinet.compile` gives such a model, for several evaluations). `EvaluationSettings` explains
     the rest. It runs on the model's device. Raises RequestError or WorkError with all faults.
     """
     request = Request(
@@ -90,5 +97,6 @@ def evaluate_model(
         size=size,
         threshold=threshold,
         how=EvaluationSettings(crops=crops, passes=passes, batch_size=batch_size, workers=workers),
+        wanted=Wanted(fast=fast, precisions=tuple(precisions)),
     )
     return measure(request, resolve(request), progress)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from cardinet.base.whole_numbers import require_whole
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.ordered_pictures import OrderedPictures, identity, ordered_pictures
 from cardinet.engines.choice import LOCAL, check_engine
+from cardinet.evaluate.first_pictures import first_of
 from cardinet.evaluate.opening import AskedModel, Opened, OpenedSoFar, model_path, opened
+from cardinet.fast.use import WHERE_IT_PAYS, Pictures, Wanted, at_speed
 from cardinet.runs.answer_table import check_table
+from cardinet.runs.computed_by import computed_by
 from cardinet.runs.model_file import Model
 from cardinet.runs.shard_folder import Manifest, ShardFolder
 from cardinet.runs.table_forms import FORMS
@@ -34,7 +38,8 @@ class Request:
     `words` are settings (`READ`) as a user writes them. `split` is the only split of a source that is predicted. `out`
     is a new file FILE.csv, or FORM:DIR, a folder of shards of `shard_rows` rows, which may be there from a request that
     was stopped. `top` classes are named. `threshold` replaces those of a model that gives
-    several labels. The other fields do not change the answers: `engine` and its `processes` make
+    several labels. `wanted` says whether the fastest runtime is used, and in which precisions; a folder of shards that
+    was begun goes on with its own. The other fields do not change the answers: `engine` and its `processes` make
     the shards (`engines.choice`).
     """
 
@@ -48,6 +53,7 @@ class Request:
     processes: int | None = None
     top: int = 5
     threshold: float | None = None
+    wanted: Wanted = WHERE_IT_PAYS
     batch_size: int = 128
     workers: int = 2
     device: str = "cpu"
@@ -62,7 +68,10 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A request with its opened model, its pictures, and its folder of shards, if it has one."""
+    """A request with its opened model, its pictures, and its folder of shards, if it has one.
+
+    The model's network is run as it is wanted for these pictures.
+    """
 
     request: Request
     opened: Opened
@@ -105,6 +114,8 @@ def resolve(request: Request) -> Prepared:
         with findings:
             check_engine(request.engine, request.processes, work="predict")
         with findings:
+            request.wanted.check()
+        with findings:
             _check_out(request)
         findings.raise_if_any()
 
@@ -116,9 +127,35 @@ def resolve(request: Request) -> Prepared:
             folder.check()
 
     asked = AskedModel(model=request.model, device=request.device, compare=request.compare, threshold=request.threshold)
-    found = opened(asked, check=check_settings, check_all=check_places)
+    found = opened(
+        asked,
+        check=check_settings,
+        check_model=lambda model: request.wanted.check_network(model.network),
+        check_all=check_places,
+    )
     assert pictures is not None
-    return Prepared(request, found, pictures, read.pixel_limit, folder)
+    return _at_speed(Prepared(request, found, pictures, read.pixel_limit, folder))
+
+
+def _at_speed(prepared: Prepared) -> Prepared:
+    """The request with its network as it is wanted, which the folder records.
+
+    Each process of an engine would prepare its own runtime, so without a request they are used in one process only.
+    """
+    request, folder, total = prepared.request, prepared.folder, len(prepared.pictures)
+    wanted = request.wanted if request.engine == LOCAL else replace(request.wanted, fast=bool(request.wanted.fast))
+    about = Pictures(
+        left=total if folder is None else folder.left,
+        total=total,
+        batch_size=request.batch_size,
+        first=partial(first_of, prepared.pictures, prepared.model, prepared.pixel_limit),
+        begun=None if folder is None else folder.begun_by,
+    )
+    model, said = at_speed(prepared.model, wanted, about)
+    if folder is not None and folder.left:
+        folder.go_on_with(computed_by(model.network))
+    found = replace(prepared.opened, model=model, of_model=(*prepared.opened.of_model, *said))
+    return replace(prepared, opened=found)
 
 
 def _settings(words: Sequence[str]) -> DataSettings:
@@ -173,9 +210,11 @@ def _folder(request: Request, model: Model, pictures: OrderedPictures, read: Dat
     return ShardFolder(path, manifest)
 
 
-def _fixed(request: Request) -> dict[str, float]:
-    """The threshold of a request, where it gives one."""
-    return {} if request.threshold is None else {"threshold": request.threshold}
+def _fixed(request: Request) -> dict[str, Any]:
+    """The threshold of a request, where it gives one, and its precisions, where it allows others than float32."""
+    threshold = {} if request.threshold is None else {"threshold": request.threshold}
+    allowed = request.wanted.allowed
+    return threshold | ({} if allowed == ("float32",) else {"precisions": ", ".join(allowed)})
 
 
 def _sha256(model: str | os.PathLike[str]) -> str:

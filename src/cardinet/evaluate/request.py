@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cardinet.base.errors import Findings, RequestError
@@ -16,8 +17,10 @@ from cardinet.data.check import Progress
 from cardinet.data.preprocessing import LARGEST_SIDE, Preprocessing
 from cardinet.data.source import Source
 from cardinet.evaluate.evaluation_settings import PLAIN, EvaluationSettings
+from cardinet.evaluate.first_pictures import first_of_split
 from cardinet.evaluate.matching import check_passes
 from cardinet.evaluate.opening import AskedModel, AskedPictures, Make, Opened, opened
+from cardinet.fast.use import NEVER, Pictures, Wanted, at_speed
 from cardinet.measure.picture_fit import is_too_deep
 from cardinet.runs.answer_table import check_table
 from cardinet.runs.model_file import Model
@@ -32,7 +35,7 @@ class Request:
     `words` are settings of the pictures ("limit=30"). The default `split` is the test split, else the nearest one.
     `mean` and `std` replace the model's own, as text with commas ("0.5,0.5,0.5"). `size` is another side of the input;
     the pictures are then resized in proportion. `threshold` replaces the thresholds of a model that gives several
-    labels. `out` is a path for the table of
+    labels. `wanted` says whether the fastest runtime is used, for one crop or ten. `out` is a path for the table of
     answers. `prepare` makes a named network with weights from elsewhere (`opening.AskedModel`).
     """
 
@@ -46,6 +49,7 @@ class Request:
     size: int | None = None
     threshold: float | None = None
     how: EvaluationSettings = PLAIN
+    wanted: Wanted = NEVER
     device: str = "cpu"
     compare: bool = True
     out: Path | None = None
@@ -55,6 +59,18 @@ class Request:
         findings = Findings()
         with findings:
             self.how.check()
+        with findings:
+            self.wanted.check()
+        with findings:
+            if self.wanted.fast and self.how.crops == "dense":
+                raise RequestError(
+                    "--fast: a runtime takes pictures of one size, and --crops dense has many; omit one of them."
+                )
+        with findings:
+            if self.wanted.fast and self.how.passes > 1:
+                raise RequestError(
+                    f"--fast: no other runtime draws random numbers for --passes {self.how.passes}; omit one of them."
+                )
         with findings:
             if self.out is not None:
                 check_table(self.out)
@@ -104,12 +120,17 @@ def resolve(request: Request, progress: Progress | None = None) -> Opened:
         check_model=lambda model: _check_model(request, model),
         progress=progress,
     )
-    own = found.model.preprocessing
-    if not (given := {**request.statistics(), **_other_size(own, request.size)}):
-        return found
-    document = {**own.model_dump(), **given}
-    model = dataclasses.replace(found.model, preprocessing=validate(Preprocessing, document))
-    return dataclasses.replace(found, model=model)
+    own, model, split = found.model.preprocessing, found.model, found.measured.pictures
+    if given := {**request.statistics(), **_other_size(own, request.size)}:
+        model = dataclasses.replace(model, preprocessing=validate(Preprocessing, {**own.model_dump(), **given}))
+    about = Pictures(
+        left=len(split),
+        total=len(split),
+        batch_size=request.how.batch_size,
+        first=partial(first_of_split, split, model),
+    )
+    model, said = at_speed(model, dataclasses.replace(request.wanted, fast=bool(request.wanted.fast)), about)
+    return dataclasses.replace(found, model=model, of_model=(*found.of_model, *said))
 
 
 def _other_size(own: Preprocessing, size: int | None) -> Mapping[str, int]:
@@ -124,6 +145,8 @@ def _check_model(request: Request, model: Model) -> None:
     findings = Findings()
     with findings:
         check_passes(model, request.how.passes)
+    with findings:
+        request.wanted.check_network(model.network)
     with findings:
         if request.size is not None and is_too_deep(model.spec, request.size):
             least = model.spec.stride

@@ -19,6 +19,7 @@ from cardinet.base.errors import WorkError
 from cardinet.base.extras import PACKAGES, installed
 from cardinet.base.files import write_atomic
 from cardinet.base.schemas import Document, Seconds, conform
+from cardinet.runs.computed_by import ComputedBy
 from cardinet.runs.environment import hardware, versions
 from cardinet.runtimes import RUNTIMES
 from cardinet.runtimes.runtime import Precision
@@ -65,6 +66,11 @@ class Choice(Document):
     def chosen(self) -> Tried:
         """The measurement of what was chosen."""
         return next(one for one in self.tried if (one.runtime, one.precision) == (self.runtime, self.precision))
+
+    @property
+    def computed_by(self) -> ComputedBy:
+        """What was chosen, as answers record it."""
+        return ComputedBy(runtime=self.runtime, precision=self.precision)
 
     @property
     def gain(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +16,13 @@ from cardinet.blocks.training_mode import eval_mode
 from cardinet.fast.choice import PLAIN, Choice, conditions, keep, kept
 from cardinet.fast.measuring import Progress, Rival, measured
 from cardinet.fast.network import with_forward
+from cardinet.runs.computed_by import ComputedBy
 from cardinet.runs.model_file import Model
 from cardinet.runtimes import RUNTIMES
 from cardinet.runtimes.runtime import PRECISIONS
+
+if TYPE_CHECKING:
+    from cardinet.runtimes.runtime import Prepared
 
 SLOW_TO_PREPARE = ("compile",)
 """The runtimes that are tried only when they are named: they compile for a minute or longer."""
@@ -76,29 +80,54 @@ def fast_network(
     kept for the same conditions is used again after its answers were compared anew. Raises RequestError.
     """
     asked.check()
-    device = str(next(network.parameters()).device)
-    threads = torch.get_num_threads() if asked.threads is None else asked.threads
     batch = asked.batch_size or max(1, min(len(pixels), PIXELS // (pixels.shape[2] * pixels.shape[3])))
     shape = (batch, *pixels.shape[1:])
-    about = conditions(network, shape, asked.precisions, asked.among, threads, device)
+    about = conditions_of(network, asked, shape)
     choice = kept(about)
-    run = None
-    if choice is not None:
-        run = compared(Rival(choice.runtime, choice.precision), network, pixels, batch, threads, device).run
+    run = None if choice is None else _compared(Rival(choice.runtime, choice.precision), network, pixels, asked, batch)
     if choice is None or run is None:
-        choice, run = measured(network, pixels, about, device=device, progress=progress)
+        choice, run = measured(network, pixels, about, device=_device(network), progress=progress)
         keep(choice)
-    return with_forward(network, run, shape, choice), choice
+    return with_forward(network, run, shape, choice.computed_by, choice), choice
 
 
-def compared(rival: Rival, network: nn.Module, pixels: Tensor, batch: int, threads: int, device: str) -> Rival:
-    """A runtime, prepared and compared on few pictures; without its `run`, it cannot be prepared or answers wrong."""
+def conditions_of(network: nn.Module, asked: Asked, shape: Sequence[int]) -> dict[str, Any]:
+    """The conditions of a choice for batches of a shape."""
+    return conditions(network, shape, asked.precisions, asked.among, _threads(asked), _device(network))
+
+
+def once_more(network: nn.Module, pixels: Tensor, given: ComputedBy, asked: Asked, batch: int) -> tuple[nn.Module, str]:
+    """A network in eval mode that is run by a given runtime, or why not, as the end of a sentence.
+
+    The answers for a few of `pixels`, float32 (N, C, H, W), are compared, and nothing is measured. Its passes
+    are of `batch` pictures.
+    """
+    if given.runtime not in RUNTIMES or given.precision not in PRECISIONS:
+        return network, f"there is no {given.name} here"
+    rival = Rival(given.runtime, given.precision)
+    run = _compared(rival, network, pixels, asked, batch)
+    if run is None:
+        return network, f"{given.runtime} cannot be used now, as {rival.facts['left_out']}"
+    return with_forward(network, run, (batch, *pixels.shape[1:]), given), ""
+
+
+def _threads(asked: Asked) -> int:
+    return torch.get_num_threads() if asked.threads is None else asked.threads
+
+
+def _device(network: nn.Module) -> str:
+    return str(next(network.parameters()).device)
+
+
+def _compared(rival: Rival, network: nn.Module, pixels: Tensor, asked: Asked, batch: int) -> Prepared | None:
+    """A prepared runtime that gave the network's answers for a few pictures; None, with the reason in its facts."""
+    threads, device = _threads(asked), _device(network)
     logits = rival.prepare(network, pixels, batch, threads, device, COMPARED_AGAIN)
     few = pixels[:COMPARED_AGAIN]
     reference = None if logits is None else Rival(PLAIN, "float32").prepare(network, few, len(few), threads, device)
     if logits is not None and reference is not None:
         rival.compare(logits, reference)
-    return rival
+    return rival.run
 
 
 def fast_model(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cardinet.fast.choice import Choice
 from cardinet.fast.measuring import in_batches
+from cardinet.runs.computed_by import ComputedBy
 
 AnyNetwork = TypeVar("AnyNetwork", bound=nn.Module)
 
@@ -42,14 +43,19 @@ class FastForward:
 
 
 def with_forward(
-    network: AnyNetwork, run: Callable[[Tensor], Tensor], shape: tuple[int, ...], choice: Choice
+    network: AnyNetwork,
+    run: Callable[[Tensor], Tensor],
+    shape: tuple[int, ...],
+    by: ComputedBy,
+    choice: Choice | None = None,
 ) -> AnyNetwork:
     """The same network, with the same parameters, whose forward pass in eval mode is `run`.
 
     `run` takes pixels of `shape`, (N, C, H, W), and keeps the weights that the network has now. The choice is in the
-    attribute `choice`.
+    attribute `choice`, if there was one; `by` is what runs it (`runs.computed_by`).
     """
     twin = copy.copy(network)
     twin.forward = FastForward(twin, run, shape, next(network.parameters()).device)
+    twin.computed_by = by  # type: ignore[assignment]
     twin.choice = choice  # type: ignore[assignment]
     return twin

@@ -10,6 +10,7 @@ from cardinet.base.files import write_atomic
 from cardinet.base.output_paths import check_new_file
 from cardinet.base.terminal_text import visible
 from cardinet.data.labelling import ONE, Labelling, Name
+from cardinet.runs.computed_by import EAGER, ComputedBy
 from cardinet.runs.table_forms import CSV, PROBLEM, Cell, Form
 
 LABELS = "labels"
@@ -36,13 +37,15 @@ class AnswerTable:
     not be used. Where a picture may have several labels, `labels` has those that it gets and `truth` its own, joined by
     | (`joined`), and the most probable classes are `class_1`, `probability_1`, ... Probabilities have all their digits.
     Paths and classes are the exact names, so that programs can join tables by them; only bytes that are not UTF-8 are
-    written as \\udcff.
+    written as \\udcff. A form with metadata, such as parquet, has what computed the answers there (`by`).
     """
 
-    def __init__(self, top: int, *, truth: bool, form: Form = CSV, labelling: Labelling = ONE) -> None:
+    def __init__(
+        self, top: int, *, truth: bool, form: Form = CSV, labelling: Labelling = ONE, by: ComputedBy = EAGER
+    ) -> None:
         self.places = _places(top, labelling)
         self.columns = columns(top, truth=truth, labelling=labelling)
-        self.rows = form.rows(self.columns)
+        self.rows = form.rows(self.columns, {f"cardinet_{name}": text for name, text in by.model_dump().items()})
 
     def add(
         self,

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from cardinet.base.errors import WorkError
 from cardinet.base.schemas import Count, Document, read_document
+from cardinet.runs.computed_by import EAGER, ComputedBy
 from cardinet.weights.metadata import Figures, Share
 
 
@@ -40,7 +41,8 @@ class ClassFigures(Document, extra="allow"):
 
 
 class Results(Document, extra="allow"):
-    """The content of the file: figures and confusion matrix (rows: true class) by split, the model's step, mistakes.
+    """The content of the file: figures and confusion matrix (rows: true class) by split, the model's step, mistakes,
+    and what computed the answers (in older files, which do not say it, eager mode).
 
     With several labels there are instead the scores of the classes, their precision-recall curves, as (recall,
     precision), and the 95 % interval of the mean average precision, by split.
@@ -48,6 +50,7 @@ class Results(Document, extra="allow"):
 
     results: dict[str, Figures]
     step: Count
+    computed_by: ComputedBy = EAGER
     confusion: dict[str, tuple[tuple[Count, ...], ...]] = {}
     mistakes: tuple[ShownMistake, ...] = ()
     label_scores: dict[str, tuple[ClassFigures, ...]] = {}

@@ -25,6 +25,7 @@ from cardinet.base.terminal_text import SHOWN
 from cardinet.base.version import __version__
 from cardinet.data.labelling import LABELLINGS, Name
 from cardinet.runs.answer_table import columns
+from cardinet.runs.computed_by import EAGER, ComputedBy
 from cardinet.runs.table_forms import FORMS, Counted, Form
 
 MANIFEST = "_manifest.json"
@@ -39,15 +40,18 @@ WORDS = {
 }
 """What the entries of a manifest are that must not differ, in words."""
 
-OPTIONS = {"split": "split (--split)", "threshold": "threshold (--threshold)"}
+OPTIONS = {"split": "split (--split)", "threshold": "threshold (--threshold)", "precisions": "precisions (--precision)"}
 """The settings of a manifest that are options of the command, in words."""
 
 
 class Manifest(Document):
-    """What the rows of a folder answer. `model` and `pictures` are the words of the first request."""
+    """What the rows of a folder answer. `model` and `pictures` are the words of the first request.
+
+    `computed_by` is what has computed the rows, the last one those that are missing. Version 1 had eager mode only.
+    """
 
     document: Literal["cardinet predictions"] = "cardinet predictions"
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     cardinet: str = __version__
     form: Literal["csv", "parquet"]
     model: str
@@ -58,6 +62,7 @@ class Manifest(Document):
     shard_rows: Annotated[Count, Field(ge=1)]
     top: Annotated[Count, Field(ge=1)]
     labels: Name = "one"
+    computed_by: Annotated[tuple[ComputedBy, ...], Field(min_length=1)] = (EAGER,)
     settings: dict[str, Any]
 
     def differences(self, other: Manifest) -> list[str]:
@@ -84,6 +89,7 @@ class ShardFolder:
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
+        self._begun: Manifest | None = None
         self.form: Form = FORMS[manifest.form]
         self.columns = columns(manifest.top, truth=False, labelling=LABELLINGS[manifest.labels])
 
@@ -105,6 +111,24 @@ class ShardFolder:
                 f"--out {self.path}: the folder was begun with another request: {'; '.join(different)}. Give the same "
                 "request, and it goes on, or name a new folder."
             )
+        self._begun = begun
+        self.manifest = self.manifest.model_copy(update={"computed_by": begun.computed_by})
+
+    @property
+    def begun_by(self) -> ComputedBy | None:
+        """What computes the rows of a folder that was begun, as `check` has found; None for a new one."""
+        return None if self._begun is None else self._begun.computed_by[-1]
+
+    def go_on_with(self, by: ComputedBy) -> None:
+        """Note what computes the missing rows. It is written with the lock."""
+        before = () if self._begun is None else self._begun.computed_by
+        self.manifest = self.manifest.model_copy(update={"computed_by": before if by in before[-1:] else (*before, by)})
+
+    @property
+    def left(self) -> int:
+        """The number of rows that are missing."""
+        spans = [self.span(shard) for shard in range(self.shards) if not self.file(shard).exists()]
+        return sum(stop - start for start, stop in spans)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -115,10 +139,16 @@ class ShardFolder:
             raise WorkError(f"{self.path} cannot be made: {error.strerror}.") from error
         with locked(self.path, f"{self.path} is being written by another process; wait for it or stop it."):
             remove_parts(self.path)
-            if not (self.path / MANIFEST).exists():
-                write_atomic(self.path / MANIFEST, to_json(self.manifest.model_dump(mode="json"), indent=1) + "\n")
+            self._write_manifest()
             yield
             remove_parts(self.path)  # of workers that were lost
+
+    def _write_manifest(self) -> None:
+        """Write the manifest of a new folder, or note in the one that is there what computes the missing rows."""
+        file, begun, by = self.path / MANIFEST, self._begun or self.manifest, self.manifest.computed_by
+        if not file.exists() or begun.computed_by != by:
+            written = begun.model_copy(update={"computed_by": by, "schema_version": 2})
+            write_atomic(file, to_json(written.model_dump(mode="json"), indent=1) + "\n")
 
     @cached_property
     def shards(self) -> int:

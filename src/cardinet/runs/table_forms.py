@@ -39,7 +39,9 @@ class Form(Protocol):
 
     suffix: str
 
-    def rows(self, columns: Sequence[str]) -> Rows: ...
+    def rows(self, columns: Sequence[str], about: Mapping[str, str]) -> Rows:
+        """Empty rows. `about` is metadata of the file, if the form has some."""
+
     def counted(self, path: Path, columns: Sequence[str]) -> Counted:
         """Count a file. Raises WorkError if it is damaged or has other columns."""
 
@@ -49,7 +51,7 @@ class Csv:
 
     suffix = ".csv"
 
-    def rows(self, columns: Sequence[str]) -> CsvRows:
+    def rows(self, columns: Sequence[str], about: Mapping[str, str]) -> CsvRows:
         return CsvRows(columns)
 
     def counted(self, path: Path, columns: Sequence[str]) -> Counted:
@@ -100,8 +102,8 @@ class Parquet:
 
     suffix = ".parquet"
 
-    def rows(self, columns: Sequence[str]) -> ParquetRows:
-        return ParquetRows(columns)
+    def rows(self, columns: Sequence[str], about: Mapping[str, str]) -> ParquetRows:
+        return ParquetRows(columns, about)
 
     def counted(self, path: Path, columns: Sequence[str]) -> Counted:
         import pyarrow as pa
@@ -123,7 +125,8 @@ class Parquet:
 class ParquetRows:
     """The columns of a parquet file."""
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    def __init__(self, columns: Sequence[str], about: Mapping[str, str]) -> None:
+        self.about = dict(about)
         self.columns: dict[str, list[Cell | None]] = {name: [] for name in columns}
 
     def add(self, row: Mapping[str, Cell]) -> None:
@@ -136,6 +139,7 @@ class ParquetRows:
 
         kinds = {name: pa.float64() if name.startswith("probability") else pa.string() for name in self.columns}
         table = pa.table({name: pa.array(cells, kinds[name]) for name, cells in self.columns.items()})
+        table = table.replace_schema_metadata(self.about)
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, row_group_size=max(1, table.num_rows), compression="zstd")
         content: bytes = sink.getvalue().to_pybytes()

@@ -19,6 +19,7 @@ from cardinet.data.thumbnail import thumbnail
 from cardinet.evaluate.classification import Evaluation, Result, evaluate
 from cardinet.evaluate.evaluation_settings import EvaluationSettings
 from cardinet.evaluate.label_sets import LabelEvaluation
+from cardinet.runs.computed_by import computed_by
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import load_model, save_model
 from cardinet.train.estimate import evaluation_batch
@@ -63,6 +64,7 @@ def finish(task: Task, folder: RunFolder, listener: Listener) -> None:
     figures = {name: result.summary() for name, result in results.items()}
     save_model(folder.model, replace(model, training={**model.training, **about, **figures}))
     document: dict[str, Any] = {"results": figures, "step": model.training["step"]}
+    document["computed_by"] = computed_by(model.network).model_dump()
     write_atomic(folder.evaluation, to_json(document | _details(task.source, results)))
 
 
