@@ -39,14 +39,14 @@ from cardinet.export.graph import graph_of
 from cardinet.export.latency import Latency, latencies
 from cardinet.export.metadata import describe
 from cardinet.export.parity import Parity, compare
-from cardinet.export.proof_pictures import Pictures, calibration_pictures, feed, proof_pictures
-from cardinet.export.quantize import quantize
+from cardinet.export.proof_pictures import Pictures, calibration_pictures, fed, feed, proof_pictures
 from cardinet.export.runner import Array, Runner, TorchRunner, open_exported
 from cardinet.networks.registry import find
 from cardinet.runs.environment import hardware, versions
 from cardinet.runs.model_file import Model
 from cardinet.runtimes.formats import FORMATS
 from cardinet.runtimes.formats.openvino import core
+from cardinet.runtimes.formats.quantize import quantize
 from cardinet.train.pretrained import pretrained
 from cardinet.weights.weight_source import read_weights
 
@@ -114,7 +114,7 @@ def contenders(
     first = kind.translate(graph_of(model, with_preprocessing=False), None)
     assert kind.int8 is not None
     found: dict[str, Runner] = {}
-    for name, made in (("float32", first), ("int8", quantize(first, calibration, "float32", kind.int8))):
+    for name, made in (("float32", first), ("int8", quantize(first, fed(calibration, "float32"), kind.int8))):
         path = folder / f"{name}{kind.suffix}"
         kind.write(made, about, path)
         found[name] = opened(path, "f32")

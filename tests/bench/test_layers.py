@@ -128,10 +128,11 @@ def test_layers_of_what_has_none_are_refused(words: dict[str, object], said: str
 @pytest.mark.long
 def test_the_layers_of_a_network_in_its_process(tmp_path: Path) -> None:
     asked = resolve(Request(model="resnet20_cifar", against=("none",), batch_sizes=("2",), threads=1))
-    subject = subject_in(tmp_path, asked, 2)
-    for measure in ("inference", "training"):
-        found = layer_times(contenders()["cardinet"], subject, Work(measure, "float32", 2, 1), {})
+    works = [Work(measure, "float32", 2, 1) for measure in ("inference", "training")]
+    subject = subject_in(tmp_path, asked, works)
+    for work in works:
+        found = layer_times(contenders()["cardinet"], subject, work, {})
         assert math.fsum(found.kinds.values()) == pytest.approx(found.profiled)
         assert {"other convolution", "norm", "activation", "add", "linear"} <= set(found.kinds)
-        assert ("optimizer" in found.kinds) == (measure == "training")
+        assert ("optimizer" in found.kinds) == (work.measure == "training")
         assert "grouped" not in found.kinds

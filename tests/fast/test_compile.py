@@ -22,7 +22,7 @@ from cardinet.runtimes import RUNTIMES
 from cardinet.runtimes.eager import Eager, called
 
 if TYPE_CHECKING:
-    from cardinet.runtimes.runtime import Precision, Prepared
+    from cardinet.runtimes.runtime import Prepared, Use
 
 AMONG = ("eager", "quick", "wrong", "broken", "narrow")
 
@@ -32,13 +32,11 @@ class Quick(Eager):
 
     name, about, passes = "quick", "for tests", 0
 
-    def prepare(
-        self, network: nn.Module, shape: tuple[int, ...], precision: Precision, threads: int, device: str = "cpu"
-    ) -> Prepared:
-        run = called(network, precision, device)
+    def prepare(self, network: nn.Module, use: Use) -> Prepared:
+        run = called(network, use)
 
         def counted(pixels: Tensor) -> Tensor:
-            assert tuple(pixels.shape) == shape
+            assert tuple(pixels.shape) == use.shape
             Quick.passes += 1
             return self.answer(run(pixels))
 

@@ -21,6 +21,7 @@ from cardinet.bench.layer_times import LayerTimes, layer_times
 from cardinet.bench.machine import described, load, warnings
 from cardinet.bench.peaks import Peaks, measure_peaks
 from cardinet.bench.request import Asked
+from cardinet.bench.runtime_contender import CALIBRATION
 from cardinet.bench.work import Subject, Unable, Work
 from cardinet.bench.worker import Worker
 from cardinet.networks.registry import named_network
@@ -66,7 +67,7 @@ def measure(asked: Asked, progress: Progress = lambda what, done, total: None) -
     start = load()
     works = [*asked.works()]
     with tempfile.TemporaryDirectory(prefix="cardinet-bench-") as folder:
-        subject = subject_in(Path(folder), asked, max(work.batch for work in works))
+        subject = subject_in(Path(folder), asked, works)
         progress("measuring the peaks of this machine", 0, 1)
         with Worker(asked.threads) as worker:
             peaks: Peaks = worker.ask(partial(measure_peaks, threads=asked.threads, device=asked.device))
@@ -88,15 +89,18 @@ def measure(asked: Asked, progress: Progress = lambda what, done, total: None) -
     )
 
 
-def subject_in(folder: Path, asked: Asked, batch: int) -> Subject:
+def subject_in(folder: Path, asked: Asked, works: Sequence[Work]) -> Subject:
     """The files of the contenders: the model file, and random pictures as `predict` would give them to the network."""
+    count = max(work.batch for work in works)
+    if any(work.precision == "int8" for work in works):
+        count += CALIBRATION
     model = asked.model
     preprocessing = model.preprocessing.model_copy(update={"crop": asked.side})
     name = asked.request.model if isinstance(asked.request.model, str) else type(model.spec).__name__
     subject = Subject(folder, str(name), asked.side, preprocessing.channels, model.spec.num_classes)
     save_model(subject.model_file, replace(model, preprocessing=preprocessing))
     generator = torch.Generator().manual_seed(asked.request.seed)
-    shape = (batch, preprocessing.channels, asked.side, asked.side)
+    shape = (count, preprocessing.channels, asked.side, asked.side)
     drawn = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
     np.save(folder / "pixels.npy", preprocessing.normalise(drawn).contiguous().numpy())
     return subject

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -24,13 +25,15 @@ from cardinet.networks.registry import find
 from cardinet.runs.environment import device_of
 from cardinet.runs.memory_checks import require_batch
 from cardinet.runs.model_file import Model
+from cardinet.runtimes.runtime import PRECISIONS, Precision
+
+Name = TypeVar("Name", bound=str)
 
 MEASURES = {
     "inference": "a pass in eval mode",
     "training": "a step of training",
     "start": "from a new process to its first answer",
 }
-PRECISIONS = ("float32", "bfloat16", "int8")
 LONGEST = 3600.0
 
 
@@ -95,7 +98,7 @@ class Checked:
 
     measures: tuple[str, ...] = ()
     contenders: tuple[Contender, ...] = ()
-    precisions: tuple[str, ...] = ()
+    precisions: tuple[Precision, ...] = ()
     batches: tuple[int, ...] = ()
 
 
@@ -189,13 +192,13 @@ def _words(words: Sequence[str]) -> list[str]:
     return [word.strip() for text in words for word in text.split(",")]
 
 
-def _known(option: str, words: Sequence[str], known: Sequence[str] | dict[str, str]) -> tuple[str, ...]:
+def _known(option: str, words: Sequence[str], known: Collection[Name]) -> tuple[Name, ...]:
     """The words of an option, each once. Raises RequestError that names all unknown ones."""
     typed = _words(words)
     wrong = [word for word in typed if word not in known]
     if wrong or not typed:
         raise RequestError(*(f'{option} "{word}": there is no such one ({nearest(word, known)}).' for word in wrong))
-    return tuple(dict.fromkeys(typed))
+    return tuple(dict.fromkeys(name for word in typed for name in known if name == word))
 
 
 def _whole(option: str, words: Sequence[str]) -> tuple[int, ...]:

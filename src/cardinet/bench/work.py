@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from cardinet.runs.model_file import Model
+    from cardinet.runtimes.runtime import Precision
 
     Array = npt.NDArray[np.float32]
 
@@ -51,13 +52,20 @@ class Subject:
         found: Any = np.load(self.folder / "pixels.npy", mmap_mode="r")
         return np.array(found[:batch])
 
+    def calibration(self, count: int) -> Array:
+        """Other pictures, which calibrate an int8 network: float32 (count, channels, side, side)."""
+        import numpy as np
+
+        found: Any = np.load(self.folder / "pixels.npy", mmap_mode="r")
+        return np.array(found[-count:])
+
 
 @dataclass(frozen=True)
 class Work:
     """One kind of work: a measure on batches of a size in a precision, with a number of threads, on a device."""
 
     measure: str
-    precision: str
+    precision: Precision
     batch: int
     threads: int
     device: str = "cpu"

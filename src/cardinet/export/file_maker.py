@@ -10,11 +10,12 @@ from cardinet.base.errors import WorkError
 from cardinet.export import runner
 from cardinet.export.graph import graph_of
 from cardinet.export.metadata import Metadata, describe
-from cardinet.export.proof_pictures import Pictures
-from cardinet.export.quantize import quantize, quantize_with_control
+from cardinet.export.parity import POINTS
+from cardinet.export.proof_pictures import Pictures, fed
 from cardinet.export.request import Request
 from cardinet.runs.model_file import Model
 from cardinet.runtimes.formats import format_named
+from cardinet.runtimes.formats.quantize import quantize, quantize_with_control
 
 Progress = Callable[[str, int, int], None]
 """A function that gets the name of the current work, the amount done, and the total."""
@@ -47,9 +48,12 @@ class Maker:
         how = self.format.int8
         assert how is not None
         if aware:
-            made = quantize_with_control(self.translated, calibration, tuning, self.dtype, how)
+            labels = tuning.labels
+            assert labels is not None
+            known = [(pixels, int(label)) for pixels, label in zip(fed(tuning, self.dtype), labels, strict=True)]
+            made = quantize_with_control(self.translated, fed(calibration, self.dtype), known, how, POINTS)
         else:
-            made = quantize(self.translated, calibration, self.dtype, how)
+            made = quantize(self.translated, fed(calibration, self.dtype), how)
         self._write("int8", made)
         return self._opened("int8")
 

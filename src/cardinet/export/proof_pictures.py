@@ -114,3 +114,8 @@ def feed(pixels: Pixels, preprocessing: Preprocessing, dtype: str) -> npt.NDArra
         return pixels
     found: npt.NDArray[np.generic] = preprocessing.normalise(torch.from_numpy(pixels)).contiguous().numpy()
     return found
+
+
+def fed(pictures: Pictures, dtype: str) -> list[npt.NDArray[np.generic]]:
+    """The pictures as inputs of a file, one by one. Raises WorkError for a damaged one."""
+    return [feed(pixels, pictures.preprocessing, dtype) for pixels in pictures.batches(1)]

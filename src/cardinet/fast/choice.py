@@ -111,12 +111,18 @@ class Choice(Document):
 
 
 def conditions(
-    network: nn.Module, shape: Sequence[int], precisions: Sequence[str], among: Sequence[str], threads: int, device: str
+    network: nn.Module,
+    shape: Sequence[int],
+    precisions: Sequence[Precision],
+    among: Sequence[str],
+    threads: int,
+    device: str,
 ) -> dict[str, Any]:
     """What the speed depends on: the machine, the versions, the structure of the network and the shape of a batch."""
     about = hardware(device)
     structure = [repr(network), [(name, list(tensor.shape)) for name, tensor in network.state_dict().items()]]
-    libraries = sorted({library for name in among for library in RUNTIMES[name].libraries if installed(library)})
+    needed = {library for name in among for precision in precisions for library in RUNTIMES[name].needs(precision)}
+    libraries = sorted(filter(installed, needed))
     return {
         "cpu": about["cpu"],
         "device": about.get("gpu", "cpu"),

@@ -19,7 +19,7 @@ from cardinet.fast.network import with_forward
 from cardinet.runs.computed_by import ComputedBy
 from cardinet.runs.model_file import Model
 from cardinet.runtimes import RUNTIMES
-from cardinet.runtimes.runtime import PRECISIONS
+from cardinet.runtimes.runtime import PRECISIONS, Precision
 
 if TYPE_CHECKING:
     from cardinet.runtimes.runtime import Prepared
@@ -46,7 +46,7 @@ class Asked:
     """
 
     batch_size: int | None = None
-    precisions: Sequence[str] = ("float32",)
+    precisions: Sequence[Precision] = ("float32",)
     among: Sequence[str] = tuple(name for name in RUNTIMES if name not in SLOW_TO_PREPARE)
     threads: int | None = None
 
@@ -60,7 +60,7 @@ class Asked:
                         raise RequestError(f'There is no {what} "{name}" ({nearest(name, known)}).')
         with findings:
             if not self.precisions:
-                raise RequestError("No precision is allowed; name one or more: float32, bfloat16.")
+                raise RequestError(f"No precision is allowed; name one or more: {', '.join(PRECISIONS)}.")
         with findings:
             numbers = {"batch_size": self.batch_size, "threads": self.threads}
             require_whole(1, **{name: value for name, value in numbers.items() if value is not None})
@@ -144,7 +144,7 @@ def compile_network(
     *,
     input_size: int | None = None,
     batch_size: int | None = None,
-    precisions: Sequence[str] = ("float32",),
+    precisions: Sequence[Precision] = ("float32",),
     among: Sequence[str] | None = None,
     threads: int | None = None,
     progress: Progress = lambda text: None,
@@ -155,7 +155,7 @@ def compile_network(
     torch.compile if `among` names it ("compile"; it takes a minute or longer). Each that agrees with the network on
     `pixels`, normalised float32 (N, C, H, W), is timed in turn; without pixels they are drawn, for the model's input or
     for `input_size`. The choice is kept for this machine, these versions and this network. `precisions` are those that
-    may be chosen: with "bfloat16" the answers change a little.
+    may be chosen: with "bfloat16" and "int8" the answers change a little. The pixels give the ranges of int8.
 
     Only calls in eval mode without gradients, for float32 pictures of this size, are run so; all others are run by the
     network itself. The weights are those of now. `.choice` of the network has what was measured; `.sentences()` says

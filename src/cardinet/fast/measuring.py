@@ -16,6 +16,7 @@ from cardinet.fast.choice import PLAIN, VERSION, Choice, Tried
 from cardinet.measure.timing import rounds_in_turn
 from cardinet.runtimes import RUNTIMES
 from cardinet.runtimes.agreement import difference, disagreement
+from cardinet.runtimes.runtime import Use
 
 if TYPE_CHECKING:
     from cardinet.runtimes.runtime import Precision, Prepared
@@ -45,9 +46,10 @@ class Rival:
         if reason := made.hindrance(self.precision, device):
             self.facts["left_out"] = reason
             return None
+        use = Use((batch, *pixels.shape[1:]), self.precision, threads, device, calibration=pixels)
         start = time.perf_counter()
         try:
-            run = made.prepare(network, (batch, *pixels.shape[1:]), self.precision, threads, device)
+            run = made.prepare(network, use)
             self.facts["preparation"] = time.perf_counter() - start
             logits = in_batches(run, pixels[:compared], batch)
         except Exception as error:  # each runtime has its own errors

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from cardinet.runtimes.runtime import Precision, Runtime
+from cardinet.runtimes.eager import placed
+from cardinet.runtimes.runtime import Runtime, Use
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -19,9 +20,10 @@ class Compiled(Runtime):
     name, about = "compile", "torch.compile with freezing, BN folded, channels_last"
     devices = ("cpu", "cuda")
 
-    def prepare(
-        self, network: nn.Module, shape: tuple[int, ...], precision: Precision, threads: int, device: str = "cpu"
-    ) -> Prepared:
+    def placed(self, pixels: Tensor, use: Use) -> Tensor:
+        return placed(pixels, use)
+
+    def prepare(self, network: nn.Module, use: Use) -> Prepared:
         import torch
 
         from cardinet.base.errors import RequestError
@@ -32,15 +34,14 @@ class Compiled(Runtime):
         twin = float_copy(network)
         with suppress(RequestError):  # there is no BN that can be folded
             twin = fold(twin)
-        dtype = getattr(torch, precision)
-        twin = twin.to(device, dtype).to(memory_format=torch.channels_last)
+        twin = twin.to(use.device, getattr(torch, use.precision)).to(memory_format=torch.channels_last)
         fast = torch.compile(twin, dynamic=False, options={"freezing": True})
 
         def run(pixels: Tensor) -> Tensor:
             with torch.no_grad():  # the compiler freezes nothing in inference mode
-                logits: Tensor = fast(pixels.to(device, dtype, memory_format=torch.channels_last)).float()
+                logits: Tensor = fast(placed(pixels, use)).float()
                 return logits
 
         with quiet("torch.utils.cpp_extension"):  # it warns of a missing CUDA
-            run(torch.zeros(shape))
+            run(torch.zeros(use.shape))
         return run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cardinet.runtimes.runtime import Precision, Runtime
+from cardinet.runtimes.runtime import Runtime, Use
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -19,25 +19,31 @@ class Eager(Runtime):
     devices = ("cpu", "cuda")
     own = True
 
-    def prepare(
-        self, network: nn.Module, shape: tuple[int, ...], precision: Precision, threads: int, device: str = "cpu"
-    ) -> Prepared:
+    def placed(self, pixels: Tensor, use: Use) -> Tensor:
+        return placed(pixels, use)
+
+    def prepare(self, network: nn.Module, use: Use) -> Prepared:
         from cardinet.runtimes.graph import float_copy
 
-        return called(float_copy(network), precision, device)
+        return called(float_copy(network), use)
 
 
-def called(network: nn.Module, precision: Precision, device: str, *, channels_last: bool = True) -> Prepared:
-    """A network of torch as a function; it is put on the device, into the precision and the layout."""
+def placed(pixels: Tensor, use: Use) -> Tensor:
+    """Pixels on the device, in the precision and channels_last."""
     import torch
 
-    dtype = getattr(torch, precision)
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    there = network.eval().to(device, dtype).to(memory_format=layout)
+    return pixels.to(use.device, getattr(torch, use.precision), memory_format=torch.channels_last)
+
+
+def called(network: nn.Module, use: Use) -> Prepared:
+    """A network of torch as a function; it is put on the device, into the precision and into channels_last."""
+    import torch
+
+    there = network.eval().to(use.device, getattr(torch, use.precision)).to(memory_format=torch.channels_last)
 
     def run(pixels: Tensor) -> Tensor:
         with torch.inference_mode():
-            logits: Tensor = there(pixels.to(device, dtype, memory_format=layout)).float()
+            logits: Tensor = there(placed(pixels, use)).float()
             return logits
 
     return run

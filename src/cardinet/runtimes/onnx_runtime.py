@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from cardinet.runtimes.runtime import Precision, Runtime
+from cardinet.runtimes.runtime import Use
+from cardinet.runtimes.translated import TranslatedRuntime
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from cardinet.runtimes.runtime import Prepared
 
 
-class OnnxRuntime(Runtime):
+class OnnxRuntime(TranslatedRuntime):
     """Translated to ONNX, with all optimisations of the graph (the default) and threads that spin during a run."""
 
     name, about = "onnxruntime", "ONNX Runtime, all optimisations of the graph"
-    precisions = ("float32",)
+    precisions = ("float32", "int8")
     libraries = ("onnx", "onnxscript", "onnxruntime")
+    format = "onnx"
 
-    def prepare(
-        self, network: nn.Module, shape: tuple[int, ...], precision: Precision, threads: int, device: str = "cpu"
-    ) -> Prepared:
+    def load(self, made: Any, use: Use) -> Prepared:
         import torch
 
-        from cardinet.runtimes.formats.onnx import session_of, translate
-        from cardinet.runtimes.graph import float_copy, program_of
+        from cardinet.runtimes.formats.onnx import session_of
 
-        program = program_of(float_copy(network), torch.zeros(2, *shape[1:]))
-        session = session_of(translate(program).SerializeToString(), threads, spins=True)
+        model = str(made) if isinstance(made, Path) else made.SerializeToString()
+        session = session_of(model, use.threads, spins=True)
 
         def run(pixels: Tensor) -> Tensor:
             return torch.from_numpy(session.run(["logits"], {"pixels": pixels.numpy()})[0])

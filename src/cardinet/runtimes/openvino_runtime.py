@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from cardinet.runtimes.runtime import Precision, Runtime
+from cardinet.runtimes.runtime import Precision, Use
+from cardinet.runtimes.translated import TranslatedRuntime
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from cardinet.runtimes.runtime import Prepared
 
-HINTS: dict[str, str] = {"float32": "f32", "bfloat16": "bf16"}
+HINTS: dict[str, str] = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
+"""OpenVINO's word for the precision of what is not quantized."""
 
 
-class OpenVinoRuntime(Runtime):
+class OpenVinoRuntime(TranslatedRuntime):
     """Translated by ONNX, of a fixed shape, for calls one after another."""
 
     name, about = "openvino", "OpenVINO, the latency hint, a fixed shape"
+    precisions = ("float32", "bfloat16", "int8")
     libraries = ("onnx", "onnxscript", "openvino")
+    format = "openvino"
 
     def missing_hardware(self, precision: Precision) -> str:
         from cardinet.runtimes.formats.openvino import has_bf16
 
-        return "" if precision == "float32" or has_bf16() else "this CPU has no bfloat16 for it"
+        return "" if precision != "bfloat16" or has_bf16() else "this CPU has no bfloat16 for it"
 
-    def prepare(
-        self, network: nn.Module, shape: tuple[int, ...], precision: Precision, threads: int, device: str = "cpu"
-    ) -> Prepared:
+    def load(self, made: Any, use: Use) -> Prepared:
         import torch
 
-        from cardinet.runtimes.formats.onnx import translate
-        from cardinet.runtimes.formats.openvino import compiled, from_onnx
-        from cardinet.runtimes.graph import float_copy, program_of
+        from cardinet.runtimes.formats.openvino import compiled, core
 
-        program = program_of(float_copy(network), torch.zeros(2, *shape[1:]))
-        model = from_onnx(translate(program))
-        model.reshape(list(shape))
-        request = compiled(model, threads, HINTS[precision])
+        model = core().read_model(str(made)) if isinstance(made, Path) else made
+        model.reshape(list(use.shape))
+        request = compiled(model, use.threads, HINTS[use.precision])
 
         def run(pixels: Tensor) -> Tensor:
             return torch.from_numpy(request(pixels.numpy())[0].copy())  # the next call may write to the same memory

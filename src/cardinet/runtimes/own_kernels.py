@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cardinet.runtimes.runtime import Precision, Runtime
+from cardinet.runtimes.runtime import Runtime, Use
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,14 +18,13 @@ class OwnKernels(Runtime):
     name, about = "kernels", "Cardinet's own kernels for the CPU"
     own = True
 
-    def prepare(
-        self, network: nn.Module, shape: tuple[int, ...], precision: Precision, threads: int, device: str = "cpu"
-    ) -> Prepared:
+    def prepare(self, network: nn.Module, use: Use) -> Prepared:
         import torch
 
         from cardinet.inference.network import prepare
         from cardinet.runtimes.graph import float_copy
 
-        made = prepare(float_copy(network), precision, threads)
-        made(torch.zeros(shape))  # it makes its buffers for this shape
+        assert use.precision != "int8"
+        made = prepare(float_copy(network), use.precision, use.threads)
+        made(torch.zeros(use.shape))  # it makes its buffers for this shape
         return made

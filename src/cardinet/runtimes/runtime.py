@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from cardinet.base.extras import PACKAGES, installed
@@ -13,26 +14,42 @@ if TYPE_CHECKING:
 
     Prepared = Callable[[Tensor], Tensor]
 
-Precision = Literal["float32", "bfloat16"]
-PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
+Precision = Literal["float32", "bfloat16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8")
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a network is prepared for: pixels of `shape`, (N, C, H, W), in a precision, by some threads on a device.
+
+    `calibration` are pictures as the network gets them, float32 (M, C, H, W); they give the ranges of int8.
+    """
+
+    shape: tuple[int, ...]
+    precision: Precision = "float32"
+    threads: int = 1
+    device: str = "cpu"
+    calibration: Tensor | None = None
 
 
 class Runtime(ABC):
     """One way to run a network, at its best known settings.
 
-    `libraries` of the extra `export` are needed. `own` says that it is Cardinet's.
+    `libraries` of the extra `export` are needed, and for int8 those of `int8_libraries` too. `own` says that it is
+    Cardinet's.
     """
 
     name: ClassVar[str]
     about: ClassVar[str]
-    precisions: ClassVar[tuple[Precision, ...]] = PRECISIONS
+    precisions: ClassVar[tuple[Precision, ...]] = ("float32", "bfloat16")
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
     libraries: ClassVar[tuple[str, ...]] = ()
+    int8_libraries: ClassVar[tuple[str, ...]] = ()
     own: ClassVar[bool] = False
 
     def hindrance(self, precision: Precision, device: str = "cpu") -> str:
         """Why it cannot run in a precision on a device, as the end of a sentence; empty if it can."""
-        missing = [PACKAGES.get(name, name) for name in self.libraries if not installed(name)]
+        missing = [PACKAGES.get(name, name) for name in self.needs(precision) if not installed(name)]
         if missing:
             verb = "is" if len(missing) == 1 else "are"
             return f'{" and ".join(missing)} {verb} not installed: pip install "cardinet[export]"'
@@ -42,16 +59,22 @@ class Runtime(ABC):
             return f"it does not run on {device}"
         return self.missing_hardware(precision)
 
+    def needs(self, precision: Precision) -> tuple[str, ...]:
+        """The libraries that have to be installed."""
+        return (*self.libraries, *(self.int8_libraries if precision == "int8" else ()))
+
     def missing_hardware(self, precision: Precision) -> str:
         """Why this machine cannot, as the end of a sentence; empty if it can."""
         return ""
 
-    @abstractmethod
-    def prepare(
-        self, network: nn.Module, shape: tuple[int, ...], precision: Precision, threads: int, device: str = "cpu"
-    ) -> Prepared:
-        """A function from pixels float32 (N, C, H, W) to logits float32 (N, K), made for this shape of pixels.
+    def placed(self, pixels: Tensor, use: Use) -> Tensor:
+        """Pixels in the form that it takes without a copy."""
+        return pixels
 
-        The network is not changed. What torch runs has the threads that torch has. Raises the errors of the runtime,
-        for example for a network that it cannot take.
+    @abstractmethod
+    def prepare(self, network: nn.Module, use: Use) -> Prepared:
+        """A function from pixels (N, C, H, W) to logits float32 (N, K), made for one use.
+
+        The pixels are float32, or as `placed` gives them. The network is not changed. What torch runs has the threads
+        that torch has. Raises the errors of the runtime, for example for a network that it cannot take.
         """

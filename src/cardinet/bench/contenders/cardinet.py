@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from cardinet.bench.contender import Contender, Pass
-from cardinet.bench.torch_passes import inference_pass, placed, set_threads, training_pass
+from cardinet.bench.contender import Pass
+from cardinet.bench.runtime_contender import RuntimeContender
+from cardinet.bench.torch_passes import set_threads, training_pass
 from cardinet.bench.work import Subject, Work
 
 
-class Cardinet(Contender):
+class Cardinet(RuntimeContender):
     """Inference as `predict` does it; a step as the loop of `train` does it, with its optimizer."""
 
     name, about = "cardinet", "our network as shipped: eager, channels_last"
-
-    def inference(self, subject: Subject, work: Work) -> Pass:
-        import torch
-
-        set_threads(work)
-        network = placed(subject.model(work.device).network, work, torch.channels_last)
-        return inference_pass(network, subject, work, torch.channels_last)
+    runtime = "eager"
+    measures = ("inference", "training", "start")
 
     def training(self, subject: Subject, work: Work) -> Pass:
         import torch
