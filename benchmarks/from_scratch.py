@@ -14,8 +14,8 @@ flip, float32, test pictures resized to 8/7 of the side and cropped. Its epochs 
 are those of the clock, so that it uses all of it. It is tried at 224 pixels, its default, and at 128, which are faster.
 
 Ours is the recipe `few-pictures` with resnet18 and pictures that grow from 64 to 112 pixels; its epochs are chosen by
-a short probe of the speed, so that it ends within the time. Time is CPU time: 20 minutes of 2 cores are 40 minutes of CPU time, so that other work on the machine
-takes nothing from a contender.
+a short probe of the speed, so that it ends within the time. Time is CPU time: 20 minutes of 2 cores are 40 minutes of
+CPU time, so that other work on the machine takes nothing from a contender.
 """
 
 from __future__ import annotations
