@@ -19,7 +19,7 @@ from cardinet.measure.memory import network_bytes, precision_of
 from cardinet.runs.computed_by import EAGER, ComputedBy, computed_by
 from cardinet.runs.model_file import Model
 from cardinet.runtimes import RUNTIMES
-from cardinet.runtimes.runtime import PRECISIONS
+from cardinet.runtimes.runtime import PRECISIONS, Precision
 
 COMPARED = 32
 """The least pictures whose answers are compared for a choice, if there are so many."""
@@ -42,7 +42,7 @@ class Wanted:
     precisions: Sequence[str] = ("float32",)
 
     @property
-    def allowed(self) -> tuple[str, ...]:
+    def allowed(self) -> tuple[Precision, ...]:
         """The allowed precisions, each once."""
         return tuple(name for name in PRECISIONS if name == "float32" or name in self.precisions)
 
