@@ -65,7 +65,7 @@ Precision = Annotated[
     typer.Option(
         "--precision",
         metavar="P,...",
-        help="The precisions that --fast may choose. Default: float32. With float32,bfloat16,int8 answers change a little.",
+        help="The precisions that --fast may choose. Default: float32. bfloat16 and int8 change answers a little.",
     ),
 ]
 _FAST = (
