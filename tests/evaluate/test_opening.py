@@ -67,7 +67,7 @@ def keys(one: OpenedPictures) -> list[str]:
 def test_all_pictures_of_another_folder(tmp_path: Path, undivided: tuple[Path, RunFolder, Model]) -> None:
     found = opened(folder(tmp_path / "other", count=4), undivided[2])
     assert (found.split, len(found.pictures), len({*keys(found)})) == ("all", 12, 12)
-    assert any("so all its 12 pictures are measured" in note for note in found.notes)
+    assert any("so all of it is measured (12 pictures)" in note for note in found.notes)
 
 
 def test_what_training_held_out_of_its_own_folder(undivided: tuple[Path, RunFolder, Model]) -> None:

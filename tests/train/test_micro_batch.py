@@ -141,7 +141,7 @@ def test_a_run_records_the_number_and_resumes_with_it(tmp_path: Path, holds: Cal
         train(tmp_path / "found", {**RUN, "accumulate": 0})
     record = RunFolder(tmp_path / "found").record()
     assert record.recipe["training"]["accumulate"] == 4
-    assert any("8 pictures pass at once" in note for note in record.notes)
+    assert any("At once go 8 pictures" in note for note in record.notes)
     holds(500)
     resume(tmp_path / "found", Listener())
     assert differences(tmp_path / "asked", tmp_path / "found") == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 
@@ -95,3 +96,13 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(
         sign in f"{type(error).__name__}: {error}" for sign in ("can't allocate memory", "OutOfMemoryError")
     )
+
+
+def of_the_system(error: BaseException) -> CardinetError | None:
+    """The error for a user if the system has refused a file or memory; None for every other error."""
+    if isinstance(error, OSError):
+        kind = RequestError if error.errno == errno.ENAMETOOLONG else WorkError
+        return kind(f"{error.filename or 'The output'} could not be read or written: {error.strerror or error}.")
+    if out_of_memory(error):
+        return WorkError("There is not enough memory for this; give a smaller --batch-size, or smaller pictures.")
+    return None

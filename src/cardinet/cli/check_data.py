@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cardinet.base.amounts import amount
 from cardinet.cli.options import Json, Set, Workers, assigned
 from cardinet.cli.talk import print_json, say, show
 
@@ -32,7 +33,7 @@ def check_data(
     bad = len(found.bad())
     kept = f" ({found.from_cache:,} of them in an earlier check)" if found.from_cache else ""
     say(
-        f"{found.pictures:,} pictures checked in {found.seconds:.1f} s{kept}: {bad:,} cannot be used, "
-        f"{len(found.findings) - bad:,} notes."
+        f"{amount(found.pictures, 'picture')} checked in {found.seconds:.1f} s{kept}: {bad:,} cannot be used, "
+        f"{amount(len(found.findings) - bad, 'note')}."
     )
     return 1 if bad else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from cardinet.base.amounts import amount
 from cardinet.cli.progress import bar, has_blocks, screen
 from cardinet.cli.talk import duration, print_json, say, show
 
@@ -46,7 +47,7 @@ def find_rate(request: Request, *, dry_run: bool, alone: bool, as_json: bool) ->
         say(*test.notes)
     if request.out is not None:
         say(f"The page is {request.out}.")
-    say(f"{len(test.curve.rates)} steps in {duration(test.seconds)}. Nothing was trained that is kept.")
+    say(f"{amount(len(test.curve.rates), 'step')} in {duration(test.seconds)}. Nothing was trained that is kept.")
 
 
 def drawn(test: RangeTest, *, blocks: bool = True) -> Iterator[str]:

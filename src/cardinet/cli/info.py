@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cardinet.base.amounts import amount
 from cardinet.base.whole_numbers import SIDE
 from cardinet.cli.options import Json, NoBounds, Set
 from cardinet.cli.talk import in_short, print_json, say, show, show_table, thousands
@@ -83,7 +84,7 @@ def _print(about: Mapping[str, Any], counts: Counts) -> None:
         figures = about.get("training", {}).get(name)
         if figures:
             kind, value = measure_words(figures)
-            show(f"{name} {kind} {value} of {thousands(figures['count'])} pictures")
+            show(f"{name} {kind} {value} of {amount(figures['count'], 'picture')}")
     if thresholds := about.get("thresholds"):
         show(f"labels       several for each picture; a label is given from its threshold on: {_listed(thresholds)}")
     right: tuple[Literal["left", "right"], ...] = ("left", "left", "right", "right", "right")

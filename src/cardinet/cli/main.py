@@ -5,14 +5,13 @@ It imports little at first, so that a Ctrl-C while the verbs are imported is no 
 
 from __future__ import annotations
 
-import errno
 import itertools
 import re
 import sys
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from cardinet.base.errors import CardinetError, RequestError, out_of_memory
+from cardinet.base.errors import CardinetError, RequestError, of_the_system
 from cardinet.base.side_work import Tell, heard
 from cardinet.base.synonyms import option_hint
 from cardinet.cli.ctrl_c import Stop, leave
@@ -74,15 +73,13 @@ def outcome(words: list[str]) -> int:
             sys.stdout.flush()
         discard(sys.stdout)
         return 0
-    except OSError as error:
-        discard(sys.stdout)
-        errors([f"{error.filename or 'The output'} could not be read or written: {error.strerror or error}."])
-        return 2 if error.errno == errno.ENAMETOOLONG else 1
-    except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (refused := of_the_system(error)) is None:
             raise
-        errors(["There is not enough memory for this; give a smaller --batch-size, or smaller pictures."])
-        return 1
+        if isinstance(error, OSError):
+            discard(sys.stdout)
+        errors(refused.findings)
+        return refused.exit_code
     return result if isinstance(result, int) else 0
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cardinet.base.amounts import amount
 from cardinet.base.whole_numbers import SIDE
 from cardinet.cli.options import Json, NoBounds
 from cardinet.cli.progress import Line
@@ -121,7 +122,9 @@ def _show_front(words: PlanWords, *, as_json: bool) -> None:
     from cardinet.report.front_drawing import front_svg, sentences
 
     request, line = words.front(), Line()
-    found = front_of(request, lambda work, done, total: line.show(f"{work} {done} of {total} networks", done, total))
+    found = front_of(
+        request, lambda work, done, total: line.show(f"{work} {done} of {amount(total, 'network')}", done, total)
+    )
     line.clear()
     say(*sentences(found))
     if words.draw is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cardinet.base.amounts import amount
 from cardinet.cli.options import (
     BatchSize,
     Compare,
@@ -191,7 +192,7 @@ def _write_shards(found: Prepared, *, as_json: bool) -> int:
         say("The finished shards are kept; the same command goes on.")
         raise
     if result.kept:
-        say(f"{result.kept:,} of the {result.pictures:,} rows were there already.")
+        say(f"{result.kept:,} of {amount(result.pictures, 'row')} were there already.")
     return _written(str(found.folder.path), result.pictures, result.unusable, as_json=as_json)
 
 
@@ -207,5 +208,5 @@ def _written(out: str, total: int, failed: int, *, as_json: bool) -> int:
 def _failed(failed: int, total: int) -> int:
     """The exit code. With several pictures also print a sentence about those that could not be used."""
     if failed and total > 1:
-        say(f"{failed:,} of {total:,} pictures could not be used.")
+        say(f"{failed:,} of {amount(total, 'picture')} could not be used.")
     return 1 if failed else 0

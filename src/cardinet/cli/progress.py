@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from cardinet.base.amounts import amount
 from cardinet.base.side_work import heard
 from cardinet.base.terminal_text import visible
 from cardinet.cli.talk import draw, duration, say
@@ -140,7 +141,7 @@ class Screen(Listener):
         name, value = measure_words(row)
         self.said(
             f"epoch {row['epoch']:6.1f}  {row['split']} {name} {value:>8}  loss {row['loss']:.4f}  "
-            f"({row['count']:,} pictures){mark}"
+            f"({amount(row['count'], 'picture')}){mark}"
         )
 
     def close(self) -> None:

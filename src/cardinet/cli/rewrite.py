@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cardinet.base.amounts import amount
 from cardinet.cli.declared_options import with_options
 from cardinet.cli.options import Json, NoBounds, Set
 from cardinet.cli.talk import duration, print_json, say, show, show_table, thousands
@@ -137,5 +138,5 @@ def _print_pruned(done: Pruned) -> None:
     for name, figures in done.results.items():
         first = f"{measure_words(done.earlier[name])[1]} before, " if name in done.earlier else ""
         kind, value = measure_words(figures)
-        show(f"{name} {kind}  {first}{value} after, of {figures['count']:,} pictures")
+        show(f"{name} {kind}  {first}{value} after, of {amount(figures['count'], 'picture')}")
     say(f"Run folder: {done.run.path}")

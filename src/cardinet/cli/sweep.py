@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cardinet.base.amounts import amount
 from cardinet.cli.options import Engine, Json, NoBounds, Processes
 from cardinet.cli.talk import errors, print_json, say, show, show_table
 
@@ -72,7 +73,10 @@ def sweep(
     for note in asked.notes:
         say(note)
     if dry_run:
-        say(f"{asked.count} trials by the sampler {asked.file.sampler} in {asked.folder.path}. Nothing was trained.")
+        say(
+            f"{amount(asked.count, 'trial')} by the sampler {asked.file.sampler} in {asked.folder.path}. Nothing "
+            "was trained."
+        )
         return
     with Bar("trials") as bar, engine_named(engine, processes, gpus=asked.gpus) as chosen:
         result = run(asked, Shown(), chosen)
@@ -95,4 +99,4 @@ def _print(result: Result) -> None:
         [cells(outcome, result.file.metric, keys) for outcome in ranks[:TEN]],
     )
     if len(ranks) > TEN:
-        say(f"The best {TEN} of {len(ranks)} trials; sweep.json has all.")
+        say(f"The best {TEN} of {amount(len(ranks), 'trial')}; sweep.json has all.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cardinet.base.amounts import amount
 from cardinet.cli.declared_options import with_options
 from cardinet.cli.options import Engine, Json, NoBounds, Processes, Set
 from cardinet.cli.talk import duration, in_short, print_json, say, show
@@ -164,7 +165,7 @@ def _resume(
 def _announcement(resolved: Resolved) -> str:
     task = resolved.task
     splits = ", ".join(f"{len(split):,} {name}" for name, split in task.source.splits.items())
-    together = "" if task.ranks.alone else f", divided among {task.ranks.count} processes"
+    together = "" if task.ranks.alone else f", divided among {amount(task.ranks.count, 'process')}"
     return (
         f"Training {task.recipe.network.id} on {task.source.text} ({splits}; {len(task.source.classes)} classes), "
         f"recipe {task.recipe.name}, {task.recipe.training.length}, batch {task.clock.batch_size}, "
@@ -234,7 +235,9 @@ def _show(resolved: Resolved, shown: Listener, as_json: bool) -> None:
     show(*dumps(document, show_unset=True).split("\n"))
     time = "too large to be timed" if expected.seconds is None else f"{duration(expected.seconds)} of training"
     say(
-        f"{in_short(counts.params)} parameters, {in_short(counts.macs)} MACs a picture; {task.clock.length:,} steps of "
-        f"{task.clock.batch_size} pictures; expected {expected.gigabytes:.2f} GB of memory for a step and {time} on "
+        f"{in_short(counts.params)} parameters, {in_short(counts.macs)} MACs a picture; "
+        f"{amount(task.clock.length, 'step')} of "
+        f"{amount(task.clock.batch_size, 'picture')}; expected {expected.gigabytes:.2f} GB of memory for a step "
+        f"and {time} on "
         "this machine. Nothing was trained or written."
     )

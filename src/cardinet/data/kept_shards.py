@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from cardinet.base.amounts import amount
 from cardinet.base.cache import cache_folder
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 
@@ -123,7 +124,8 @@ def check_limit(limit: float, sizes: Sequence[int], together: int) -> int:
     needed = sum(sorted(sizes)[-together:])
     if needed > limit * GIB:
         raise RequestError(
-            f"data.shard_cache = {limit:g} GiB: data.shuffle_shards = {together} shards need {needed / GIB:.2g} GiB; "
+            f"data.shard_cache = {limit:g} GiB: data.shuffle_shards = {amount(together, 'shard')} need "
+            f"{needed / GIB:.2g} GiB; "
             f"give data.shard_cache={-(-2 * needed // GIB)}, or fewer shards at a time."
         )
     return int(limit * GIB)

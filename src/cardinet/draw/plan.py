@@ -56,9 +56,3 @@ def panels(enlarged: Iterable[Enlarged]) -> tuple[Panel, ...]:
     for one in enlarged:
         seen.setdefault(re.sub(r" /2|\d+", "", repr(one.part)), one)
     return tuple(Panel(one.title, arranged(one.part), one.about, one.of) for one in seen.values())
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: 1 unit, 3 units, 2 branches."""
-    plural = noun + ("es" if noun.endswith(("ch", "s", "x")) else "s")
-    return f"{number} {noun if number == 1 else plural}"

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import WorkError
 from cardinet.data.source import Split
 from cardinet.evaluate.label_intervals import bootstrap_interval
@@ -156,7 +157,7 @@ class LabelEvaluation:
 
 def require_answers(pictures: int, classes: int) -> None:
     """Raise RequestError if the memory does not suffice for an evaluation of several labels."""
-    require_bytes(8 * COPIES * pictures * classes, "cpu", f"The answers to {pictures:,} pictures")
+    require_bytes(8 * COPIES * pictures * classes, "cpu", f"The answers to {amount(pictures, 'picture')}")
 
 
 class LabelTally:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import RequestError
 from cardinet.blocks.classifier import Classifier
 from cardinet.blocks.training_mode import eval_mode
@@ -63,7 +64,9 @@ def outputs(
     if not isinstance(network, Classifier):
         raise RequestError(f"{type(network).__name__} is not a network of Cardinet, so its features are unknown.")
     require_batch(network, model.preprocessing, min(batch_size, n), "This question")
-    require_bytes(n * (8 * COPIES * classes + 4 * network.head_hidden_size), "cpu", f"The outputs for {n:,} pictures")
+    require_bytes(
+        n * (8 * COPIES * classes + 4 * network.head_hidden_size), "cpu", f"The outputs for {amount(n, 'picture')}"
+    )
     logs, features = np.empty((n, classes)), np.empty((n, network.head_hidden_size), np.float32)
     device = next(network.parameters()).device
     batches = evaluation_batches(split, model.preprocessing, batch_size=batch_size, workers=workers, device=device)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import Findings, RequestError
 from cardinet.base.settings import validate
 from cardinet.data.admission import admitted
@@ -115,7 +116,9 @@ def _usable(source: Source, chosen: str, asked: DataSettings, progress: Progress
     if chosen not in source.splits:
         raise RequestError(f"{pictures_of(chosen, before)} of {source.text}: none can be used.")
     if left_out := before - len(source.splits[chosen]):
-        return source, [f"{left_out:,} of {before:,} pictures cannot be used and were left out (on_bad_image = skip)."]
+        return source, [
+            f"{left_out:,} of {amount(before, 'picture')} cannot be used and were left out (on_bad_image = skip)."
+        ]
     return source, []
 
 
@@ -174,19 +177,21 @@ def _notes_on(source: Source, chosen: str, trained: Mapping[str, Any], *, divide
     `divided` says that the user requested a division.
     """
     said = [note.sentence() for note in source.notes]
-    count, own = f"{len(source.splits[chosen]):,}", source.fingerprint == trained.get("fingerprint")
+    count, own = len(source.splits[chosen]), source.fingerprint == trained.get("fingerprint")
     if chosen == WHOLE:
         seen = " The model was trained on a part of them." if own else ""
-        said.append(f"{source.text} is not divided into splits, so all its {count} pictures are measured.{seen}")
+        said.append(
+            f"{source.text} is not divided into splits, so all of it is measured ({amount(count, 'picture')}).{seen}"
+        )
     elif own and not divided and chosen == "validation" and trained.get("folds") is not None:
         said.append(
-            f"The model was trained on the other folds of {source.text}: the {count} pictures of its fold "
+            f"The model was trained on the other folds of {source.text}: the {amount(count, 'picture')} of its fold "
             f"{trained.get('fold')} of {trained['folds']} are measured."
         )
     elif source.unsplit and own and divided:
         said.append(
             f"The model was trained on {source.text}, which is now divided in another way, as requested: training "
-            f"pictures may be among the {count} measured ones."
+            f"pictures may be among the {count:,} measured ones."
         )
     elif source.unsplit and own and chosen == "train":
         said.append(f"The model was trained on {source.text}: the {count} measured pictures are its training pictures.")

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from cardinet.base.amounts import amount
 from cardinet.data.batches import Batch, evaluation_batches
 from cardinet.data.source import Split
 from cardinet.explain.question import Subject
@@ -82,7 +83,7 @@ def sample(subject: Subject, count: int) -> Batch:
     few = drawn_pictures(subject.opened.measured.pictures, count, subject.seed)
     preprocessing = subject.model.preprocessing
     size = 4 * preprocessing.channels * preprocessing.crop**2
-    require_bytes(3 * len(few) * size, str(subject.device), f"A sample of {len(few):,} pictures")
+    require_bytes(3 * len(few) * size, str(subject.device), f"A sample of {amount(len(few), 'picture')}")
     batches = evaluation_batches(few, preprocessing, batch_size=len(few), workers=0, device=subject.device)
     return next(batches)
 

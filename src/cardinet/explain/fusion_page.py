@@ -9,6 +9,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any
 
+from cardinet.base.amounts import amount
 from cardinet.explain.answer import Section
 from cardinet.explain.figures import Bar, Bars, Figure, Format, Table
 from cardinet.explain.members import Members, Path
@@ -131,7 +132,8 @@ def sections(result: Result) -> list[Section]:
     """The base networks, and their ensembles."""
     few = len(result.paths) <= FEW
     text = [
-        f"L is the shallow line of a block, R the deep one. {result.count:,} pictures, each counted once. The BN "
+        f"L is the shallow line of a block, R the deep one. {amount(result.count, 'picture')}, each counted once. "
+        "The BN "
         "statistics of a base network are those of the fused network in the file, or its own, estimated again.",
     ]
     if not few:

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cardinet.base.amounts import amount
 from cardinet.explain.answer import Section
 from cardinet.explain.figures import Bar, Bars, Chart, Figure, Format, Line, Table
 from cardinet.explain.lesions import Score, Variation
@@ -166,7 +167,7 @@ def _each_section(own: Lesions, other: Lesions | None) -> Section:
     columns = ("unit", "keeps the shape", "error", "loss", "error, estimated again", "loss, estimated again")
     formats: tuple[Format | None, ...] = (None, None, "percent", None, "percent", None)
     figures.append(Table("Every unit", columns, rows, formats, folded=len(rows) > NAMED))
-    text = [f"One unit at a time is deleted; {own.pictures:,} pictures, each counted once.", *_said(each)]
+    text = [f"One unit at a time is deleted; {amount(own.pictures, 'picture')}, each counted once.", *_said(each)]
     if own.train:
         text.append(
             f"The BN statistics behind the deleted unit are also estimated again, from {own.train:,} training pictures."
@@ -200,7 +201,7 @@ def _random_charts(title: str, axis: str, own: Lesions, other: Lesions | None, w
     lines = _lines(getattr(own, what), {})
     if other is not None:
         lines += _lines(getattr(other, what), OF_CONTRAST)
-    note = f"{own.few:,} pictures; bands: all draws"
+    note = f"{amount(own.few, 'picture')}; bands: all draws"
     return [Chart(title, axis, "error", lines, note, format="percent")]
 
 

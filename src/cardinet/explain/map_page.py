@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from cardinet.base.amounts import amount
 from cardinet.evaluate.intervals import paired
 from cardinet.explain.answer import Section
 from cardinet.explain.attribution.method import Method
@@ -145,7 +146,7 @@ def lead(found: Mapping[str, Any]) -> list[str]:
         verdict = "The marked places matter"
     elif low > 0:
         verdict = "The marked places matter less than others"
-    spread = f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}, {found['count']:,} pictures"
+    spread = f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}, {amount(found['count'], 'picture')}"
     return [*said, f"{verdict}: {facts} (difference {100 * against['mean']:+.1f} points, {spread})."]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import RequestError
 from cardinet.base.randomness import permutation
 
@@ -52,7 +53,9 @@ def fold_probabilities(
     from sklearn.preprocessing import StandardScaler
 
     if len(labels) < folds:
-        raise RequestError(f"{len(labels)} pictures cannot be divided into {folds} folds; give more pictures.")
+        raise RequestError(
+            f"{amount(len(labels), 'picture')} cannot be divided into {folds} folds; give more pictures."
+        )
     place, found = folds_of(labels, folds, seed), np.zeros((len(labels), classes))
     for fold in range(folds):
         rest, own = place != fold, place == fold

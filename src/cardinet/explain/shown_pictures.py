@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.batches import evaluation_pixels
@@ -101,11 +102,11 @@ def choose(subject: Subject, which: Which, count: int) -> tuple[Rows, str]:
     if which in ("mistakes", "confident"):
         return _sure(subject, split, which == "mistakes", count)
     if count >= len(split):
-        return np.arange(len(split)), f"All {len(split):,} pictures." if len(split) > 1 else "The only picture."
+        return np.arange(len(split)), f"All {amount(len(split), 'picture')}." if len(split) > 1 else "The only picture."
     if which == "first":
-        return np.arange(count), f"The first {count:,} of {len(split):,} pictures."
+        return np.arange(count), f"The first {count:,} of {amount(len(split), 'picture')}."
     rows = drawn_rows(len(split), count, subject.seed)
-    return rows, f"{count:,} of {len(split):,} pictures, drawn by the seed {subject.seed}."
+    return rows, f"{count:,} of {amount(len(split), 'picture')}, drawn by the seed {subject.seed}."
 
 
 def _sure(subject: Subject, split: Split, only_wrong: bool, count: int) -> tuple[Rows, str]:
@@ -137,7 +138,7 @@ def look(subject: Subject, network: Classifier, rows: Rows) -> Shown:
     """
     preprocessing, split = subject.model.preprocessing, subject.opened.measured.pictures.chosen(rows)
     channels, side = preprocessing.channels, preprocessing.crop
-    require_bytes(len(rows) * (3 * channels + 16) * side**2, "cpu", f"The maps of {len(rows):,} pictures")
+    require_bytes(len(rows) * (3 * channels + 16) * side**2, "cpu", f"The maps of {amount(len(rows), 'picture')}")
     decoded = evaluation_pixels(
         split, preprocessing, batch_size=subject.batch_size, workers=subject.workers, device="cpu"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cardinet.base.amounts import amount
 from cardinet.build.meta import on_meta
 from cardinet.export.parity import BATCH
 from cardinet.measure.memory import FLOAT, network_bytes
@@ -19,5 +20,5 @@ def require_export(model: Model, format: Format, held: int, *, int8: bool) -> No
     network, p = on_meta(model.network), model.preprocessing
     pixels = held * p.channels * p.crop**2 * (1 + FLOAT)
     copies = format.int8.copies if int8 and format.int8 is not None else format.copies
-    work = f"The export, with batches of {BATCH} pictures of {p.crop} x {p.crop} pixels,"
+    work = f"The export, with batches of {amount(BATCH, 'picture')} of {p.crop} x {p.crop} pixels,"
     require_passes((network,), p.crop, BATCH, copies * network_bytes(network) + pixels, work)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import CardinetError, WorkError
 from cardinet.base.rounding import ROUNDING, float32_limit, share
 from cardinet.export.answers import Answers, answers_of
@@ -110,7 +111,7 @@ class Parity:
         before, after = (100 * (wrong or 0) / self.count for wrong in (self.wrong_before, self.wrong_after))
         return (
             *self._uneven(UNEVEN),
-            f"The error grows from {before:.2f} % to {after:.2f} % on {self.count:,} pictures, and at most "
+            f"The error grows from {before:.2f} % to {after:.2f} % on {amount(self.count, 'picture')}, and at most "
             f"{100 * POINTS:g} points are allowed.",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cardinet.base.amounts import amount
 from cardinet.data.splitting import pictures_of
 from cardinet.export.parity import Parity
 from cardinet.export.result import Export
@@ -58,7 +59,8 @@ def _doubts(made: Export) -> Iterator[str]:
     judged, half = made.parity[made.judged], made.parity.get("int8+bfloat16")
     if made.request.int8 and judged.count < FEW:
         yield (
-            f"{judged.count:,} pictures cannot measure half a point: one is {100 / judged.count:.1f} points; use more."
+            f"{amount(judged.count, 'picture')} cannot measure half a point: one is {100 / judged.count:.1f} "
+            "points; use more."
         )
     if half is not None and (problems := half.int8_problems()):
         yield (

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from torch import nn
 
+from cardinet.base.amounts import amount
 from cardinet.base.cache import cache_folder
 from cardinet.base.documents import DocumentError, parse_json, read_bytes, to_json
 from cardinet.base.errors import WorkError
@@ -103,8 +104,8 @@ class Choice(Document):
             return (f"{self.chosen.name} runs the network, because nothing else can or is as fast ({reasons}).",)
         if self.chosen.changed is not None and self.precision != "float32":
             found.append(
-                f"In {self.precision} {self.chosen.changed:,} of {self.chosen.pictures:,} pictures had another most "
-                "probable class than in float32."
+                f"In {self.precision} {self.chosen.changed:,} of {amount(self.chosen.pictures or 0, 'picture')} had "
+                "another most probable class than in float32."
             )
         wrong = [f"{one.name}: {one.left_out}" for one in self.tried if "answers" in one.left_out]
         return (*found, *(f"Not chosen is {text}." for text in wrong))

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
 from cardinet.measure.available_memory import require_bytes
@@ -124,7 +125,7 @@ def front_of(request: FrontRequest, progress: Progress = lambda work, done, tota
         entries = _within(entries, request.limits)
     if not entries:
         hint = f"; {nearest.name} is the nearest by its counts" if nearest else ""
-        raise RequestError(f"None of the {len(specs)} networks is within the budget{hint}. Raise a limit.")
+        raise RequestError(f"None of the {amount(len(specs), 'network')} is within the budget{hint}. Raise a limit.")
     capacities = capacities_of(request.capacities, request.limits)
     costs = tuple(request.limits)
     alike = _united([entry.measured for entry in entries])
@@ -182,7 +183,9 @@ def _add_times(entries: Sequence[_Entry], side: int, batch: int) -> None:
     Raises RequestError if they do not fit into the memory together.
     """
     needed = sum(network_bytes(build(entry.spec, device="meta")) for entry in entries)
-    require_bytes(needed, "cpu", f"Timing {len(entries)} networks in turn (limit another cost too, or name fewer)")
+    require_bytes(
+        needed, "cpu", f"Timing {amount(len(entries), 'network')} in turn (limit another cost too, or name fewer)"
+    )
     calls = {}
     for entry in entries:
         shape = (batch, entry.spec.in_channels, side, side)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import Findings, RequestError
 from cardinet.networks.residual import Residual
 
@@ -66,7 +67,7 @@ def spanned(base: Residual, span: Span) -> dict[str, Residual]:
     with found:
         number = len(span.depth) * len(span.width) * max(1, len(span.cardinality))
         if number > MOST:
-            raise RequestError(f"These factors make {number:,} networks; at most {MOST:,} are compared.")
+            raise RequestError(f"These factors make {amount(number, 'network')}; at most {MOST:,} are compared.")
     found.raise_if_any()
     variants: dict[str, Residual] = {}
     refused = Findings()

@@ -12,6 +12,7 @@ from typing import Any
 
 import jinja2
 
+from cardinet.base.amounts import amount
 from cardinet.base.documents import parse_toml
 from cardinet.base.version import __version__
 from cardinet.build.meta import on_meta
@@ -93,7 +94,7 @@ def front_matter(content: Content) -> str:
             dataset_split=result.split,
             metric_type=kind,
             metric_value=value,
-            metric_name=f"{kind} on {result.count} pictures",
+            metric_name=f"{kind} on {amount(result.count, 'picture')}",
         )
         for result in content.results
         for kind, value in result.measures

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cardinet.base.amounts import amount
 from cardinet.runs.results import ClassFigures
 
 Row = Mapping[str, Any]
@@ -45,7 +46,7 @@ class Outcome:
         counted, right = int(self.confusion.sum()), int(np.trace(self.confusion))
         if (counted, counted - right) != (self.count, self.wrong):
             raise ValueError(
-                f"the confusion matrix holds {counted} pictures, {counted - right} wrong; "
+                f"the confusion matrix holds {amount(counted, 'picture')}, {counted - right} wrong; "
                 f"the outcome says {self.count}, {self.wrong} wrong"
             )
 

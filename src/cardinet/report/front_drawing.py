@@ -6,6 +6,7 @@ import itertools
 import statistics
 from collections.abc import Iterator, Sequence
 
+from cardinet.base.amounts import amount
 from cardinet.draw.shapes import Drawing, Line, Point, Rectangle, Shape, Text
 from cardinet.draw.svg import to_svg
 from cardinet.draw.text_size import text_width
@@ -68,7 +69,8 @@ def sentences(front: Front) -> list[str]:
     within = len(front.on) + len(front.off)
     capacities = " and ".join(CAPACITIES[kind] for kind in front.capacities)
     found = [
-        f"{len(front.on)} of {within} networks with {limits} are on the front; {front.compared} were compared, for "
+        f"{len(front.on)} of {amount(within, 'network')} with {limits} are on the front; {front.compared} were "
+        "compared, for "
         f"pictures of {front.input_size} x {front.input_size} pixels, equal ones as one.",
         f"A network is on the front if no other one costs at most as much and has at least its {capacities}. This is "
         "capacity, not accuracy.",

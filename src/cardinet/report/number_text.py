@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from cardinet.base.amounts import amount
+
 NBSP = "\u00a0"
 MISSING = "\u2013"
 _SUPERSCRIPT = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
@@ -83,7 +85,6 @@ def number(value: float) -> str:
     return power if mantissa == "1" else f"{mantissa}\u00d7{power}"
 
 
-def plural(amount: int, noun: str) -> str:
+def plural(number: int, noun: str) -> str:
     """ "1 picture", "360 pictures", "2 classes"."""
-    many = noun + ("es" if noun.endswith("s") else "s")
-    return f"{amount:,d}{NBSP}{noun if amount == 1 else many}"
+    return amount(number, noun, NBSP)

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from cardinet.base.amounts import amount
 from cardinet.base.files import write_atomic
 from cardinet.base.version import __version__
 from cardinet.explain.answer import Answer, Section
@@ -65,11 +66,14 @@ def lead(test: RangeTest) -> tuple[str, ...]:
     curve, batch = test.curve, test.task.clock.batch_size
     if curve.suggestion is None:
         return (
-            f"No rate is suggested: over {len(curve.rates)} steps from {curve.rates[0]:g} to {curve.rates[-1]:.2g} the "
+            f"No rate is suggested: over {amount(len(curve.rates), 'step')} from {curve.rates[0]:g} to "
+            f"{curve.rates[-1]:.2g} the "
             "loss does not clearly fall.",
             "Look at the pictures and labels first (cardinet check-data), or try a larger batch: its losses vary less.",
         )
-    said = [f"For batches of {batch:,} pictures: --lr {curve.suggestion:g}, as the highest rate of the schedule."]
+    said = [
+        f"For batches of {amount(batch, 'picture')}: --lr {curve.suggestion:g}, as the highest rate of the schedule."
+    ]
     if test.for_recipe is not None:
         meant = test.task.recipe.optimizer.lr_for_batch
         said.append(f"In a recipe whose rate is meant for batches of {meant:,}: optimizer.lr = {test.for_recipe:g}.")
@@ -108,12 +112,14 @@ def write_range_page(test: RangeTest, command: str, path: Path) -> None:
     facts = {
         "recipe": task.recipe.name,
         "optimizer": type(task.recipe.optimizer).__name__,
-        "batch": f"{task.clock.batch_size:,} pictures",
+        "batch": f"{amount(task.clock.batch_size, 'picture')}",
         "seed": str(task.recipe.machine.seed),
         "device": f"{task.device}, {task.precision}",
         "time": f"{test.seconds:.1f} s",
     }
     name = task.recipe.network.id
     made = f"Made by Cardinet {__version__}: {command}"
-    about = About(name, name, f"{task.source.text}, {len(task.source.splits['train']):,} pictures", facts, (), made)
+    about = About(
+        name, name, f"{task.source.text}, {amount(len(task.source.splits['train']), 'picture')}", facts, (), made
+    )
     write_atomic(path, answer_page(answer_of(test), about))

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from cardinet.base.amounts import amount
 from cardinet.base.files import write_atomic
 from cardinet.base.version import __version__
 from cardinet.report import number_text, scales
@@ -116,7 +117,7 @@ def _figure(result: Result) -> Markup:
         assert one.measure is not None
         at = y.position(one.measure)
         lines.append(Across([*heights, at], title, strength, best=rank == 0, dashed=one.state == "ended early"))
-    return parallel(axes, lines, f"The settings and the validation {metric} of {len(order)} trials.")
+    return parallel(axes, lines, f"The settings and the validation {metric} of {amount(len(order), 'trial')}.")
 
 
 def _short(key: str, keys: Iterable[str]) -> str:

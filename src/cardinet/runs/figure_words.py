@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cardinet.base.amounts import amount
+
 
 def result_words(split: str, figures: Mapping[str, Any]) -> str:
     """The result of a split as a sentence without its end: `test error 1.20 %: 12 of 1,000 pictures wrong`."""
@@ -19,14 +21,17 @@ def measure_words(figures: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _one(split: str, figures: Mapping[str, Any]) -> str:
-    return f"{split}error {100 * figures['error']:.2f} %: {figures['wrong']:,} of {figures['count']:,} pictures wrong"
+    return (
+        f"{split}error {100 * figures['error']:.2f} %: {figures['wrong']:,} of "
+        f"{amount(figures['count'], 'picture')} wrong"
+    )
 
 
 def _several(split: str, figures: Mapping[str, Any]) -> str:
     wrong, count = figures["wrong"], figures["count"]
     return (
-        f"{split}mean average precision {100 * figures['mean_average_precision']:.2f} %: {wrong:,} of {count:,} "
-        "pictures with a wrong label"
+        f"{split}mean average precision {100 * figures['mean_average_precision']:.2f} %: {wrong:,} of "
+        f"{amount(count, 'picture')} with a wrong label"
     )
 
 

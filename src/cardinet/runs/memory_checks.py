@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cardinet.base.amounts import amount
 from cardinet.base.bounds import bounded
 from cardinet.build.meta import on_meta
 from cardinet.data.preprocessing import Preprocessing
@@ -36,7 +37,7 @@ def require_batch(network: nn.Module, preprocessing: Preprocessing, batch: int, 
     available = available_memory(device)
     if available is None or memory_bound(network, side, batch) < available:
         return  # the exact pass would take longer than some pictures
-    size = f"batches of {batch:,} pictures of {side} x {side} pixels"
+    size = f"batches of {amount(batch, 'picture')} of {side} x {side} pixels"
     require_memory(batch_memory(network, preprocessing, batch), batch, device, work, size)
 
 

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from cardinet.base.errors import Findings, RequestError, WorkError
+from cardinet.runs.endings import for_one_voice, heard
+
+if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store
 
 PATIENCE = timedelta(hours=6)
 """The longest time that processes wait for each other: one may evaluate, or write, while the others wait."""
@@ -187,29 +191,39 @@ def ranks_of_environment() -> Ranks:
 
 
 @contextmanager
-def connected() -> Iterator[Ranks]:
+def connected(led: Callable[[Ranks], Ranks] = lambda ranks: ranks) -> Iterator[Ranks]:
     """This process among the connected processes of its run: over gloo on the CPU, over NCCL between GPUs.
 
-    Raises RequestError or WorkError if they cannot be connected.
+    `led` chooses their leader. Raises RequestError or WorkError if they cannot be connected. An error inside of the
+    block is said by one of them for all (`endings`).
     """
     ranks = ranks_of_environment()
     if ranks.alone:
-        yield ranks
+        yield led(ranks)
         return
     with heard():
-        _connect(ranks)
+        store = _connect(ranks)
     try:
+        ranks = led(ranks)
         yield ranks
+    except BaseException as error:
+        spoken = for_one_voice(error, ranks, store)
+        if spoken is error:
+            raise
+        raise spoken from error
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
-def _connect(ranks: Ranks) -> None:
-    """Connect all processes, once all are there.
+def _connect(ranks: Ranks) -> Store:
+    """Connect all processes, once all are there; return the store in which they have met.
 
     On a busy machine gloo's first connection sometimes waits for ever (torch 2.14, seen once in ten starts). So the
     connection has a short time, and is tried again with addresses that were not used before.
     """
+    # Its functions keep the group that is open when it is imported, and so the connections, after their end.
+    import torch.distributed.nn.functional
     from torch.distributed.distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
@@ -231,34 +245,4 @@ def _connect(ranks: Ranks) -> None:
                 raise
     longer = getattr(dist, "set_timeout", None) or dist.distributed_c10d._set_pg_timeout  # torch 2.11 has the second
     longer(PATIENCE)
-
-
-SIGNS = (
-    "gloo",
-    "NCCL",
-    "Connection closed",
-    "Connection reset",
-    "socket",
-    "Socket",
-    "store",
-    "rendezvous",
-    "init_method",
-)
-"""Words in torch's errors for a lost connection."""
-
-
-class ProcessLost(WorkError):
-    """Another process of the run has ended, or cannot be reached. A launcher may start all of them again."""
-
-
-@contextmanager
-def heard() -> Iterator[None]:
-    """Turn the errors of a lost connection into ProcessLost."""
-    try:
-        yield
-    except (RuntimeError, ValueError) as error:
-        if not any(sign in str(error) for sign in SIGNS):
-            raise
-        raise ProcessLost(
-            f"Another process of this run has ended, or cannot be reached ({str(error).splitlines()[0]:.120})."
-        ) from error
+    return own

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from cardinet.base.amounts import amount
 from cardinet.base.documents import to_json
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.base.files import locked, remove_parts, write_atomic
@@ -174,6 +175,7 @@ class ShardFolder:
         start, stop = self.span(shard)
         if counted.rows != stop - start:
             raise WorkError(
-                f"{path} is damaged: it has {counted.rows:,} rows of {stop - start:,}; remove it, and it is made again."
+                f"{path} is damaged: it has {amount(counted.rows, 'row')} of {stop - start:,}; remove it, and it "
+                "is made again."
             )
         return counted

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import WorkError
 from cardinet.runs.folder import RunFolder
 from cardinet.sweep.sweep_file import Stopping
@@ -27,14 +28,17 @@ def asha(rule: Stopping, evaluation: int, own: float, others: Sequence[float]) -
     every = sorted([own, *others])
     if rung != evaluation or own <= every[max(1, len(every) // rule.reduction) - 1]:
         return None
-    return f"it is not among the best 1 of {rule.reduction} of {len(every)} trials at evaluation {evaluation} (asha)"
+    return (
+        f"it is not among the best 1 of {rule.reduction} of {amount(len(every), 'trial')} at evaluation "
+        f"{evaluation} (asha)"
+    )
 
 
 def median_rule(rule: Stopping, evaluation: int, own: float, others: Sequence[float]) -> str | None:
     """A trial that is worse than the median of the others at the same evaluation ends."""
     if evaluation < rule.first or len(others) < rule.least or own <= median(others):
         return None
-    return f"it is worse than the median of {len(others)} trials at evaluation {evaluation} (median)"
+    return f"it is worse than the median of {amount(len(others), 'trial')} at evaluation {evaluation} (median)"
 
 
 RULES: Mapping[str, Callable[[Stopping, int, float, Sequence[float]], str | None]] = {

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from cardinet.base.amounts import amount
 from cardinet.base.durations import Duration
 from cardinet.base.errors import RequestError
 from cardinet.base.settings import Settings
@@ -94,7 +95,9 @@ def make_clock(settings: TrainingSettings, pictures: int) -> Clock:
     units = {"steps_per_epoch": pictures // batch_size, "batch_size": batch_size}
     length = settings.length.steps(**units)
     if length < 1:
-        raise RequestError(f'training.length = "{settings.length}" is less than one step of {batch_size} pictures.')
+        raise RequestError(
+            f'training.length = "{settings.length}" is less than one step of {amount(batch_size, "picture")}.'
+        )
     every = {name: getattr(settings, name).steps(**units, whole=length) for name in ("log_every", "evaluate_every")}
     for name, steps in every.items():
         if steps < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cardinet.base.amounts import amount
 from cardinet.train.objectives import Objective
 
 FAR = 20.0
@@ -29,5 +30,8 @@ def has_diverged(mean: float, last: float, guess: float, steps: int) -> bool:
 
 def divergence(mean: float, steps: int, guess: float) -> str:
     """What is wrong, for the message."""
-    of, guessed = f"the mean loss of the last {steps} steps", f"that of a network that only guesses is {guess:.3g}"
+    of, guessed = (
+        f"the mean loss of the last {amount(steps, 'step')}",
+        f"that of a network that only guesses is {guess:.3g}",
+    )
     return f"{of} is {mean:.4g}, and {guessed}: the training diverges"

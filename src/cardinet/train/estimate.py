@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import WorkError
 from cardinet.blocks.classifier import Classifier
 from cardinet.blocks.recomputation import recomputing
@@ -108,7 +109,7 @@ def require_step(network: nn.Module, recipe: Recipe, side: int, batch: int, devi
         return f"With --set recompute=true it needs about {gigabytes(less)} and more time."
 
     memory = needed(recipe)
-    size = f"batches of {batch:,} pictures of {side} x {side} pixels"
+    size = f"batches of {amount(batch, 'picture')} of {side} x {side} pixels"
     require_memory(memory, batch, device, "A training step", size, by_recomputation)
     return memory
 

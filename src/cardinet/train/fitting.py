@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import Findings, RequestError
 from cardinet.blocks.training_mode import eval_mode
 from cardinet.data.kinds import absolute
@@ -121,7 +122,7 @@ def fit(recipe: Recipe, source: Source, found: Fit, asked: Collection[str] = ())
     source = replace(source, text=absolute(source.text))  # what is stored must not depend on the working folder
     preprocessing = choose_preprocessing(recipe.preprocessing, source, found.draft.network.spec.in_channels)
     if found.clock.batch_size < recipe.training.batch_size:
-        notes.append(f"A batch has {found.clock.batch_size} pictures, as the training split has no more.")
+        notes.append(f"A batch has {amount(found.clock.batch_size, 'picture')}, as the training split has no more.")
     if found.clock.batch_size < recipe.training.accumulate:
         notes.append(f"A batch passes in {found.clock.batch_size} parts of one picture, as it has no more.")
     if norms_are_folded(recipe.network.steps()):
@@ -163,7 +164,8 @@ def _check_sampling(recipe: Recipe, batch_size: int) -> None:
         if batch_size % training.repeats:
             fits = max(1, round(batch_size / training.repeats)) * training.repeats
             raise RequestError(
-                f"training.repeats = {training.repeats} does not divide the {batch_size} pictures of a batch; give "
+                f"training.repeats = {training.repeats} does not divide the {amount(batch_size, 'picture')} of a "
+                "batch; give "
                 f"--batch-size {fits}."
             )
     with findings:
@@ -189,7 +191,7 @@ def _check_parts(batch_size: int, ranks: Ranks) -> None:
     if rest:
         near = [size for size in (batch_size - rest, batch_size - rest + ranks.count) if size]
         raise RequestError(
-            f"batch_size = {batch_size}: {ranks.count} processes cannot divide it into equal parts; give "
+            f"batch_size = {batch_size}: {amount(ranks.count, 'process')} cannot divide it into equal parts; give "
             f"{' or '.join(map(str, near))}."
         )
 

@@ -11,16 +11,18 @@ from typing import Any
 
 import torch
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.base.files import write_atomic
 from cardinet.base.randomness import uniforms
 from cardinet.build.builder import build
 from cardinet.data.kinds import absolute, short_name
 from cardinet.data.loading import WorkerLost
+from cardinet.runs.endings import heard
 from cardinet.runs.environment import keep_freed_memory
 from cardinet.runs.folder import RunFolder, RunRecord, new_run, publish
 from cardinet.runs.metrics import Metrics
-from cardinet.runs.ranks import ALONE, Ranks, heard
+from cardinet.runs.ranks import ALONE, Ranks
 from cardinet.runs.run_pictures import open_pictures
 from cardinet.train.callbacks import require_same
 from cardinet.train.describe_data import make_data_sheet
@@ -245,7 +247,7 @@ def _steps(folder: RunFolder, record: RunRecord) -> str:
     """The steps of a finished run in words."""
     _, progress, _ = read_state(folder.last)
     if progress.step == record.steps:
-        return f"{record.steps} steps"
+        return f"{amount(record.steps, 'step')}"
     return f"it ended early, after step {progress.step} of {record.steps}"
 
 

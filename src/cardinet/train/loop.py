@@ -148,7 +148,8 @@ class Loop:
         mean, std = self.task.preprocessing.mean, self.task.preprocessing.std
         less = recipe.optimizer.rate(self.task.clock.batch_size) / 10
         cause = f"the learning rate ({lr:g}) is too high; start again with --lr {less:g}, or let --find-lr suggest one"
-        if batch is not None and not batch.pixels.isfinite().all():
+        # All processes that have a batch here have stopped at the same number, whose cause may lie in one of them.
+        if batch is not None and self.task.ranks.any(not batch.pixels.isfinite().all())[0]:
             cause = f"the batch holds NaN or infinite values; check mean {mean} and std {std}"
         elif self.task.precision == "bfloat16":
             exact = "start again with --set precision=float32"

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from cardinet.base.amounts import amount
 from cardinet.base.bounds import bounded
 from cardinet.base.errors import WorkError, out_of_memory
 from cardinet.measure.available_memory import available_memory, gigabytes
@@ -63,10 +64,12 @@ class BatchSearch:
         )
         if self.parts == 1:
             return (
-                f"The whole batch of {self.batch:,} pictures passes at once (training.accumulate = 1). Tried: {tried}."
+                f"The whole batch of {amount(self.batch, 'picture')} passes at once (training.accumulate = 1). "
+                f"Tried: {tried}."
             )
         return (
-            f"{self.pictures:,} pictures pass at once: the batch of {self.batch:,} stays, and passes in {self.parts:,} "
+            f"At once go {amount(self.pictures, 'picture')}: the batch of {self.batch:,} stays, and passes in "
+            f"{self.parts:,} "
             f"parts whose gradients add up (training.accumulate = {self.parts}). Tried: {tried}."
         )
 
@@ -118,7 +121,8 @@ def search(task: Task, progress: Callable[[str, int, int], None]) -> BatchSearch
     fitting = [trial for trial in trials if trial.fits]
     if not fitting:
         raise WorkError(
-            f"Not even {FEW} pictures fit into the memory of {task.device}; take a smaller network or smaller pictures."
+            f"Not even {amount(FEW, 'picture')} fit into the memory of {task.device}; take a smaller network or "
+            "smaller pictures."
         )
     return BatchSearch(batch, fitting[0].parts, tuple(trials))
 

@@ -17,9 +17,10 @@ from cardinet.data.kinds import absolute
 from cardinet.engines.engine import Tell
 from cardinet.engines.ray_ranks import run_ranks
 from cardinet.engines.ray_session import default_processes, on_a_cluster
+from cardinet.runs.endings import ProcessLost
 from cardinet.runs.environment import require_one_process
 from cardinet.runs.folder import RunFolder, RunRecord
-from cardinet.runs.ranks import ProcessLost, Ranks
+from cardinet.runs.ranks import Ranks
 from cardinet.train.callbacks import require_same
 from cardinet.train.interrupt import Interrupted
 from cardinet.train.job import is_finished, resume

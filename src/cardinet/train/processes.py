@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from cardinet.base.errors import CardinetError, Findings, RequestError
 from cardinet.runs.environment import versions
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.ranks import Ranks, connected, launch_id
+from cardinet.runs.recorded_settings import flat
 from cardinet.train.job import resume, start
 from cardinet.train.listener import Listener
 from cardinet.train.request import Request, Resolved, resolve
@@ -24,14 +25,18 @@ def connected_for(folder: Path | None) -> Iterator[Ranks]:
 
     They are `again` there if the same launch has made the folder: it has started them again.
     """
-    with connected() as ranks:
-        there = again = False
-        if folder is not None:
-            there = (folder / "run.toml").is_file()
-            with suppress(CardinetError):
-                again = bool(launch_id()) and RunFolder(folder).record().launch == launch_id()
-        any_again, *_ = ranks.any(again)
-        yield replace(ranks.led_by(again if any_again else there), again=any_again)
+    with connected(partial(_led, folder)) as ranks:
+        yield ranks
+
+
+def _led(folder: Path | None, ranks: Ranks) -> Ranks:
+    there = again = False
+    if folder is not None:
+        there = (folder / "run.toml").is_file()
+        with suppress(CardinetError):
+            again = bool(launch_id()) and RunFolder(folder).record().launch == launch_id()
+    any_again, *_ = ranks.any(again)
+    return replace(ranks.led_by(again if any_again else there), again=any_again)
 
 
 def train(request: Request, listener: Listener, ranks: Ranks, begins: Callable[[Resolved], None]) -> RunFolder:
@@ -77,15 +82,21 @@ def resolve_for(request: Request, listener: Listener, ranks: Ranks) -> Resolved:
 def _require_same(resolved: Resolved, ranks: Ranks) -> None:
     """Raise RequestError with everything in which the processes differ and would not train one network."""
     task = resolved.task
-    about: dict[str, Any] = {f"version of {name}": text for name, text in versions().items()}
-    about |= {"code of cardinet": code(), "pictures": task.source.fingerprint, "precision": task.precision}
-    about["settings"] = hashlib.sha256(task.recipe.model_dump_json(exclude={"machine"}).encode()).hexdigest()
-    every = ranks.tell(about)
+    settings = flat(task.recipe.model_dump(mode="json", exclude={"machine"}))
+    about = {
+        **{f"the version of {name}": text for name, text in versions().items()},
+        "the code of cardinet": code()[:12],
+        "the fingerprint of the pictures": task.source.fingerprint[:12],
+        "the precision": task.precision,
+        **{f"the setting {name}": str(value) for name, value in settings},
+    }
+    first, *others = ranks.tell(about)
     differing = [
-        f"The {name} of process {rank} ({other[name]:.12}) is not that of process 0 ({value:.12}); use the same."
-        for rank, other in enumerate(every)
-        for name, value in every[0].items()
-        if other[name] != value
+        f"Process {rank} has another value of {name} than process 0 ({other.get(name, 'none')}, not "
+        f"{first.get(name, 'none')}); all have to be the same."
+        for rank, other in enumerate(others, 1)
+        for name in dict.fromkeys([*first, *other])
+        if other.get(name) != first.get(name)
     ]
     if differing:
         raise RequestError(*differing)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.base.output_paths import check_new_page
 from cardinet.runs.ranks import ALONE, Ranks
@@ -88,7 +89,8 @@ def range_test(resolved: Resolved, listener: Listener, sweep: Sweep = Sweep()) -
     rates, losses, ended = _swept(resolved.task, subject, listener, sweep, started)
     if len(losses) < LEAST:
         raise WorkError(
-            f"The loss explodes after {len(losses)} steps at the lowest rates, from {sweep.low:g} on: the rate is not "
+            f"The loss explodes after {amount(len(losses), 'step')} at the lowest rates, from {sweep.low:g} on: "
+            "the rate is not "
             "the cause. Look at the pictures (cardinet check-data), the precision and the settings of the network."
         )
     curve = read_curve(rates, losses, ended if ended is not None and ended < sweep.high else None)

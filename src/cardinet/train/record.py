@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from shlex import quote
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.data.augmenting import in_order
 from cardinet.data.draws import DRAWS_VERSION
@@ -81,7 +82,8 @@ def task_of(record: RunRecord, folder: RunFolder, ranks: Ranks = ALONE) -> Task:
         raise WorkError(f"The run's run.toml is damaged: it describes no network but a {type(spec).__name__}.")
     if (times.length, times.steps_per_epoch) != (record.steps, record.steps_per_epoch):
         raise WorkError(
-            f"The run's run.toml is damaged: its recipe comes to {times.length:,} steps, {times.steps_per_epoch:,} an "
+            f"The run's run.toml is damaged: its recipe comes to {amount(times.length, 'step')}, "
+            f"{times.steps_per_epoch:,} an "
             f"epoch, and it says {record.steps:,} and {record.steps_per_epoch:,}."
         )
     return Task(
@@ -122,7 +124,7 @@ def _changes(record: RunRecord, folder: RunFolder, ranks: Ranks) -> Findings:
     with findings:
         require_one_process(ranks)
     if record.ranks != ranks.count:
-        were = f"{record.ranks} processes" if record.ranks > 1 else "one process"
+        were = f"{amount(record.ranks, 'process')}" if record.ranks > 1 else "one process"
         findings.errors.append(
             RequestError(f"The run began with {were}, and this is {ranks.count}: it would get other bits; use as many.")
         )

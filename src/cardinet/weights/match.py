@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import RequestError
 from cardinet.build.builder import build
 from cardinet.networks.registry import lookalikes
@@ -55,7 +56,7 @@ class Match:
 
     def sentences(self) -> list[str]:
         """The result in sentences for the user. Every tensor that is not used is named."""
-        said = [*self.notes, f"{len(self.loaded)} tensors loaded{self._renaming()}."]
+        said = [*self.notes, f"{amount(len(self.loaded), 'tensor')} loaded{self._renaming()}."]
         if self.reinitialised:
             said.append(f"New classifier: {', '.join(self.reinitialised)} initialised at random; {self.why_new}.")
         if self.rows is not None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cardinet.base.amounts import amount
 from cardinet.data.findings import Finding
 from cardinet.data.labelling import labelling_of
 from cardinet.data.source_listing import SplitPictures
@@ -25,7 +26,10 @@ def class_problems(
         return [Finding(f"the {split} {what}", split, "unknown-class", detail, bad=True)]
     wrong = labelling.wrong(labels, len(classes))
     if len(wrong):
-        detail = f"{len(wrong)} rows have a label outside 0 to {len(classes) - 1}, the first one {labels[wrong[0]]}"
+        detail = (
+            f"{amount(len(wrong), 'row')} with a label outside 0 to {len(classes) - 1}, "
+            f"the first one {labels[wrong[0]]}"
+        )
         return [Finding(part.names[int(wrong[0])], split, "wrong-label", detail, bad=True)]
     empty = np.flatnonzero(labelling.counts(labels, len(classes)) == 0)
     if not len(empty) or not len(labels):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.kinds.class_folders import TINY_IMAGENET, Scan, from_scans, scan, visible_entries
 from cardinet.data.kinds.imagenet_labels import validation_synsets
@@ -70,6 +71,7 @@ def flat_scan(root: Path, val: Path, typed: Path) -> Scan:
             pictures.append((f"{val.name}/{entry.name}", entry.stat().st_size))
     if unknown:
         raise WorkError(
-            f"{synsets.file} has no label for {len(unknown)} pictures of {val.name}/, the first one {unknown[0]}."
+            f"{synsets.file} has no label for {amount(len(unknown), 'picture')} of {val.name}/, the first one "
+            f"{unknown[0]}."
         )
     return result

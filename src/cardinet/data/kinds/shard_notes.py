@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from cardinet.base.amounts import amount
 from cardinet.data.findings import Finding
 from cardinet.data.labelling import labelling_of
 from cardinet.data.shards import shard_of_each
@@ -24,7 +25,7 @@ def shard_notes(parts: Mapping[str, SplitPictures], classes: int, together: int)
             continue
         used, counts = np.unique(shards, return_counts=True)
         sizes = " to ".join(f"{count:,}" for count in dict.fromkeys((int(counts.min()), int(counts.max()))))
-        detail = f"{len(used):,} {'shard' if len(used) == 1 else 'shards'} of {sizes} samples"
+        detail = f"{amount(len(used), 'shard')} of {sizes} samples"
         found.append(Finding(f"the {split} samples", split, "shards", detail, bad=False))
         if split != "train" or len(used) <= together or classes < 2:
             continue

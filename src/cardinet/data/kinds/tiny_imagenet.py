@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cardinet.base.amounts import amount
 from cardinet.base.documents import read_lines
 from cardinet.base.errors import RequestError, WorkError
 from cardinet.data.kinds.class_folders import TINY_IMAGENET, Scan, from_scans, scan
@@ -38,7 +39,9 @@ def _validation(root: Path) -> Scan:
     result = Scan(root / "val", ignored=found.ignored, unread=found.unread, system=found.system)
     unknown = [path for path, _ in pictures if Path(path).name not in synsets]
     if unknown:
-        raise WorkError(f"{table} has no line for {len(unknown)} pictures of val/images/, the first one {unknown[0]}.")
+        raise WorkError(
+            f"{table} has no line for {amount(len(unknown), 'picture')} of val/images/, the first one {unknown[0]}."
+        )
     for path, size in pictures:
         result.pictures.setdefault(synsets[Path(path).name], []).append((path, size))
     return result

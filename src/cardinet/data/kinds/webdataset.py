@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from cardinet.base.amounts import amount
 from cardinet.base.documents import DocumentError, read_lines
 from cardinet.base.errors import Findings, Notice, RequestError, WorkError
 from cardinet.base.side_work import counted
@@ -184,7 +185,7 @@ def _indexes(shards: ShardSet, columns: Columns, paths: Sequence[Path], faults: 
     found = [kept_index(path) for path in paths]
     missing = [number for number, index in enumerate(found) if index is None]
     if (size := sum(shards.sizes[number] for number in missing)) > GIB:
-        what = f"{len(missing):,} shards ({size / GIB:.1f} GiB) are read once for their index, which is kept"
+        what = f"the index of {amount(len(missing), 'shard')} ({size / GIB:.1f} GiB) is made once and kept"
         warnings.warn(Notice(f"{what}; this takes a while."), stacklevel=2)
     if missing:
         shards.files.expect(missing)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cardinet.base.amounts import amount
 from cardinet.data.labelling.labelling import Labelling, Labels, Rows
 from cardinet.data.labelling.stratified import dealt
 
@@ -82,7 +83,7 @@ def require_marks(pictures: int, classes: int) -> None:
     """Raise RequestError if the memory does not suffice for the labels of so many pictures."""
     from cardinet.measure.available_memory import require_bytes
 
-    require_bytes(pictures * classes, "cpu", f"The marks of {classes:,} classes for {pictures:,} pictures")
+    require_bytes(pictures * classes, "cpu", f"The marks of {classes:,} classes for {amount(pictures, 'picture')}")
 
 
 def matrix(labels: Sequence[Iterable[int]], classes: int) -> Labels:

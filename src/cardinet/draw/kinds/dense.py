@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from cardinet.base.amounts import amount
 from cardinet.draw.flow import Part, box, chain
 from cardinet.draw.layers import convolution, feature_map, pool, stem_text, words
-from cardinet.draw.plan import Enlarged, Plan, Stage, counted, panels
+from cardinet.draw.plan import Enlarged, Plan, Stage, panels
 from cardinet.draw.scene import Edge, Grid, Panel
 from cardinet.networks.families.densenet import DenseNet
 
@@ -20,7 +21,7 @@ def plan(spec: DenseNet) -> Plan:
     inner = f"1\u00d71, {4 * spec.growth} | " if spec.bottleneck else ""
     for i, depth in enumerate(spec.depths, 1):
         entries.append(width)
-        about = f"{counted(depth, 'layer')} of {inner}3\u00d73, {spec.growth}"
+        about = f"{amount(depth, 'layer')} of {inner}3\u00d73, {spec.growth}"
         stages.append(Stage(f"dense block {i}", (about,), f"layer{i}"))
         width += depth * spec.growth
         if i < len(spec.depths):

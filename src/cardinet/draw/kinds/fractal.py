@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from cardinet.base.amounts import amount
 from cardinet.draw.flow import box, chain
 from cardinet.draw.layers import convolution
-from cardinet.draw.plan import Enlarged, Plan, Stage, counted, panels
+from cardinet.draw.plan import Enlarged, Plan, Stage, panels
 from cardinet.draw.scene import Edge, Grid, Panel
 from cardinet.networks.families.fractalnet import FractalNet
 
@@ -15,7 +16,7 @@ def plan(spec: FractalNet) -> Plan:
     stages = [
         Stage(
             f"block {i}",
-            (f"{counted(len(present), 'column')} of {', '.join(str(2**c) for c in present)} units  3\u00d73, {width}",),
+            (f"{amount(len(present), 'column')} of {', '.join(str(2**c) for c in present)} units  3\u00d73, {width}",),
             f"layer{i}" if i > 1 else "paths",
         )
         for i, width in enumerate(spec.widths, 1)

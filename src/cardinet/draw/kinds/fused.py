@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cardinet.base.amounts import amount
 from cardinet.draw.flow import SUM, Box, Chain, Fork, Part, box, chain, several
 from cardinet.draw.layers import convolution, feature_map, kernel_text, stem_text, words
 from cardinet.draw.parts import joined, merged
-from cardinet.draw.plan import Enlarged, Plan, Stage, counted, panels
+from cardinet.draw.plan import Enlarged, Plan, Stage, panels
 from cardinet.draw.scene import Edge, Grid, Panel
 from cardinet.networks.families.deeply_fused import DeeplyFused
 from cardinet.networks.families.merge_and_run import MergeAndRun
@@ -49,7 +50,7 @@ def _stages(spec: DeeplyFused | MergeAndRun, deep: str) -> tuple[Stage, ...]:
         line = [f"{kernel_text(k)}, {w_out if j == last else inner}" for j, k in enumerate(spec.lines.kernels)]
         if len(line) > SHOWN:
             line = [f"{len(line)} of {line[0]}"]
-        stages.append(Stage(f"group {i}", (f"{counted(depth, 'block')}, {deep} of {' | '.join(line)}",), f"layer{i}"))
+        stages.append(Stage(f"group {i}", (f"{amount(depth, 'block')}, {deep} of {' | '.join(line)}",), f"layer{i}"))
     return tuple(stages)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from cardinet.base.amounts import amount
 from cardinet.draw.flow import Chain, Fork, box, chain
 from cardinet.draw.layers import convolution, feature_map, stem_text, words
-from cardinet.draw.plan import Enlarged, Plan, Stage, counted, panels
+from cardinet.draw.plan import Enlarged, Plan, Stage, panels
 from cardinet.networks.families.highway import Highway
 
 
@@ -15,7 +16,7 @@ def plan(spec: Highway) -> Plan:
     before = spec.widths[0]
     for i, (depth, width, pooled) in enumerate(zip(spec.depths, spec.widths, spec.pools, strict=True), 1):
         about = [f"{stem_text(3, width, 1, 'relu')}"] if width != before else []
-        about.append(f"{counted(depth, 'highway layer')} of 3\u00d73, {width}")
+        about.append(f"{amount(depth, 'highway layer')} of 3\u00d73, {width}")
         about += [f"max pool {pooled}\u00d7{pooled} /2"] if pooled else []
         stages.append(Stage(f"stage {i}", tuple(about), f"conv{i}" if width != before else f"layer{i}"))
         before = width

@@ -6,10 +6,11 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from cardinet.base.amounts import amount
 from cardinet.draw.flow import CONCATENATION, SUM, Chain, Fork, Part, box, chain
 from cardinet.draw.layers import feature_map, kernel_text, pool, stride_text, words
 from cardinet.draw.parts import drawn_gate, joined, merged
-from cardinet.draw.plan import Enlarged, Plan, Stage, counted, panels
+from cardinet.draw.plan import Enlarged, Plan, Stage, panels
 from cardinet.networks.families.googlenet import GoogLeNet
 from cardinet.networks.inception import Inception
 from cardinet.networks.parts.inception_pieces import (
@@ -87,7 +88,7 @@ def _summary(stage: Pieces) -> str:
     texts = []
     for noun, group in itertools.groupby(stage, _noun):
         pieces = list(group)
-        texts += [counted(len(pieces), noun)] if noun else [_text(piece) for piece in pieces]
+        texts += [amount(len(pieces), noun)] if noun else [_text(piece) for piece in pieces]
     return ", ".join(texts)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from cardinet.base.amounts import amount
 from cardinet.draw.flow import Chain, Part, box, chain
 from cardinet.draw.layers import convolution, feature_map, pool, words
 from cardinet.draw.parts import drawn_gate
-from cardinet.draw.plan import Enlarged, Plan, Stage, counted, panels
+from cardinet.draw.plan import Enlarged, Plan, Stage, panels
 from cardinet.networks.families.alexnet import AlexNet
 from cardinet.networks.families.vgg import VGG
 
@@ -22,7 +23,7 @@ def vgg_plan(spec: VGG) -> Plan:
         stages.append(
             Stage(
                 f"stage {i}",
-                (f"{counted(depth, 'convolution')} 3\u00d73, {width}", "max pool 2\u00d72 /2"),
+                (f"{amount(depth, 'convolution')} 3\u00d73, {width}", "max pool 2\u00d72 /2"),
                 f"conv{i}_1",
             )
         )

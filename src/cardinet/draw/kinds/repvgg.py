@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from cardinet.base.amounts import amount
 from cardinet.draw.flow import SUM, Fork, Part, chain
 from cardinet.draw.layers import convolution, feature_map, words
 from cardinet.draw.parts import drawn_gate
-from cardinet.draw.plan import Enlarged, Plan, Stage, counted, panels
+from cardinet.draw.plan import Enlarged, Plan, Stage, panels
 from cardinet.networks.families.repvgg import RepVGG
 
 
@@ -18,7 +19,7 @@ def plan(spec: RepVGG) -> Plan:
         stages.append(
             Stage(
                 f"stage {i}",
-                (f"{counted(depth, 'block')} of 3\u00d73, {width}", grouped[2:])[: 1 + bool(grouped)],
+                (f"{amount(depth, 'block')} of 3\u00d73, {width}", grouped[2:])[: 1 + bool(grouped)],
                 f"layer{i}",
             )
         )

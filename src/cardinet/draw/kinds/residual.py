@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import RequestError
 from cardinet.blocks.residual_unit import Layer, Surroundings
 from cardinet.build.assembly import layers_of, surroundings_of
 from cardinet.draw.flow import CONCATENATION, SUM, Chain, Fork, Part, box, chain, several
 from cardinet.draw.layers import convolution, feature_map, kernel_text, named, stem_text, words
 from cardinet.draw.parts import carried, drawn_gate, joined, merged, shortcut, spatial
-from cardinet.draw.plan import Around, Enlarged, Plan, Stage, counted, panels
+from cardinet.draw.plan import Around, Enlarged, Plan, Stage, panels
 from cardinet.networks.residual import Residual
 
 
@@ -39,7 +40,7 @@ def _stages(spec: Residual) -> Iterator[Stage]:
         if spec.cardinality > 1:
             pieces[spec.transform.at] += f", C = {spec.cardinality}"
         pooled = ("max pool 2\u00d72 /2, then",) if i > 1 and spec.pooled else ()
-        yield Stage(f"stage {i}", (*pooled, f"{counted(depth, 'unit')} of {' | '.join(pieces)}"), f"layer{i}")
+        yield Stage(f"stage {i}", (*pooled, f"{amount(depth, 'unit')} of {' | '.join(pieces)}"), f"layer{i}")
     dropped = f"dropout {spec.head_dropout:g}" if spec.head_dropout else ""
     head = [named(spec.order.pre), "average pool", dropped, f"fc {spec.streams[-1]} \u2192 {spec.num_classes}"]
     first = f"closing_{spec.order.pre.split()[0]}" if spec.order.pre else "avgpool"

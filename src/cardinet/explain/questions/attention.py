@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from cardinet.base.amounts import amount
 from cardinet.blocks.classifier import Classifier
 from cardinet.data.batches import evaluation_batches
 from cardinet.explain.answer import Answer, Section
@@ -233,7 +234,8 @@ def _size_section(sizes: Sequence[BySize]) -> Section:
     return Section(
         "Selective kernels: the size of the object",
         [
-            f"The middle of {len(sizes[0].shares[0]):,} pictures is cut out and enlarged. The paper finds that larger "
+            f"The middle of {amount(len(sizes[0].shares[0]), 'picture')} is cut out and enlarged. The paper finds "
+            "that larger "
             "objects get more weight of the larger kernel, except in the last stage (Li et al. 2019, arXiv 1903.06586)."
         ],
         [

@@ -16,6 +16,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from cardinet.base.amounts import amount
 from cardinet.base.documents import finite
 from cardinet.base.errors import RequestError
 from cardinet.blocks.classifier import Classifier
@@ -277,7 +278,7 @@ def _table(units: Sequence[UnitResult], n: int) -> Section:
         "similarity",
     )
     formats: tuple[Format | None, ...] = (None, "integer", "integer", None, None, None, "percent", "percent", None)
-    about = f"n = {n:,} pictures; a rise of the loss is clear above 2 standard errors"
+    about = f"n = {amount(n, 'picture')}; a rise of the loss is clear above 2 standard errors"
     return Section("By unit", (), [Table("The transforms of each unit", columns, rows, formats, note=about)])
 
 
@@ -287,7 +288,8 @@ def _mean(values: Sequence[float]) -> float:
 
 def _limits(n: int) -> list[str]:
     return [
-        f"The standard errors are those of {n:,} pictures drawn from the split; the trained weights are one draw too.",
+        f"The standard errors are those of {amount(n, 'picture')} drawn from the split; the trained weights are "
+        "one draw too.",
         "A transform that can be left out alone need not be superfluous: another one like it may take its place. Two "
         "left out together may change much more than the sum of their changes.",
         "The other layers, their BN statistics and the attention keep what they learned with all transforms.",

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import RequestError
 from cardinet.data.source import Split
 from cardinet.data.splitting import spread_rows
@@ -160,7 +161,7 @@ def _map(points: npt.NDArray[np.float64], truth: Rows, classes: tuple[str, ...],
     """The map, with a group for each class that has pictures in it."""
     groups = [(classes[k], [(float(x), float(y)) for x, y in points[truth == k]]) for k in sorted(set(truth.tolist()))]
     name = {"tsne": "t-SNE", "umap": "UMAP"}[method]
-    about = f"{len(points):,} pictures; the colour is the true class"
+    about = f"{amount(len(points), 'picture')}; the colour is the true class"
     return Scatter(f"Map of the features by {name}", groups, note=about)
 
 

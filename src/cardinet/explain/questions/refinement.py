@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from cardinet.base.amounts import amount
 from cardinet.blocks.classifier import Classifier
 from cardinet.explain.answer import Answer, Section
 from cardinet.explain.batches import KeptBatches, drawn_pictures
@@ -40,7 +41,7 @@ class Refinement(Question):
         text = [
             "The output of each unit is compared with that of the last unit of its stage, in units of the deviation of "
             "the last output. If the units refine one estimate, the mean is near 0 and the spread falls.",
-            f"{test.count:,} pictures; all channels and places.",
+            f"{amount(test.count, 'picture')}; all channels and places.",
         ]
         document = {"pictures": test.count, "units": [vars(one) for one in found]}
         return Answer(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import Findings, RequestError, WorkError
 from cardinet.train.methods import Conditions, Hooks, Method
 
@@ -60,7 +61,8 @@ class EarlyStopping(Method):
         count = "one evaluation" if self.patience == 1 else f"{self.patience} evaluations"
         return (
             f"The run ends early after {count} without a lower validation error (EarlyStopping); "
-            f"its schedule, {type(conditions.schedule).__name__}, is made for all {clock.length:,} steps and is then "
+            f"its schedule, {type(conditions.schedule).__name__}, is made for all {amount(clock.length, 'step')} "
+            "and is then "
             "cut short.",
         )
 

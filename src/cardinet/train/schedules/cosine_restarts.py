@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from cardinet.base.amounts import amount
 from cardinet.base.durations import Duration
 from cardinet.train.clock import Clock
 from cardinet.train.schedules import Schedule
@@ -52,8 +53,8 @@ class CosineRestarts(Schedule):
             yield f'schedule.restart_after = "{self.restart_after}" is less than one step; give a longer time.'
         elif first >= left > 0:
             yield (
-                f'schedule.restart_after = "{self.restart_after}" is {first:,} steps, and {left:,} are left for '
-                "cosines: there would be no restart; give a shorter time, or take schedule=Cosine."
+                f'schedule.restart_after = "{self.restart_after}" is {amount(first, "step")}, and {left:,} are left '
+                "for cosines: there would be no restart; give a shorter time, or take schedule=Cosine."
             )
 
     def notes(self, clock: Clock) -> Sequence[str]:

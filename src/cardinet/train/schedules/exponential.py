@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from cardinet.base.amounts import amount
 from cardinet.base.durations import Duration
 from cardinet.train.clock import Clock
 from cardinet.train.schedules import Schedule
@@ -33,6 +34,6 @@ class Exponential(Schedule):
             yield f'schedule.every = "{self.every}" is less than one step; give a longer time.'
         elif every >= clock.length:
             yield (
-                f'schedule.every = "{self.every}" is {every:,} steps, and the run ends after {clock.length:,}: the '
-                "rate would never drop; give a shorter time."
+                f'schedule.every = "{self.every}" is {amount(every, "step")}, and the run ends after {clock.length:,}: '
+                "the rate would never drop; give a shorter time."
             )
