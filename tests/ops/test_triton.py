@@ -37,21 +37,32 @@ NUMBER, FLOATS, MAP = "i32", "*fp32", "*bf16"
 
 TYPES = {
     **dict.fromkeys(("rows", "channels", "area", "words", "step", "pieces"), NUMBER),
-    **dict.fromkeys(("weight", "bias", "mean", "variance", "rstd", "partial", "dweight", "dbias"), FLOATS),
+    **dict.fromkeys(("places", "batch", "height", "width", "out_height", "out_width", "sk", "sc", "sh", "sw"), NUMBER),
+    **dict.fromkeys(("bias", "mean", "variance", "rstd", "partial", "parts", "dweight", "dbias"), FLOATS),
     **dict.fromkeys(("x", "other", "y", "dy", "dother", "g", "dx"), MAP),
     "bits": "*i16",
     "eps": "fp32",
 }
-"""The types of the arguments of all kernels by their names."""
+"""The types of the arguments of kernels by their names; that of a weight depends on the module."""
 
 NORM: dict[str, object] = {"LAST": True, "RELU": True, "ROWS": 16, "COLUMNS": 128}
 PLANES: dict[str, object] = {"LAST": False, "RELU": True, "ROWS": 128, "COLUMNS": 16}
 WITHOUT_SUM: dict[str, object] = {"other": None, "bits": None, "dother": None, "weight": None}
 
+CONVOLUTION: dict[str, object] = {"STRIDE": 1, "WIDTH": 4, "TILE": 16, "PIXELS": 64, "PRECISION": "ieee"}
+HALVING: dict[str, object] = {"STRIDE": 2, "WIDTH": 32, "TILE": 32, "PIXELS": 64, "PRECISION": "ieee"}
+
 KERNELS: list[tuple[str, str, dict[str, object]]] = [
-    ("triton_batch_norm", name, form)
-    for form in (NORM, PLANES, NORM | WITHOUT_SUM)
-    for name in ("_moments", "_statistics", "_apply", "_gradient_sums", "_vector_gradients", "_input_gradient")
+    *(
+        ("triton_batch_norm", name, form)
+        for form in (NORM, PLANES, NORM | WITHOUT_SUM)
+        for name in ("_moments", "_statistics", "_apply", "_gradient_sums", "_vector_gradients", "_input_gradient")
+    ),
+    *(
+        ("triton_grouped_conv", name, form)
+        for form in (CONVOLUTION, HALVING)
+        for name in ("_forward", "_input_gradient", "_weight_gradient")
+    ),
 ]
 """Their modules, their names, and what is constant when they are compiled."""
 
@@ -65,10 +76,12 @@ def test_kernels_compile(capability: int, tmp_path: Path, monkeypatch: pytest.Mo
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
+    assert len(KERNELS) == 24
     for module, name, constants in KERNELS:
         kernel = getattr(importlib.import_module(f"cardinet.ops.{module}"), name)
         constant = {each: constants[each] for each in kernel.arg_names if each in constants}
-        types = {each: "constexpr" if each in constant else TYPES[each] for each in kernel.arg_names}
+        known = TYPES | {"weight": MAP if module == "triton_grouped_conv" else FLOATS}
+        types = {each: "constexpr" if each in constant else known[each] for each in kernel.arg_names}
         made = triton.compile(ASTSource(kernel, types, constant), target=GPUTarget("cuda", capability, 32))
         assert made.asm["cubin"], name
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from cardinet.blocks.classifier import Classifier
 from cardinet.blocks.joined_norm import join_norms
+from cardinet.blocks.own_grouped_conv import take_own_grouped
 from cardinet.blocks.recomputation import recomputing
 from cardinet.blocks.synced_batch_norm import synced
 from cardinet.rewrite.steps import apply
@@ -71,4 +72,5 @@ def trainee(task: Task, built: Classifier, done: int = 0, callbacks: Sequence[Me
     hooks = {name: method.hooks(network, optimizer, conditions) for name, method in every.items()}
     if task.recipe.machine.kernels == "own":
         join_norms(network)  # last, so that methods see the network as it is described
+        take_own_grouped(network)
     return Trainee(network, optimizer, hooks)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from cardinet.ops import batch_norm
+from cardinet.ops import batch_norm, grouped_conv
 
 if os.environ.get("TRITON_INTERPRET") != "1":
     collect_ignore_glob = ["test_*.py"]
@@ -53,4 +53,6 @@ def gpu_operators_on_the_cpu() -> Iterator[None]:
         library = torch.library.Library("cardinet", "IMPL")
         library.impl("batch_norm", batch_norm._cuda, "CPU", allow_override=True)
         library.impl("batch_norm_backward", batch_norm._cuda_backward, "CPU", allow_override=True)
+        for name, (_, on_gpu, _) in grouped_conv.OPERATORS.items():
+            library.impl(name.removeprefix("cardinet::"), on_gpu, "CPU", allow_override=True)
         yield
