@@ -28,6 +28,7 @@ SEVERAL = (
     "n:,",
     "steps}",
     "seen != 1",
+    "pictures.left",
     "parts)",
 )
 """Counts that are above one where they are said: limits, processes, a part of more, pictures of a question."""

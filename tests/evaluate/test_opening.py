@@ -16,10 +16,13 @@ import cardinet
 from cardinet.base.errors import CardinetError, RequestError, WorkError
 from cardinet.data.data_settings import DataSettings
 from cardinet.data.source import open_source
+from cardinet.evaluate.opening import model_path
 from cardinet.evaluate.pictures import OpenedPictures, open_pictures
 from cardinet.explain.job import explain_model
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model, load_model
+from cardinet.runtimes.formats import FORMATS
+from cardinet.runtimes.formats.format import Format
 from cardinet.train.job import start
 from cardinet.train.listener import Listener
 from cardinet.train.request import Request, resolve
@@ -210,3 +213,10 @@ def test_optional_pictures_may_be_missing_but_what_is_said_of_them_counts(tmp_pa
     assert [limit for limit in limits if limit.startswith("The gradient by length is not measured: The data ")]
     with pytest.raises(RequestError, match="limit: the pictures of a run"):
         explain_model("paths", run.path, limit=3)
+
+
+@pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)
+def test_an_exported_file_in_place_of_a_model_names_the_way_to_run_it(format: Format, tmp_path: Path) -> None:
+    (tmp_path / f"m{format.suffix}").write_bytes(b"content")
+    with pytest.raises(RequestError, match=r"is an exported file .*open_exported"):
+        model_path(str(tmp_path / f"m{format.suffix}"))

@@ -248,6 +248,7 @@ def test_where_a_table_cannot_stand(tmp_path: Path) -> None:
     (tmp_path / "dangling.csv").symlink_to(tmp_path / "gone")
     for name, reason in (
         ("a.txt", "ends in .csv"),
+        ("b.parquet", "--out parquet:.*b[.]$"),
         ("there.csv", "exists"),
         ("dangling.csv", "exists"),
         ("no/a.csv", "its folder does not exist"),

@@ -18,6 +18,7 @@ from cardinet.data.kinds import kind_of, list_source, named_kind
 from cardinet.data.kinds.hub_datasets import pictures_on_hub
 from cardinet.data.kinds.parquet import parquet_pictures
 from cardinet.data.kinds.saved_datasets import pictures_in_saved
+from cardinet.data.kinds.split_folders import pictures_in_splits
 from cardinet.data.kinds.webdataset import pictures_in_shards
 from cardinet.data.picture_inputs import PictureInput, picture_paths
 from cardinet.data.source_listing import SplitPictures, fingerprint
@@ -125,6 +126,10 @@ def _in_saved(text: str, rest: str, settings: DataSettings) -> Parts:
     return _marked(*pictures_in_saved(rest, settings.picture_column)), ()
 
 
+def _in_folders(text: str, rest: str, settings: DataSettings) -> Parts:
+    return _marked(*pictures_in_splits(rest)), ()
+
+
 def _in_shards(text: str, rest: str, settings: DataSettings) -> Parts:
     parts, mark, findings = pictures_in_shards(rest, settings)
     return _marked(parts, mark), tuple(finding.sentence() for finding in findings)
@@ -140,6 +145,8 @@ def _marked(parts: Mapping[str, SplitPictures], mark: str) -> dict[str, OrderedP
 
 
 UNLABELLED: Mapping[str, Callable[[str, str, DataSettings], Parts]] = {
+    "imagenet": _in_folders,
+    "tiny-imagenet": _in_folders,
     "parquet": _in_parquet,
     "hf": _on_hub,
     "datasets": _in_saved,

@@ -21,6 +21,7 @@ from cardinet.runs.environment import device_of
 from cardinet.runs.folder import RunFolder
 from cardinet.runs.model_file import Model, load_model
 from cardinet.runs.temperature import temperature_note
+from cardinet.runtimes.formats import format_of
 from cardinet.weights.checksums import no_checksums_note
 from cardinet.weights.weight_source import local_file
 
@@ -223,11 +224,17 @@ def _written(key: str, value: object) -> object:
 def model_path(model: str) -> Path | None:
     """The model file of MODEL: a file, that of a run folder or of a Hub repository; None for the name of a network.
 
-    Raises RequestError for a folder without a model file.
+    Raises RequestError for a folder without a model file, and for an exported file.
     """
     if model.startswith("hub:"):
         return local_file(model)
     path = Path(model)
+    if (exported := format_of(path)) is not None and path.is_file():
+        raise RequestError(
+            f"{path} is an exported file ({exported.name}), which other programs run. Give the model that it was made "
+            "from (a run folder or a .safetensors file), or run it in Python: `from cardinet.export.runner import "
+            f"open_exported`, then `open_exported(Path({str(path)!r})).logits(pixels)`."
+        )
     if not path.is_dir():
         return path if path.suffix or path.exists() or "/" in model else None
     file = path / "model.safetensors"

@@ -32,7 +32,8 @@ def compact(network: nn.Module) -> nn.Module:
     if not places:
         raise RequestError(
             "No convolution of this network can be narrowed: several layers, a sum or a concatenation read its output, "
-            "or it has groups, which fix its channels."
+            "or it has groups, which fix its channels. Take a smaller network instead: `cardinet plan --budget macs=N` "
+            "lists those of a budget, with groups and without."
         )
     for place in places:
         name = place.norm or place.conv

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from cardinet.base.output_paths import check_new_file
 from cardinet.base.terminal_text import visible
 from cardinet.data.labelling import ONE, Labelling, Name
 from cardinet.runs.computed_by import EAGER, ComputedBy
-from cardinet.runs.table_forms import CSV, PROBLEM, Cell, Form
+from cardinet.runs.table_forms import CSV, FORMS, PROBLEM, Cell, Form
 
 LABELS = "labels"
 
@@ -25,7 +26,12 @@ HEADS: Mapping[Name, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def check_table(path: Path) -> None:
     """Raise RequestError if `path` does not end in .csv, exists already or cannot be written."""
     if path.suffix.lower() != ".csv":
-        raise RequestError(f"--out {path}: the table of answers is a CSV file; give a name that ends in .csv.")
+        form = path.suffix.lower().removeprefix(".")
+        shards = form if form in FORMS else "parquet"
+        raise RequestError(
+            f"--out {path}: the table of answers is a CSV file; give a name that ends in .csv, or a folder of shards "
+            f"for any number of pictures: --out {shards}:{shlex.quote(str(path.with_suffix('')))}."
+        )
     check_new_file(path)
 
 

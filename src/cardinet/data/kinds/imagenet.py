@@ -22,16 +22,16 @@ def list_imagenet(text: str) -> Listing:
     Both may have any name that `split_of` knows.
 
     The pictures of a flat val/ (ILSVRC2012_val_00000001.JPEG ...) get their synsets from a file beside them; see
-    `validation_synsets` for which files do. The published test pictures have no labels and are not read.
-    Raises RequestError for a missing path or train/, WorkError for two folders of one split and if the labels of val/
-    are unknown.
+    `validation_synsets` for which files do. The published test pictures have no labels and are not read;
+    `pictures_in_splits` gives them for a prediction. Raises RequestError for a missing path or train/, WorkError for
+    two folders of one split and if the labels of val/ are unknown.
     """
     typed = Path(text).expanduser()
     if not typed.is_dir():
         raise RequestError(f'There is no folder "{text}".')
     if (typed / "val" / TINY_IMAGENET).is_file():
         raise RequestError(f"{typed} is Tiny ImageNet; write tiny-imagenet:{text}.")
-    root = typed / _KAGGLE if (typed / _KAGGLE / "train").is_dir() else typed
+    root = published(typed)
     folders = _split_folders(root)
     if "train" not in folders:
         raise RequestError(f"{root} has no folder train/; give the folder that holds ImageNet's train/ and val/.")
@@ -40,6 +40,11 @@ def list_imagenet(text: str) -> Listing:
         foldered = any(entry.is_dir() for entry in visible_entries(val))
         scans["validation"] = scan(root, val) if foldered else flat_scan(root, val, typed)
     return from_scans(root, scans, unsplit=False)
+
+
+def published(typed: Path) -> Path:
+    """The folder that holds train/ and val/: the one that was given, or the one inside of it in Kaggle's layout."""
+    return typed / _KAGGLE if (typed / _KAGGLE).is_dir() else typed
 
 
 def _split_folders(root: Path) -> dict[str, Path]:

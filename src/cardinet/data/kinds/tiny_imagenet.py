@@ -14,8 +14,8 @@ from cardinet.data.source_listing import Listing
 def list_tiny_imagenet(text: str) -> Listing:
     """`PATH/train/SYNSET/images/*.JPEG`, and `PATH/val/images/*.JPEG` with their synsets in val_annotations.txt.
 
-    The published test pictures have no labels and are not read. Raises RequestError if the path does not have this
-    layout, WorkError if a picture of val/ has no synset.
+    The published test pictures have no labels and are not read; `pictures_in_splits` gives them for a prediction.
+    Raises RequestError if the path does not have this layout, WorkError if a picture of val/ has no synset.
     """
     root = Path(text).expanduser()
     if not (root / "train").is_dir() or not (root / "val" / TINY_IMAGENET).is_file():

@@ -8,6 +8,7 @@ that begins to forget loses its momentum too, and a row that passes zero stays t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
@@ -219,7 +220,9 @@ def check_target(settings: Pruning, empty: nn.Module, side: int) -> None:
     if least > settings.keep_macs:
         raise RequestError(
             f"keep_macs = {settings.keep_macs:g}: with one channel left in each of the {len(kept)} convolutions of "
-            f"this network that can be narrowed, {least:.3f} of its MACs remain; give a larger share."
+            f"this network that can be narrowed, {least:.3f} of its MACs remain (groups fix the channels of the "
+            "others, or several layers read them). Give at "
+            f"least {math.ceil(1000 * least) / 1000:g}, or take a smaller network: `cardinet plan --budget macs=N`."
         )
 
 
