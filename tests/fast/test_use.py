@@ -15,9 +15,12 @@ from cardinet.base.errors import RequestError
 from cardinet.build.meta import on_meta
 from cardinet.data.preprocessing import Preprocessing
 from cardinet.fast import use
+from cardinet.fast.job import Asked
 from cardinet.fast.use import NEVER, WHERE_IT_PAYS, Pictures, Wanted, at_speed
 from cardinet.runs.computed_by import EAGER, ComputedBy, computed_by
 from cardinet.runs.model_file import Model
+from cardinet.runtimes import RUNTIMES
+from cardinet.runtimes.agreement import disagreement
 from fast.made_up_runtimes import Installed, broken, first_swapped, same, wrong
 
 FAST = Wanted(fast=True)
@@ -206,3 +209,20 @@ def test_networks_that_no_other_runtime_can_run(model: Model) -> None:
     for network in (elsewhere, half):
         WHERE_IT_PAYS.check_network(network)
     assert computed_by(half) == ComputedBy(precision="float16")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [name for name in Asked().among if name != "eager"])
+def test_real_runtimes_answer_each_picture_for_itself(name: str, model: Model) -> None:
+    if reason := RUNTIMES[name].hindrance("float32"):
+        pytest.skip(reason)
+    begun = ComputedBy(runtime=name, precision="float32")
+    found, said = at_speed(model, WHERE_IT_PAYS, pictures(begun=begun))
+    assert computed_by(found.network) == begun, said
+    with torch.inference_mode():
+        exact, answers = model.network(PIXELS[:19]), found.network(PIXELS[:19])
+        assert disagreement(answers.numpy(), exact.numpy(), "float32") == ""
+        assert torch.allclose(answers, exact, rtol=1e-3, atol=1e-4)
+        others = torch.cat([PIXELS[:3], 5 * PIXELS[40:45]])
+        assert torch.equal(found.network(others)[:3], answers[:3])
+        assert torch.allclose(found.network(PIXELS[2:3])[0], answers[2], rtol=1e-4, atol=1e-5)
