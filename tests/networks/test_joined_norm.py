@@ -38,10 +38,25 @@ def pair(spec: NetworkSpec) -> tuple[Classifier, Classifier, int]:
     return plain, joined, join_norms(joined)
 
 
+def is_gradient(name: str) -> bool:
+    return name == "pixels" or name.endswith(".grad")
+
+
 def worst(found: dict[str, Tensor], exact: dict[str, Tensor]) -> float:
-    """The largest error as a share of the largest value of its tensor, but of the random generator's state."""
-    pairs = [(found[name].double(), exact[name].double()) for name in exact if name != "generator"]
+    """The largest error as a share of the largest value of its tensor, of what changes steadily: all but gradients."""
+    names = [name for name in exact if name != "generator" and not is_gradient(name)]
+    pairs = [(found[name].double(), exact[name].double()) for name in names]
     return max(((a - b).abs().max() / b.abs().max().clamp_min(0.1)).item() for a, b in pairs)
+
+
+def distance(found: dict[str, Tensor], exact: dict[str, Tensor]) -> float:
+    """How far all gradients are from the exact ones, as a share of their length.
+
+    Where rounding carries the argument of one ReLU over 0, a few elements differ by much, on one processor or another.
+    """
+    names = [name for name in exact if is_gradient(name)]
+    a, b = (torch.cat([of[name].double().flatten() for name in names]) for of in (found, exact))
+    return float((a - b).norm() / b.norm())
 
 
 def test_cases_of_every_family() -> None:
@@ -62,7 +77,9 @@ def test_a_step_is_the_same(name: str) -> None:
     found = step(joined.double(), pixels.double(), labels)
     assert list(found) == list(exact)
     assert all(torch.equal(found[each], exact[each]) for each in exact)
-    assert worst(step(own, pixels, labels), exact) <= 10 * worst(step(again, pixels, labels), exact) + 1e-5
+    found = step(own, pixels, labels)
+    assert worst(found, exact) <= 10 * worst(step(again, pixels, labels), exact) + 1e-5
+    assert distance(found, exact) < 0.1
     for network in (own, again):
         network.load_state_dict(plain.state_dict())
         network.eval()

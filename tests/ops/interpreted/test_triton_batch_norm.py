@@ -14,7 +14,7 @@ from cardinet.build.builder import build
 from cardinet.ops import triton_batch_norm
 from cardinet.ops.batch_norm import batch_norm, has_kernel
 from networks.small_networks import small
-from networks.test_joined_norm import worst
+from networks.test_joined_norm import distance, worst
 from networks.test_recomputation import pictures, step
 from ops.test_batch_norm import EPS, FORMS, LAST, drawn, expected, far, results
 
@@ -88,7 +88,7 @@ def test_sums_of_few_and_many_pieces(programs: int, monkeypatch: pytest.MonkeyPa
 
 def test_the_bits_repeat(started: list[str]) -> None:
     for layout in LAYOUTS:
-        x, weight, bias, dy, other = laid(drawn((2, 48, 20, 11), torch.bfloat16, True), layout)
+        x, weight, bias, dy, other = laid(drawn((2, 48, 7, 11), torch.bfloat16, True), layout)
         once, again = (results(x, weight, bias, dy, other, True) for _ in range(2))
         assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
     assert len(started) == 8
@@ -140,6 +140,7 @@ def test_a_step_of_a_network(started: list[str]) -> None:
     found, again = step(joined, pixels, labels), step(plain, pixels, labels)
     exact = step(copy.deepcopy(plain).double(), pixels.double(), labels)
     assert worst(found, exact) <= 10 * worst(again, exact) + 1e-5
+    assert distance(found, exact) < 0.1
     assert started == ["forward"] * count + ["backward"] * count
     assert count > 10
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 import torch
 
@@ -35,7 +33,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return calls
 
 
-@pytest.mark.parametrize("shapes", [SHAPES, pytest.param(MORE, marks=pytest.mark.long)], ids=len)
+@pytest.mark.parametrize("shapes", [SHAPES[1:4], pytest.param(SHAPES + MORE, marks=pytest.mark.long)], ids=len)
 @pytest.mark.parametrize(("dtype", "share"), TYPES, ids=str)
 def test_against_float64(dtype: torch.dtype, share: float, shapes: list[tuple[int, ...]], started: list[str]) -> None:
     for shape in shapes:
@@ -46,7 +44,7 @@ def test_against_float64(dtype: torch.dtype, share: float, shapes: list[tuple[in
         assert all(each.is_contiguous(memory_format=LAST) for each in found)
         assert max(errors(found, expected(x, weight, dy, shape[-1]))) < share, shape
     assert started == STARTED * len(shapes)
-    assert len(started) in (15, 30)
+    assert len(started) in (9, 45)
 
 
 @pytest.mark.parametrize("programs", [1, 12])
@@ -60,13 +58,13 @@ def test_weight_gradients_of_one_and_of_many_pieces(
 
 
 def test_other_layouts_and_the_same_bits_twice(started: list[str]) -> None:
-    for dtype, layout in itertools.product((torch.float32, torch.bfloat16), (LAST, torch.contiguous_format)):
+    for dtype, layout in ((torch.float32, torch.contiguous_format), (torch.bfloat16, LAST)):
         x, weight, dy = drawn((2, 32, 7, 5, 4, 2), dtype, layout)
         once, again = (results(x, weight, dy, 2) for _ in range(2))
         assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
         assert max(errors(once, expected(x, weight, dy, 2))) < 2**-8
         assert once[2].stride() == weight.stride()
-    assert started == STARTED * 8
+    assert started == STARTED * 4
 
 
 def test_autocast(started: list[str]) -> None:
