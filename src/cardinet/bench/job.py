@@ -71,7 +71,7 @@ def measure(asked: Asked, progress: Progress = lambda what, done, total: None) -
         progress("measuring the peaks of this machine", 0, 1)
         with Worker(asked.threads) as worker:
             peaks: Peaks = worker.ask(partial(measure_peaks, threads=asked.threads, device=asked.device))
-        contests = tuple(_contest(asked, subject, work, peaks, progress) for work in works)
+        held = contests(asked, subject, works, peaks, progress)
         layers, unseen = _layers(asked, subject, works, peaks, progress)
     end = load()
     row = named_network(asked.model.spec)
@@ -82,7 +82,7 @@ def measure(asked: Asked, progress: Progress = lambda what, done, total: None) -
         seed=asked.request.seed,
         machine=described(asked.device, asked.threads),
         peaks=peaks,
-        contests=contests,
+        contests=held,
         load={"start": start, "end": end},
         notes=(*asked.opened.notes, *unseen, *warnings(start, end)),
         layers=layers,
@@ -130,6 +130,13 @@ def _layers(
         except Unable as error:
             unseen.append(f"The layers of {work.measure} in {work.precision} could not be looked at: {error}.")
     return tuple(found), tuple(unseen)
+
+
+def contests(
+    asked: Asked, subject: Subject, works: Sequence[Work], peaks: Peaks, progress: Progress
+) -> tuple[Contest, ...]:
+    """Hold one contest for each kind of work."""
+    return tuple(_contest(asked, subject, work, peaks, progress) for work in works)
 
 
 def _contest(asked: Asked, subject: Subject, work: Work, peaks: Peaks, progress: Progress) -> Contest:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -41,9 +41,9 @@ LONGEST = 3600.0
 class Request:
     """What is to be measured of a model, or of the network of a name.
 
-    A named network gets new weights; `words` change its description. `measures`, `against`, `precisions` and
-    `batch_sizes` are words with commas. `seconds` is the approximate time of the rounds of one contest. `layers` asks
-    where the time of our network's passes goes.
+    A named network gets new weights; `words` and `delta` change its description. `measures`, `against`, `precisions`
+    and `batch_sizes` are words with commas. `seconds` is the approximate time of the rounds of one contest. `layers`
+    asks where the time of our network's passes goes.
     """
 
     model: Model | str | os.PathLike[str]
@@ -55,6 +55,7 @@ class Request:
     threads: int | None = None
     seconds: float = 10.0
     words: Sequence[str] = ()
+    delta: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     device: str = "cpu"
     out: Path | None = None
@@ -159,7 +160,7 @@ def resolve(request: Request) -> Asked:
         with findings:
             check()
         with findings:
-            delta = parse_group(request.words, "network")
+            delta = {**parse_group(request.words, "network"), **request.delta}
             if row is not None:
                 row.spec.but(**delta)
         findings.raise_if_any()

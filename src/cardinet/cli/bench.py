@@ -14,6 +14,7 @@ from cardinet.cli.talk import duration, print_json, say, show, show_table
 
 if TYPE_CHECKING:
     from cardinet.bench.contest import Contest
+    from cardinet.bench.growing import Grown
     from cardinet.bench.job import Result
 
 
@@ -23,13 +24,18 @@ def bench(
         str, typer.Option("--measure", metavar="NAMES", help="Of inference, training, start (a cold start).")
     ] = "inference",
     against: Annotated[
-        str,
-        typer.Option("--against", metavar="NAMES", help="The other contenders, with commas; all or none."),
-    ] = "all",
+        str | None,
+        typer.Option(
+            "--against", metavar="NAMES", help="The other contenders, with commas; all (the default) or none."
+        ),
+    ] = None,
     precision: Annotated[
         str, typer.Option("--precision", metavar="NAMES", help="Of float32, bfloat16, int8.")
     ] = "float32",
-    batch_size: Annotated[str, typer.Option("--batch-size", metavar="N,N", help="The pictures of a pass.")] = "1,8",
+    batch_size: Annotated[
+        str | None,
+        typer.Option("--batch-size", metavar="N,N", help="The pictures of a pass. Default: 1,8; with --over 8."),
+    ] = None,
     input_size: Annotated[
         int | None,
         typer.Option("--input-size", min=1, max=SIDE, metavar="N", help="The side of the picture in pixels."),
@@ -47,6 +53,15 @@ def bench(
     layers: Annotated[
         bool, typer.Option("--layers", help="Also show where the time of our network goes, by kinds of layers.")
     ] = False,
+    over: Annotated[
+        str | None,
+        typer.Option(
+            "--over",
+            metavar="AXIS=V,V",
+            help="Repeat it for each value: batch-size, input-size, threads, depth, width, or cardinality at equal "
+            "MACs. The other contenders are then only those that --against names.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.html", help="The file for the page. It must not exist.")
     ] = None,
@@ -58,42 +73,57 @@ def bench(
     All get the same weights and pictures, and run in turn, each in a process of its own. Whose answers differ from our
     network's in float32 is named and not timed. A named network has new weights.
     """
-    from cardinet.bench.job import measure as run
+    from cardinet.bench import growing, job
     from cardinet.bench.request import Request, resolve
     from cardinet.cli.progress import Phases
+    from cardinet.report.bench_page import write_page
+    from cardinet.report.growth_page import write_growth_page
 
     started = time.monotonic()
-    asked = resolve(
-        Request(
-            model=model,
-            measures=(measure,),
-            against=(against,),
-            precisions=(precision,),
-            batch_sizes=(batch_size,),
-            input_size=input_size,
-            threads=threads,
-            seconds=seconds,
-            words=tuple(settings or ()),
-            seed=seed,
-            device=device,
-            out=out,
-            layers=layers,
-        )
+    request = Request(
+        model=model,
+        measures=(measure,),
+        against=(against or ("all" if over is None else "none"),),
+        precisions=(precision,),
+        batch_sizes=(batch_size or ("1,8" if over is None else "8"),),
+        input_size=input_size,
+        threads=threads,
+        seconds=seconds,
+        words=tuple(settings or ()),
+        seed=seed,
+        device=device,
+        out=out,
+        layers=layers,
     )
-    with Phases() as phases:
-        found = run(asked, phases)
-    if out is not None:
-        from cardinet.report.bench_page import write_page
-
-        write_page(found, out)
-    if as_json:
-        print_json(found.to_document())
+    found: Result | Grown
+    if over is None:
+        asked = resolve(request)
+        with Phases() as phases:
+            found = job.measure(asked, phases)
+        _print(found) if not as_json else print_json(found.to_document())
     else:
-        _print(found)
+        axis, variants = growing.check(over, request)
+        with Phases() as phases:
+            found = growing.grow(axis, variants, phases)
+        _print_growth(found) if not as_json else print_json(found.to_document())
+    if out is not None:
+        write_page(found, out) if isinstance(found, job.Result) else write_growth_page(found, out)
     say(*found.notes)
     if out is not None:
         say(f"The page is {out}.")
     say(f"Done in {duration(time.monotonic() - started)}.")
+
+
+def _print_growth(found: Grown) -> None:
+    from cardinet.report.bench_page import machine_text, peaks_text
+    from cardinet.report.growth_page import GROWTH_COLUMNS, curve_title, growth_cells, sentences
+
+    show(f"{found.model} over {found.axis.about}", machine_text(found), peaks_text(found))
+    for curve in found.curves():
+        show("", curve_title(curve))
+        sides = ("left", *("right",) * (len(GROWTH_COLUMNS) - 1))
+        show_table(dict(zip(GROWTH_COLUMNS, sides, strict=True)), growth_cells(found, curve))  # type: ignore[arg-type]
+        show(*sentences(found, curve))
 
 
 def _print(found: Result) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from cardinet.base.files import write_atomic
 from cardinet.base.version import __version__
 from cardinet.bench.contest import Contest
+from cardinet.bench.growing import Grown
 from cardinet.bench.job import Result
 from cardinet.bench.request import MEASURES
 from cardinet.explain.answer import Answer, Section
@@ -44,7 +45,7 @@ def cells(contest: Contest) -> Iterator[tuple[str, ...]]:
         )
 
 
-def machine_text(found: Result) -> str:
+def machine_text(found: Result | Grown) -> str:
     """The machine in one line."""
     about = found.machine
     what = about.get("gpu", about["cpu"])
@@ -52,7 +53,7 @@ def machine_text(found: Result) -> str:
     return f"{what}, {about['cores']} cores, {about['threads']} threads ({known}); torch {about['versions']['torch']}"
 
 
-def peaks_text(found: Result) -> str:
+def peaks_text(found: Result | Grown) -> str:
     """The measured peaks in one line."""
     products = ", ".join(f"{rate / 1e9:.0f} {name}" for name, rate in found.peaks.operations.items())
     return f"measured peaks: {products} GFLOP/s in matrix products, {found.peaks.copy / 1e9:.1f} GB/s in a copy"
@@ -65,18 +66,23 @@ def write_page(found: Result, path: Path) -> None:
 
 def page(found: Result) -> str:
     """The page as an HTML document."""
-    about = found.machine
-    facts = {"input size": str(found.side), "seed": str(found.seed), "threads": str(about["threads"])}
-    facts |= {"processor": about.get("gpu", about["cpu"]), "cores": str(about["cores"]), "system": about["system"]}
-    facts |= {"instruction sets": ", ".join(about["features"]), "commit": about["commit"] or MISSING}
-    facts |= about["versions"]
-    for when, load in found.load.items():
-        busy = load["busy_cores"]
-        facts[f"busy cores at the {when}"] = MISSING if busy is None else f"{busy:.2f}"
+    facts = {"input size": str(found.side), "seed": str(found.seed), **machine_facts(found)}
     return answer_page(
         answer_of(found),
         About(found.network, found.model, "", facts, found.notes, f"Made by Cardinet {__version__}: cardinet bench"),
     )
+
+
+def machine_facts(found: Result | Grown) -> dict[str, str]:
+    """The machine, its versions and its load, by name."""
+    about = found.machine
+    facts = {"threads": str(about["threads"]), "processor": about.get("gpu", about["cpu"]), "cores": about["cores"]}
+    facts |= {"system": about["system"], "instruction sets": ", ".join(about["features"])}
+    facts |= {"commit": about["commit"] or MISSING, **about["versions"]}
+    for when, load in found.load.items():
+        busy = load["busy_cores"]
+        facts[f"busy cores at the {when}"] = MISSING if busy is None else f"{busy:.2f}"
+    return facts
 
 
 def answer_of(found: Result) -> Answer:
@@ -86,7 +92,7 @@ def answer_of(found: Result) -> Answer:
         lead=[_sentence(contest) for contest in found.contests],
         sections=[*map(_section, found.contests), *map(layer_section, found.layers)],
         document=found.to_document(),
-        strip=_strip(found),
+        strip=peaks_strip(found),
         limits=(
             "These are times of one machine on one day, with new random pictures. The floor counts every number that "
             "moves between memory and processor once; a network that stays in the cache can pass it.",
@@ -94,7 +100,8 @@ def answer_of(found: Result) -> Answer:
     )
 
 
-def _strip(found: Result) -> dict[str, str]:
+def peaks_strip(found: Result | Grown) -> dict[str, str]:
+    """The measured peaks by name."""
     products = {f"peak {name}": f"{rate / 1e9:.0f} GFLOP/s" for name, rate in found.peaks.operations.items()}
     return {**products, "peak copy": f"{found.peaks.copy / 1e9:.1f} GB/s"}
 
