@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -35,22 +36,28 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("list")(list_networks.list_networks)
-app.command("info")(info.info)
-app.command("settings")(settings.settings)
-app.command("plan")(plan.plan)
-app.command("check-data")(check_data.check_data)
-app.command("train")(train.train)
-app.command("sweep")(sweep.sweep)
-app.command("eval")(evaluate.evaluate)
-app.command("predict")(predict.predict)
-app.command("explain")(explain.explain)
-app.command("reproduce")(reproduce.reproduce)
-app.command("rewrite")(rewrite.rewrite)
-app.command("bench")(bench.bench)
-app.command("export")(export.export)
-app.command("report")(report.report)
-app.command("push")(push.push)
+VERBS: Mapping[str, Callable[..., Any]] = {
+    "list": list_networks.list_networks,
+    "info": info.info,
+    "settings": settings.settings,
+    "plan": plan.plan,
+    "check-data": check_data.check_data,
+    "train": train.train,
+    "sweep": sweep.sweep,
+    "eval": evaluate.evaluate,
+    "predict": predict.predict,
+    "explain": explain.explain,
+    "reproduce": reproduce.reproduce,
+    "rewrite": rewrite.rewrite,
+    "bench": bench.bench,
+    "export": export.export,
+    "report": report.report,
+    "push": push.push,
+}
+
+for name, verb in VERBS.items():
+    # Rich reads [space] in a help as a style, and would leave it out.
+    app.command(name, help=(verb.__doc__ or "").replace("[", r"\["))(verb)
 
 
 def _version(asked: bool) -> None:

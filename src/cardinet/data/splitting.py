@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cardinet.base.amounts import amount
 from cardinet.base.errors import WorkError
 from cardinet.base.randomness import permutation
 from cardinet.data.data_settings import DataSettings
@@ -59,7 +60,8 @@ def _folded(listing: Listing, settings: DataSettings, folds: int, fold: int) -> 
         test, rest = listing.labelling.held_out(pictures.labels, [settings.test], settings.split_seed)
         parts["test"], pictures = pictures.take(test), pictures.take(rest)
     if len(pictures) < folds:
-        raise WorkError(f"data.folds = {folds}: there are only {len(pictures):,} training pictures.")
+        have = f"only {amount(len(pictures), 'training picture')}; give fewer folds" if len(pictures) else "no pictures"
+        raise WorkError(f"data.folds = {folds}: there are {have}.")
     counts = listing.labelling.counts(pictures.labels, len(listing.classes))
     if single := [name for name, count in zip(listing.classes, counts, strict=True) if count == 1]:
         raise WorkError(

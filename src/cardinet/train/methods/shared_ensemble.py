@@ -81,7 +81,8 @@ def base_paths(network: nn.Module, *, without_deepest: bool = False) -> list[tup
     paths = list(itertools.product(*choices))
     if len(paths) < 2:
         raise RequestError(
-            "methods.SharedEnsemble: only a deeply-fused network has base networks; take fuse3 or fuse6."
+            "methods.SharedEnsemble: only a deeply-fused network of several lines has base networks; take "
+            "fusenet_fuse3_26 or fusenet_fuse6_26 (`cardinet list fuse` shows all)."
         )
     return paths[:-1] if without_deepest else paths
 
