@@ -67,5 +67,5 @@ def test_it_is_refused_with_everything_that_it_would_ignore(objective: str) -> N
     assert [finding.partition(";")[0] for finding in caught.value.findings] == [
         "SharedEnsemble trains with the plain cross-entropy",
         "SharedEnsemble cannot be combined with Mixup, which changes the fused network.",
-        "methods.SharedEnsemble: only a deeply-fused network has base networks",
+        "methods.SharedEnsemble: only a deeply-fused network of several lines has base networks",
     ]
