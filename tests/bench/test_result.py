@@ -67,7 +67,9 @@ def test_the_page_has_the_figures_and_escapes_every_text() -> None:
 def test_a_machine_that_was_not_quiet_is_named() -> None:
     assert warnings({"busy_cores": 0.05}, {"busy_cores": None}) == []
     (found,) = warnings({"busy_cores": 0.0}, {"busy_cores": 1.5})
-    assert "at the end other programs used 1.5 cores" in found
+    assert "other programs used 1.5 cores at the end." in found
+    (both,) = warnings({"busy_cores": 2.0}, {"busy_cores": 1.5})
+    assert "other programs used 2.0 cores at the start and 1.5 cores at the end." in both
 
 
 @pytest.mark.long

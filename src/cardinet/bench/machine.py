@@ -83,13 +83,12 @@ def load() -> dict[str, Any]:
 
 
 def warnings(start: dict[str, Any], end: dict[str, Any]) -> list[str]:
-    """Sentences on a machine that was not quiet."""
-    found = []
-    for when, about in (("start", start), ("end", end)):
-        cores = about["busy_cores"]
-        if cores is not None and cores > QUIET:
-            found.append(
-                f"The machine was not quiet: at the {when} other programs used {cores:.1f} cores. Contenders run in "
-                "turn, so ratios hold better than times; measure again on a quiet machine."
-            )
-    return found
+    """A sentence on a machine that was not quiet, if it was not."""
+    found = {when: about["busy_cores"] for when, about in (("start", start), ("end", end))}
+    busy = [f"{cores:.1f} cores at the {when}" for when, cores in found.items() if cores is not None and cores > QUIET]
+    if not busy:
+        return []
+    return [
+        f"The machine was not quiet: other programs used {' and '.join(busy)}. Contenders run in turn, so ratios hold "
+        "better than times; measure again on a quiet machine."
+    ]
