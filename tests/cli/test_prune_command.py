@@ -102,7 +102,10 @@ WRONG = {
     "unknown setting": (["--set", "lassso=3"], 'no setting "lassso"'),
     "no such data": (["--data", "nothere"], 'The source "nothere"'),
     "other classes": (["--data", "two"], "The model has the classes 0, 1, 2, 3, 4, ... (10)"),
-    "too little": (["--keep-macs", "0.001"], "of its MACs remain; give a larger share."),
+    "too little": (
+        ["--keep-macs", "0.001"],
+        "of its MACs remain (groups fix the channels of the others, or several layers read them). Give at least",
+    ),
 }
 
 
