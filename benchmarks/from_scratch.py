@@ -38,7 +38,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PROBES = 20, 80
 """The steps of two short runs, whose difference measures our speed."""
 
-GROWTH = '{start=64, by=16, until="60 %"}'
+GROWTH = {"start": 64, "by": 16, "until": "60 %"}
 
 CORES = 2
 
@@ -85,7 +85,7 @@ def cpu_seconds() -> float:
     return used.user + used.system + used.children_user + used.children_system
 
 
-def ours(folder: Path, minutes: float, seed: int, settings: dict[str, str]) -> dict[str, Any]:
+def ours(folder: Path, minutes: float, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
     """Train with the recipe `few-pictures` for the given time."""
     pictures = len(list((folder / "train").rglob("*.jpg")))
     settings = {"training.evaluate_every": "100 %", "methods.ProgressiveResizing": GROWTH, **settings}

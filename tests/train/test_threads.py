@@ -38,7 +38,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     def made(task: Task) -> Choice:
         found.append(task)
         times = {"1": 8.0, "2": 5.0, "4": 3.0}
-        return Choice(version=threads.VERSION, measured_for=threads._key(task), milliseconds=times, threads=4)
+        return Choice(version=threads.VERSION, measured_for=threads.conditions(task), milliseconds=times, threads=4)
 
     monkeypatch.setattr(threads, "measured", made)
     return found
@@ -143,7 +143,7 @@ def test_without_a_cache_it_is_measured_each_time(
     def none(name: str) -> Path:
         raise WorkError(f"There is no place for {name}.")
 
-    monkeypatch.setattr(threads, "cache_folder", none)
+    monkeypatch.setattr("cardinet.base.kept_choice.cache_folder", none)
     said: list[str] = []
     for _ in range(2):
         assert with_threads(task, said.append).recipe.machine.threads == 4

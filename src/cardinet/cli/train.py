@@ -197,6 +197,7 @@ def _show(resolved: Resolved, shown: Listener, as_json: bool) -> None:
     from cardinet.measure.counts import count
     from cardinet.train.estimate import estimate
     from cardinet.train.initial_weights import weights_sentences
+    from cardinet.train.kernels import is_long
     from cardinet.train.micro_batch import with_parts
     from cardinet.train.threads import kept_choice
 
@@ -204,6 +205,8 @@ def _show(resolved: Resolved, shown: Listener, as_json: bool) -> None:
     task, threads_said = kept_choice(resolved.task)
     if threads_said:
         say(threads_said)
+    if task.recipe.machine.kernels == "auto" and is_long(task):
+        say("The kernels will be measured when the run starts, in seconds; --set kernels=torch or own names them.")
     for sentence in weights_sentences(task, resolved.network, resolved.weights):
         say(sentence)
     counts = count(resolved.network, task.preprocessing.crop, task.preprocessing.channels)

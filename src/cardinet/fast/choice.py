@@ -5,27 +5,24 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib import metadata
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 from torch import nn
 
+from cardinet.base import kept_choice
 from cardinet.base.amounts import amount
-from cardinet.base.cache import cache_folder
-from cardinet.base.documents import DocumentError, parse_json, read_bytes, to_json
-from cardinet.base.errors import WorkError
+from cardinet.base.documents import to_json
 from cardinet.base.extras import PACKAGES, installed
-from cardinet.base.files import write_atomic
-from cardinet.base.schemas import Document, Seconds, conform
+from cardinet.base.kept_choice import KeptChoice
+from cardinet.base.schemas import Document, Seconds
 from cardinet.runs.computed_by import ComputedBy
 from cardinet.runs.environment import hardware, versions
 from cardinet.runtimes import RUNTIMES
 from cardinet.runtimes.runtime import Precision
 
-VERSION = 2
+KIND, VERSION = "fast", 2
 
 PLAIN = "eager"
 """The runtime that every network has, and whose answers in float32 are the network's."""
@@ -54,11 +51,9 @@ class Tried(Document):
         return f"{self.runtime} in {self.precision}"
 
 
-class Choice(Document):
+class Choice(KeptChoice):
     """What was measured on this machine, and what was chosen: the fastest that agrees with the network."""
 
-    version: int
-    measured_for: dict[str, Any]
     tried: list[Tried]
     runtime: str
     precision: Precision
@@ -139,26 +134,9 @@ def conditions(
 
 def kept(asked: dict[str, Any]) -> Choice | None:
     """The choice that was kept for these conditions; None if there is none, or if its file is damaged."""
-    file = _file(asked)
-    if file is None:
-        return None
-    try:
-        choice: Choice = conform(Choice, parse_json(read_bytes(file)))
-    except (OSError, DocumentError):
-        return None
-    return choice if (choice.version, choice.measured_for) == (VERSION, asked) else None
+    return kept_choice.kept(KIND, asked, Choice, VERSION)
 
 
 def keep(choice: Choice) -> None:
     """Keep a choice, if there is a cache."""
-    file = _file(choice.measured_for)
-    if file is not None:
-        with suppress(WorkError):  # then it is measured again
-            write_atomic(file, to_json(choice.model_dump(mode="json")))
-
-
-def _file(asked: dict[str, Any]) -> Path | None:
-    try:
-        return cache_folder("fast") / f"{hashlib.sha256(to_json(asked).encode()).hexdigest()[:32]}.json"
-    except WorkError:
-        return None
+    kept_choice.keep(KIND, choice)

@@ -30,6 +30,7 @@ from cardinet.train.estimate import meta_network, part_of_step, require_step
 from cardinet.train.finish import finish
 from cardinet.train.initial_weights import initial_network
 from cardinet.train.interrupt import Interrupt, Interrupted
+from cardinet.train.kernels import with_kernels
 from cardinet.train.listener import Listener
 from cardinet.train.loop import Loop
 from cardinet.train.methods import Method
@@ -61,9 +62,9 @@ def start(resolved: Resolved, listener: Listener) -> RunFolder:
 
 
 def made_ready(resolved: Resolved, listener: Listener) -> tuple[Resolved, Trainee]:
-    """Make the last choices (the parts of a batch, threads), set the machine, and make network and optimizer."""
+    """Make the last choices (parts of a batch, threads, kernels), set the machine, and make network and optimizer."""
     resolved, _ = with_parts(resolved, listener)
-    resolved = replace(resolved, task=with_threads(resolved.task, listener.said))
+    resolved = replace(resolved, task=with_kernels(with_threads(resolved.task, listener.said), listener.said))
     task = resolved.task
     prepare_machine(task)
     built, sentences = initial_network(task, resolved.weights)

@@ -125,10 +125,11 @@ class MachineSettings(Settings):
     is slow, and for comparisons.
     """
 
-    kernels: Literal["torch", "own"] = "torch"
-    """The kernels of training; own: BN does the sum and the ReLU after it too, in fewer passes over memory, by code
-    that is compiled on first use and whose numbers differ from torch's by rounding; on a GPU it needs Triton, its speed
-    is unmeasured, and grouped convolutions take own kernels where a measurement found them faster (none yet).
+    kernels: Literal["auto", "torch", "own"] = "auto"
+    """The kernels of training; auto: the faster ones in a short measurement where one process trains for long on the
+    CPU, else torch's; own: BN does the sum and the ReLU after it too, in fewer passes over memory, by code that is
+    compiled on first use and whose numbers differ from torch's by rounding; on a GPU it needs Triton, its speed is
+    unmeasured, and grouped convolutions take own kernels where a measurement found them faster (none yet).
     """
 
     workers: Annotated[int, Field(ge=0, le=WORKERS)] = 2

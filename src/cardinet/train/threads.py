@@ -11,19 +11,15 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 from pydantic import Field
 
-from cardinet.base.cache import cache_folder
-from cardinet.base.documents import DocumentError, parse_json, read_bytes, to_json
+from cardinet.base.documents import to_json
 from cardinet.base.errors import WorkError
-from cardinet.base.files import write_atomic
-from cardinet.base.schemas import Document, conform
+from cardinet.base.kept_choice import KeptChoice, file_of, keep, kept
 from cardinet.measure.counts import count
 from cardinet.networks.document import to_document
 from cardinet.runs.environment import hardware, versions
@@ -45,14 +41,12 @@ On a busy machine, threads that wait for each other take seconds.
 CLEARLY = 0.95
 """More threads are chosen only if a step then needs less than this share of the time."""
 
-VERSION = 1
+KIND, VERSION = "threads", 1
 
 
-class Choice(Document):
-    """The file of a choice: its conditions, the median milliseconds of a step by threads, and the fastest number."""
+class Choice(KeptChoice):
+    """The choice of threads: the median milliseconds of a step by threads, and the fastest number."""
 
-    version: int
-    measured_for: dict[str, Any]
     milliseconds: dict[str, Annotated[float, Field(gt=0)]]
     threads: Annotated[int, Field(ge=1, le=1024)]
 
@@ -68,17 +62,14 @@ def with_threads(task: Task, said: Callable[[str], None]) -> Task:
         return _with(task, torch.get_num_threads())
     if not task.ranks.alone:  # the processes of a machine share its cores, and would disturb each other's measurement
         return _with(task, max(1, candidates()[-1] // task.ranks.here))
-    file = _file(task)
-    choice = None if file is None else _read(file, task)
+    choice = kept(KIND, conditions(task), Choice, VERSION)
     if choice is None:
         choice = measured(task)
         if choice is None:
             said(f"{torch.get_num_threads()} threads: with made-up pictures no step could be measured.")
             return _with(task, torch.get_num_threads())
-        if file is not None:
-            with suppress(WorkError):  # then the next run measures again
-                write_atomic(file, to_json(choice.model_dump(mode="json")))
-    said(_sentence(choice, file))
+        keep(KIND, choice)
+    said(_sentence(choice))
     return _with(task, choice.threads)
 
 
@@ -86,11 +77,10 @@ def kept_choice(task: Task) -> tuple[Task, str]:
     """The task with its threads, if they are known without a measurement, and a sentence on them, for a dry run."""
     if task.recipe.machine.threads or task.device != "cpu":
         return with_threads(task, lambda sentence: None), ""
-    file = _file(task)
-    choice = None if file is None else _read(file, task)
+    choice = kept(KIND, conditions(task), Choice, VERSION)
     if choice is None:
         return task, "The number of threads will be measured when the run starts, in seconds; --set threads=N names it."
-    return _with(task, choice.threads), _sentence(choice, file)
+    return _with(task, choice.threads), _sentence(choice)
 
 
 def measured(task: Task) -> Choice | None:
@@ -108,7 +98,7 @@ def measured(task: Task) -> Choice | None:
         torch.set_num_threads(before)
         torch.set_rng_state(state)
     medians = {str(threads): statistics.median(found) for threads, found in times.items()}
-    return Choice(version=VERSION, measured_for=_key(task), milliseconds=medians, threads=fastest(medians))
+    return Choice(version=VERSION, measured_for=conditions(task), milliseconds=medians, threads=fastest(medians))
 
 
 def candidates() -> list[int]:
@@ -156,14 +146,15 @@ def _with(task: Task, threads: int) -> Task:
     return replace(task, recipe=task.recipe.but("machine", threads=threads))
 
 
-def _sentence(choice: Choice, file: Path | None) -> str:
+def _sentence(choice: Choice) -> str:
+    file = file_of(KIND, choice.measured_for)
     times = ", ".join(f"{time:.0f} ms with {threads}" for threads, time in choice.milliseconds.items())
     again = "" if file is None else f"; to measure again, remove {file}"
     noun = "thread" if choice.threads == 1 else "threads"
     return f"{choice.threads} {noun}, as measured: a step took {times}. --set threads=N names another number{again}."
 
 
-def _key(task: Task) -> dict[str, Any]:
+def conditions(task: Task) -> dict[str, Any]:
     """The conditions of a choice: machine, network, size, batch, precision and versions."""
     about = hardware("cpu")
     network = to_json([to_document(task.spec), [step.to_document() for step in task.rewrites]])
@@ -177,20 +168,3 @@ def _key(task: Task) -> dict[str, Any]:
         "precision": task.precision,
         "versions": versions(),
     }
-
-
-def _file(task: Task) -> Path | None:
-    """The file of the choice; None without a cache."""
-    try:
-        return cache_folder("threads") / f"{hashlib.sha256(to_json(_key(task)).encode()).hexdigest()[:32]}.json"
-    except WorkError:
-        return None
-
-
-def _read(file: Path, task: Task) -> Choice | None:
-    """The choice in a file; None if the file is missing or damaged, so that it is made again."""
-    try:
-        choice: Choice = conform(Choice, parse_json(read_bytes(file)))
-    except (OSError, DocumentError):
-        return None
-    return choice if (choice.version, choice.measured_for) == (VERSION, _key(task)) else None
