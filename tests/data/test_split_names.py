@@ -146,7 +146,7 @@ def test_tiny_imagenet(tmp_path: Path, make_picture: MakePicture) -> None:
         with pytest.raises(RequestError, match=f"write tiny-imagenet:{root}"):
             open_source(text, DataSettings())
     make_picture(root / "val" / "images" / "val_9.JPEG")
-    with pytest.raises(WorkError, match="no line for 1 pictures"):
+    with pytest.raises(WorkError, match="no line for 1 picture of"):
         open_source(f"tiny-imagenet:{root}", DataSettings())
     with pytest.raises(RequestError, match="is not Tiny ImageNet"):
         open_source(f"tiny-imagenet:{root}/train", DataSettings())

@@ -273,7 +273,7 @@ def test_the_command(
     assert outcome([*words, "--json"]) == 1
     said = capsys.readouterr()
     assert json.loads(said.out) == {"out": str(tmp_path / "answers"), "pictures": COUNT, "unusable": 2}
-    assert "23 of the 23 rows were there already." in said.err
+    assert "23 of 23 rows were there already." in said.err
     assert outcome(["predict", model, "digits", "--split", "test", "--top", "1"]) == 0
     paths = [json.loads(line)["path"] for line in capsys.readouterr().out.splitlines()]
     assert paths == list(open_source("digits", DataSettings()).splits["test"].names)

@@ -92,7 +92,7 @@ def test_the_report_shows_average_precisions_and_curves(run: RunFolder) -> None:
     for row in content.result.rows:
         assert f"<bdi>{row.name}</bdi>" in page
     results = json.loads(run.evaluation.read_text())
-    assert set(results) == {"results", "step", "label_scores", "curves", "intervals"}
+    assert set(results) == {"results", "step", "label_scores", "curves", "intervals", "computed_by"}
     low, high = results["intervals"]["test"]
     assert 0 <= low <= content.result.mean_average_precision <= high <= 1
     assert "by a bootstrap over pictures" in page

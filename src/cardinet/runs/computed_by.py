@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from torch import nn
+from typing import TYPE_CHECKING
 
 from cardinet.base.schemas import Document
-from cardinet.measure.memory import precision_of
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class ComputedBy(Document):
@@ -25,9 +27,9 @@ EAGER = ComputedBy()
 
 def computed_by(network: nn.Module) -> ComputedBy:
     """What computes the answers of a network: the runtime that `fast.network` has given it, or eager mode."""
+    from cardinet.measure.memory import precision_of  # it imports torch, which readers of answers do not need
+
     given = getattr(network, "computed_by", None)
-    return given if isinstance(given, ComputedBy) else ComputedBy(precision=_precision(network))
-
-
-def _precision(network: nn.Module) -> str:
-    return str(precision_of(network)).removeprefix("torch.")
+    if isinstance(given, ComputedBy):
+        return given
+    return ComputedBy(precision=str(precision_of(network)).removeprefix("torch."))
