@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from torch.distributed import HashStore  # type: ignore[attr-defined]  # torch does not list it
 
+from cardinet.base.errors import CardinetError, WorkError
+from cardinet.runs import endings
+from cardinet.runs.ranks import Ranks
+from cardinet.train.interrupt import Interrupted
 from ranks.breaks import HOW
 from ranks.started import said, start
 from ranks.test_training_together import SMALL
@@ -25,6 +30,20 @@ CASES = [(how, rank) for how in SENTENCES for rank in ("0", "1", "all") if (how,
 def test_all_ways_to_break_are_tried() -> None:
     assert SENTENCES.keys() == HOW.keys()
     assert len(CASES) == 17
+
+
+@pytest.mark.parametrize(("of_leader", "code"), [(Interrupted("Stopped."), 130), (WorkError("A file is missing."), 1)])
+def test_a_process_that_lost_the_leader_ends_with_its_code(
+    of_leader: CardinetError, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After Ctrl-C the leader may leave while another process still waits for its part of a checkpoint."""
+    monkeypatch.setattr(endings, "_close", lambda error: None)
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")  # the leader does not wait for the others
+    store = HashStore()
+    assert endings.for_one_voice(of_leader, Ranks(0, 2), store) is of_leader
+    ended = endings.for_one_voice(endings.ProcessLost("Another process has ended."), Ranks(1, 2), store)
+    assert isinstance(ended, CardinetError)
+    assert (ended.exit_code, ended.findings) == (code, ())
 
 
 @pytest.mark.long

@@ -87,7 +87,8 @@ def for_one_voice(error: BaseException, ranks: Place, store: Store) -> BaseExcep
     """The error to raise in place of one that ends a connected process, so that one process says it for all.
 
     The leader gets the reason of another process if it has only lost its connection. Any other process becomes silent
-    as soon as the leader speaks. This closes the connections of the process.
+    as soon as the leader speaks; one that has only lost its connection ends with the leader's code. This closes the
+    connections of the process.
     """
     with suppress(RuntimeError):  # the process that keeps the store may be gone
         return _of_leader(error, ranks.count, store) if ranks.leads else _of_another(error, ranks.rank, store)
@@ -96,7 +97,8 @@ def for_one_voice(error: BaseException, ranks: Place, store: Store) -> BaseExcep
 
 def _of_leader(error: BaseException, count: int, store: Store) -> BaseException:
     found = _reason(store) if isinstance(error, ProcessLost) else error
-    store.set("said", "")
+    told = _for_users(found or error)
+    store.set("said", str(told.exit_code if told else 1))
     _close(error)
     if found is not None and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         _wait(lambda: store.add("known", 0) >= count - 1)  # the store ends with this process
@@ -113,7 +115,10 @@ def _of_another(error: BaseException, rank: int, store: Store) -> BaseException:
     store.add("known", 1)
     if own is None or not said:
         return error
-    return ProcessLost() if isinstance(error, ProcessLost) else Ended(own.exit_code)
+    if not isinstance(error, ProcessLost):
+        return Ended(own.exit_code)
+    code = int(store.get("said"))  # the leader may end, as after Ctrl-C, while this process still waits for it
+    return ProcessLost() if code == 1 else Ended(code)
 
 
 def _for_users(error: BaseException) -> CardinetError | None:
