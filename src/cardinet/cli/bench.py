@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cardinet.bench.contest import Contest
     from cardinet.bench.growing import Grown
     from cardinet.bench.job import Result
+    from cardinet.bench.request import Request
 
 
 def bench(
@@ -73,11 +74,7 @@ def bench(
     All get the same weights and pictures, and run in turn, each in a process of its own. Whose answers differ from our
     network's in float32 is named and not timed. A named network has new weights.
     """
-    from cardinet.bench import growing, job
-    from cardinet.bench.request import Request, resolve
-    from cardinet.cli.progress import Phases
-    from cardinet.report.bench_page import write_page
-    from cardinet.report.growth_page import write_growth_page
+    from cardinet.bench.request import Request
 
     started = time.monotonic()
     request = Request(
@@ -95,23 +92,48 @@ def bench(
         out=out,
         layers=layers,
     )
-    found: Result | Grown
-    if over is None:
-        asked = resolve(request)
-        with Phases() as phases:
-            found = job.measure(asked, phases)
-        _print(found) if not as_json else print_json(found.to_document())
-    else:
-        axis, variants = growing.check(over, request)
-        with Phases() as phases:
-            found = growing.grow(axis, variants, phases)
-        _print_growth(found) if not as_json else print_json(found.to_document())
-    if out is not None:
-        write_page(found, out) if isinstance(found, job.Result) else write_growth_page(found, out)
-    say(*found.notes)
+    notes = _measure(request, as_json) if over is None else _grow(request, over, as_json)
+    say(*notes)
     if out is not None:
         say(f"The page is {out}.")
     say(f"Done in {duration(time.monotonic() - started)}.")
+
+
+def _measure(request: Request, as_json: bool) -> tuple[str, ...]:
+    """Measure one network, and show and write what was found. The notes for the user."""
+    from cardinet.bench.job import measure
+    from cardinet.bench.request import resolve
+    from cardinet.cli.progress import Phases
+    from cardinet.report.bench_page import write_page
+
+    asked = resolve(request)
+    with Phases() as phases:
+        found = measure(asked, phases)
+    if request.out is not None:
+        write_page(found, request.out)
+    if as_json:
+        print_json(found.to_document())
+    else:
+        _print(found)
+    return found.notes
+
+
+def _grow(request: Request, over: str, as_json: bool) -> tuple[str, ...]:
+    """Measure along an axis, and show and write what was found. The notes for the user."""
+    from cardinet.bench.growing import check, grow
+    from cardinet.cli.progress import Phases
+    from cardinet.report.growth_page import write_growth_page
+
+    axis, variants = check(over, request)
+    with Phases() as phases:
+        found = grow(axis, variants, phases)
+    if request.out is not None:
+        write_growth_page(found, request.out)
+    if as_json:
+        print_json(found.to_document())
+    else:
+        _print_growth(found)
+    return found.notes
 
 
 def _print_growth(found: Grown) -> None:
